@@ -18,7 +18,7 @@ REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
 
 
 class Unavailable(Exception):
-    """This machine can't have the runtime; the message is the reason that the skip shows."""
+    """This machine can't have the runtime; the message is the reason that the skip shows. A failed install is no skip."""
 
 
 def venv(name: str, *, python: str = sys.executable, no_deps: bool = False) -> Path:
@@ -114,4 +114,4 @@ def _run(command: list[str], cwd: Path | None = None) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     if result.returncode:
-        raise Unavailable(f"{' '.join(command[:6])} … failed: {(result.stderr or result.stdout).strip()[-600:]}")
+        raise RuntimeError(f"{' '.join(command[:6])} … failed: {(result.stderr or result.stdout).strip()[-600:]}")
