@@ -1,0 +1,93 @@
+"""The road that every adapter's entry takes between its `decode` and its `encode`."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from portable_fn.binding import Binding, is_awaitable
+from portable_fn.errors import ConfigurationError, HTTPError
+from portable_fn.http import Request, Response, finish, to_response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import Any
+
+    from portable_fn.context import Context
+    from portable_fn.routing import Router
+
+
+def bindings(*targets: object) -> list[Binding]:
+    """The functions of an entry's targets: portable functions, modules with some, or lists of either."""
+    found: dict[int, Binding] = {}
+    for target in targets:
+        if isinstance(target, ModuleType):
+            inside = [value for value in vars(target).values() if hasattr(value, "__portable__")]
+            if not inside:
+                raise ConfigurationError(f"the module {target.__name__} has no function with @portable")
+        elif hasattr(target, "__portable__"):
+            inside = [target]
+        elif isinstance(target, (list, tuple)):
+            found.update((id(binding), binding) for binding in bindings(*target))
+            continue
+        else:
+            shown = getattr(target, "__qualname__", type(target).__name__)
+            raise ConfigurationError(f"an entry takes portable functions or a module of them, not {shown}: add @portable")
+        for function in inside:
+            found[id(function.__portable__)] = function.__portable__  # type: ignore[attr-defined]  # seen by hasattr
+    if not found:
+        raise ConfigurationError("an entry needs a portable function or a module of them")
+    return list(found.values())
+
+
+def respond(router: Router, request: Request[Any], context: Context) -> Response | Awaitable[Response]:
+    """The answer to a request, to be awaited where its function is async; whatever is raised becomes a problem document."""
+    try:
+        call, max_body, _ = router.find(request)
+        if len(request.body) > max_body:
+            raise too_large(max_body)
+        result = call(request, context)
+        if not is_awaitable(result):
+            return finish(to_response(result), request)
+    except BaseException as exc:
+        return failed(exc, request, context)
+    return _respond_later(result, request, context)
+
+
+async def _respond_later(result: Any, request: Request[Any], context: Context) -> Response:
+    try:
+        return finish(to_response(await result), request)
+    except BaseException as exc:
+        if _is_cancelled():
+            raise
+        return failed(exc, request, context)
+
+
+def failed(error: BaseException, request: Request[Any], context: Context) -> Response:
+    """The problem document for what was raised on the way."""
+    from portable_fn.problem import problem
+
+    return finish(problem(error, context), request)
+
+
+def too_large(limit: int) -> HTTPError:
+    """The error for a body of over `limit` bytes."""
+    return HTTPError(413, f"The body is over {limit} bytes.")
+
+
+async def finish_background(context: Context) -> None:
+    """Awaits what the handler gave to `context.background`; what fails there is logged."""
+    while context.pending:
+        coroutine = context.pending.pop(0)
+        try:
+            await coroutine
+        except Exception:
+            context.log.exception("background work failed")
+
+
+def _is_cancelled() -> bool:
+    """Whether the server cancels the running task, as it does when it stops or the client has gone."""
+    asyncio = sys.modules.get("asyncio")
+    task = asyncio.current_task() if asyncio is not None else None
+    return task is not None and task.cancelling() > 0

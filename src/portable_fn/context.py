@@ -1,0 +1,110 @@
+"""What surrounds one invocation: `Context`."""
+
+from __future__ import annotations
+
+import time
+
+from portable_fn.record import Record, lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from datetime import datetime
+    from logging import LoggerAdapter, Logger
+    from typing import Any
+
+    from portable_fn.trace import Trace
+
+
+class Context(Record):
+    """What surrounds one invocation.
+
+    `provider` names the adapter, `function`, `version` and `region` what runs where ("" where the provider doesn't say),
+    `invocation_id` this invocation, `native` the provider's own context. `cold_start` is true for a process's first.
+    """
+
+    _fields = ("provider", "function", "version", "region", "invocation_id", "cold_start", "native")
+
+    def __init__(
+        self,
+        provider: str = "local",
+        *,
+        invocation_id: str = "",
+        function: str = "",
+        version: str = "",
+        region: str = "",
+        deadline: float | Callable[[], float | None] | None = None,
+        cold_start: bool = False,
+        trace: Callable[[], Trace | None] | Trace | None = None,
+        correlation_id: Callable[[], str | None] | str | None = None,
+        env: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
+        native: object = None,
+        wait_until: Callable[[Coroutine[Any, Any, object]], object] | None = None,
+    ) -> None:
+        self.provider = provider
+        self.invocation_id = invocation_id
+        self.function = function
+        self.version = version
+        self.region = region
+        self.cold_start = cold_start
+        self.native = native
+        self._deadline = deadline
+        self._trace = trace
+        self._correlation_id = correlation_id
+        self._env = env
+        self._wait_until = wait_until
+        self.pending: list[Coroutine[Any, Any, object]] = []
+
+    @lazy
+    def deadline(self) -> datetime | None:
+        """When the provider ends the invocation, aware UTC; None where it gives no time."""
+        seconds = self._deadline_seconds
+        if seconds is None:
+            return None
+        from datetime import UTC, datetime
+
+        return datetime.fromtimestamp(seconds, UTC)
+
+    def remaining(self) -> float | None:
+        """The seconds until the deadline, negative once it has passed; None where the provider gives none."""
+        seconds = self._deadline_seconds
+        return None if seconds is None else seconds - time.time()
+
+    @lazy
+    def _deadline_seconds(self) -> float | None:
+        return self._deadline() if callable(self._deadline) else self._deadline
+
+    @lazy
+    def trace(self) -> Trace | None:
+        """The caller's W3C trace context, decoded from whatever header the provider uses."""
+        return self._trace() if callable(self._trace) else self._trace
+
+    @lazy
+    def correlation_id(self) -> str:
+        """The caller's `x-correlation-id`, else `x-request-id`, else the invocation id."""
+        given = self._correlation_id() if callable(self._correlation_id) else self._correlation_id
+        return given or self.invocation_id
+
+    @lazy
+    def env(self) -> Mapping[str, Any]:
+        """Settings and bindings: environment variables, or what the provider has in their place."""
+        if self._env is None:
+            import os
+
+            return os.environ
+        return self._env() if callable(self._env) else self._env
+
+    @lazy
+    def log(self) -> LoggerAdapter[Logger]:
+        """A logger whose records carry `invocation_id` and `correlation_id`."""
+        import logging
+
+        extra = {"invocation_id": self.invocation_id, "correlation_id": self.correlation_id}
+        return logging.LoggerAdapter(logging.getLogger(f"portable_fn.{self.function or 'function'}"), extra)
+
+    def background(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Runs the coroutine without delaying the answer where the provider can (`waitUntil`), else before answering."""
+        if self._wait_until is not None:
+            self._wait_until(coroutine)
+        else:
+            self.pending.append(coroutine)

@@ -1,0 +1,78 @@
+"""`@portable`: a plain function for neutral events that a provider can call as well."""
+
+from __future__ import annotations
+
+import sys
+
+from portable_fn.binding import Binding
+from portable_fn.context import Context
+from portable_fn.errors import ConfigurationError
+from portable_fn.events import Event
+from portable_fn.on import Trigger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeVar, overload
+
+    from portable_fn.binding import Middleware
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+    @overload
+    def portable(handler: F, /) -> F: ...
+    @overload
+    def portable(*triggers: Trigger, use: Sequence[Middleware] = ()) -> Callable[[F], F]: ...
+
+
+def portable(*triggers: Any, use: Sequence[Middleware] = ()) -> Any:
+    """Makes a handler run on every provider: `@portable`, or `@portable(on.http("GET", "/items/{id}"), use=[cors()])`.
+
+    The handler takes a neutral event and, if it wants it, a Context; it may be sync or async. Called with a neutral event
+    the result calls the handler and returns what it returned; called by a provider it does the whole road.
+    Raises ConfigurationError for a handler that can't be called so.
+    """
+    scope = sys._getframe(1).f_locals
+    if len(triggers) == 1 and not isinstance(triggers[0], Trigger) and callable(triggers[0]) and not use:
+        return _decorated(triggers[0], (), (), scope)
+    for trigger in triggers:
+        if not isinstance(trigger, Trigger):
+            raise ConfigurationError(f"@portable takes triggers such as on.http('GET', '/'), not {trigger!r}")
+    return lambda handler: _decorated(handler, triggers, use, scope)
+
+
+def _decorated(
+    handler: Callable[..., Any], triggers: tuple[Trigger, ...], use: Sequence[Middleware], scope: Mapping[str, object]
+) -> Callable[..., Any]:
+    binding = Binding(handler, triggers, use, scope)
+    entries: dict[str, Callable[..., Any]] = {}
+
+    def function(*args: Any) -> Any:
+        event = args[0] if args else None
+        if isinstance(event, Event) and len(args) <= 2:
+            binding.bind_data(event)
+            if not binding.takes_context:
+                return handler(event)
+            return handler(event, args[1] if len(args) == 2 else Context())
+        return _native(function, args, entries)
+
+    function.__name__ = binding.name
+    function.__qualname__ = getattr(handler, "__qualname__", binding.name)
+    function.__module__ = getattr(handler, "__module__", "")
+    function.__doc__ = handler.__doc__
+    function.__portable__ = binding  # type: ignore[attr-defined]  # how an entry knows a portable function
+    if "functions_framework" in sys.modules:
+        from portable_fn.providers import adapter
+
+        return adapter("gcp").register(function)  # type: ignore[no-any-return]
+    return function
+
+
+def _native(function: Callable[..., Any], args: tuple[Any, ...], entries: dict[str, Callable[..., Any]]) -> Any:
+    """The whole road, on the provider that the arguments come from."""
+    from portable_fn.providers import adapter, recognise
+
+    provider = recognise(args)
+    if provider not in entries:
+        entries[provider] = adapter(provider).entry(function)
+    return entries[provider](*args)

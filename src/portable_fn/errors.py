@@ -1,0 +1,54 @@
+"""Everything that portable_fn raises on purpose; `PortableError` is the root."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class PortableError(Exception):
+    """The root of every error that portable_fn raises on purpose."""
+
+
+class ConfigurationError(PortableError):
+    """A function, trigger or entry is declared in a way that can't work; raised while the module is imported."""
+
+
+class DecodeError(PortableError):
+    """What the provider handed over can't be read; the message says what was seen and what is known."""
+
+
+class EncodeError(PortableError):
+    """What the handler returned can't be written as an answer; the message says what is possible."""
+
+
+class HTTPError(PortableError):
+    """Raise it in a handler to answer with that status and an RFC 9457 problem document.
+
+    `detail` is for the caller to read, `title` and `type` default to the status's own, `extensions` are further
+    members of the document, `headers` further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str = "",
+        *,
+        title: str = "",
+        type: str = "about:blank",
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+        extensions: Mapping[str, object] | None = None,
+    ) -> None:
+        if not 400 <= status <= 599:
+            raise ValueError(f"HTTPError takes a status from 400 to 599, not {status!r}")
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+        self.title = title
+        self.type = type
+        self.headers = headers
+        self.extensions = extensions
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.detail}".rstrip()

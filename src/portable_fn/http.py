@@ -1,0 +1,394 @@
+"""HTTP in neutral words: `Request`, `Response` and what they are made of."""
+
+from __future__ import annotations
+
+import os
+import time as clock
+from collections.abc import AsyncIterable, Iterable, Mapping
+
+from portable_fn.cookies import Cookie, parse_cookies
+from portable_fn.data import read_json, to_json
+from portable_fn.errors import EncodeError, HTTPError
+from portable_fn.events import Event
+from portable_fn.pairs import Headers, MutableHeaders, Pairs
+from portable_fn.record import Generic, Record, lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from typing import Any, BinaryIO
+
+    from typing_extensions import TypeVar
+
+    from portable_fn.forms import Upload
+
+    T = TypeVar("T", default=Any)
+    HeadersInput = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
+    Body = bytes | Iterable[bytes | str] | AsyncIterable[bytes | str]
+else:
+    T = None
+
+
+class Principal(Record):
+    """Who calls, as the platform itself verified it.
+
+    `id` is the subject, `scheme` how it was verified ("jwt", "iam", "custom", "mtls", "easyauth"), `claims` what the
+    platform said of it, raw.
+    """
+
+    _fields = ("id", "scheme", "claims")
+    __slots__ = _fields
+
+    def __init__(self, id: str, scheme: str, claims: Mapping[str, Any]) -> None:
+        self.id = id
+        self.scheme = scheme
+        self.claims = claims
+
+
+class Request(Event[T], Generic[T]):
+    """An HTTP request.
+
+    `raw_path` and `raw_query` are percent-encoded as they came, without "?"; `root_path` is what the platform put before
+    the path (an API Gateway stage, Azure's route prefix). `headers` may be a function that gives them, called on first use.
+    `principal` is only what the platform itself verified, `client_ip` what the platform saw.
+    """
+
+    _fields = (
+        "method", "raw_path", "raw_query", "headers", "body", "params", "host", "scheme", "root_path", "client_ip",
+        "principal", "id", "time",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        method: str = "GET",
+        raw_path: str = "/",
+        raw_query: str = "",
+        headers: HeadersInput | Callable[[], HeadersInput] = (),
+        body: bytes = b"",
+        *,
+        params: dict[str, str] | None = None,
+        host: str | None = None,
+        scheme: str = "https",
+        root_path: str = "",
+        client_ip: str | None = None,
+        principal: Principal | None = None,
+        id: str | None = None,
+        time: float | datetime | None = None,
+        native: object = None,
+    ) -> None:
+        self.method = method
+        self.raw_path = raw_path
+        self.raw_query = raw_query
+        self._headers = headers
+        self.body = body
+        self.params: dict[str, str] = {} if params is None else params
+        self._host = host
+        self.scheme = scheme
+        self.root_path = root_path
+        self.client_ip = client_ip
+        self.principal = principal
+        self._id = id
+        self._time = clock.time() if time is None else time
+        self.native = native
+
+    @lazy
+    def headers(self) -> Headers:
+        """The headers, names in any case, repeats kept."""
+        headers = self._headers() if callable(self._headers) else self._headers
+        return headers if isinstance(headers, Headers) else Headers(headers)
+
+    @lazy
+    def id(self) -> str:
+        """The provider's request id, else `x-request-id`, else a new one."""
+        return self._id or self.headers.get("x-request-id") or new_id()
+
+    @lazy
+    def source(self) -> str:
+        """The server's origin: scheme and host."""
+        return f"{self.scheme}://{self.host}"
+
+    @lazy
+    def time(self) -> datetime:
+        """When the provider received the request, aware UTC."""
+        from datetime import UTC, datetime
+
+        return datetime.fromtimestamp(self._time, UTC) if isinstance(self._time, (int, float)) else self._time
+
+    @lazy
+    def path(self) -> str:
+        """The path, percent-decoded."""
+        if "%" not in self.raw_path:
+            return self.raw_path
+        from urllib.parse import unquote
+
+        return unquote(self.raw_path)
+
+    @lazy
+    def query(self) -> Pairs:
+        """The query parameters, decoded, in order, with repeats and empty values."""
+        return parse_query(self.raw_query)
+
+    @lazy
+    def cookies(self) -> Pairs:
+        """The cookies, in order; where a name repeats, the first is the more specific one."""
+        return parse_cookies(self.headers.get_all("cookie"))
+
+    @lazy
+    def host(self) -> str:
+        """The host that the client called, with its port where it isn't the scheme's own."""
+        return self._host if self._host is not None else self.headers.get("host", "")
+
+    @lazy
+    def url(self) -> str:
+        """The whole URL as the client called it."""
+        query = f"?{self.raw_query}" if self.raw_query else ""
+        return f"{self.scheme}://{self.host}{self.root_path}{self.raw_path}{query}"
+
+    @lazy
+    def content_type(self) -> str:
+        """The media type in lower case without parameters; empty where the request names none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @lazy
+    def charset(self) -> str:
+        """The charset of the content type, else utf-8."""
+        for parameter in self.headers.get("content-type", "").split(";")[1:]:
+            name, _, value = parameter.partition("=")
+            if name.strip().lower() == "charset":
+                return value.strip().strip("\"'").lower() or "utf-8"
+        return "utf-8"
+
+    @lazy
+    def text(self) -> str:
+        """The body as text in its charset; HTTPError 400 where it isn't."""
+        try:
+            return self.body.decode(self.charset)
+        except UnicodeDecodeError as exc:
+            detail = f"The body is not {self.charset}: byte 0x{self.body[exc.start]:02x} at offset {exc.start}."
+            raise HTTPError(400, detail) from exc
+        except LookupError as exc:
+            raise HTTPError(415, f"The charset {self.charset!r} is unknown.") from exc
+
+    def json(self) -> Any:
+        """The body read as JSON; HTTPError 400, saying where, for a body that is empty or malformed."""
+        if not self.body:
+            raise HTTPError(400, "The body is empty; JSON was expected.")
+        try:
+            return read_json(self.body, self.charset)
+        except LookupError as exc:
+            raise HTTPError(415, f"The charset {self.charset!r} is unknown.") from exc
+        except ValueError as exc:
+            raise HTTPError(400, f"The body is not JSON: {exc}.") from exc
+
+    @lazy
+    def data(self) -> T:
+        """The body's data: a form as a dict, anything else as JSON, None where it is empty.
+
+        For a handler of `Request[Model]` this is the validated model.
+        """
+        data: Any = None
+        if self.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
+            form = self.form
+            data = {name: values[0] if len(values := form.get_all(name)) == 1 else values for name in form}
+        elif self.body:
+            data = self.json()
+        return data  # type: ignore[no-any-return]  # checked where the handler is bound
+
+    @lazy
+    def form(self) -> Pairs[str | Upload]:
+        """The fields of a urlencoded or multipart form, files as `Upload`; HTTPError 400 or 415 where it is none."""
+        from portable_fn.forms import read_form
+
+        return read_form(self)
+
+
+class Response(Record):
+    """An HTTP response.
+
+    `body` is bytes, a str (sent as UTF-8), or a sync or async iterable of either: a stream. `cookies` are `Cookie`s, or a
+    mapping of plain names and values. Raises ValueError for a status outside 200 to 599, TypeError for another body.
+    """
+
+    _fields = ("status", "headers", "cookies", "body")
+
+    def __init__(
+        self,
+        status: int = 200,
+        headers: HeadersInput = (),
+        cookies: Iterable[Cookie] | Mapping[str, str] = (),
+        body: Body | str | None = b"",
+    ) -> None:
+        if not 200 <= status <= 599:
+            raise ValueError(f"a response's status is from 200 to 599, not {status!r}")
+        self.status = int(status)
+        self.headers = MutableHeaders(headers)
+        pairs = cookies.items() if isinstance(cookies, Mapping) else None
+        self.cookies: list[Cookie] = [Cookie(*pair) for pair in pairs] if pairs is not None else list(cookies)  # type: ignore[arg-type]
+        self.body: Body = self._bytes_or_stream(body)
+
+    def _bytes_or_stream(self, body: Body | str | None) -> Body:
+        if isinstance(body, bytes):
+            return body
+        if body is None:
+            return b""
+        if isinstance(body, str):
+            self.headers.setdefault("content-type", "text/plain; charset=utf-8")
+            return body.encode()
+        if isinstance(body, (bytearray, memoryview)):
+            return bytes(body)
+        if isinstance(body, AsyncIterable) or (isinstance(body, Iterable) and not isinstance(body, Mapping)):
+            return body
+        raise TypeError(
+            f"a body is bytes, str, or an iterable of them, not {type(body).__name__}; Response.json() takes other values"
+        )
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the body comes in chunks."""
+        return not isinstance(self.body, bytes)
+
+    def set_cookie(self, name: str, value: str, **attributes: Any) -> None:
+        """Adds a cookie; the attributes are those of `Cookie`."""
+        self.cookies.append(Cookie(name, value, **attributes))
+
+    def delete_cookie(self, name: str, *, domain: str | None = None, path: str | None = "/", secure: bool = False) -> None:
+        """Adds the cookie that deletes one of the same name, domain and path."""
+        self.cookies.append(Cookie.expired(name, domain=domain, path=path, secure=secure))
+
+    @property
+    def set_cookies(self) -> list[str]:
+        """The value of every Set-Cookie header: those among the headers, then the cookies."""
+        return [*self.headers.get_all("set-cookie"), *map(str, self.cookies)]
+
+    def wire_headers(self) -> list[tuple[str, str]]:
+        """Every header line of the response, a Set-Cookie for each cookie among them."""
+        lines = list(self.headers.pairs)
+        lines.extend(("set-cookie", str(cookie)) for cookie in self.cookies)
+        return lines
+
+    @classmethod
+    def json(cls, value: object, status: int = 200, headers: HeadersInput = ()) -> Response:
+        """A JSON response; models, dataclasses, times, decimals, UUIDs, enums and sets are written as JSON has them."""
+        return _typed(status, headers, "application/json", encode_json(value))
+
+    @classmethod
+    def text(cls, text: str, status: int = 200, headers: HeadersInput = ()) -> Response:
+        """A plain-text response in UTF-8."""
+        return _typed(status, headers, "text/plain; charset=utf-8", text.encode())
+
+    @classmethod
+    def html(cls, html: str, status: int = 200, headers: HeadersInput = ()) -> Response:
+        """An HTML response in UTF-8."""
+        return _typed(status, headers, "text/html; charset=utf-8", html.encode())
+
+    @classmethod
+    def redirect(cls, location: str, status: int = 307, headers: HeadersInput = ()) -> Response:
+        """A redirection to the location: 307 keeps the method, 303 makes it a GET, 301 and 308 are permanent."""
+        if status not in (301, 302, 303, 307, 308):
+            raise ValueError(f"a redirection's status is 301, 302, 303, 307 or 308, not {status!r}")
+        response = cls(status, headers)
+        if not location.isascii() or " " in location:
+            from urllib.parse import quote
+
+            location = quote(location, safe="/:?#[]@!$&'()*+,;=%~")
+        response.headers["location"] = location
+        return response
+
+    @classmethod
+    def file(
+        cls,
+        data: bytes | BinaryIO,
+        filename: str | None = None,
+        *,
+        content_type: str | None = None,
+        inline: bool = False,
+        status: int = 200,
+        headers: HeadersInput = (),
+    ) -> Response:
+        """A response of a file's bytes, or of what a binary file object reads; the name decides the type where none is given.
+
+        With a filename it is offered as a download, or shown where `inline`.
+        """
+        if content_type is None:
+            from mimetypes import guess_type
+
+            content_type = (filename and guess_type(filename)[0]) or "application/octet-stream"
+        response = _typed(status, headers, content_type, data if isinstance(data, bytes) else data.read())
+        if filename is not None:
+            response.headers.setdefault("content-disposition", _disposition(filename, inline))
+        return response
+
+
+def _typed(status: int, headers: HeadersInput, content_type: str, body: bytes) -> Response:
+    response = Response(status, headers, (), body)
+    response.headers.setdefault("content-type", content_type)
+    return response
+
+
+def _disposition(filename: str, inline: bool) -> str:
+    """Content-Disposition with the name as RFC 6266 has it: ASCII as a quoted string, anything else as UTF-8 in filename*."""
+    kind = "inline" if inline else "attachment"
+    if filename.isascii() and filename.isprintable() and not any(char in '"\\%' for char in filename):
+        return f'{kind}; filename="{filename}"'
+    from urllib.parse import quote
+
+    return f"{kind}; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def encode_json(value: object) -> bytes:
+    """The value as a JSON text in UTF-8; EncodeError for what has no JSON form."""
+    try:
+        return to_json(value).encode()
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise EncodeError(f"the handler's {type(value).__name__} can't be written as JSON: {exc}") from exc
+
+
+_JSON = {"content-type": "application/json"}
+
+
+def to_response(result: object) -> Response:
+    """The response that a handler's result means: see the README's table; EncodeError for a type that means none."""
+    if isinstance(result, Response):
+        return result
+    if result is None:
+        return Response(204)
+    if isinstance(result, str):
+        return Response.text(result)
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return _typed(200, (), "application/octet-stream", bytes(result))
+    if hasattr(result, "__aiter__") or hasattr(result, "__next__"):
+        return Response(200, {"content-type": "application/octet-stream"}, (), result)  # type: ignore[arg-type]
+    return Response(200, _JSON, (), encode_json(result))
+
+
+def finish(response: Response, request: Request[Any]) -> Response:
+    """The response as HTTP allows it: no body with 204, 205, 304 or for HEAD, where the length is still told."""
+    status = response.status
+    if status in (204, 205, 304):
+        response.body = b""
+        response.headers.pop_all("content-length")
+        if status != 304:
+            response.headers.pop_all("content-type")
+    elif request.method == "HEAD" and (response.is_stream or response.body):
+        if isinstance(response.body, bytes):
+            response.headers.setdefault("content-length", str(len(response.body)))
+        response.body = b""
+    return response
+
+
+def parse_query(raw_query: str) -> Pairs:
+    """The parameters of a query string, decoded, in order, with repeats and empty values."""
+    if not raw_query:
+        return Pairs()
+    parts = (part.partition("=") for part in raw_query.split("&") if part)
+    if "%" not in raw_query and "+" not in raw_query:
+        return Pairs((name, value) for name, _, value in parts)
+    from urllib.parse import unquote_plus
+
+    return Pairs((unquote_plus(name), unquote_plus(value)) for name, _, value in parts)
+
+
+def new_id() -> str:
+    """A new random id: 32 hexadecimal digits."""
+    return os.urandom(16).hex()

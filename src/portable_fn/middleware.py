@@ -1,0 +1,104 @@
+"""Middleware that comes with portable_fn: `cors`."""
+
+from __future__ import annotations
+
+from portable_fn.binding import is_awaitable
+from portable_fn.errors import ConfigurationError
+from portable_fn.http import Request, Response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from portable_fn.context import Context
+
+
+def cors(
+    origins: str | Sequence[str] = "*",
+    *,
+    methods: Sequence[str] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+    headers: Sequence[str] | None = None,
+    expose: Sequence[str] = (),
+    credentials: bool = False,
+    max_age: int = 600,
+) -> Callable[[Any, Context, Callable[[Any, Context], Any]], Any]:
+    """Middleware for cross-origin requests, as https://fetch.spec.whatwg.org/#http-cors-protocol has them.
+
+    `origins` is "*" or the origins allowed, such as "https://example.com"; `headers` the request headers allowed (None: what
+    the preflight asks for), `expose` the response headers that scripts may read, `max_age` the seconds that a preflight
+    stays valid. Answers preflights itself; marks errors too.
+    """
+    allowed = (origins,) if isinstance(origins, str) else tuple(origins)
+    any_origin = "*" in allowed
+    if any_origin and credentials:
+        raise ConfigurationError("cors: credentials need the origins by name; browsers refuse them with '*'")
+    for origin in allowed:
+        if origin != "*" and ("://" not in origin and origin != "null" or origin.endswith("/")):
+            raise ConfigurationError(f"cors: {origin!r} is not an origin such as https://example.com")
+
+    def mark(response: Response, origin: str | None) -> Response:
+        if not any_origin:
+            add_vary(response, "Origin")
+        if origin is None or not (any_origin or origin in allowed):
+            return response
+        response.headers["access-control-allow-origin"] = "*" if any_origin else origin
+        if credentials:
+            response.headers["access-control-allow-credentials"] = "true"
+        return response
+
+    def preflight(request: Request[Any], origin: str) -> Response:
+        response = mark(Response(204), origin)
+        add_vary(response, "Access-Control-Request-Method")
+        add_vary(response, "Access-Control-Request-Headers")
+        if "access-control-allow-origin" in response.headers:
+            response.headers["access-control-allow-methods"] = ", ".join(methods)
+            asked = request.headers.get("access-control-request-headers") if headers is None else ", ".join(headers)
+            if asked:
+                response.headers["access-control-allow-headers"] = asked
+            response.headers["access-control-max-age"] = str(max_age)
+        return response
+
+    def around(event: Any, context: Context, call_next: Callable[[Any, Context], Any]) -> Any:
+        if not isinstance(event, Request):
+            return call_next(event, context)
+        origin = event.headers.get("origin")
+        if event.method == "OPTIONS" and origin is not None and "access-control-request-method" in event.headers:
+            return preflight(event, origin)
+
+        def marked(response: Response) -> Response:
+            if expose and origin is not None:
+                response.headers["access-control-expose-headers"] = ", ".join(expose)
+            return mark(response, origin)
+
+        return settled(lambda: call_next(event, context), marked, context)
+
+    return around
+
+
+def settled(call: Callable[[], Any], follow: Callable[[Response], Response], context: Context) -> Any:
+    """`follow` of the call's response, or of the problem document for what it raised; to be awaited where the call is."""
+    from portable_fn.problem import problem
+
+    try:
+        result = call()
+    except Exception as exc:
+        return follow(problem(exc, context))
+    if not is_awaitable(result):
+        return follow(result)
+
+    async def later() -> Response:
+        try:
+            response = await result
+        except Exception as exc:
+            response = problem(exc, context)
+        return follow(response)
+
+    return later()
+
+
+def add_vary(response: Response, name: str) -> None:
+    """Adds a name to the Vary header where it isn't there."""
+    known = response.headers.get("vary", "")
+    if known != "*" and name.lower() not in [part.strip().lower() for part in known.split(",")]:
+        response.headers["vary"] = f"{known}, {name}" if known else name

@@ -1,0 +1,194 @@
+"""Names with one or more values, in order: query parameters, cookies, form fields and headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from portable_fn.record import Generic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self, overload
+
+    from typing_extensions import TypeVar
+
+    V = TypeVar("V", default=str)
+    D = TypeVar("D")
+else:
+    V = str
+
+
+class Pairs(Mapping[str, V], Generic[V]):
+    """A read-only mapping that keeps repeated names; `pairs[name]` is the first value.
+
+    `get_all(name)` gives every value, `pairs.pairs` every pair in order, `dict(pairs)` the first of each name.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, V]] = ()) -> None:
+        self.pairs: tuple[tuple[str, V], ...] = tuple(pairs)
+        self._values: dict[str, list[V]] = {}
+        for name, value in self.pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def __getitem__(self, name: str) -> V:
+        return self._values[name][0]
+
+    def get_all(self, name: str) -> list[V]:
+        """Every value of the name in order; an empty list where there is none."""
+        return list(self._values.get(name, ()))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Pairs):
+            return self.pairs == other.pairs
+        if isinstance(other, Mapping):
+            return dict(self) == dict(other)
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # the standard way to say unhashable
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({list(self.pairs)!r})"
+
+
+class Headers(Mapping[str, str]):
+    """HTTP headers: names in any case, repeats kept.
+
+    `headers[name]` joins repeated values with ", " as RFC 9110, section 5.3, allows: several providers hand them over
+    joined, so only the joined form means the same everywhere. `get_all(name)` gives them as they came.
+    """
+
+    def __init__(self, headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        self._values: dict[str, str | list[str]] = {}
+        for name, value in _pairs_of(headers):
+            self._append(name.lower(), value)
+
+    @classmethod
+    def lowered(cls, values: dict[str, str | list[str]]) -> Self:
+        """Headers over a mapping whose names are lower-case already; it is kept, not copied."""
+        headers = cls.__new__(cls)
+        headers._values = values
+        return headers
+
+    def _append(self, name: str, value: str) -> None:
+        known = self._values.get(name)
+        if known is None:
+            self._values[name] = value
+        else:
+            self._values[name] = [*known, value] if isinstance(known, list) else [known, value]
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Every (lower-case name, value), repeats of a name beside each other and in order."""
+        return tuple((name, value) for name in self._values for value in self.get_all(name))
+
+    def __getitem__(self, name: str) -> str:
+        value = self._values[name.lower()]
+        return value if isinstance(value, str) else ", ".join(value)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get(self, name: str) -> str | None: ...
+        @overload
+        def get(self, name: str, default: str | D) -> str | D: ...
+
+    def get(self, name: str, default: object = None) -> object:
+        """The value, repeats joined with ", ", or the default."""
+        value = self._values.get(name.lower(), default)
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of the name in order, as it came; an empty list where there is none."""
+        value = self._values.get(name.lower(), [])
+        return [value] if isinstance(value, str) else list(value)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._values
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Headers):
+            return dict(_grouped(self)) == dict(_grouped(other))
+        if isinstance(other, Mapping):
+            return dict(self) == dict(other)
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # the standard way to say unhashable
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({list(self.pairs)!r})"
+
+
+class MutableHeaders(Headers):
+    """A response's headers: `headers[name] = value` replaces, `headers.add(name, value)` repeats.
+
+    Raises ValueError for a name or value that no HTTP message can carry, such as one with a line break.
+    """
+
+    def _append(self, name: str, value: str) -> None:
+        super()._append(name, _checked(name, value))
+
+    def add(self, name: str, value: str) -> None:
+        """Adds one more value of the name."""
+        self._append(name.lower(), value)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        name = name.lower()
+        self._values[name] = _checked(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        del self._values[name.lower()]
+
+    def setdefault(self, name: str, value: str) -> str:
+        """The joined value of the name, set to the given one where there was none."""
+        if name not in self:
+            self[name] = value
+        return self[name]
+
+    def pop_all(self, name: str) -> list[str]:
+        """Removes the name and gives its values."""
+        values = self.get_all(name)
+        self._values.pop(name.lower(), None)
+        return values
+
+
+def _pairs_of(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    if isinstance(headers, Headers):
+        return headers.pairs
+    return headers.items() if isinstance(headers, Mapping) else headers
+
+
+def _grouped(headers: Headers) -> Iterator[tuple[str, list[str]]]:
+    return ((name, headers.get_all(name)) for name in headers)
+
+
+def _checked(name: str, value: str) -> str:
+    if not is_token(name):
+        raise ValueError(f"{name!r} is not a header name: letters, digits and !#$%&'*+-.^_`|~ are possible")
+    if not isinstance(value, str):
+        raise ValueError(f"header {name}: a value is a str, not {type(value).__name__}")
+    if not value.isprintable() and any(char < " " and char != "\t" or char == "\x7f" for char in value):
+        raise ValueError(f"header {name}: control characters such as line breaks are not possible in a value")
+    return value
+
+
+def is_token(name: str) -> bool:
+    """Whether the text is a token of RFC 9110, section 5.6.2: header names, methods and cookie names are."""
+    return name.isascii() and name.translate(_PUNCTUATION).isalnum()
+
+
+_PUNCTUATION = dict.fromkeys(map(ord, "!#$%&'*+-.^_`|~"), "0")

@@ -1,0 +1,65 @@
+"""Errors as problem documents: RFC 9457."""
+
+from __future__ import annotations
+
+from portable_fn.data import to_json
+from portable_fn.errors import HTTPError
+from portable_fn.http import Response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from portable_fn.context import Context
+
+
+def problem(error: BaseException, context: Context) -> Response:
+    """The response for what a handler raised: an HTTPError's own, or for anything else a 500 that tells the caller only
+    the invocation id; the traceback of a 500 is logged."""
+    if isinstance(error, HTTPError):
+        document: dict[str, object] = {
+            "type": error.type,
+            "title": error.title or title(error.status),
+            "status": error.status,
+        }
+        if error.detail:
+            document["detail"] = error.detail
+        document.update(error.extensions or {})
+        return _response(error.status, document, error)
+    _log(error, context)
+    document = {
+        "type": "about:blank",
+        "title": title(500),
+        "status": 500,
+        "detail": "The function failed; its log has the reason under the invocation id.",
+        "invocation_id": context.invocation_id,
+    }
+    return _response(500, document, None)
+
+
+def _response(status: int, document: dict[str, object], error: HTTPError | None) -> Response:
+    response = Response(status, error.headers if error else (), (), to_json(document).encode())
+    response.headers.setdefault("content-type", "application/problem+json")
+    return response
+
+
+def title(status: int) -> str:
+    """The status's own phrase; "Error" for one that has none."""
+    if status in _PHRASES:
+        return _PHRASES[status]
+    from http import HTTPStatus
+
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+# RFC 9110 renamed them; the standard library followed with Python 3.13 only.
+_PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+
+
+def _log(error: BaseException, context: Context) -> None:
+    import logging
+
+    logging.getLogger("portable_fn").error(
+        "invocation %s failed: %s", context.invocation_id, type(error).__name__, exc_info=error
+    )

@@ -1,0 +1,147 @@
+"""Which function answers a request: path templates, 404, 405 with Allow, HEAD from GET, OPTIONS."""
+
+from __future__ import annotations
+
+from portable_fn.binding import Binding, around
+from portable_fn.errors import ConfigurationError, HTTPError
+from portable_fn.http import Request, Response
+from portable_fn.on import MAX_BODY, HTTPTrigger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from portable_fn.context import Context
+
+    # How to call it, the largest body that it takes, whether it is async.
+    Target = tuple[Callable[[Any, Context], Any], int, bool]
+
+_ANY = "ANY"
+
+
+class Route:
+    """The functions on one path template, by method."""
+
+    def __init__(self, trigger: HTTPTrigger) -> None:
+        self.segments = trigger.segments
+        self.names = trigger.names
+        self.greedy = bool(self.segments[-1][1].endswith("+"))
+        self.path = trigger.path
+        self.functions: dict[str, tuple[Binding, int]] = {}
+
+    def add(self, trigger: HTTPTrigger, function: Binding) -> None:
+        """Has the function answer the trigger's methods; ConfigurationError where another one does already."""
+        if trigger.names != self.names:
+            raise ConfigurationError(f"{trigger.path!r} of {function.name} and {self.path!r} are one path with other names")
+        for method in trigger.methods or (_ANY,):
+            if method in self.functions:
+                other = self.functions[method][0].name
+                raise ConfigurationError(f"{other} and {function.name} both answer {method} {trigger.path}")
+            self.functions[method] = (function, trigger.max_body)
+
+    def target(self, method: str) -> Target | None:
+        """What answers the method here: its own function, GET's for HEAD, or one that takes any."""
+        functions = self.functions
+        found = functions.get(method) or (functions.get("GET") if method == "HEAD" else None) or functions.get(_ANY)
+        return None if found is None else (found[0].call, found[1], found[0].is_async)
+
+    def match(self, segments: list[str]) -> dict[str, str] | None:
+        """The decoded path parameters of a path that the template describes, else None."""
+        if len(segments) != len(self.segments) and not (self.greedy and len(segments) >= len(self.segments) - 1):
+            return None
+        params = {}
+        for (literal, name), segment in zip(self.segments, segments, strict=False):
+            if not name:
+                if literal != segment and literal != _decoded(segment):
+                    return None
+            elif not name.endswith("+"):
+                if not segment:
+                    return None
+                params[name] = _decoded(segment)
+        if self.greedy:
+            rest = segments[len(self.segments) - 1 :]
+            params[self.names[-1]] = _decoded("/".join(rest))
+        return params
+
+
+class Router:
+    """Finds the function for a request; `max_body` is the largest body that any of its functions takes."""
+
+    def __init__(self, functions: Iterable[Binding]) -> None:
+        routes: dict[tuple[tuple[str, bool], ...], Route] = {}
+        self._fallback: Target | None = None
+        self.max_body = MAX_BODY
+        for function in functions:
+            if not issubclass(Request, function.kind):
+                continue
+            if not function.triggers:
+                if self._fallback is not None:
+                    raise ConfigurationError(f"{function.name} and another function both answer every path: add on.http(…)")
+                self._fallback = (function.call, MAX_BODY, function.is_async)
+            for trigger in function.triggers:
+                if isinstance(trigger, HTTPTrigger):
+                    shape = tuple((literal, name.endswith("+")) for literal, name in trigger.segments)
+                    routes.setdefault(shape, Route(trigger)).add(trigger, function)
+                    self.max_body = max(self.max_body, trigger.max_body)
+        # Literal segments before parameters, parameters before what takes the rest.
+        self._routes = sorted(routes.values(), key=lambda route: [_rank(*segment) for segment in route.segments])
+        self._only = self._routes[0] if len(self._routes) == 1 else None
+
+    def find(self, request: Request[Any]) -> Target:
+        """The function for the request, whose path parameters are set; HTTPError 404 where nothing answers the path.
+
+        Parameters that the provider gave win. A single template whose names the provider gave all is taken as matched: the
+        provider routed the request, perhaps under a prefix that the template doesn't know.
+        """
+        given = request.params
+        method = request.method
+        only = self._only
+        if only is not None and given and all(name in given for name in only.names):
+            matching = [only]
+            if target := only.target(method):
+                return target
+        else:
+            matching = []
+            segments = request.raw_path.split("/")[1:]
+            for route in self._routes:
+                params = route.match(segments)
+                if params is not None:
+                    if target := route.target(method):
+                        request.params = {**params, **given} if given else params
+                        return target
+                    matching.append(route)
+        if matching:
+            return _without_handler(request, matching)
+        if self._fallback is None:
+            raise HTTPError(404, f"Nothing answers {request.path}.")
+        return self._fallback
+
+
+def _without_handler(request: Request[Any], routes: list[Route]) -> Target:
+    """What answers OPTIONS, or 405, on a path whose functions take other methods: with the middleware of one of them."""
+    functions = {method: function for route in reversed(routes) for method, (function, _) in route.functions.items()}
+    methods = {*functions, "OPTIONS"} | ({"HEAD"} if "GET" in functions else set())
+    allow = {"allow": ", ".join(sorted(methods))}
+
+    def answer(event: Any, context: Context) -> Response:
+        if request.method == "OPTIONS":
+            return Response(204, allow)
+        raise HTTPError(405, f"Possible here: {allow['allow']}.", headers=allow)
+
+    # The preflight of a CORS request says which method it is about.
+    wanted = request.headers.get("access-control-request-method", "")
+    function = functions.get(wanted) or next(iter(functions.values()))
+    return around(function.use, answer), MAX_BODY, function.is_async
+
+
+def _rank(literal: str, name: str) -> tuple[int, str]:
+    return (0, literal) if not name else (2 if name.endswith("+") else 1, "")
+
+
+def _decoded(segment: str) -> str:
+    if "%" not in segment:
+        return segment
+    from urllib.parse import unquote
+
+    return unquote(segment)
