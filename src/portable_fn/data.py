@@ -88,7 +88,6 @@ def _plain(value: object) -> object:
 to_json: Callable[[object], str] = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
 ).encode
-to_json.__doc__ = None
 
 
 def validator(wanted: object) -> Callable[[object], object]:
