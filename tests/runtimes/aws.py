@@ -189,9 +189,10 @@ class RuntimeApi:
     ) -> Answer:
         """The runtime's answer to one event, bytes going as they are; the deadline, in epoch ms, is else in 30 s."""
         request_id = str(uuid.uuid4())
+        deadline = round(time.time() * 1000) + 30_000 if deadline_ms is None else deadline_ms
         headers = {
             "Lambda-Runtime-Aws-Request-Id": request_id,
-            "Lambda-Runtime-Deadline-Ms": str(deadline_ms if deadline_ms is not None else round(time.time() * 1000) + 30_000),
+            "Lambda-Runtime-Deadline-Ms": str(deadline),
             "Lambda-Runtime-Invoked-Function-Arn": ARN,
             "Lambda-Runtime-Trace-Id": trace_id,
             "Lambda-Runtime-Client-Context": None if client_context is None else json.dumps(client_context),
@@ -232,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*arguments)
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # a runtime is stopped while it waits for its next event
+        with suppress(ConnectionError):  # A runtime is stopped while it waits for its next event.
             super().handle()
 
     def do_GET(self) -> None:
@@ -244,13 +245,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         match self.path.removeprefix("/2018-06-01/runtime/").split("/"):
-            case ["init", "error"]:
+            case ["init", "error"] if not self.api.stillborn.done():
                 answered, since = self.api.stillborn, time.monotonic()
             case ["invocation", request_id, "response" | "error"] if request_id in self.api.unanswered:
                 invocation = self.api.unanswered.pop(request_id)
                 answered, since = invocation.answered, invocation.delivered
             case _:
-                # The real API refuses an error for a response that has begun, and a second answer, in the same words.
+                # What the emulator's source says to a second answer; the developer guide allows an error only before
+                # a response begins.
                 return self._reply(403, {}, b'{"errorType": "InvalidStateTransition"}')
         headers = [(name.lower(), value) for name, value in self.headers.items()]
         answer = Answer(failed=self.path.endswith("/error"), headers=headers)

@@ -121,8 +121,9 @@ def free_ports(count: int) -> list[int]:
 
 def _collect(process: Process) -> None:
     assert process.popen.stdout is not None
-    for line in process.popen.stdout:
-        process.logs.append(line.decode(errors="replace").rstrip("\r\n"))
+    with process.popen.stdout as output:
+        for line in output:
+            process.logs.append(line.decode(errors="replace").rstrip("\r\n"))
 
 
 def _stop(process: Process) -> None:

@@ -1,0 +1,313 @@
+"""AWS Lambda's payloads as neutral events. https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html"""
+
+from __future__ import annotations
+
+import os
+import time
+from binascii import a2b_base64
+
+from portable_fn.context import Context
+from portable_fn.errors import DecodeError, HTTPError
+from portable_fn.http import Principal, Request
+from portable_fn.pairs import Headers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from portable_fn.trace import Trace
+    from portable_fn_aws.native import LambdaContext, Payload
+
+KNOWN = "API Gateway REST and HTTP API, function URL, ALB, VPC Lattice v1 and v2"
+
+
+def service(payload: Any) -> str:
+    """The service whose shape the payload has; DecodeError, with what was seen and what is known, for any other."""
+    if isinstance(payload, dict):
+        context = payload.get("requestContext")
+        if isinstance(context, dict):
+            # Authorizers carry the whole request beside their own ARN, WebSocket events may carry httpMethod.
+            if "routeArn" not in payload and "methodArn" not in payload and "connectionId" not in context:
+                if "http" in context and payload.get("version") == "2.0":
+                    return "http_api"
+                if "elb" in context:
+                    return "alb"
+                if "serviceNetworkArn" in context:
+                    return "lattice_v2"
+                if "httpMethod" in payload and "resource" in payload:
+                    return "rest_api"
+        elif "raw_path" in payload and "method" in payload:
+            return "lattice_v1"
+        seen = f"an object with {', '.join(sorted(map(str, payload))[:20]) or 'nothing in it'}"
+    else:
+        seen = f"a {type(payload).__name__}"
+    raise DecodeError(f"the payload has no known shape: seen is {seen}; known are {KNOWN}")
+
+
+def http_api(payload: Payload) -> Request:
+    """HTTP API with payload 2.0, and function URL."""
+    context = payload["requestContext"]
+    http = context["http"]
+    path = payload["rawPath"]
+    root_path = ""
+    stage = context.get("stage", "$default")
+    if stage != "$default" and path.startswith(f"/{stage}/"):
+        root_path = f"/{stage}"
+        path = path[len(root_path) :]
+    # An HTTP API decodes the path, a function URL does not.
+    if "%" in path and ".lambda-url." in context.get("domainName", ""):
+        raw_path = path
+    else:
+        raw_path = path if path.isalnum() else _encoded(path)
+    epoch = context.get("timeEpoch")
+    return Request(
+        http["method"],
+        raw_path,
+        payload.get("rawQueryString") or "",
+        lambda: _http_api_headers(payload),
+        _body(payload.get("body"), payload.get("isBase64Encoded")),
+        params=payload.get("pathParameters"),
+        host=context.get("domainName"),
+        root_path=root_path,
+        client_ip=http.get("sourceIp"),
+        principal=_http_api_principal(context) if "authorizer" in context or "authentication" in context else None,
+        id=context.get("requestId"),
+        time=None if epoch is None else epoch / 1000,
+        native=payload,
+    )
+
+
+def rest_api(payload: Payload) -> Request:
+    """REST API, and HTTP API with payload 1.0 (which alone has a `version` and decodes the path)."""
+    context = payload["requestContext"]
+    identity = context.get("identity") or {}
+    path = payload["path"]
+    decoded = payload.get("version") == "1.0"
+    stage = context.get("stage")
+    root_path = f"/{stage}" if stage and (context.get("path") or "").startswith(f"/{stage}/") else ""
+    if decoded and root_path and path.startswith(f"{root_path}/"):
+        path = path[len(root_path) :]
+    params = payload.get("pathParameters") or {}
+    epoch = context.get("requestTimeEpoch")
+    headers = _multi_headers(payload)
+    return Request(
+        payload["httpMethod"],
+        _encoded(path) if decoded else path,
+        _query(_multi(payload, "multiValueQueryStringParameters", "queryStringParameters")),
+        headers,
+        _body(payload.get("body"), payload.get("isBase64Encoded")),
+        params=params if decoded else {name: _unquoted(value) for name, value in params.items()},
+        host=context.get("domainName"),
+        scheme=headers.get("x-forwarded-proto", "https"),
+        root_path=root_path,
+        client_ip=identity.get("sourceIp"),
+        principal=_rest_api_principal(context),
+        id=context.get("requestId"),
+        time=None if epoch is None else epoch / 1000,
+        native=payload,
+    )
+
+
+def alb(payload: Payload) -> Request:
+    """Application Load Balancer, with single- or multi-value headers; it hands the query over as it came, encoded."""
+    headers = _multi_headers(payload)
+    pairs = _multi(payload, "multiValueQueryStringParameters", "queryStringParameters")
+    return Request(
+        payload["httpMethod"],
+        payload["path"],
+        "&".join(f"{name}={value}" for name, value in pairs),
+        headers,
+        _body(payload.get("body"), payload.get("isBase64Encoded")),
+        scheme=headers.get("x-forwarded-proto", "https"),
+        client_ip=_last(headers.get("x-forwarded-for")),
+        native=payload,
+    )
+
+
+def lattice_v1(payload: Payload) -> Request:
+    """VPC Lattice, event structure 1: snake case, the query in `raw_path`."""
+    headers = Headers(payload.get("headers") or {})
+    path, _, query = payload["raw_path"].partition("?")
+    return Request(
+        payload["method"],
+        path or "/",
+        query or _query((payload.get("query_string_parameters") or {}).items()),
+        headers,
+        _body(payload.get("body"), payload.get("is_base64_encoded")),
+        scheme=headers.get("x-forwarded-proto", "https"),
+        client_ip=_last(headers.get("x-forwarded-for")),
+        native=payload,
+    )
+
+
+def lattice_v2(payload: Payload) -> Request:
+    """VPC Lattice, event structure 2: header and query values are lists or strings."""
+    context = payload["requestContext"]
+    headers = Headers(_flat(payload.get("headers")))
+    path, _, query = payload["path"].partition("?")
+    identity = context.get("identity") or {}
+    epoch = context.get("timeEpoch")
+    return Request(
+        payload["method"],
+        path or "/",
+        query or _query(_flat(payload.get("queryStringParameters"))),
+        headers,
+        _body(payload.get("body"), payload.get("isBase64Encoded")),
+        scheme=headers.get("x-forwarded-proto", "https"),
+        client_ip=_last(headers.get("x-forwarded-for")),
+        principal=Principal(identity["principal"], "iam", identity) if identity.get("type") == "AWS_IAM" else None,
+        # Microseconds, as a string.
+        time=None if epoch is None else int(epoch) / 1_000_000,
+        native=payload,
+    )
+
+
+REQUESTS = {
+    "http_api": http_api,
+    "rest_api": rest_api,
+    "alb": alb,
+    "lattice_v1": lattice_v1,
+    "lattice_v2": lattice_v2,
+}
+
+
+def request(payload: Payload, name: str) -> Request:
+    """The request in a payload of the service's shape; HTTPError 400 where a part of it can't be read."""
+    try:
+        return REQUESTS[name](payload)
+    except (KeyError, TypeError, AttributeError, ValueError) as exc:
+        raise HTTPError(400, f"The {name} event can't be read: {type(exc).__name__} {exc}.") from exc
+
+
+def context(native: LambdaContext, event: Request | None, cold_start: bool) -> Context:
+    """What surrounds the invocation."""
+    return Context(
+        "aws",
+        invocation_id=native.aws_request_id,
+        function=native.function_name,
+        version=native.function_version,
+        region=os.environ.get("AWS_REGION", ""),
+        deadline=lambda: time.time() + native.get_remaining_time_in_millis() / 1000,
+        cold_start=cold_start,
+        trace=lambda: trace(event),
+        correlation_id=None if event is None else lambda: _correlation_id(event),
+        native=native,
+    )
+
+
+def trace(event: Request | None) -> Trace | None:
+    """The caller's trace: `traceparent`, else `X-Amzn-Trace-Id`, else what Lambda puts into the environment."""
+    from portable_fn.trace import parse_traceparent
+
+    headers = Headers() if event is None else event.headers
+    return (
+        parse_traceparent(headers.get("traceparent"), headers.get("tracestate"))
+        or _x_ray(headers.get("x-amzn-trace-id"))
+        or _x_ray(os.environ.get("_X_AMZN_TRACE_ID"))
+    )
+
+
+def _x_ray(value: str | None) -> Trace | None:
+    """X-Ray's `Root=1-EPOCH-RANDOM;Parent=SPAN;Sampled=1`, whose ids are W3C's with dashes."""
+    from portable_fn.trace import make_trace
+
+    fields = dict(part.strip().partition("=")[::2] for part in (value or "").split(";"))
+    version, _, trace_id = fields.get("Root", "").partition("-")
+    if version != "1":
+        return None
+    return make_trace(trace_id.replace("-", ""), fields.get("Parent", ""), fields.get("Sampled") == "1")
+
+
+def _correlation_id(event: Request) -> str | None:
+    return event.headers.get("x-correlation-id") or event.headers.get("x-request-id")
+
+
+def _http_api_headers(payload: Payload) -> Headers:
+    headers = payload.get("headers") or {}
+    lowered = {name.lower(): value for name, value in headers.items()}
+    # Payload 2.0 lifts cookies out of the headers; put them back.
+    if cookies := payload.get("cookies"):
+        lowered["cookie"] = "; ".join(cookies)
+    return Headers.lowered(lowered)
+
+
+def _http_api_principal(context: Mapping[str, Any]) -> Principal | None:
+    authorizer = context.get("authorizer") or {}
+    if jwt := authorizer.get("jwt"):
+        claims = jwt.get("claims") or {}
+        return Principal(str(claims.get("sub", "")), "jwt", claims)
+    if iam := authorizer.get("iam"):
+        return Principal(iam.get("userArn") or iam.get("callerId") or "", "iam", iam)
+    if (custom := authorizer.get("lambda")) is not None:
+        return Principal(str((custom or {}).get("principalId", "")), "custom", custom or {})
+    return _certificate((context.get("authentication") or {}).get("clientCert"))
+
+
+def _rest_api_principal(context: Mapping[str, Any]) -> Principal | None:
+    authorizer = context.get("authorizer") or {}
+    identity = context.get("identity") or {}
+    if claims := authorizer.get("claims"):
+        return Principal(str(claims.get("sub", "")), "jwt", claims)
+    if authorizer:
+        return Principal(str(authorizer.get("principalId", "")), "custom", authorizer)
+    if arn := identity.get("userArn"):
+        return Principal(arn, "iam", identity)
+    return _certificate(identity.get("clientCert"))
+
+
+def _certificate(certificate: Mapping[str, Any] | None) -> Principal | None:
+    return Principal(certificate.get("subjectDN", ""), "mtls", certificate) if certificate else None
+
+
+def _multi(payload: Payload, many: str, single: str) -> Iterable[tuple[str, str]]:
+    """The pairs of a field with lists where there is one, else of its sibling with single values; either may be null."""
+    return _flat(payload.get(many)) or (payload.get(single) or {}).items()
+
+
+def _multi_headers(payload: Payload) -> Headers:
+    return Headers(_multi(payload, "multiValueHeaders", "headers"))
+
+
+def _flat(values: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    pairs = []
+    for name, value in (values or {}).items():
+        pairs.extend((name, one) for one in (value if isinstance(value, list) else [value]))
+    return pairs
+
+
+def _query(pairs: Iterable[tuple[str, str]]) -> str:
+    """The query string of decoded pairs."""
+    pairs = list(pairs)
+    if not pairs:
+        return ""
+    from urllib.parse import quote, urlencode
+
+    return urlencode(pairs, quote_via=quote)
+
+
+def _encoded(path: str) -> str:
+    if path.replace("/", "").replace("-", "").replace("_", "").isalnum() and path.isascii():
+        return path
+    from urllib.parse import quote
+
+    return quote(path, safe="/:@!$&'()*+,;=-._~")
+
+
+def _unquoted(value: str) -> str:
+    if "%" not in value:
+        return value
+    from urllib.parse import unquote
+
+    return unquote(value)
+
+
+def _last(forwarded: str | None) -> str | None:
+    """The last address of X-Forwarded-For: the one that the balancer itself saw; a client can send the others."""
+    return forwarded.rpartition(",")[2].strip() if forwarded else None
+
+
+def _body(body: str | None, is_base64: bool | None) -> bytes:
+    if not body:
+        return b""
+    return a2b_base64(body, strict_mode=True) if is_base64 else body.encode()

@@ -1,0 +1,76 @@
+"""Neutral responses as what AWS's HTTP services take."""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from portable_fn.http import Response
+    from portable_fn_aws.native import Payload, ProxyAnswer
+
+
+def http_api(response: Response, body: bytes) -> ProxyAnswer:
+    """HTTP API with payload 2.0, and function URL: repeated headers joined, cookies apart."""
+    headers = {name: value for name, value in response.headers.items() if name != "set-cookie"}
+    text, is_base64 = _text(response, body)
+    answer: ProxyAnswer = {"statusCode": response.status, "headers": headers, "body": text, "isBase64Encoded": is_base64}
+    if cookies := response.set_cookies:
+        answer["cookies"] = cookies
+    return answer
+
+
+def multi_value(response: Response, body: bytes) -> ProxyAnswer:
+    """REST API, and ALB with multi-value headers."""
+    headers: dict[str, list[str]] = {}
+    for name, value in response.wire_headers():
+        headers.setdefault(name, []).append(value)
+    text, is_base64 = _text(response, body)
+    return {"statusCode": response.status, "multiValueHeaders": headers, "body": text, "isBase64Encoded": is_base64}
+
+
+def single_value(response: Response, body: bytes) -> ProxyAnswer:
+    """ALB with single-value headers, and VPC Lattice: a repeated header goes out under spellings that differ in case."""
+    headers: dict[str, str] = {}
+    for name, value in response.wire_headers():
+        headers[next(spelling for spelling in _spellings(name) if spelling not in headers)] = value
+    text, is_base64 = _text(response, body)
+    return {"statusCode": response.status, "headers": headers, "body": text, "isBase64Encoded": is_base64}
+
+
+def answer(service: str, payload: Payload) -> Callable[[Response, bytes], ProxyAnswer]:
+    """How the service takes the answer to this payload."""
+    if service == "http_api":
+        return http_api
+    if service == "rest_api" or (service == "alb" and payload.get("multiValueHeaders") is not None):
+        return multi_value
+    return single_value
+
+
+def _spellings(name: str) -> Iterable[str]:
+    """The name in every mix of upper and lower case, plain lower case first."""
+    letters = [index for index, char in enumerate(name) if char.isalpha()]
+    for number in range(2 ** len(letters)):
+        chars = list(name)
+        for bit, index in enumerate(letters):
+            if number >> bit & 1:
+                chars[index] = chars[index].upper()
+        yield "".join(chars)
+
+
+_TEXT = ("text/", "application/json", "application/problem+json", "application/xml", "application/javascript")
+
+
+def _text(response: Response, body: bytes) -> tuple[str, bool]:
+    """The body as text where its type says text and it is UTF-8, else as base64."""
+    if not body:
+        return "", False
+    content_type = response.headers.get("content-type", "")
+    if (content_type.startswith(_TEXT) or "+json" in content_type) and "content-encoding" not in response.headers:
+        try:
+            return body.decode(), False
+        except UnicodeDecodeError:
+            pass
+    return b2a_base64(body, newline=False).decode(), True
