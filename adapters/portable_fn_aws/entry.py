@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
 from portable_fn.adapter import bindings, failed, finish_background, respond
 from portable_fn.binding import is_awaitable
 from portable_fn.errors import HTTPError
@@ -51,6 +53,7 @@ def entry(*targets: object) -> LambdaHandler:
 
 
 _loop: asyncio.AbstractEventLoop | None = None
+_one_at_a_time = allocate_lock()
 
 
 def run(awaitable: Awaitable[Any]) -> Any:
@@ -58,14 +61,14 @@ def run(awaitable: Awaitable[Any]) -> Any:
     global _loop
     import asyncio
 
-    if _loop is None or _loop.is_closed():
+    if _loop is None:
         _loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(_loop)
 
     async def awaited() -> Any:
         return await awaitable
 
-    return _loop.run_until_complete(awaited())
+    with _one_at_a_time:
+        return _loop.run_until_complete(awaited())
 
 
 def _collected(response: Response) -> bytes:

@@ -75,6 +75,19 @@ def downloaded(name: str, requirement: str, *pip_options: str) -> Path:
     return folder
 
 
+def vendored(name: str, *pip_options: str) -> Path:
+    """A folder to import from, holding requirements/<name>.txt as wheels of another platform, complete by its pins."""
+    requirements = REQUIREMENTS / f"{name}.txt"
+    folder = CACHE / "vendored" / f"{name}-{_digest([requirements])}"
+    with _made_once(folder) as needed:
+        if needed:
+            _run(
+                [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+                + ["--no-compile", "--only-binary=:all:", "--target", str(folder), *pip_options, "-r", str(requirements)]
+            )
+    return folder
+
+
 def pythons() -> dict[str, str]:
     """Working interpreters on this machine by version ("3.13"), besides those of virtual environments."""
     candidates = [sys.executable, *(f"python3.{minor}" for minor in range(11, 15))]

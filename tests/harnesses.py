@@ -1,0 +1,74 @@
+"""Where the stories are told: each provider's adapter in this process; the real runtimes are in runtimes/harnesses.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from portable_fn.http import Request
+from portable_fn.record import Record
+from portable_fn.testing.delivery import Answer, deliver
+from portable_fn.testing.stories import app
+
+Send = Callable[[Request[Any]], Answer]
+
+
+class Harness(Record):
+    """A way to bring requests to the stories' functions; `cannot` names the stories that can't hold there, with the reason."""
+
+    _fields = ("name",)
+
+    def __init__(self, name: str, start: Callable[[], Any], cannot: dict[str, str] | None = None) -> None:
+        self.name = name
+        self.start = start
+        self.cannot = cannot or {}
+
+
+STREAM = "a stream's chunks arrive one by one"
+CLIENT_IP = "the client's address is what the provider's proxy saw"
+
+AWS_COLLECTS = {STREAM: "awslambdaric can't stream, so a stream is collected; portable_fn_aws.runtime streams"}
+
+
+def simulated(provider: str, service: str | None = None, cannot: dict[str, str] | None = None) -> Harness:
+    """The provider's adapter with `simulate` as the provider's half of the wire."""
+
+    @contextmanager
+    def start() -> Iterator[Send]:
+        yield lambda request: deliver(app, request, to=provider, via=service)
+
+    return Harness(f"{provider} {service}" if service else provider, start, cannot)
+
+
+_RAW_PATH = "the raw path is the path as it came"
+_SLASH = "an encoded slash doesn't split a path parameter"
+
+IN_PROCESS = [
+    simulated(
+        "aws",
+        "http_api",
+        {
+            **AWS_COLLECTS,
+            _SLASH: "an HTTP API decodes the path before the function sees it",
+        },
+    ),
+    simulated(
+        "aws",
+        "function_url",
+        {**AWS_COLLECTS, "the host is what the client called": "a function URL has no host but its own"},
+    ),
+    simulated("aws", "rest_api", AWS_COLLECTS),
+    simulated(
+        "aws",
+        "alb",
+        {
+            **AWS_COLLECTS,
+            "repeated query names keep every value, in order": "ALB keeps the last value unless multi-value is on",
+            "repeated request headers read as one, joined": "ALB keeps the last value unless multi-value is on",
+        },
+    ),
+    simulated("aws", "alb_multi_value", AWS_COLLECTS),
+    simulated("aws", "lattice_v1", AWS_COLLECTS),
+    simulated("aws", "lattice_v2", AWS_COLLECTS),
+]

@@ -1,0 +1,234 @@
+"""Real workerd, Cloudflare's runtime, with a Worker in Python 3.14."""
+
+from __future__ import annotations
+
+import base64
+import json
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from tests.runtimes.environments import CACHE, Unavailable, npm, vendored
+from tests.runtimes.process import Server, free_ports, serving
+from tests.runtimes.pyodide_bundle import bundle
+from tests.runtimes.wire import send
+
+COMPATIBILITY_DATE: Final = "2026-09-08"  # the first with Python 3.14
+WHEELS: Final = (
+    *("--python-version", "3.14", "--implementation", "cp", "--abi", "cp314"),
+    *("--platform", "pyemscripten_2026_0_wasm32"),
+)
+PYDANTIC: Final = ("annotated_types", "pydantic", "typing_extensions", "typing_inspection")
+
+# Requests with these headers have their value as `request.cf`, and as the scheme of `request.url`.
+CF_HEADER: Final = "CF-Blob"
+SCHEME_HEADER: Final = "X-Forwarded-Proto"
+
+# The events that don't come by HTTP, from another Worker in the same workerd.
+EVENTS: Final = """
+const revive = (_, value) =>
+  value?.$bytes !== undefined ? Uint8Array.from(atob(value.$bytes), (char) => char.charCodeAt(0))
+  : value?.$date !== undefined ? new Date(value.$date)
+  : value;
+
+export default {
+  async fetch(request, env) {
+    const { method, args } = JSON.parse(await request.text(), revive);
+    try {
+      return Response.json(await env.WORKER[method](...args));
+    } catch (error) {
+      return new Response(error.message, { status: 500 });
+    }
+  },
+};
+"""
+
+IMPORTER: Final = """
+import importlib
+from workers import Response, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        importlib.import_module(request.url.rpartition("/")[2])
+        return Response("imported")
+"""
+
+CONFIG: Final = """
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "worker", worker = (
+      modules = [{modules}],
+      compatibilityDate = "{date}",
+      compatibilityFlags = ["python_workers", "python_workers_development"],
+      bindings = [{bindings}],
+    )),
+    (name = "events", worker = (
+      modules = [(name = "events.js", esModule = embed "events.js")],
+      compatibilityDate = "{date}",
+      compatibilityFlags = ["experimental", "service_binding_extra_handlers"],
+      bindings = [(name = "WORKER", service = "worker")],
+    )),
+  ],
+  sockets = [
+    (name = "http", address = "127.0.0.1:{port}", service = "worker",
+     http = (cfBlobHeader = "{cf}", forwardedProtoHeader = "{scheme}")),
+    (name = "events", address = "127.0.0.1:{events_port}", http = (), service = "events"),
+  ],
+);
+"""
+
+
+@dataclass(frozen=True)
+class Workerd(Server):
+    """A running workerd; `bundle_bytes` is the size of the modules that aren't Cloudflare's SDK or Pydantic."""
+
+    events_url: str
+    bundle_bytes: int
+
+    def scheduled(self, cron: str, time: datetime) -> dict[str, Any]:
+        """Call the Worker's `scheduled`; answers {outcome, noRetry}."""
+        return self._call("scheduled", {"cron": cron, "scheduledTime": int(time.timestamp() * 1000)})
+
+    def queue(self, name: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Call the Worker's `queue` with messages of `id`, `timestamp` (datetime), `attempts` and `body`.
+
+        A body is what JSON can say, bytes or datetime. Answers {outcome, ackAll, retryBatch, explicitAcks,
+        retryMessages: [{msgId, delaySeconds}]}.
+        """
+        metrics = {"backlogCount": len(messages), "backlogBytes": 0, "oldestMessageTimestamp": 0}
+        return self._call("queue", name, messages, {"metrics": metrics})
+
+    def _call(self, method: str, *args: object) -> dict[str, Any]:
+        status, answer = _called(self.events_url, method, *args)
+        if status != 200:
+            raise RuntimeError(f"{method} failed: {answer}")
+        result: dict[str, Any] = json.loads(answer)
+        return result
+
+
+@contextmanager
+def workerd(
+    main: Path,
+    *,
+    sources: Sequence[Path] = (),
+    packages: Sequence[Path] = (),
+    vars: Mapping[str, str] = {},
+    pydantic: bool = False,
+) -> Iterator[Workerd]:
+    """Serve the Worker whose `Default` class is in the file `main`.
+
+    `sources` are files and package folders that lie beside it; `packages` come as from the Worker's requirements.
+    """
+    own = [module for source in (main, *sources) for module in _files(source)]
+    required = [(f"python_modules/{name}", path) for package in packages for name, path in _files(package)]
+    installed = [
+        (f"python_modules/{name}", path)
+        for entry in sorted(vendored("cloudflare", *WHEELS).iterdir())
+        if pydantic or not entry.name.startswith(PYDANTIC)
+        for name, path in _files(entry)
+    ]
+    port, events_port = free_ports(2)
+    config = CONFIG.format(
+        modules=",\n".join(_module(name, path) for name, path in (*own, *required, *installed)),
+        bindings=", ".join(f"(name = {_text(name)}, text = {_text(value)})" for name, value in vars.items()),
+        date=COMPATIBILITY_DATE,
+        port=port,
+        events_port=events_port,
+        cf=CF_HEADER,
+        scheme=SCHEME_HEADER,
+    )
+    node_modules = npm("cloudflare") / "node_modules"
+    pyodide = bundle(node_modules / "pyodide", CACHE / "workerd")
+    with TemporaryDirectory() as folder:
+        Path(folder, "config.capnp").write_text(config)
+        Path(folder, "events.js").write_text(EVENTS)
+        # Two of the Python flags are experimental; an import path of / lets `embed` take absolute paths.
+        command = [_executable(node_modules), "serve", "--experimental", "--import-path=/"]
+        command += [f"--pyodide-bundle-disk-cache-dir={pyodide}", Path(folder, "config.capnp")]
+        with serving(command, port) as server:
+            events_url = f"http://127.0.0.1:{events_port}"
+            _loaded(server, events_url)
+            size = sum(path.stat().st_size for _, path in (*own, *required))
+            yield Workerd(server.url, server.process, events_url, size)
+
+
+def import_time(module: str, *, packages: Sequence[Path] = (), pydantic: bool = False) -> float:
+    """The milliseconds that the first import of a module takes in a Worker that has Cloudflare's SDK imported.
+
+    Clocks stand still within a Worker, so the import happens in a request, which is timed from outside; the time of
+    a request that imports nothing new is taken off. A module that can't be imported is a RuntimeError.
+    """
+    with TemporaryDirectory() as folder:
+        main = Path(folder, "importer.py")
+        main.write_text(IMPORTER)
+        with workerd(main, packages=packages, pydantic=pydantic) as server:
+            nothing_new = sorted(_answered(server, "sys") for _ in range(21))[10]
+            return (_answered(server, module) - nothing_new) * 1000
+
+
+def _answered(server: Server, module: str) -> float:
+    response = send(server.url, "GET", f"/{module}", [], None)
+    if response.status != 200:
+        raise RuntimeError(f"workerd can't import {module}: {server.process.tail()}")
+    return response.chunks[0][0]
+
+
+def _loaded(server: Server, events_url: str) -> None:
+    """Wait until the Worker has been imported; workerd listens before, and exits when that fails."""
+    absent = "absent"
+    try:
+        _, answer = _called(events_url, absent)
+    except OSError as exc:
+        server.process.popen.wait(timeout=10)
+        raise RuntimeError("the Worker can't be imported") from exc
+    if answer != f"Method {absent} does not exist":
+        raise RuntimeError(f"the Worker has no class named Default: {answer}")
+
+
+def _called(events_url: str, method: str, *args: object) -> tuple[int, str]:
+    body = json.dumps({"method": method, "args": args}, default=_tagged).encode()
+    response = send(events_url, "POST", "/", [], body)
+    return response.status, response.body.decode()
+
+
+def _executable(node_modules: Path) -> Path:
+    system = platform.system().lower()
+    machine = {"x86_64": "64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    executable = node_modules / "@cloudflare" / f"workerd-{system}-{machine}" / "bin" / "workerd"
+    if not executable.exists():
+        raise Unavailable(f"npm has no workerd for {system} on {machine}")
+    return executable
+
+
+def _files(source: Path) -> Iterator[tuple[str, Path]]:
+    """A file, or the files of a folder that a deployment uploads, named from the folder that they lie in."""
+    if source.is_file():
+        yield source.name, source
+    for path in sorted(source.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            yield path.relative_to(source.parent).as_posix(), path
+
+
+def _module(name: str, path: Path) -> str:
+    kind = "pythonModule" if path.suffix == ".py" and not name.startswith("python_modules/") else "data"
+    return f"(name = {_text(name)}, {kind} = embed {_text(str(path.resolve()))})"
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _tagged(value: object) -> dict[str, str | int]:
+    match value:
+        case bytes():
+            return {"$bytes": base64.b64encode(value).decode()}
+        case datetime():
+            return {"$date": int(value.timestamp() * 1000)}
+    raise TypeError(f"a queue message can't hold {type(value).__name__}")
