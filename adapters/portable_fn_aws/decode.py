@@ -8,8 +8,9 @@ from binascii import a2b_base64
 
 from portable_fn.context import Context
 from portable_fn.errors import DecodeError, HTTPError
-from portable_fn.http import Principal, Request
+from portable_fn.http import Principal, Request, unquoted
 from portable_fn.pairs import Headers
+from portable_fn.record import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def service(payload: Any) -> str:
         context = payload.get("requestContext")
         if isinstance(context, dict):
             # Authorizers carry the whole request beside their own ARN, WebSocket events may carry httpMethod.
-            if "routeArn" not in payload and "methodArn" not in payload and "connectionId" not in context:
-                if "http" in context and payload.get("version") == "2.0":
-                    return "http_api"
+            if "http" in context and payload.get("version") == "2.0" and "routeArn" not in payload:
+                return "http_api"
+            if "methodArn" not in payload and "routeArn" not in payload and "connectionId" not in context:
                 if "elb" in context:
                     return "alb"
                 if "serviceNetworkArn" in context:
@@ -59,7 +60,7 @@ def http_api(payload: Payload) -> Request:
     if "%" in path and ".lambda-url." in context.get("domainName", ""):
         raw_path = path
     else:
-        raw_path = path if path.isalnum() else _encoded(path)
+        raw_path = _encoded(path)
     epoch = context.get("timeEpoch")
     return Request(
         http["method"],
@@ -180,20 +181,42 @@ def request(payload: Payload, name: str) -> Request:
         raise HTTPError(400, f"The {name} event can't be read: {type(exc).__name__} {exc}.") from exc
 
 
-def context(native: LambdaContext, event: Request | None, cold_start: bool) -> Context:
-    """What surrounds the invocation."""
-    return Context(
-        "aws",
-        invocation_id=native.aws_request_id,
-        function=native.function_name,
-        version=native.function_version,
-        region=os.environ.get("AWS_REGION", ""),
-        deadline=lambda: time.time() + native.get_remaining_time_in_millis() / 1000,
-        cold_start=cold_start,
-        trace=lambda: trace(event),
-        correlation_id=None if event is None else lambda: _correlation_id(event),
-        native=native,
-    )
+class LambdaInvocation(Context):
+    """What surrounds an invocation, read from Lambda's context when it is asked for."""
+
+    _wait_until = None
+
+    def __init__(self, native: LambdaContext, event: Request | None, cold_start: bool) -> None:
+        self.provider = "aws"
+        self.native = native
+        self.invocation_id = native.aws_request_id
+        self.cold_start = cold_start
+        self._event = event
+
+    @lazy
+    def function(self) -> str:
+        return self.native.function_name
+
+    @lazy
+    def version(self) -> str:
+        return self.native.function_version
+
+    @lazy
+    def region(self) -> str:
+        return os.environ.get("AWS_REGION", "")
+
+    @lazy
+    def _deadline(self) -> float:
+        return time.time() + self.native.get_remaining_time_in_millis() / 1000
+
+    @lazy
+    def trace(self) -> Trace | None:
+        return trace(self._event)
+
+    @lazy
+    def correlation_id(self) -> str:
+        headers = Headers() if self._event is None else self._event.headers
+        return headers.get("x-correlation-id") or headers.get("x-request-id") or self.invocation_id
 
 
 def trace(event: Request | None) -> Trace | None:
@@ -219,17 +242,15 @@ def _x_ray(value: str | None) -> Trace | None:
     return make_trace(trace_id.replace("-", ""), fields.get("Parent", ""), fields.get("Sampled") == "1")
 
 
-def _correlation_id(event: Request) -> str | None:
-    return event.headers.get("x-correlation-id") or event.headers.get("x-request-id")
-
-
 def _http_api_headers(payload: Payload) -> Headers:
     headers = payload.get("headers") or {}
-    lowered = {name.lower(): value for name, value in headers.items()}
+    # The services lower the names; hand-written events and emulators may not.
+    if (names := "".join(headers)) != names.lower():
+        headers = {name.lower(): value for name, value in headers.items()}
     # Payload 2.0 lifts cookies out of the headers; put them back.
     if cookies := payload.get("cookies"):
-        lowered["cookie"] = "; ".join(cookies)
-    return Headers.lowered(lowered)
+        headers = {**headers, "cookie": "; ".join(cookies)}
+    return Headers.lowered(headers)
 
 
 def _http_api_principal(context: Mapping[str, Any]) -> Principal | None:
@@ -286,8 +307,11 @@ def _query(pairs: Iterable[tuple[str, str]]) -> str:
     return urlencode(pairs, quote_via=quote)
 
 
+_ENCODED = frozenset(' "#%<>?[\\]^`{|}')
+
+
 def _encoded(path: str) -> str:
-    if path.replace("/", "").replace("-", "").replace("_", "").isalnum() and path.isascii():
+    if path.isascii() and path.isprintable() and _ENCODED.isdisjoint(path):
         return path
     from urllib.parse import quote
 
@@ -295,11 +319,7 @@ def _encoded(path: str) -> str:
 
 
 def _unquoted(value: str) -> str:
-    if "%" not in value:
-        return value
-    from urllib.parse import unquote
-
-    return unquote(value)
+    return value if "%" not in value else unquoted(value)
 
 
 def _last(forwarded: str | None) -> str | None:

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 def http_api(response: Response, body: bytes) -> ProxyAnswer:
     """HTTP API with payload 2.0, and function URL: repeated headers joined, cookies apart."""
-    headers = {name: value for name, value in response.headers.items() if name != "set-cookie"}
+    headers = response.headers.joined()
     text, is_base64 = _text(response, body)
     answer: ProxyAnswer = {"statusCode": response.status, "headers": headers, "body": text, "isBase64Encoded": is_base64}
-    if cookies := response.set_cookies:
-        answer["cookies"] = cookies
+    if response.cookies or "set-cookie" in headers:
+        headers.pop("set-cookie", None)
+        answer["cookies"] = response.set_cookies
     return answer
 
 
@@ -60,7 +61,7 @@ def _spellings(name: str) -> Iterable[str]:
         yield "".join(chars)
 
 
-_TEXT = ("text/", "application/json", "application/problem+json", "application/xml", "application/javascript")
+_TEXT = ("application/json", "text/", "application/problem+json", "application/xml", "application/javascript")
 
 
 def _text(response: Response, body: bytes) -> tuple[str, bool]:
@@ -68,7 +69,7 @@ def _text(response: Response, body: bytes) -> tuple[str, bool]:
     if not body:
         return "", False
     content_type = response.headers.get("content-type", "")
-    if (content_type.startswith(_TEXT) or "+json" in content_type) and "content-encoding" not in response.headers:
+    if content_type.startswith(_TEXT) and "content-encoding" not in response.headers:
         try:
             return body.decode(), False
         except UnicodeDecodeError:

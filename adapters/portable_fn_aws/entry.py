@@ -36,16 +36,16 @@ def entry(*targets: object) -> LambdaHandler:
         service = decode.service(payload)
         try:
             request = decode.request(payload, service)
-            context = decode.context(native, request, cold_start)
+            context = decode.LambdaInvocation(native, request, cold_start)
             response = respond(router, request, context)
         except HTTPError as exc:
             request = Request()
-            context = decode.context(native, None, cold_start)
+            context = decode.LambdaInvocation(native, None, cold_start)
             response = failed(exc, request, context)
         cold_start = False
         if is_awaitable(response):
             response = run(response)
-        if context.pending:
+        if "pending" in context.__dict__:
             run(finish_background(context))
         return encode.answer(service, payload)(response, _collected(response))
 

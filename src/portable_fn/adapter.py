@@ -48,7 +48,7 @@ def respond(router: Router, request: Request[Any], context: Context) -> Response
         if len(request.body) > max_body:
             raise too_large(max_body)
         result = call(request, context)
-        if not is_awaitable(result):
+        if type(result) is dict or not is_awaitable(result):
             return finish(to_response(result), request)
     except BaseException as exc:
         return failed(exc, request, context)

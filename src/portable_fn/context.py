@@ -53,7 +53,11 @@ class Context(Record):
         self._correlation_id = correlation_id
         self._env = env
         self._wait_until = wait_until
-        self.pending: list[Coroutine[Any, Any, object]] = []
+
+    @lazy
+    def pending(self) -> list[Coroutine[Any, Any, object]]:
+        """The background work that the entry still has to finish."""
+        return []
 
     @lazy
     def deadline(self) -> datetime | None:

@@ -114,10 +114,9 @@ def parse_cookies(headers: Iterable[str]) -> Pairs:
     pairs = []
     for header in headers:
         for part in header.split(";"):
-            name, equals, value = part.partition("=")
-            value = value.strip()
-            if len(value) > 1 and value[0] == value[-1] == '"':
-                value = value[1:-1]
-            if equals and (name := name.strip()):
+            name, equals, value = part.strip().partition("=")
+            if equals and name:
+                if value[:1] == '"' == value[-1:] and len(value) > 1:
+                    value = value[1:-1]
                 pairs.append((name, value))
     return Pairs(pairs)

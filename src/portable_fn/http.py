@@ -49,7 +49,7 @@ class Principal(Record):
 class Request(Event[T], Generic[T]):
     """An HTTP request.
 
-    `raw_path` and `raw_query` are percent-encoded as they came, without "?"; `root_path` is what the platform put before
+    `raw_path` and `raw_query` are percent-encoded as they came, without "?"; `path` is decoded; `root_path` is what the platform put before
     the path (an API Gateway stage, Azure's route prefix). `headers` may be a function that gives them, called on first use.
     `principal` is only what the platform itself verified, `client_ip` what the platform saw.
     """
@@ -79,6 +79,7 @@ class Request(Event[T], Generic[T]):
     ) -> None:
         self.method = method
         self.raw_path = raw_path
+        self.path = raw_path if "%" not in raw_path else unquoted(raw_path)
         self.raw_query = raw_query
         self._headers = headers
         self.body = body
@@ -114,15 +115,6 @@ class Request(Event[T], Generic[T]):
         from datetime import UTC, datetime
 
         return datetime.fromtimestamp(self._time, UTC) if isinstance(self._time, (int, float)) else self._time
-
-    @lazy
-    def path(self) -> str:
-        """The path, percent-decoded."""
-        if "%" not in self.raw_path:
-            return self.raw_path
-        from urllib.parse import unquote
-
-        return unquote(self.raw_path)
 
     @lazy
     def query(self) -> Pairs:
@@ -344,13 +336,22 @@ def encode_json(value: object) -> bytes:
         raise EncodeError(f"the handler's {type(value).__name__} can't be written as JSON: {exc}") from exc
 
 
-_JSON = {"content-type": "application/json"}
+def _json_response(value: object) -> Response:
+    # The most common result; the checks of Response.__init__ have nothing to find here.
+    response = Response.__new__(Response)
+    response.status = 200
+    response.headers = MutableHeaders.lowered({"content-type": "application/json"})
+    response.cookies = []
+    response.body = encode_json(value)
+    return response
 
 
 def to_response(result: object) -> Response:
     """The response that a handler's result means: see the README's table; EncodeError for a type that means none."""
     if isinstance(result, Response):
         return result
+    if isinstance(result, dict):
+        return _json_response(result)
     if result is None:
         return Response(204)
     if isinstance(result, str):
@@ -359,7 +360,7 @@ def to_response(result: object) -> Response:
         return _typed(200, (), "application/octet-stream", bytes(result))
     if hasattr(result, "__aiter__") or hasattr(result, "__next__"):
         return Response(200, {"content-type": "application/octet-stream"}, (), result)  # type: ignore[arg-type]
-    return Response(200, _JSON, (), encode_json(result))
+    return _json_response(result)
 
 
 def finish(response: Response, request: Request[Any]) -> Response:
@@ -379,14 +380,19 @@ def finish(response: Response, request: Request[Any]) -> Response:
 
 def parse_query(raw_query: str) -> Pairs:
     """The parameters of a query string, decoded, in order, with repeats and empty values."""
-    if not raw_query:
-        return Pairs()
-    parts = (part.partition("=") for part in raw_query.split("&") if part)
+    parts = [part.partition("=")[::2] for part in raw_query.split("&") if part]
     if "%" not in raw_query and "+" not in raw_query:
-        return Pairs((name, value) for name, _, value in parts)
+        return Pairs(parts)
     from urllib.parse import unquote_plus
 
-    return Pairs((unquote_plus(name), unquote_plus(value)) for name, _, value in parts)
+    return Pairs((unquote_plus(name), unquote_plus(value)) for name, value in parts)
+
+
+def unquoted(text: str) -> str:
+    """The text, percent-decoded."""
+    from urllib.parse import unquote
+
+    return unquote(text)
 
 
 def new_id() -> str:

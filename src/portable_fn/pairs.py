@@ -26,25 +26,23 @@ class Pairs(Mapping[str, V], Generic[V]):
 
     def __init__(self, pairs: Iterable[tuple[str, V]] = ()) -> None:
         self.pairs: tuple[tuple[str, V], ...] = tuple(pairs)
-        self._values: dict[str, list[V]] = {}
-        for name, value in self.pairs:
-            self._values.setdefault(name, []).append(value)
+        self._first = dict(self.pairs[::-1])
 
     def __getitem__(self, name: str) -> V:
-        return self._values[name][0]
+        return self._first[name]
 
     def get_all(self, name: str) -> list[V]:
         """Every value of the name in order; an empty list where there is none."""
-        return list(self._values.get(name, ()))
+        return [value for known, value in self.pairs if known == name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(dict.fromkeys(name for name, _ in self.pairs))
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._first)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._values
+        return name in self._first
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Pairs):
@@ -89,6 +87,10 @@ class Headers(Mapping[str, str]):
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Every (lower-case name, value), repeats of a name beside each other and in order."""
         return tuple((name, value) for name in self._values for value in self.get_all(name))
+
+    def joined(self) -> dict[str, str]:
+        """Every lower-case name with its value, repeats joined with ", "."""
+        return {name: value if isinstance(value, str) else ", ".join(value) for name, value in self._values.items()}
 
     def __getitem__(self, name: str) -> str:
         value = self._values[name.lower()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portable_fn.binding import Binding, around
 from portable_fn.errors import ConfigurationError, HTTPError
-from portable_fn.http import Request, Response
+from portable_fn.http import Request, Response, unquoted
 from portable_fn.on import MAX_BODY, HTTPTrigger
 
 TYPE_CHECKING = False
@@ -26,9 +26,11 @@ class Route:
     def __init__(self, trigger: HTTPTrigger) -> None:
         self.segments = trigger.segments
         self.names = trigger.names
+        self.name_set = frozenset(trigger.names)
         self.greedy = bool(self.segments[-1][1].endswith("+"))
         self.path = trigger.path
-        self.functions: dict[str, tuple[Binding, int]] = {}
+        self.functions: dict[str, Binding] = {}
+        self.targets: dict[str, Target] = {}
 
     def add(self, trigger: HTTPTrigger, function: Binding) -> None:
         """Has the function answer the trigger's methods; ConfigurationError where another one does already."""
@@ -36,15 +38,17 @@ class Route:
             raise ConfigurationError(f"{trigger.path!r} of {function.name} and {self.path!r} are one path with other names")
         for method in trigger.methods or (_ANY,):
             if method in self.functions:
-                other = self.functions[method][0].name
+                other = self.functions[method].name
                 raise ConfigurationError(f"{other} and {function.name} both answer {method} {trigger.path}")
-            self.functions[method] = (function, trigger.max_body)
+            self.functions[method] = function
+            target = (function.call, trigger.max_body, function.is_async)
+            self.targets[method] = target
+            if method == "GET":
+                self.targets.setdefault("HEAD", target)
 
     def target(self, method: str) -> Target | None:
         """What answers the method here: its own function, GET's for HEAD, or one that takes any."""
-        functions = self.functions
-        found = functions.get(method) or (functions.get("GET") if method == "HEAD" else None) or functions.get(_ANY)
-        return None if found is None else (found[0].call, found[1], found[0].is_async)
+        return self.targets.get(method) or self.targets.get(_ANY)
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
         """The decoded path parameters of a path that the template describes, else None."""
@@ -97,7 +101,7 @@ class Router:
         given = request.params
         method = request.method
         only = self._only
-        if only is not None and given and all(name in given for name in only.names):
+        if only is not None and given and only.name_set <= given.keys():
             matching = [only]
             if target := only.target(method):
                 return target
@@ -120,7 +124,7 @@ class Router:
 
 def _without_handler(request: Request[Any], routes: list[Route]) -> Target:
     """What answers OPTIONS, or 405, on a path whose functions take other methods: with the middleware of one of them."""
-    functions = {method: function for route in reversed(routes) for method, (function, _) in route.functions.items()}
+    functions = {method: function for route in reversed(routes) for method, function in route.functions.items()}
     methods = {*functions, "OPTIONS"} | ({"HEAD"} if "GET" in functions else set())
     allow = {"allow": ", ".join(sorted(methods))}
 
@@ -140,8 +144,4 @@ def _rank(literal: str, name: str) -> tuple[int, str]:
 
 
 def _decoded(segment: str) -> str:
-    if "%" not in segment:
-        return segment
-    from urllib.parse import unquote
-
-    return unquote(segment)
+    return segment if "%" not in segment else unquoted(segment)
