@@ -186,12 +186,13 @@ class LambdaInvocation(Context):
 
     _wait_until = None
 
-    def __init__(self, native: LambdaContext, event: Request | None, cold_start: bool) -> None:
+    event: Request | None = None
+
+    def __init__(self, native: LambdaContext, cold_start: bool) -> None:
         self.provider = "aws"
         self.native = native
         self.invocation_id = native.aws_request_id
         self.cold_start = cold_start
-        self._event = event
 
     @lazy
     def function(self) -> str:
@@ -211,11 +212,11 @@ class LambdaInvocation(Context):
 
     @lazy
     def trace(self) -> Trace | None:
-        return trace(self._event)
+        return trace(self.event)
 
     @lazy
     def correlation_id(self) -> str:
-        headers = Headers() if self._event is None else self._event.headers
+        headers = Headers() if self.event is None else self.event.headers
         return headers.get("x-correlation-id") or headers.get("x-request-id") or self.invocation_id
 
 

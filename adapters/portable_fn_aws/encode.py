@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from portable_fn_aws.native import Payload, ProxyAnswer
 
 
-def http_api(response: Response, body: bytes) -> ProxyAnswer:
+def http_api(response: Response) -> ProxyAnswer:
     """HTTP API with payload 2.0, and function URL: repeated headers joined, cookies apart."""
     headers = response.headers.joined()
-    text, is_base64 = _text(response, body)
+    text, is_base64 = _text(response)
     answer: ProxyAnswer = {"statusCode": response.status, "headers": headers, "body": text, "isBase64Encoded": is_base64}
     if response.cookies or "set-cookie" in headers:
         headers.pop("set-cookie", None)
@@ -23,25 +23,25 @@ def http_api(response: Response, body: bytes) -> ProxyAnswer:
     return answer
 
 
-def multi_value(response: Response, body: bytes) -> ProxyAnswer:
+def multi_value(response: Response) -> ProxyAnswer:
     """REST API, and ALB with multi-value headers."""
     headers: dict[str, list[str]] = {}
     for name, value in response.wire_headers():
         headers.setdefault(name, []).append(value)
-    text, is_base64 = _text(response, body)
+    text, is_base64 = _text(response)
     return {"statusCode": response.status, "multiValueHeaders": headers, "body": text, "isBase64Encoded": is_base64}
 
 
-def single_value(response: Response, body: bytes) -> ProxyAnswer:
+def single_value(response: Response) -> ProxyAnswer:
     """ALB with single-value headers, and VPC Lattice: a repeated header goes out under spellings that differ in case."""
     headers: dict[str, str] = {}
     for name, value in response.wire_headers():
         headers[next(spelling for spelling in _spellings(name) if spelling not in headers)] = value
-    text, is_base64 = _text(response, body)
+    text, is_base64 = _text(response)
     return {"statusCode": response.status, "headers": headers, "body": text, "isBase64Encoded": is_base64}
 
 
-def answer(service: str, payload: Payload) -> Callable[[Response, bytes], ProxyAnswer]:
+def answer(service: str, payload: Payload) -> Callable[[Response], ProxyAnswer]:
     """How the service takes the answer to this payload."""
     if service == "http_api":
         return http_api
@@ -64,9 +64,10 @@ def _spellings(name: str) -> Iterable[str]:
 _TEXT = ("application/json", "text/", "application/problem+json", "application/xml", "application/javascript")
 
 
-def _text(response: Response, body: bytes) -> tuple[str, bool]:
-    """The body as text where its type says text and it is UTF-8, else as base64."""
-    if not body:
+def _text(response: Response) -> tuple[str, bool]:
+    """The body as text where its type says text and it is UTF-8, else as base64; a stream goes out on its own."""
+    body = response.body
+    if not body or not isinstance(body, bytes):
         return "", False
     content_type = response.headers.get("content-type", "")
     if content_type.startswith(_TEXT) and "content-encoding" not in response.headers:

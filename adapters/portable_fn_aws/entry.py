@@ -5,22 +5,23 @@ from __future__ import annotations
 from _thread import allocate_lock
 
 from portable_fn.adapter import bindings, failed, finish_background, respond
-from portable_fn.binding import is_awaitable
 from portable_fn.errors import HTTPError
-from portable_fn.http import Request
+from portable_fn.http import Request, Response
 from portable_fn.routing import Router
 from portable_fn_aws import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from typing import Any
 
-    from portable_fn.http import Response
+    from portable_fn.http import Body
+    from portable_fn_aws.decode import LambdaInvocation
     from portable_fn_aws.native import LambdaContext, ProxyAnswer
 
     LambdaHandler = Callable[[Any, LambdaContext], object]
+    Write = Callable[[Response], ProxyAnswer]
 
 
 def entry(*targets: object) -> LambdaHandler:
@@ -28,28 +29,41 @@ def entry(*targets: object) -> LambdaHandler:
 
     Payloads of no known shape raise DecodeError. Streams are collected: awslambdaric can't stream.
     """
+    invoke = invoker(*targets)
+
+    def lambda_handler(payload: Any, native: LambdaContext) -> ProxyAnswer:
+        response, write, context = invoke(payload, native)
+        if response.is_stream:
+            response = collected(response, context)
+        if context.has_background:
+            run(finish_background(context))
+        return write(response)
+
+    return lambda_handler
+
+
+def invoker(*targets: object) -> Callable[[Any, LambdaContext], tuple[Response, Write, LambdaInvocation]]:
+    """The road up to the response, which may be a stream still, with how its service takes it."""
     router = Router(bindings(*targets))
     cold_start = True
 
-    def lambda_handler(payload: Any, native: LambdaContext) -> ProxyAnswer:
+    def invoke(payload: Any, native: LambdaContext) -> tuple[Response, Write, LambdaInvocation]:
         nonlocal cold_start
         service = decode.service(payload)
+        context = decode.LambdaInvocation(native, cold_start)
+        cold_start = False
         try:
             request = decode.request(payload, service)
-            context = decode.LambdaInvocation(native, request, cold_start)
-            response = respond(router, request, context)
         except HTTPError as exc:
-            request = Request()
-            context = decode.LambdaInvocation(native, None, cold_start)
-            response = failed(exc, request, context)
-        cold_start = False
-        if is_awaitable(response):
-            response = run(response)
-        if "pending" in context.__dict__:
-            run(finish_background(context))
-        return encode.answer(service, payload)(response, _collected(response))
+            response: Any = failed(exc, Request(), context)
+        else:
+            context.event = request
+            response = respond(router, request, context)
+            if type(response) is not Response:
+                response = run(response)
+        return response, encode.answer(service, payload), context
 
-    return lambda_handler
+    return invoke
 
 
 _loop: asyncio.AbstractEventLoop | None = None
@@ -71,20 +85,26 @@ def run(awaitable: Awaitable[Any]) -> Any:
         return _loop.run_until_complete(awaited())
 
 
-def _collected(response: Response) -> bytes:
-    """The whole body; a stream is read to its end."""
-    body = response.body
-    if isinstance(body, bytes):
-        return body
-    if hasattr(body, "__aiter__"):
-
-        async def collect() -> bytes:
-            return b"".join([chunk_bytes(chunk) async for chunk in body])
-
-        return run(collect())
-    return b"".join(chunk_bytes(chunk) for chunk in body)
+def collected(response: Response, context: LambdaInvocation) -> Response:
+    """The response with its stream read to the end; a problem document where the stream fails on the way."""
+    try:
+        response.body = b"".join(chunks(response.body))
+    except BaseException as exc:
+        return failed(exc, context.event or Request(), context)
+    return response
 
 
-def chunk_bytes(chunk: bytes | str) -> bytes:
-    """A stream's chunk as bytes; str as UTF-8."""
-    return chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+def chunks(stream: Body) -> Iterator[bytes]:
+    """The chunks of a sync or async stream; str as UTF-8."""
+    if hasattr(stream, "__aiter__"):
+        stream = _pulled(stream.__aiter__())
+    for chunk in stream:
+        yield chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+
+
+def _pulled(stream: AsyncIterator[bytes | str]) -> Iterator[bytes | str]:
+    while True:
+        try:
+            yield run(stream.__anext__())
+        except StopAsyncIteration:
+            return

@@ -54,6 +54,11 @@ class Context(Record):
         self._env = env
         self._wait_until = wait_until
 
+    @property
+    def has_background(self) -> bool:
+        """Whether the entry still has background work to finish."""
+        return bool(self.__dict__.get("pending"))
+
     @lazy
     def pending(self) -> list[Coroutine[Any, Any, object]]:
         """The background work that the entry still has to finish."""

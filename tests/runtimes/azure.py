@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class AzureHost:
 
     @property
     def logs(self) -> list[str]:
-        """What the worker wrote and logged, a line each: RpcLog as "[Level] category: message", the host's as [host]."""
+        """What the worker wrote and logged, by lines: RpcLog as "[Level] category: message", the host's as [host]."""
         return self.process.logs
 
     def logged(self, text: str, *, timeout: float = 10) -> str:
@@ -78,10 +79,9 @@ class AzureHost:
             request["retry_context"] = dict(retry)
         answer = _read(f"{self.url}/admin/invocations/{name}", self.timeout + 10, json.dumps(request).encode())
         result = answer.get("result", {})
-        failed = result.get("status", "Failure") if "no_response" not in answer else "Failure"
-        message = answer.get("no_response") or result.get("exception", {}).get("message", "failed without a message")
+        error = answer.get("no_response") or result.get("exception", {}).get("message", "failed without a message")
         return Invocation(
-            message if failed != "Success" else None,
+            None if result.get("status") == "Success" else error,
             _plain(answer.get("return_value", {})),
             {each["name"]: _plain(each.get("data", {})) for each in answer.get("output_data", [])},
         )
@@ -101,7 +101,7 @@ def azure_functions(
     A function that has not answered after `timeout` seconds is answered for with 500. Streaming needs no option: an
     app that imports azurefunctions.extensions.http.fastapi switches the worker to it.
     """
-    interpreter = venv("azure", no_deps=True, **({"python": pythons().get(python, python)} if python else {}))
+    interpreter = venv("azure", no_deps=True, python=pythons().get(python, python) if python else sys.executable)
     [port] = free_ports(1)
     command: list[str | Path] = [interpreter, "-m", "tests.runtimes.azure_host", app.resolve(), str(port), str(timeout)]
     # Azure's Linux workers run in UTC, which the library worker's cookie expiry depends on.

@@ -162,8 +162,8 @@ def workerd(
 def import_time(module: str, *, packages: Sequence[Path] = (), pydantic: bool = False) -> float:
     """The milliseconds that the first import of a module takes in a Worker that has Cloudflare's SDK imported.
 
-    Clocks stand still within a Worker, so the import happens in a request, which is timed from outside; the time of
-    a request that imports nothing new is taken off. A module that can't be imported is a RuntimeError.
+    A Worker's clock counts whole milliseconds, and none while it is imported; so a request imports the module and is
+    timed from outside, less the time of a request that imports nothing new.
     """
     with TemporaryDirectory() as folder:
         main = Path(folder, "importer.py")

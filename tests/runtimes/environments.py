@@ -81,10 +81,9 @@ def vendored(name: str, *pip_options: str) -> Path:
     folder = CACHE / "vendored" / f"{name}-{_digest([requirements])}"
     with _made_once(folder) as needed:
         if needed:
-            _run(
-                [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-                + ["--no-compile", "--only-binary=:all:", "--target", str(folder), *pip_options, "-r", str(requirements)]
-            )
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+            wheels = ["--only-binary=:all:", "--no-compile", "--target", str(folder), *pip_options]
+            _run([*pip, *wheels, "-r", str(requirements)])
     return folder
 
 

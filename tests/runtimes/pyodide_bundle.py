@@ -19,16 +19,16 @@ IMPORT: Final = (
 )
 
 EDITS: Final = (
-    # Else "WebAssembly.Module(): Wasm code generation disallowed by embedder": V8 compiles only for newWasmModule.
+    # Else "WebAssembly stack switching not supported in this JavaScript runtime", as Pyodide may compile no probe.
     ("new WebAssembly.Module(", "newWasmModule("),
-    # Else "Disallowed operation called within global scope", for the hash seeds that workerd grants at import.
+    # Else "Disallowed operation called within global scope", for the seeds that workerd grants to imports.
     ("return view=>crypto.getRandomValues(view)", "return view=>getRandomValues(Module,view)"),
-    # Else a wheel's .so can't be imported: it may be compiled only from workerd's read-only file system.
+    # Else "could not load dynamic lib … Invalid call to `WebAssembly.Module`", for a wheel's .so.
     (
         "return loadWebAssemblyModule(loadLibData(),flags,",
         "return loadWebAssemblyModule(patchedLoadLibData(Module,libName,flags.rpath),flags,",
     ),
-    # Else workerd's own emscriptenSetup, which imports this name, finds no such export.
+    # Else "does not provide an export named '_createPyodideModule'".
     ("export default _createPyodideModule", "export {_createPyodideModule}"),
 )
 

@@ -68,7 +68,8 @@ class RpcLogHandler(logging.Handler):
 
 async def main(app: str, address: str) -> None:
     outgoing: SimpleQueue[Any] = SimpleQueue()
-    logging.basicConfig(level=logging.INFO, handlers=[RpcLogHandler(outgoing)])
+    logging.root.setLevel(logging.INFO)
+    logging.root.addHandler(RpcLogHandler(outgoing))
     outgoing.put(protos.StreamingMessage(start_stream=protos.StartStream(worker_id="worker")))
     threading.Thread(target=receive, args=(address, asyncio.get_running_loop(), outgoing), daemon=True).start()
     await asyncio.Event().wait()

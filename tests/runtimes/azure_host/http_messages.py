@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
@@ -85,12 +85,17 @@ def response(returned: Any) -> Answer:
     for name, value in http.headers.items():
         headers.setdefault(name.lower(), (name, value))
     answer = Answer(status, [*headers.values(), *(("Set-Cookie", _cookie(each)) for each in http.cookies)], body)
-    for name, value in answer.headers:
-        if not re.fullmatch(r"[\t\x20-\x7e]*", value):
-            raise HostFailure(f"Invalid non-ASCII or control character in header {name}: {value!r}")
+    require_ascii(answer.headers)
     if body and status in (204, 205, 304):
         raise HostFailure(f"Writing to the response body is invalid for responses with status code {status}.")
     return answer
+
+
+def require_ascii(headers: Headers) -> None:
+    """Kestrel sends no other header values."""
+    for name, value in headers:
+        if not re.fullmatch(r"[\t\x20-\x7e]*", value):
+            raise HostFailure(f"Invalid non-ASCII or control character in header {name}: {value!r}")
 
 
 def _text(text: str) -> Answer:
@@ -106,12 +111,12 @@ def _text(text: str) -> Answer:
 def _cookie(cookie: Any) -> str:
     """A cookie as ResponseCookies.Append and SetCookieHeaderValue write it: the value percent-encoded.
 
-    Source: dotnet/aspnetcore, src/Http/Http/src/Internal/ResponseCookies.cs, src/Http/Headers/src/SetCookieHeaderValue.cs.
+    Source: dotnet/aspnetcore, src/Http: Http/src/Internal/ResponseCookies.cs, Headers/src/SetCookieHeaderValue.cs.
     A present but empty domain or path is written as such (azure-functions-python-worker#1902).
     """
     parts = [f"{cookie.name}={quote(cookie.value, safe='')}"]
     if cookie.HasField("expires"):
-        moment = datetime.fromtimestamp(cookie.expires.value.seconds, timezone.utc)
+        moment = datetime.fromtimestamp(cookie.expires.value.seconds, UTC)
         parts.append(f"expires={format_datetime(moment, usegmt=True)}")
     if cookie.HasField("max_age"):
         if cookie.max_age.value < 0:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def _load() -> Any:
-    # The wheel of azure-functions-runtime-v1 carries the compiled protocol among its tests, as the package tests.protos.
+    # The wheel of azure-functions-runtime-v1 carries the compiled protocol among its tests, as tests.protos.
     worker = find_spec("azure_functions_runtime_v1")
     assert worker is not None and worker.origin is not None
     folder = Path(worker.origin).parents[1] / "tests" / "protos"

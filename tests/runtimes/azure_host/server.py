@@ -9,9 +9,8 @@ import secrets
 import socketserver
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -22,16 +21,17 @@ from google.protobuf import json_format
 
 from tests.runtimes.wire import Chunks, read_body, read_headers
 
-from .http_messages import Answer, HostFailure, decoded_path, encoded_path, response, rpc_request
+from .http_messages import Answer, HostFailure, decoded_path, encoded_path, require_ascii, response, rpc_request
 from .protos import protos
 from .rules import Route
-from .worker import Function, Worker, WorkerLost, failure
+from .worker import Function, Worker, WorkerLost, failure, log
 
 # Source: microsoft/reverse-proxy, RequestUtilities; its default transformer also replaces Host by the destination's.
-NOT_PROXIED = frozenset(
-    "alpn alt-svc close connection host keep-alive proxy-authenticate proxy-authentication-info proxy-authorization"
-    " proxy-connection proxy-features proxy-instruction security-scheme te transfer-encoding upgrade".split()
-)
+NOT_PROXIED = {
+    *("alpn", "alt-svc", "close", "connection", "host", "keep-alive", "proxy-authenticate"),
+    *("proxy-authentication-info", "proxy-authorization", "proxy-connection", "proxy-features", "proxy-instruction"),
+    *("security-scheme", "te", "transfer-encoding", "upgrade"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,10 @@ class Request:
     @property
     def body(self) -> bytes:
         return b"".join(chunk for _, chunk in self.chunks)
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.header("x-forwarded-proto") == "https" else "http"
 
     def header(self, name: str) -> str:
         return next((value for each, value in self.headers if each == name), "")
@@ -93,6 +97,9 @@ class Connection(socketserver.StreamRequestHandler):
         raw = read_headers(self.rfile)
         # Kestrel reads header values as UTF-8, and refuses what is not.
         headers = [(name, value.encode("latin-1").decode("utf-8")) for name, value in raw]
+        # Azure's front end tells the outer scheme and host so. Source: AppServiceHeaderFixupMiddleware.
+        if outer := dict(headers).get("disguised-host"):
+            headers = [(name, outer if name == "host" else value) for name, value in headers]
         chunks: Chunks = []
         names = {name for name, _ in headers}
         if ("expect", "100-continue") in headers:
@@ -122,7 +129,7 @@ class Connection(socketserver.StreamRequestHandler):
             rpc = protos.RpcHttp(params=params)
         else:
             rpc = rpc_request(
-                request.method, "http", request.path, request.query, request.headers, request.body, params
+                request.method, request.scheme, request.path, request.query, request.headers, request.body, params
             )
         data = [protos.ParameterBinding(name=parameter, data=protos.TypedData(http=rpc))]
         invocation = invocation_request(function, input_data=data, trace_context=trace_context(request))
@@ -136,50 +143,34 @@ class Connection(socketserver.StreamRequestHandler):
                 raise HostFailure(why)
             self._send(request.method, response(answered.return_value))
         except (HostFailure, WorkerLost) as exc:
-            print(f"[host] {function.name} failed: {exc}")
+            log(f"[host] {function.name} failed: {exc}")
             self._send(request.method, Answer(500))
-        except FutureTimeoutError:
-            print(f"[host] {function.name} gave no response within {app.timeout} s")
+        except TimeoutError:
+            log(f"[host] {function.name} gave no response within {app.timeout} s")
             self._send(request.method, Answer(500))
 
     def _proxy(self, request: Request, uri: str, invocation_id: str) -> None:
-        """Forward a request to the worker's own HTTP server, and each piece of its response as it comes.
-
-        Source: azure-functions-host, DefaultHttpProxyService and RetryProxyHandler.
-        """
-        upstream = connected(uri)
-        upstream.putrequest(
-            request.method,
-            encoded_path(request.path) + (f"?{request.query}" if request.query else ""),
-            skip_accept_encoding=True,
-        )
-        forwarded = {"x-forwarded-for": "127.0.0.1", "x-forwarded-host": request.header("host")}
-        forwarded |= {"x-forwarded-proto": "http"}
-        for name, value in request.headers:
-            if name not in NOT_PROXIED and name not in forwarded:
-                upstream.putheader(name, value.encode())
-        for name, value in forwarded.items():
-            upstream.putheader(name, value.encode())
-        if not request.header("x-ms-invocation-id"):
-            upstream.putheader("x-ms-invocation-id", invocation_id)
-        if request.header("transfer-encoding"):
-            upstream.putheader("transfer-encoding", "chunked")
-        upstream.endheaders()
-        for _, chunk in request.chunks:
-            upstream.send(b"%x\r\n%s\r\n" % (len(chunk), chunk) if request.header("transfer-encoding") else chunk)
-        if request.header("transfer-encoding"):
-            upstream.send(b"0\r\n\r\n")
-        with upstream.getresponse() as answer:
+        """Pass a request to the worker's own HTTP server, and each piece of its response as it comes."""
+        try:
+            answer = forwarded(request, uri, invocation_id)
             headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in NOT_PROXIED]
-            self._head(answer.status, [*headers, ("Transfer-Encoding", "chunked")] if answer.chunked else headers)
+            require_ascii(headers)
+        except (http.client.HTTPException, OSError, UnicodeEncodeError, HostFailure) as exc:
+            log(f"[host] the request could not be proxied: {exc!r}")
+            return self._send(request.method, Answer(502))
+        self._head(answer.status, [*headers, ("Transfer-Encoding", "chunked")] if answer.chunked else headers)
+        try:
             while piece := answer.read1(65536):
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if answer.chunked else piece)
             if answer.chunked:
                 self.wfile.write(b"0\r\n\r\n")
-        upstream.close()
+        except (http.client.HTTPException, OSError) as exc:
+            log(f"[host] the response broke off: {exc!r}")
+        finally:
+            answer.close()
 
     def _administer(self, request: Request, app: App) -> None:
-        """Not the real host's: /admin/functions lists them, and /admin/invocations/{name} takes an InvocationRequest."""
+        """The tests' way in: /admin/functions lists them, /admin/invocations/{name} takes an InvocationRequest."""
         name = request.path.removeprefix("/admin/invocations/")
         answer: Mapping[str, Any]
         if request.path == "/admin/functions":
@@ -190,7 +181,7 @@ class Connection(socketserver.StreamRequestHandler):
             try:
                 answered = app.worker.invoke(invocation).result(app.timeout)
                 answer = json_format.MessageToDict(answered, preserving_proto_field_name=True)
-            except (WorkerLost, FutureTimeoutError) as exc:
+            except (WorkerLost, TimeoutError) as exc:
                 answer = {"no_response": str(exc) or f"no response within {app.timeout} s"}
         else:
             return self._send(request.method, Answer(404))
@@ -203,7 +194,7 @@ class Connection(socketserver.StreamRequestHandler):
         if declared is None and method != "HEAD" and answer.status not in (204, 205, 304):
             headers.append(("Transfer-Encoding", "chunked") if answer.body else ("Content-Length", "0"))
         elif declared is not None and method != "HEAD" and declared != str(len(answer.body)):
-            print(f"[host] Response Content-Length mismatch: {len(answer.body)} bytes of {declared}")
+            log(f"[host] Response Content-Length mismatch: {len(answer.body)} bytes of {declared}")
             return
         self._head(answer.status, headers)
         if method == "HEAD" or not answer.body:
@@ -233,9 +224,36 @@ def trace_context(request: Request) -> dict[str, str]:
     return {"trace_parent": f"00-{trace}-{secrets.token_hex(8)}-{flags}", "trace_state": state}
 
 
+def forwarded(request: Request, uri: str, invocation_id: str) -> http.client.HTTPResponse:
+    """The worker's own HTTP server's response to a request, its body not yet read.
+
+    Source: azure-functions-host, DefaultHttpProxyService, whose forwarder has the default transforms: X-Forwarded-…
+    set, Host replaced. .NET's client sends ASCII header values only.
+    """
+    upstream = connected(uri)
+    query = f"?{request.query}" if request.query else ""
+    upstream.putrequest(request.method, encoded_path(request.path) + query, skip_accept_encoding=True)
+    added = {
+        "x-forwarded-for": "127.0.0.1",
+        "x-forwarded-host": request.header("host"),
+        "x-forwarded-proto": request.scheme,
+        "x-ms-invocation-id": request.header("x-ms-invocation-id") or invocation_id,
+    }
+    chunked = "transfer-encoding" in dict(request.headers)
+    kept = [(name, value) for name, value in request.headers if name not in NOT_PROXIED and name not in added]
+    for name, value in [*kept, *added.items(), *([("transfer-encoding", "chunked")] if chunked else [])]:
+        upstream.putheader(name, value.encode("ascii"))
+    upstream.endheaders()
+    for _, chunk in request.chunks:
+        upstream.send(b"%x\r\n%s\r\n" % (len(chunk), chunk) if chunked else chunk)
+    if chunked:
+        upstream.send(b"0\r\n\r\n")
+    return upstream.getresponse()
+
+
 def connected(uri: str) -> http.client.HTTPConnection:
-    """A connection to the worker's HTTP server, which may be slow to listen."""
-    for delay in retry_delays():
+    """A connection to the worker's HTTP server, which may be slow to listen. Source: RetryProxyHandler."""
+    for delay in (0.05, 0.1, 0.2, *[0.25] * 7):
         upstream = http.client.HTTPConnection(urlsplit(uri).netloc)
         try:
             upstream.connect()
@@ -245,15 +263,10 @@ def connected(uri: str) -> http.client.HTTPConnection:
     raise ConnectionRefusedError(uri)
 
 
-def retry_delays() -> Iterator[float]:
-    yield from (0.05, 0.1, 0.2)
-    yield from [0.25] * 7
-
-
 def report(function: Function, answer: Future[Any], timeout: float) -> None:
     """Log how an invocation ended whose response has already gone through the proxy."""
     try:
         if why := failure(answer.result(timeout).result):
-            print(f"[host] {function.name} failed: {why}")
-    except (WorkerLost, FutureTimeoutError) as exc:
-        print(f"[host] {function.name} gave no response: {exc or f'within {timeout} s'}")
+            log(f"[host] {function.name} failed: {why}")
+    except (WorkerLost, TimeoutError) as exc:
+        log(f"[host] {function.name} gave no response: {exc or f'within {timeout} s'}")

@@ -56,7 +56,12 @@ class Worker:
         server.start()
         started = self._await("start_stream")
         process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.front", str(app), f"127.0.0.1:{port}"], stdin=subprocess.DEVNULL
+            [sys.executable, "-m", f"{__package__}.front", str(app), f"127.0.0.1:{port}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
         )
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
         started.result(START_SECONDS)
@@ -98,23 +103,26 @@ class Worker:
                 kind = message.WhichOneof("content")
                 content = getattr(message, kind)
                 if kind == "rpc_log":
-                    print(f"[{protos.RpcLog.Level.Name(content.level)}] {content.category}: {content.message}")
+                    log(f"[{protos.RpcLog.Level.Name(content.level)}] {content.category}: {content.message}")
                     continue
                 with self._lock:
                     awaited = self._awaited.pop(getattr(content, "invocation_id", kind), None)
                 if awaited is None:
-                    print(f"[host] a {kind} that nobody awaits, or no more")
+                    log(f"[host] a {kind} that nobody awaits, or no more")
                 else:
                     awaited.set_result(content)
         except Exception as exc:
-            print(f"[host] the worker's stream ended: {exc!r}")
+            log(f"[host] the worker's stream ended: {exc!r}")
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            log(line.rstrip("\n"))
         code = process.wait()
         with self._lock:
             self.lost = f"the worker process exited with {code}"
             lost, self._awaited = self._awaited, {}
-        print(f"[host] {self.lost}")
+        log(f"[host] {self.lost}")
         for awaited in lost.values():
             awaited.set_exception(WorkerLost(self.lost))
 
@@ -132,6 +140,11 @@ class Worker:
         message.request_id = str(uuid.uuid4())
         self._outgoing.put(message)
         return answer.result(START_SECONDS)
+
+
+def log(line: str) -> None:
+    """Write a line at once, so that no other thread's gets between."""
+    sys.stdout.write(f"{line}\n")
 
 
 def failure(result: Any) -> str | None:

@@ -1,0 +1,263 @@
+"""A Lambda runtime for `provided.al2023` and container images: `python -m portable_fn_aws.runtime app:hello`.
+
+Unlike awslambdaric it streams. PORTABLE_FN_AWS_INVOKE_MODE says how the function is called: RESPONSE_STREAM (every HTTP
+answer goes out in the streaming format) or BUFFERED (none does, streams are collected), as the function URL's InvokeMode or
+API Gateway's response transfer mode is set. Where it isn't set, a response that is a stream is streamed.
+
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+
+from portable_fn.adapter import finish_background
+from portable_fn_aws.entry import chunks, collected, invoker, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from types import ModuleType
+    from typing import Any, NoReturn
+
+_VERSION = "/2018-06-01/runtime"
+_STREAMED = "application/vnd.awslambda.http-integration-response"
+
+
+class Invocation:
+    """One invocation, with what the handlers of awslambdaric know of theirs."""
+
+    def __init__(self, headers: Mapping[str, str], payload: bytes) -> None:
+        self.payload = payload
+        self.attempt = headers.get("lambda-runtime-invocation-id")
+        self.trace = headers.get("lambda-runtime-trace-id")
+        self.aws_request_id = headers["lambda-runtime-aws-request-id"]
+        self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn", "")
+        self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
+        self.client_context = json.loads(headers.get("lambda-runtime-client-context") or "null")
+        self.identity = json.loads(headers.get("lambda-runtime-cognito-identity") or "null")
+        self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
+        self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "")
+        self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+        self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
+        self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
+        self._deadline_ms = int(headers.get("lambda-runtime-deadline-ms") or 0)
+
+    def get_remaining_time_in_millis(self) -> int:
+        """The milliseconds until Lambda ends the invocation."""
+        return max(self._deadline_ms - int(time.time() * 1000), 0)
+
+
+class RuntimeAPI:
+    """The Runtime API over one kept connection; http.client would cost 15 ms of cold start."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.partition(":")
+        self._address = host, int(port or 80)
+        self._host = address
+        self._reader: Any = None
+
+    def next(self) -> Invocation:
+        """Waits for the next invocation."""
+        _, headers, payload = self._exchange("GET", "/invocation/next")
+        return Invocation(headers, payload)
+
+    def respond(self, invocation: Invocation, body: bytes) -> None:
+        """Sends a buffered answer."""
+        headers = {"Content-Type": "application/json"}
+        self._finish(invocation, "response", headers, [body])
+
+    def stream(self, invocation: Invocation, prelude: bytes, body: Iterator[bytes]) -> None:
+        """Sends an answer as it comes: the prelude at once, then the body; an error on the way as trailers."""
+        headers = {
+            "Lambda-Runtime-Function-Response-Mode": "streaming",
+            "Content-Type": _STREAMED,
+            "Transfer-Encoding": "chunked",
+            "Trailer": "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body",
+        }
+        self._finish(invocation, "response", headers, _chunked(prelude, body))
+
+    def fail(self, invocation: Invocation, error: BaseException) -> None:
+        """Reports that the invocation failed."""
+        self._finish(invocation, "error", *_error(error))
+
+    def fail_init(self, error: BaseException) -> None:
+        """Reports that the function can't be loaded."""
+        headers, body = _error(error)
+        self._exchange("POST", "/init/error", headers, body)
+
+    def _finish(self, invocation: Invocation, what: str, headers: dict[str, str], body: Iterable[bytes]) -> None:
+        # Lambda names each attempt since July 2026, and refuses an answer to an earlier one with 410.
+        if invocation.attempt is not None:
+            headers["Lambda-Runtime-Invocation-Id"] = invocation.attempt
+        status, _, text = self._exchange("POST", f"/invocation/{invocation.aws_request_id}/{what}", headers, body)
+        if status >= 400:
+            print(f"the Runtime API refused the {what} with {status}: {text[:300]!r}", file=sys.stderr)
+
+    def _exchange(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: Iterable[bytes] = ()
+    ) -> tuple[int, dict[str, str], bytes]:
+        lines = {"Host": self._host, **(headers or {})}
+        if "Transfer-Encoding" not in lines and method == "POST":
+            body = list(body)
+            lines["Content-Length"] = str(sum(map(len, body)))
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        parts = iter(body)
+        first = f"{method} {_VERSION}{path} HTTP/1.1\r\n{head}\r\n".encode() + next(parts, b"")
+        if self._reader is None:
+            self._connect()
+        self._socket.sendall(first)
+        for part in parts:
+            self._socket.sendall(part)
+        return self._read()
+
+    def _connect(self) -> None:
+        self._socket = socket.create_connection(self._address)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = self._socket.makefile("rb")
+
+    def _read(self) -> tuple[int, dict[str, str], bytes]:
+        line = self._reader.readline()
+        if not line:
+            raise ConnectionError("the Runtime API closed the connection")
+        status = int(line.split()[1])
+        headers = {}
+        while (line := self._reader.readline().strip()) != b"":
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.lower()] = value.strip()
+        if "chunked" in headers.get("transfer-encoding", ""):
+            body = b""
+            while size := int(self._reader.readline().partition(b";")[0], 16):
+                body += self._reader.read(size)
+                self._reader.readline()
+            self._reader.readline()
+        else:
+            body = self._reader.read(int(headers.get("content-length") or 0))
+        if headers.get("connection", "").lower() == "close":
+            self._socket.close()
+            self._reader = None
+        return status, headers, body
+
+
+def _chunked(prelude: bytes, body: Iterator[bytes]) -> Iterator[bytes]:
+    """The transfer chunks of a streamed answer; an empty chunk would end it."""
+    yield _chunk(prelude + bytes(8))
+    try:
+        for part in body:
+            if part:
+                yield _chunk(part)
+    except BaseException as exc:
+        from binascii import b2a_base64
+
+        _log(exc)
+        document = b2a_base64(json.dumps(_document(exc)).encode(), newline=False).decode()
+        yield (
+            f"0\r\nLambda-Runtime-Function-Error-Type: Runtime.{type(exc).__name__}\r\n"
+            f"Lambda-Runtime-Function-Error-Body: {document}\r\n\r\n"
+        ).encode()
+    else:
+        yield b"0\r\n\r\n"
+
+
+def _chunk(part: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(part), part)
+
+
+def _document(error: BaseException) -> dict[str, Any]:
+    return {"errorMessage": str(error), "errorType": type(error).__name__}
+
+
+def _error(error: BaseException) -> tuple[dict[str, str], list[bytes]]:
+    import traceback
+
+    document = {**_document(error), "stackTrace": traceback.format_tb(error.__traceback__)}
+    headers = {
+        "Content-Type": "application/vnd.aws.lambda.error+json",
+        "Lambda-Runtime-Function-Error-Type": type(error).__name__,
+    }
+    return headers, [json.dumps(document).encode()]
+
+
+def _log(error: BaseException) -> None:
+    import traceback
+
+    traceback.print_exception(error)
+
+
+def load(target: str) -> object:
+    """The portable function that `module:name` says, or the module where no name is given."""
+    module_name, _, name = target.partition(":")
+    if not name and "." in module_name and not _is_module(module_name):
+        # A handler string in Lambda's own form, module.name.
+        module_name, _, name = module_name.rpartition(".")
+    __import__(module_name.replace("/", "."))
+    module: ModuleType = sys.modules[module_name.replace("/", ".")]
+    return getattr(module, name) if name else module
+
+
+def _is_module(name: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(name) is not None
+    except ImportError:
+        return False
+
+
+def serve(api: RuntimeAPI, target: str, mode: str | None) -> NoReturn:
+    """Loads the target and answers invocations until Lambda ends the process."""
+    try:
+        invoke = invoker(load(target))
+    except BaseException as exc:
+        _log(exc)
+        api.fail_init(exc)
+        sys.exit(1)
+    while True:
+        invocation = api.next()
+        if invocation.trace is not None:
+            os.environ["_X_AMZN_TRACE_ID"] = invocation.trace
+        else:
+            os.environ.pop("_X_AMZN_TRACE_ID", None)
+        try:
+            response, write, context = invoke(json.loads(invocation.payload), invocation)
+        except BaseException as exc:
+            _log(exc)
+            api.fail(invocation, exc)
+            continue
+        if mode == "RESPONSE_STREAM" or (mode is None and response.is_stream):
+            answer = write(response)
+            prelude = {name: value for name, value in answer.items() if name not in ("body", "isBase64Encoded")}
+            body = iter([response.body]) if isinstance(response.body, bytes) else chunks(response.body)
+            api.stream(invocation, json.dumps(prelude).encode(), body)
+        else:
+            if response.is_stream:
+                response = collected(response, context)
+            api.respond(invocation, json.dumps(write(response)).encode())
+        if context.has_background:
+            run(finish_background(context))
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """`python -m portable_fn_aws.runtime [TARGET]`; without one, Lambda's own setting of the handler says it."""
+    address = os.environ.get("AWS_LAMBDA_RUNTIME_API")
+    target = arguments[0] if arguments else os.environ.get("_HANDLER")
+    mode = os.environ.get("PORTABLE_FN_AWS_INVOKE_MODE") or None
+    if address is None or not target or len(arguments) > 1:
+        sys.exit("usage: python -m portable_fn_aws.runtime app:hello (on Lambda, which sets AWS_LAMBDA_RUNTIME_API)")
+    if mode not in (None, "BUFFERED", "RESPONSE_STREAM"):
+        sys.exit(f"PORTABLE_FN_AWS_INVOKE_MODE is BUFFERED or RESPONSE_STREAM, not {mode!r}")
+    # Lambda reads the output through a pipe, which Python would fill block by block.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper unless somebody replaced it
+    for folder in (os.environ.get("LAMBDA_TASK_ROOT"), os.getcwd()):
+        if folder and folder not in sys.path:
+            sys.path.insert(0, folder)
+    serve(RuntimeAPI(address), target, mode)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,122 @@
+"""portable_fn_aws.runtime against a Runtime API that sees what goes over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.runtimes.aws import ARN, TRACE, RuntimeApi, runtime_api
+
+from portable_fn.testing import fake
+from portable_fn_aws.simulate import payload
+
+pytestmark = pytest.mark.runtime
+
+ROOT = Path(__file__).parents[1]
+APPS = ROOT / "tests" / "runtimes" / "apps"
+SOURCES = (ROOT / "src", ROOT / "adapters")
+
+
+def start(target: str = "aws_functions", **env: str) -> object:
+    return runtime_api(APPS, ["python", "-m", "portable_fn_aws.runtime", target], pythonpath=SOURCES, env=env)
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[RuntimeApi]:
+    with start() as api:
+        yield api
+
+
+def get(path: str, service: str = "function_url") -> dict[str, object]:
+    return payload(fake.request("GET", path), service)
+
+
+def test_a_buffered_answer_is_a_proxy_answer(api: RuntimeApi) -> None:
+    answer = api.invoke(get("/hello/Ada"), client_context={"custom": 1}, cognito_identity={"id": "i"}, tenant_id="t")
+    assert not answer.streamed
+    assert answer.json["statusCode"] == 200
+    body = __import__("json").loads(answer.json["body"])
+    assert body == {
+        "hello": "Ada",
+        "trace": "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01",
+        "remaining": 30,
+        "cold_start": True,
+        "function": "portable",
+        "arn": ARN,
+        "client": {"custom": 1},
+        "identity": {"id": "i"},
+        "tenant": "t",
+    }
+    assert TRACE.startswith("Root=1-5759e988")
+
+
+def test_a_stream_goes_out_chunk_by_chunk_in_the_streaming_format(api: RuntimeApi) -> None:
+    answer = api.invoke(get("/stream"))
+    prelude, body = answer.split()
+    assert prelude == {"statusCode": 201, "headers": {"x-many": "a"}, "cookies": ["a=1; Path=/", "b=2; Path=/"]}
+    assert body == b"one,zwei,three"
+    times = [at for at, _ in answer.chunks]
+    assert [chunk for _, chunk in answer.chunks][1:] == [b"one,", b"zwei,", b"three"]
+    assert times[-1] - times[0] > 0.1
+
+
+def test_a_rest_api_gets_its_cookies_as_multi_value_headers(api: RuntimeApi) -> None:
+    prelude, _ = api.invoke(get("/stream", "rest_api")).split()
+    assert prelude["multiValueHeaders"]["set-cookie"] == ["a=1; Path=/", "b=2; Path=/"]
+
+
+def test_an_error_in_mid_stream_is_told_in_trailers(api: RuntimeApi) -> None:
+    answer = api.invoke(get("/broken"))
+    assert answer.split()[1] == b"begun"
+    assert answer.stream_error == (
+        "Runtime.ZeroDivisionError",
+        {"errorMessage": "mid-stream", "errorType": "ZeroDivisionError"},
+    )
+
+
+def test_the_next_invocation_is_answered_after_a_failed_one(api: RuntimeApi) -> None:
+    answer = api.invoke({"no": "known shape"})
+    assert answer.failed
+    assert answer.json["errorType"] == "DecodeError"
+    assert "no" in answer.json["errorMessage"]
+    assert api.invoke(b"not json").failed
+    assert api.invoke(get("/exit")).json["statusCode"] == 500
+    assert api.invoke(get("/loop")).json["statusCode"] == 200
+
+
+def test_async_handlers_share_one_loop(api: RuntimeApi) -> None:
+    assert [api.invoke(get("/loop")).json["body"] for _ in range(3)][-1] == '{"loops":1}'
+
+
+def test_the_attempt_is_echoed_and_only_where_it_was_named(api: RuntimeApi) -> None:
+    assert ("lambda-runtime-invocation-id", "attempt-2") in api.invoke(get("/loop"), invocation_id="attempt-2").headers
+    assert "lambda-runtime-invocation-id" not in dict(api.invoke(get("/loop")).headers)
+
+
+def test_buffered_mode_collects_streams() -> None:
+    with start(PORTABLE_FN_AWS_INVOKE_MODE="BUFFERED") as api:
+        answer = api.invoke(get("/stream"))
+        assert not answer.streamed
+        assert answer.json["statusCode"] == 201
+        assert api.invoke(get("/broken")).json["statusCode"] == 500
+
+
+def test_stream_mode_streams_every_answer() -> None:
+    with start(PORTABLE_FN_AWS_INVOKE_MODE="RESPONSE_STREAM") as api:
+        prelude, body = api.invoke(get("/loop")).split()
+        assert (prelude["statusCode"], body) == (200, b'{"loops":1}')
+        prelude, body = api.invoke(payload(fake.request("HEAD", "/hello/Ada"), "function_url")).split()
+        assert (prelude["statusCode"], body) == (200, b"")
+
+
+def test_one_function_and_lambdas_own_handler_form_are_targets() -> None:
+    for target in ("aws_functions:hello", "aws_functions.hello"):
+        with start(target) as api:
+            assert api.invoke(get("/hello/Ada")).json["statusCode"] == 200
+
+
+def test_a_function_that_cannot_be_loaded_is_an_init_error() -> None:
+    with start("no_such_module:hello") as api:
+        answer = api.init_error()
+        assert answer.json["errorType"] == "ModuleNotFoundError"
