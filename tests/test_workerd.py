@@ -280,6 +280,14 @@ def test_pydantic_and_its_compiled_core_come_on_request(tmp_path: Path) -> None:
         assert b"[1, 2]" == call(running, "GET", "/validated").body
 
 
+def test_a_snapshot_holds_what_the_import_made(tmp_path: Path) -> None:
+    main = tmp_path / "entry.py"
+    main.write_text("print('imported')\n" + WORKER)
+    (tmp_path / "greeting.py").write_text("def hello(name):\n    return name\n")
+    with workerd(main, sources=[tmp_path / "greeting.py"], vars={"NAME": "Ada"}, snapshot=True) as running:
+        assert ("Ada", []) == (seen(call(running, "GET", "/seen"))["hello"], running.logs)
+
+
 def test_a_worker_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
     main = tmp_path / "entry.py"
     main.write_text("import nowhere_to_be_found\n")

@@ -121,10 +121,12 @@ def workerd(
     packages: Sequence[Path] = (),
     vars: Mapping[str, str] = {},
     pydantic: bool = False,
+    snapshot: bool = False,
 ) -> Iterator[Workerd]:
     """Serve the Worker whose `Default` class is in the file `main`.
 
     `sources` are files and package folders that lie beside it; `packages` come as from the Worker's requirements.
+    With `snapshot` the Worker was imported in another process, whose memory it starts with, as after a deployment.
     """
     own = [module for source in (main, *sources) for module in _files(source)]
     required = [(f"python_modules/{name}", path) for package in packages for name, path in _files(package)]
@@ -150,13 +152,17 @@ def workerd(
         Path(folder, "config.capnp").write_text(config)
         Path(folder, "events.js").write_text(EVENTS)
         # Two of the Python flags are experimental; an import path of / lets `embed` take absolute paths.
-        command = [_executable(node_modules), "serve", "--experimental", "--import-path=/"]
-        command += [f"--pyodide-bundle-disk-cache-dir={pyodide}", Path(folder, "config.capnp")]
-        with serving(command, port) as server:
-            events_url = f"http://127.0.0.1:{events_port}"
-            _loaded(server, events_url)
+        command: list[str | Path] = [_executable(node_modules), "serve", Path(folder, "config.capnp")]
+        command += ["--experimental", "--import-path=/", f"--pyodide-bundle-disk-cache-dir={pyodide}"]
+        if snapshot:
+            command.append(f"--python-snapshot-dir={folder}")
+            with serving([*command, "--python-save-snapshot"], events_port) as events:
+                _loaded(events)
+            command.append("--python-load-snapshot=snapshot.bin")
+        with serving(command, events_port) as events:
+            _loaded(events)
             size = sum(path.stat().st_size for _, path in (*own, *required))
-            yield Workerd(server.url, server.process, events_url, size)
+            yield Workerd(f"http://127.0.0.1:{port}", events.process, events.url, size)
 
 
 def import_time(module: str, *, packages: Sequence[Path] = (), pydantic: bool = False) -> float:
@@ -180,13 +186,13 @@ def _answered(server: Server, module: str) -> float:
     return response.chunks[0][0]
 
 
-def _loaded(server: Server, events_url: str) -> None:
+def _loaded(events: Server) -> None:
     """Wait until the Worker has been imported; workerd listens before, and exits when that fails."""
     absent = "absent"
     try:
-        _, answer = _called(events_url, absent)
-    except OSError as exc:
-        server.process.popen.wait(timeout=10)
+        _, answer = _called(events.url, absent)
+    except (OSError, EOFError) as exc:
+        events.process.popen.wait(timeout=10)
         raise RuntimeError("the Worker can't be imported") from exc
     if answer != f"Method {absent} does not exist":
         raise RuntimeError(f"the Worker has no class named Default: {answer}")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from portable_fn.binding import Binding
 from portable_fn.cli.failure import IMPORT, Failure
@@ -21,66 +22,104 @@ class Target:
     """A file (`path/to/app.py`) or a module (`package.module`), and perhaps the name of one function in it."""
 
     place: str
-    function: str = ""
+    function: str
+    file: Path | None
 
     @classmethod
     def parse(cls, text: str) -> Target:
         """What TARGET says: `app.py:hello`, `package.module:hello`, or either without a function."""
-        place, colon, function = text.rpartition(":")
-        if not colon or not function.isidentifier():
+        place, _, function = text.rpartition(":")
+        if not place or not function.isidentifier():
             place, function = text, ""
-        if place.endswith(".py") or "/" in place or "\\" in place:
-            if not Path(place).is_file():
-                raise Failure(f"no such file: {place}")
-        elif not all(part.isidentifier() for part in place.split(".")):
-            raise Failure(f"{place!r} is neither a file such as app.py nor a module such as package.module")
-        return cls(place, function)
+        if all(part.isidentifier() for part in place.split(".")) and not place.endswith(".py"):
+            return cls(place, function, None)
+        if not Path(place).is_file():
+            raise Failure(f"no such file: {place}")
+        return cls(place, function, Path(place).resolve())
 
     @contextmanager
     def imported(self) -> Iterator[list[Binding]]:
-        """The functions of a fresh import, which ends with the block: each provider gets a process of its own, too."""
+        """The functions of a fresh import that lasts for the block: every provider starts a process of its own, too."""
         before = set(sys.modules)
-        folder = Path(self.place).resolve().parent if self._is_file else Path.cwd()
-        sys.path.insert(0, str(folder))
+        root = str(self.file.parent if self.file else Path.cwd())
+        sys.path.insert(0, root)
         try:
-            module = self._import(folder)
-            file = getattr(module, "__file__", None)
-            folder = Path(file).resolve().parent if file else folder
-            yield self._functions(module)
+            module = self._import(root)
+            inside = _functions(module)
+            yield [self._named(module, inside)] if self.function else list(inside.values())
         finally:
-            sys.path.remove(str(folder if self._is_file else Path.cwd()))
+            sys.path.remove(root)
             for name in set(sys.modules) - before:
-                if _belongs_to(folder, name, sys.modules[name]):
+                if _is_of(self.file.parent if self.file else Path.cwd(), sys.modules[name]):
                     del sys.modules[name]
 
-    @property
-    def _is_file(self) -> bool:
-        return not all(part.isidentifier() for part in self.place.split(".")) or self.place.endswith(".py")
-
-    def _import(self, folder: Path) -> ModuleType:
+    def _import(self, root: str) -> ModuleType:
         importlib.invalidate_caches()
         try:
-            if self._is_file:
-                return _from_file(Path(self.place).resolve())
-            return importlib.import_module(self.place)
+            return importlib.import_module(self.place) if self.file is None else _run(self.file)
         except KeyboardInterrupt:
             raise
         except BaseException as exc:
-            if isinstance(exc, ModuleNotFoundError) and f"{self.place}.".startswith(f"{exc.name}."):
-                raise Failure(f"no module {exc.name!r} in {folder} or installed") from exc
-            raise Failure(f"{_where(exc, folder)}{_what(exc)}", IMPORT) from exc
+            if self.file is None and isinstance(exc, ModuleNotFoundError) and f"{self.place}.".startswith(f"{exc.name}."):
+                raise Failure(f"no module {exc.name!r}, neither installed nor in {root}") from exc
+            raise Failure(f"{place(exc)}: {what(exc)}", IMPORT) from exc
 
-    def _functions(self, module: ModuleType) -> list[Binding]:
-        inside = {
-            name: value.__portable__ for name, value in vars(module).items() if isinstance(value, _Portable)
-        }
-        known = f"with @portable are {', '.join(inside)}" if inside else "no function has @portable"
-        if self.function:
-            if self.function in inside:
-                return [inside[self.function]]
-            if hasattr(module, self.function):
-                raise Failure(f"{self.function} in {self.place} has no @portable; {known}")
-            raise Failure(f"no function {self.function!r} in {self.place}; {known}")
-        if not inside:
-            raise Failure(f"{self.place}: {known}")
-        return list({id(binding): binding for binding in inside.values()}.values())
+    def _named(self, module: ModuleType, inside: dict[str, Binding]) -> Binding:
+        if self.function in inside:
+            return inside[self.function]
+        known = f"with @portable are {', '.join(inside)}" if inside else "no function there has @portable"
+        if hasattr(module, self.function):
+            raise Failure(f"{self.function} in {self.place} has no @portable; {known}")
+        raise Failure(f"no function {self.function!r} in {self.place}; {known}")
+
+
+def what(error: BaseException) -> str:
+    """The error's type and message on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+
+
+def _run(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise Failure(f"not a Python file: {file}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _functions(module: ModuleType) -> dict[str, Binding]:
+    found: dict[str, Binding] = {}
+    for name, value in vars(module).items():
+        binding: Any = getattr(value, "__portable__", None)
+        if isinstance(binding, Binding) and binding not in found.values():
+            found[name] = binding
+    return found
+
+
+def _is_of(folder: Path, module: ModuleType) -> bool:
+    """Whether the module is one of the user's own in the folder, not an installed one or ours."""
+    file = getattr(module, "__file__", None)
+    return bool(file) and Path(file).is_relative_to(folder) and _is_own(file)
+
+
+def place(error: BaseException) -> str:
+    """The file and line to look at: of a syntax error, else the last line of the user's own files that was reached."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{short(error.filename)}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((frame for frame in reversed(frames) if _is_own(frame.filename)), frames[-1])
+    return f"{short(frame.filename)}:{frame.lineno}"
+
+
+def _is_own(file: str) -> bool:
+    """Whether the file is the user's: neither installed, of Python, nor ours."""
+    return (
+        not file.startswith(("<", sys.prefix, sys.base_prefix, str(Path(__file__).parents[1])))
+        and "portable_fn_" not in file
+    )
+
+
+def short(file: str) -> str:
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -107,7 +107,7 @@ class Connection(socketserver.StreamRequestHandler):
         if names & {"content-length", "transfer-encoding"}:
             read_body(self.rfile, headers, time.monotonic(), chunks)
         path, _, query = target.partition("?")
-        if not path.startswith("/") or re.search("%00", path):
+        if not path.startswith("/") or "%00" in path:
             raise ValueError(f"the target {target!r}")
         return Request(method, decoded_path(path), query, headers, chunks)
 

@@ -1,0 +1,4 @@
+import items
+from portable_fn_asgi import entry
+
+app = entry(items)

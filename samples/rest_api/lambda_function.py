@@ -1,0 +1,4 @@
+import items
+from portable_fn_aws import entry
+
+lambda_handler = entry(items)

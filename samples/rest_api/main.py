@@ -1,0 +1,4 @@
+import items as functions
+from portable_fn_gcp import entry
+
+items = entry(functions)

@@ -1,0 +1,158 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from portable_fn import __version__
+from portable_fn.cli import report
+from portable_fn.cli.failure import FAILED, OK, USAGE, Failure
+from portable_fn.cli.request import request as described
+from portable_fn.cli.sending import Sent, send, services
+from portable_fn.cli.target import Target
+
+REPEAT = 100
+
+EPILOG = """
+[bold]Examples[/bold]
+
+portable-fn invoke app.py:hello
+
+portable-fn invoke app.py:hello --path '/hello/Ada?loud=1' --as aws,azure
+
+portable-fn invoke app.py -X POST --path /items --json '{"name": "lamp"}' -H 'x-tenant: 7'
+
+portable-fn invoke package.module:hello --as aws/rest_api,aws/alb --output json
+
+[bold]Exit codes[/bold]
+
+0  every provider answered with 2xx or 3xx
+
+1  on some provider the function failed or answered with 4xx or 5xx
+
+2  the command can't be understood, or names what doesn't exist
+
+3  the target's import failed
+"""
+
+app = typer.Typer(rich_markup_mode="rich", add_completion=False, no_args_is_help=True)
+
+
+class Output(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Runs the command line and gives its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+    try:
+        code = app(None if arguments is None else list(arguments), prog_name="portable-fn", standalone_mode=False)
+        sys.stdout.flush()
+        return code or OK
+    except Failure as exc:
+        message, code = str(exc), exc.code
+    except typer.TyperException as exc:
+        message, code = exc.format_message(), USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        message, code = "interrupted", 130
+    except BrokenPipeError:
+        # The reader of a pipe has gone, as `head` does; the interpreter must not flush into it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    if message:
+        print(f"portable-fn: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"portable-fn {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog=EPILOG)
+def portable_fn(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """One Python handler, any serverless provider."""
+
+
+@app.command(epilog=EPILOG)
+def invoke(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="The function, app.py:hello or package.module:hello; or a whole file or module, whose paths decide.",
+        ),
+    ],
+    providers: Annotated[
+        str, typer.Option("--as", metavar="NAMES", help="Providers, or services of one: aws,azure or aws/rest_api.")
+    ] = "all",
+    method: Annotated[
+        str | None, typer.Option("--method", "-X", help="The method; else the first that the function declares.")
+    ] = None,
+    path: Annotated[
+        str | None, typer.Option("--path", help="Path and query; else one that fits the function's on.http.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", metavar="TEXT", help="The body, or @file for what a file holds.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="JSON", help="The body and its content type.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header; may be repeated.")
+    ] = None,
+    repeat: Annotated[
+        int | None,
+        typer.Option(
+            "--repeat",
+            min=0,
+            metavar="N",
+            help=f"Calls the function up to N more times on each provider to time it; {REPEAT} for GET and HEAD, else 0.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", help="A table to read, or JSON for programs.")] = Output.TABLE,
+) -> int:
+    """Calls a function as each provider would call it, through the provider's real shapes, and shows both sides."""
+    asked = services(providers)
+    found = Target.parse(target)
+    # What the user's code prints must not get into our output.
+    with redirect_stdout(sys.stderr), found.imported() as functions:
+        request = described(functions, method=method, path=path, data=data, json=json, headers=header or ())
+        names = [function.name for function in functions]
+    if repeat is None:
+        repeat = REPEAT if request.method in ("GET", "HEAD", "OPTIONS") else 0
+    all_sent: list[Sent] = []
+    for provider, service in asked:
+        with redirect_stdout(sys.stderr), found.imported() as functions:
+            all_sent.append(send(functions, request, provider, service, repeat))
+    if output is Output.JSON:
+        report.print_json(found.place, names, request, all_sent)
+    else:
+        from portable_fn.cli import table
+
+        table.print_table(found.place, names, request, all_sent)
+    named = providers != "all"
+    return OK if all(_went_well(sent, named) for sent in all_sent) else FAILED
+
+
+def _went_well(sent: Sent, named: bool) -> bool:
+    if sent.missing:
+        return not named
+    return sent.answer is not None and sent.answer.status < 400

@@ -1,0 +1,52 @@
+"""What happened, as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from portable_fn.cli.excerpt import plain, text
+from portable_fn.cli.sending import Sent
+from portable_fn.http import Request
+
+
+def print_json(place: str, functions: Sequence[str], request: Request[Any], all_sent: Sequence[Sent]) -> None:
+    """Prints one object: the target, the request as it was sent, and every provider's exchange in full."""
+    document = {
+        "target": place,
+        "functions": list(functions),
+        "request": _request(request),
+        "exchanges": [_exchange(sent) for sent in all_sent],
+    }
+    json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=str)
+    sys.stdout.write("\n")
+
+
+def _exchange(sent: Sent) -> dict[str, Any]:
+    answer = sent.answer
+    return {
+        "provider": sent.provider,
+        "service": sent.service,
+        "native_request": sent.native_request,
+        "neutral_request": sent.seen and _request(sent.seen),
+        "native_answer": sent.native_answer,
+        "answer": answer
+        and {"status": answer.status, "headers": list(answer.headers.pairs), "body": text(answer.body)},
+        "overhead_us": sent.overhead and round(sent.overhead, 2),
+        "calls": sent.calls,
+        "error": sent.error,
+        "log": sent.logged,
+    }
+
+
+def _request(request: Request[Any]) -> dict[str, Any]:
+    return {
+        "method": request.method,
+        "path": request.raw_path,
+        "query": request.raw_query,
+        "params": plain(request.params),
+        "headers": list(request.headers.pairs),
+        "body": text(request.body),
+    }

@@ -1,0 +1,193 @@
+"""One request through one provider: what each side sees on the way, and what the way costs."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from statistics import median
+from time import perf_counter_ns
+from typing import Any
+
+from portable_fn.binding import Binding, is_awaitable
+from portable_fn.cli.excerpt import plain
+from portable_fn.cli.failure import Failure
+from portable_fn.cli.target import place, what
+from portable_fn.context import Context
+from portable_fn.http import Request
+from portable_fn.providers import ADAPTERS
+from portable_fn.testing.delivery import Answer, exchange
+
+# No longer than this is spent on timing one provider, whatever --repeat says.
+SECONDS = 1.0
+
+
+@dataclass
+class Sent:
+    """What became of the request on one provider; `error` says why there is no answer."""
+
+    provider: str
+    service: str | None
+    native_request: Any = None
+    seen: Request[Any] | None = None
+    native_answer: Any = None
+    answer: Answer | None = None
+    error: str | None = None
+    missing: bool = False
+    overhead: float | None = None
+    calls: int = 0
+    logged: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}/{self.service}" if self.service else self.provider
+
+
+def services(asked: str) -> list[tuple[str, str | None]]:
+    """The providers, and services of them, that `--as` asks for; Failure for one that doesn't exist."""
+    found: list[tuple[str, str | None]] = []
+    for name in filter(None, (part.strip() for part in asked.split(","))):
+        if name == "all":
+            found += [(provider, None) for provider in ADAPTERS]
+            continue
+        provider, _, service = name.partition("/")
+        if provider not in ADAPTERS and not (provider.isidentifier() and find_spec(provider)):
+            raise Failure(f"no provider {provider!r}; possible are {', '.join(ADAPTERS)}, all, or an adapter's module")
+        found.append((provider, service or None))
+    if not found:
+        raise Failure(f"--as names no provider; possible are {', '.join(ADAPTERS)}, all")
+    return list(dict.fromkeys(found))
+
+
+def send(functions: list[Binding], request: Request[Any], provider: str, service: str | None, repeat: int) -> Sent:
+    """Sends the request and times it `repeat` times."""
+    sent = Sent(provider, service)
+    probes = [Probe(function) for function in functions]
+    with _log_kept(sent.logged):
+        try:
+            under_way = exchange(tuple(probe.function for probe in probes), _again(request), provider, service)
+        except ImportError as exc:
+            sent.missing = True
+            sent.error = _missing(provider, exc)
+            return sent
+        except ValueError as exc:
+            raise Failure(str(exc)) from exc
+        sent.native_request = plain(under_way.native_request)
+        try:
+            native = under_way.invoke()
+            sent.native_answer = plain(native)
+            sent.answer = under_way.answer(native)
+        except Exception as exc:
+            sent.error = what(exc)
+        called = next((probe for probe in probes if probe.seen is not None), None)
+        if called is None or called.seen is None:
+            return sent
+        sent.seen = called.seen
+        if repeat and sent.answer is not None and sent.answer.status < 500:
+            kept = list(sent.logged)
+            sent.overhead, sent.calls = _overhead(under_way.invoke, called.binding, called.seen, repeat)
+            sent.logged[:] = kept
+    return sent
+
+
+class Probe:
+    """A function that keeps the request of its first call."""
+
+    def __init__(self, binding: Binding) -> None:
+        self.binding = binding
+        self.seen: Request[Any] | None = None
+        watched = copy.copy(binding)
+        watched.call = self._call
+
+        def function() -> None: ...
+
+        function.__name__ = binding.name
+        function.__portable__ = watched  # type: ignore[attr-defined]  # how an entry knows a portable function
+        self.function = function
+
+    def _call(self, event: Any, context: Context) -> Any:
+        if self.seen is None:
+            self.seen = _again(event)
+        return self.binding.call(event, context)
+
+
+def _again(request: Request[Any]) -> Request[Any]:
+    """An equal request of which nothing has been read yet."""
+    return Request(
+        request.method,
+        request.raw_path,
+        request.raw_query,
+        list(request.headers.pairs),
+        request.body,
+        params=dict(request.params),
+        host=request.host,
+        scheme=request.scheme,
+        root_path=request.root_path,
+        client_ip=request.client_ip,
+        principal=request.principal,
+        id=request.id,
+        time=request.time,
+        native=request.native,
+    )
+
+
+def _overhead(invoke: Callable[[], object], binding: Binding, seen: Request[Any], repeat: int) -> tuple[float, int]:
+    """The median, in µs, of what a call by the provider takes longer than a direct one, and of how many pairs of calls."""
+    loop = asyncio.new_event_loop()
+    differences = []
+    end = perf_counter_ns() + SECONDS * 1e9
+    try:
+        while len(differences) < repeat and (not differences or perf_counter_ns() < end):
+            request, context = _again(seen), Context()
+            start = perf_counter_ns()
+            invoke()
+            between = perf_counter_ns()
+            _directly(binding, request, context, loop)
+            differences.append(2 * between - start - perf_counter_ns())
+    finally:
+        loop.close()
+    return median(differences) / 1000, len(differences)
+
+
+def _directly(binding: Binding, request: Request[Any], context: Context, loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        result = binding.call(request, context)
+        if is_awaitable(result):
+            loop.run_until_complete(result)
+    except Exception:  # noqa: S110  # the answer of an error is timed as well
+        pass
+
+
+def _missing(provider: str, error: ImportError) -> str:
+    package = (error.name or "").partition(".")[0]
+    if package == ADAPTERS.get(provider, provider):
+        return f"{package} is not installed"
+    return f"needs {package or error}: pip install 'portable-fn[{provider}]'"
+
+
+@contextmanager
+def _log_kept(lines: list[str]) -> Iterator[None]:
+    """A block whose log of warnings and errors goes into the lines, an error with its place, and not to stderr."""
+    handler = _Lines(lines)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+class _Lines(logging.Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self.lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        line = record.getMessage() if error is None else f"{place(error)}: {what(error)}"
+        if line not in self.lines:
+            self.lines.append(line)

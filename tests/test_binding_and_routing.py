@@ -1,0 +1,330 @@
+"""How handlers are declared, called and found."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import pydantic
+import pytest
+
+from portable_fn import ConfigurationError, Context, Event, HTTPError, Request, Response, on, portable
+from portable_fn.adapter import bindings, respond
+from portable_fn.routing import Router
+from portable_fn.testing import fake
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+def answer(event: Request[Any], *functions: object) -> Response:
+    response = respond(Router(bindings(*functions)), event, Context(invocation_id="i-1"))
+    return asyncio.run(response) if not isinstance(response, Response) else response  # type: ignore[arg-type]
+
+
+def problem(response: Response) -> dict[str, Any]:
+    import json
+
+    assert isinstance(response.body, bytes)
+    assert response.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = json.loads(response.body)
+    return document
+
+
+@portable
+def bare(event, ctx):  # type: ignore[no-untyped-def]
+    return {"path": event.path, "provider": ctx.provider}
+
+
+@portable(on.http("GET", "/async/{name}"))
+async def later(request: Request) -> dict[str, str]:
+    return {"name": request.params["name"]}
+
+
+def test_a_portable_function_is_a_plain_function_that_calls_its_handler() -> None:
+    assert type(bare).__name__ == "function"
+    assert bare(fake.request("GET", "/x"), fake.context()) == {"path": "/x", "provider": "local"}
+    assert bare(fake.request("GET", "/x"))["provider"] == "local"
+    assert asyncio.run(later(fake.request(params={"name": "n"}))) == {"name": "n"}
+    assert (later.__name__, later.__module__) == ("later", __name__)
+
+
+def test_a_portable_function_called_with_nothing_known_says_what_is_possible() -> None:
+    with pytest.raises(ConfigurationError, match=r"called with \(dict\).*neutral event"):
+        bare({"a": 1})
+
+
+class Item(pydantic.BaseModel):
+    sku: str
+    amount: int = 1
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+class Row(TypedDict):
+    id: int
+
+
+def test_typed_data_is_validated_for_models_dataclasses_typed_dicts_and_lists() -> None:
+    @portable
+    def model(request: Request[Item]) -> int:
+        return request.data.amount
+
+    @portable
+    def point(request: Request[Point]) -> int:
+        return request.data.x
+
+    @portable
+    def row(request: Request[Row]) -> int:
+        return request.data["id"]
+
+    @portable
+    def many(request: Request[list[Item]]) -> int:
+        return len(request.data)
+
+    @portable
+    def optional(request: Request[Item | None]) -> bool:
+        return request.data is None
+
+    assert model(fake.request(json={"sku": "a", "amount": "3"})) == 3
+    assert point(fake.request(json={"x": 2})) == 2
+    assert row(fake.request(json={"id": 4})) == 4
+    assert many(fake.request(json=[{"sku": "a"}, {"sku": "b"}])) == 2
+    assert optional(fake.request()) is True
+    assert model(fake.request(form={"sku": "a", "amount": "5"})) == 5
+
+
+def test_data_that_fails_validation_is_a_422_that_names_the_fields_and_keeps_the_values_out() -> None:
+    @portable
+    def create(request: Request[list[Item]]) -> None: ...
+
+    response = answer(fake.request("POST", json=[{"sku": "a", "amount": "a-secret"}, {}]), create)
+    document = problem(response)
+    assert (response.status, document["title"]) == (422, "Unprocessable Content")
+    assert [error["pointer"] for error in document["errors"]] == ["#/0/amount", "#/1/sku"]
+    assert b"a-secret" not in response.body  # type: ignore[operator]
+    assert problem(answer(fake.request("POST"), create))["detail"] == "The body is empty."
+    assert answer(fake.request("POST", body=b"{"), create).status == 400
+
+
+def test_a_type_of_the_decorating_function_is_found() -> None:
+    class Local(pydantic.BaseModel):
+        a: int
+
+    @portable
+    def handler(request: Request[Local]) -> int:
+        return request.data.a
+
+    assert handler(fake.request(json={"a": 1})) == 1
+
+
+def no_argument() -> None: ...
+def three(event, ctx, more): ...  # type: ignore[no-untyped-def]
+def keyword_only(event, *, more): ...  # type: ignore[no-untyped-def]
+def context_first(ctx: Context, event: Request) -> None: ...
+def wrong_kind(event: dict[str, Any]) -> None: ...
+def unresolved(event: Request[Decimal]) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "why"),
+    [
+        (no_argument, "takes no argument"),
+        (three, "can't be called"),
+        (keyword_only, "can't be called"),
+        (context_first, "the event comes first"),
+        (wrong_kind, "takes a dict; possible are Event, Request"),
+        (unresolved, "Decimal"),
+        (print, "plain function"),
+        (Item, "plain function"),
+    ],
+)
+def test_a_handler_that_cannot_be_called_so_is_refused_at_decoration(handler: Any, why: str) -> None:
+    with pytest.raises(ConfigurationError, match=why):
+        portable(handler)
+
+
+@pytest.mark.parametrize("path", ["items", "/{a", "/{a}/{a}", "/{rest+}/x", "/x{a}", "/{1}"])
+def test_a_path_template_that_cannot_be_is_refused(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="path"):
+        on.http("GET", path)
+
+
+def test_what_is_no_trigger_or_method_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="triggers"):
+        portable("GET", "/")  # type: ignore[call-overload]
+    with pytest.raises(ConfigurationError, match="method"):
+        on.http("GET /", "/")
+
+
+def test_a_decorated_handler_is_seen_through_its_wrapper() -> None:
+    def logged(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    @portable
+    @logged
+    def sync(request: Request) -> str:
+        return request.path
+
+    @portable
+    @logged
+    async def asynchronous(request: Request, ctx: Context) -> str:
+        return request.path + ctx.provider
+
+    assert sync(fake.request("GET", "/x")) == "/x"
+    assert answer(fake.request("GET", "/x"), asynchronous).body == b"/xlocal"
+
+
+def test_unannotated_and_any_take_any_event() -> None:
+    for annotation in (None, Any, Event, object):
+
+        def handler(event): ...  # type: ignore[no-untyped-def]
+
+        if annotation is not None:
+            handler.__annotations__["event"] = annotation
+        assert portable(handler).__portable__.kind is Event  # type: ignore[attr-defined]
+
+
+def named(name: str, *triggers: Any) -> Any:
+    def handler(request: Request) -> dict[str, object]:
+        return {"function": name, "params": request.params}
+
+    return portable(*triggers)(handler)
+
+
+def routed(target: str, *functions: Any, method: str = "GET", **fields: Any) -> Any:
+    import json
+
+    response = answer(fake.request(method, target, **fields), *functions)
+    return json.loads(response.body) if response.status == 200 else response.status  # type: ignore[arg-type]
+
+
+def test_literal_segments_win_over_parameters_and_parameters_over_the_rest() -> None:
+    functions = [
+        named("rest", on.http("GET", "/{rest+}")),
+        named("one", on.http("GET", "/items/{id}")),
+        named("new", on.http("GET", "/items/new")),
+        named("parts", on.http("GET", "/items/{id}/parts/{part+}")),
+    ]
+    for target, name, params in [
+        ("/items/new", "new", {}),
+        ("/items/1", "one", {"id": "1"}),
+        ("/items/a%2Fb", "one", {"id": "a/b"}),
+        ("/items/1/parts/x/y", "parts", {"id": "1", "part": "x/y"}),
+        ("/items/1/parts", "parts", {"id": "1", "part": ""}),
+        ("/items/1/more", "rest", {"rest": "items/1/more"}),
+        ("/", "rest", {"rest": ""}),
+        ("/items/", "rest", {"rest": "items/"}),
+    ]:
+        assert routed(target, *functions) == {"function": name, "params": params}, target
+
+
+def test_head_is_answered_by_get_and_by_its_own_function_where_there_is_one() -> None:
+    get, head = named("get", on.http("GET", "/")), named("head", on.http("HEAD", "/"))
+    assert answer(fake.request("HEAD"), get).headers["content-length"] == "34"
+    assert answer(fake.request("HEAD"), get, head).headers["content-length"] == "35"
+
+
+def test_405_names_the_methods_of_every_function_on_the_path() -> None:
+    functions = named("a", on.http("GET", "/x/{id}")), named("b", on.http(["PUT", "PATCH"], "/x/{id}"))
+    response = answer(fake.request("POST", "/x/1"), *functions)
+    assert (response.status, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS, PATCH, PUT")
+    assert answer(fake.request("OPTIONS", "/x/1"), *functions).headers["allow"] == "GET, HEAD, OPTIONS, PATCH, PUT"
+
+
+def test_a_less_specific_path_answers_a_method_that_the_more_specific_one_lacks() -> None:
+    functions = named("get", on.http("GET", "/x/{id}")), named("any", on.http("ANY", "/{rest+}"))
+    assert routed("/x/1", *functions, method="POST")["function"] == "any"
+    assert routed("/x/1", *functions)["function"] == "get"
+
+
+def test_the_providers_own_path_parameters_win() -> None:
+    one = named("one", on.http("GET", "/items/{id}"))
+    assert routed("/v1/items/7", one, params={"id": "8"})["params"] == {"id": "8"}
+    assert routed("/v1/items/7", one, params={"proxy": "items/7"}) == 404
+    two = [one, named("two", on.http("GET", "/other/{id}"))]
+    assert routed("/items/7", *two, params={"id": "8", "more": "9"})["params"] == {"id": "8", "more": "9"}
+
+
+def test_a_function_without_a_trigger_answers_what_no_other_does() -> None:
+    assert routed("/anything", named("bare"), named("one", on.http("GET", "/one"))) == {"function": "bare", "params": {}}
+    assert routed("/one", named("bare"), named("one", on.http("GET", "/one")))["function"] == "one"
+
+
+@pytest.mark.parametrize(
+    "functions",
+    [
+        (named("a"), named("b")),
+        (named("a", on.http("GET", "/x/{id}")), named("b", on.http("GET", "/x/{id}"))),
+        (named("a", on.http("GET", "/x/{id}")), named("b", on.http("POST", "/x/{name}"))),
+    ],
+)
+def test_functions_that_would_hide_each_other_are_refused(functions: tuple[Any, ...]) -> None:
+    with pytest.raises(ConfigurationError):
+        Router(bindings(*functions))
+
+
+def test_an_entry_takes_portable_functions_modules_and_lists_and_nothing_else() -> None:
+    from portable_fn.testing.stories import app
+
+    assert len(bindings(app)) == len({id(binding) for binding in bindings(app, app.echo, [app.echo])})
+    for nothing in (pytest, print, None):
+        with pytest.raises(ConfigurationError, match="@portable"):
+            bindings(nothing)
+    with pytest.raises(ConfigurationError, match="needs"):
+        bindings()
+
+
+def test_an_http_error_is_its_own_status_and_anything_else_a_500_that_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    @portable
+    def on_purpose(request: Request) -> None:
+        raise HTTPError(409, "taken", title="Conflict!", type="https://example.com/taken", extensions={"by": "Ada"})
+
+    document = problem(answer(fake.request(), on_purpose))
+    assert document == {
+        "type": "https://example.com/taken", "title": "Conflict!", "status": 409, "detail": "taken", "by": "Ada",
+    }  # fmt: skip
+    assert caplog.records == []
+
+    @portable
+    def by_accident(request: Request) -> None:
+        raise KeyboardInterrupt("a-secret")
+
+    response = answer(fake.request(), by_accident)
+    assert (response.status, problem(response)["invocation_id"]) == (500, "i-1")
+    assert b"a-secret" not in response.body  # type: ignore[operator]
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert "i-1" in record.getMessage()
+
+
+def test_the_servers_cancellation_of_an_async_handler_is_not_answered() -> None:
+    @portable
+    async def slow(request: Request) -> None:
+        await asyncio.sleep(60)
+
+    async def cancelled() -> None:
+        task = asyncio.ensure_future(respond(Router(bindings(slow)), fake.request(), Context()))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+
+
+def test_a_handlers_own_cancelled_error_is_a_500() -> None:
+    @portable
+    async def odd(request: Request) -> None:
+        raise asyncio.CancelledError
+
+    assert answer(fake.request(), odd).status == 500

@@ -1,0 +1,223 @@
+"""`Request`, `Response` and what a handler's result means."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import uuid
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from io import BytesIO
+from typing import Any
+
+import pydantic
+import pytest
+
+from portable_fn import Cookie, EncodeError, HTTPError, Request, Response, Upload
+from portable_fn.data import MAX_JSON_DEPTH
+from portable_fn.http import finish, to_response
+from portable_fn.testing import fake
+
+
+def test_a_request_reads_its_parts_on_first_use() -> None:
+    request = fake.request("POST", "/a%20b?x=1&x=2", json={"a": 1}, cookies={"c": "1"}, headers={"X-Y": "z"})
+    assert (request.path, request.raw_path) == ("/a b", "/a%20b")
+    assert request.query.get_all("x") == ["1", "2"]
+    assert (request.cookies["c"], request.headers["x-y"]) == ("1", "z")
+    assert request.json() == request.data == {"a": 1}
+    assert request.text == '{"a":1}'
+    assert request.url == "https://example.com/a%20b?x=1&x=2"
+    assert request.source == "https://example.com"
+    assert request.time == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def test_a_request_without_an_id_takes_the_callers_or_a_new_one_and_keeps_it() -> None:
+    assert Request(headers={"X-Request-Id": "r-1"}).id == "r-1"
+    request = Request()
+    assert request.id == request.id != Request().id
+
+
+def test_data_is_none_for_an_empty_body_and_a_dict_for_a_form() -> None:
+    assert fake.request("POST").data is None
+    assert fake.request("POST", form={"a": "1"}).data == {"a": "1"}
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert fake.request("POST", body="a=1&a=2", headers=headers).data == {"a": ["1", "2"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "empty"),
+        (b"{", "char 1"),
+        (b"\xff", "byte 0xff at offset 0"),
+        (b"[NaN]", "NaN is not JSON"),
+        (b"[" * 10_000, "nested"),
+        (b"[" * (MAX_JSON_DEPTH + 1) + b"]" * (MAX_JSON_DEPTH + 1), "nested"),
+        (b"1" * 5000, "digits"),
+    ],
+)
+def test_json_that_is_none_is_a_400_that_says_why(body: bytes, why: str) -> None:
+    with pytest.raises(HTTPError, match=why) as caught:
+        fake.request("POST", body=body).json()
+    assert caught.value.status == 400
+
+
+def test_brackets_in_strings_do_not_count_as_depth() -> None:
+    value = ["[" * 1000, '"\\' * 500]
+    assert fake.request("POST", json=value).json() == value
+
+
+def test_json_in_its_own_charset_and_with_a_byte_order_mark_is_read() -> None:
+    assert fake.request("POST", body=b'\xef\xbb\xbf{"a":1}').json() == {"a": 1}
+    headers = {"content-type": "application/json; charset=utf-16"}
+    assert fake.request("POST", body='{"a":1}'.encode("utf-16"), headers=headers).json() == {"a": 1}
+
+
+def test_an_unknown_charset_is_a_415() -> None:
+    request = fake.request("POST", body=b"x", headers={"content-type": "text/plain; charset=nonsense"})
+    for read in (lambda: request.text, request.json):
+        with pytest.raises(HTTPError, match="nonsense") as caught:
+            read()
+        assert caught.value.status == 415
+
+
+def multipart(*parts: tuple[str, bytes]) -> Request[Any]:
+    body = b"".join(b"--limit\r\n" + head.encode() + b"\r\n\r\n" + data + b"\r\n" for head, data in parts) + b"--limit--\r\n"
+    return fake.request("POST", body=body, headers={"content-type": "multipart/form-data; boundary=limit"})
+
+
+def test_a_multipart_form_has_fields_and_files() -> None:
+    request = multipart(
+        ('Content-Disposition: form-data; name="who"', "Zoë".encode()),
+        ('Content-Disposition: form-data; name="f"; filename="a b.bin"\r\nContent-Type: image/png', bytes(range(256))),
+        ('Content-Disposition: form-data; name="who"', b"Ada"),
+    )
+    assert request.form.get_all("who") == ["Zoë", "Ada"]
+    upload = request.form["f"]
+    assert isinstance(upload, Upload)
+    assert (upload.filename, upload.content_type, upload.body) == ("a b.bin", "image/png", bytes(range(256)))
+
+
+def test_a_malformed_multipart_form_is_a_400_and_another_type_a_415() -> None:
+    for headers, status in [
+        ({"content-type": "multipart/form-data; boundary=other"}, 400),
+        ({"content-type": "multipart/form-data"}, 400),
+        ({"content-type": "application/json"}, 415),
+        ({}, 415),
+    ]:
+        with pytest.raises(HTTPError) as caught:
+            _ = fake.request("POST", body=b"--limit\r\n", headers=headers).form
+        assert caught.value.status == status
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    when: date
+
+
+class Model(pydantic.BaseModel):
+    id: uuid.UUID = pydantic.Field(alias="ID")
+
+
+NUMBER = uuid.UUID(int=1)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ({"a": [1, 2.5, None, True, "é"]}, {"a": [1, 2.5, None, True, "é"]}),
+        ([], []),
+        ((1, 2), [1, 2]),
+        (3, 3),
+        (Point(1, date(2026, 1, 2)), {"x": 1, "when": "2026-01-02"}),
+        ({"p": [Point(1, date(2026, 1, 2))]}, {"p": [{"x": 1, "when": "2026-01-02"}]}),
+        (Model(ID=NUMBER), {"ID": str(NUMBER)}),
+        ([Model(ID=NUMBER)], [{"ID": str(NUMBER)}]),
+        ({"d": Decimal("1.10"), "u": NUMBER, "c": Colour.RED, "s": {1}}, {"d": "1.10", "u": str(NUMBER), "c": "red", "s": [1]}),
+        ({"t": datetime(2026, 1, 2, tzinfo=UTC)}, {"t": "2026-01-02T00:00:00+00:00"}),
+        ({"q": fake.request("GET", "/?a=1").query}, {"q": {"a": "1"}}),
+        ({"surrogate": "\ud800"}, {"surrogate": "\ud800"}),
+    ],
+)
+def test_a_result_that_json_can_say_is_json(result: object, expected: object) -> None:
+    response = to_response(result)
+    assert (response.status, response.headers["content-type"]) == (200, "application/json")
+    assert isinstance(response.body, bytes)
+    assert json.loads(response.body) == expected
+
+
+@pytest.mark.parametrize("result", [object(), {"a": object()}, {"a": float("nan")}, {("a",): 1}, {"a": b"x"}, 1j])
+def test_a_result_that_json_cannot_say_is_an_error_that_names_it(result: object) -> None:
+    with pytest.raises(EncodeError):
+        to_response(result)
+
+
+def test_a_circular_result_is_an_error() -> None:
+    circle: list[object] = []
+    circle.append(circle)
+    with pytest.raises(EncodeError):
+        to_response(circle)
+
+
+def test_none_bytes_text_and_streams_are_responses() -> None:
+    assert to_response(None) == Response(204)
+    assert to_response(b"x") == Response(200, {"content-type": "application/octet-stream"}, (), b"x")
+    assert to_response("é") == Response(200, {"content-type": "text/plain; charset=utf-8"}, (), "é".encode())
+    assert to_response(iter([b"a"])).is_stream
+    assert not to_response(bytearray(b"x")).is_stream
+    response = Response(201)
+    assert to_response(response) is response
+
+
+def test_response_constructors() -> None:
+    assert Response.html("<p>").headers["content-type"] == "text/html; charset=utf-8"
+    assert Response.json([1], 201, {"x": "y"}) == Response(201, {"x": "y", "content-type": "application/json"}, (), b"[1]")
+    assert Response.json(1, headers={"Content-Type": "application/hal+json"}).headers["content-type"] == "application/hal+json"
+    assert Response.redirect("/ü b").headers["location"] == "/%C3%BC%20b"
+    assert Response.redirect("https://e.com/%20?a=1#x").headers["location"] == "https://e.com/%20?a=1#x"
+    assert Response.file(b"x", "a.png").headers["content-type"] == "image/png"
+    assert Response.file(BytesIO(b"x"), "a.txt", inline=True).headers["content-disposition"] == 'inline; filename="a.txt"'
+    disposition = Response.file(b"x", 'é".txt').headers["content-disposition"]
+    assert disposition == "attachment; filename*=UTF-8''%C3%A9%22.txt"
+    assert Response(body="x", cookies={"a": "1"}).set_cookies == ["a=1; Path=/"]
+
+
+def test_a_response_that_cannot_be_is_refused() -> None:
+    for status in (99, 100, 600, 1000):
+        with pytest.raises(ValueError, match="200 to 599"):
+            Response(status)
+    for body in ({"a": 1}, 5):
+        with pytest.raises(TypeError, match=r"Response.json\(\)"):
+            Response(body=body)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="redirection"):
+        Response.redirect("/", 200)
+
+
+def test_cookies_can_be_set_and_deleted_on_a_response() -> None:
+    response = Response(headers=[("set-cookie", "raw=1")], cookies=[Cookie("a", "1")])
+    response.set_cookie("b", "2", http_only=True)
+    response.delete_cookie("c")
+    assert [cookie.partition("=")[0] for cookie in response.set_cookies] == ["raw", "a", "b", "c"]
+    assert [name for name, _ in response.wire_headers()] == ["set-cookie"] * 4
+
+
+def test_head_tells_the_length_and_204_and_304_have_no_body() -> None:
+    head = fake.request("HEAD")
+    response = finish(Response(200, (), (), b"four"), head)
+    assert (response.body, response.headers["content-length"]) == (b"", "4")
+    assert finish(Response(200, (), (), iter([b"x"])), head).body == b""
+    for status, kept in ((204, False), (304, True)):
+        response = finish(Response(status, {"content-type": "text/plain", "etag": "x"}, (), b"x"), fake.request())
+        assert (response.body, "content-type" in response.headers, response.headers["etag"]) == (b"", kept, "x")
+
+
+def test_an_http_error_is_from_400_to_599() -> None:
+    assert str(HTTPError(404, "gone")) == "404 gone"
+    with pytest.raises(ValueError, match="400 to 599"):
+        HTTPError(200)
