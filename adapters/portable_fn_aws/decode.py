@@ -14,7 +14,7 @@ from portable_fn.record import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from portable_fn.trace import Trace
@@ -53,9 +53,9 @@ def http_api(payload: Payload) -> Request:
     path = payload["rawPath"]
     root_path = ""
     stage = context.get("stage", "$default")
-    if stage != "$default" and path.startswith(f"/{stage}/"):
+    if stage != "$default" and (path.startswith(f"/{stage}/") or path == f"/{stage}"):
         root_path = f"/{stage}"
-        path = path[len(root_path) :]
+        path = path[len(root_path) :] or "/"
     # An HTTP API decodes the path, a function URL does not.
     if "%" in path and ".lambda-url." in context.get("domainName", ""):
         raw_path = path
@@ -128,12 +128,12 @@ def alb(payload: Payload) -> Request:
 
 def lattice_v1(payload: Payload) -> Request:
     """VPC Lattice, event structure 1: snake case, the query in `raw_path`."""
-    headers = Headers(payload.get("headers") or {})
+    headers = Headers(_flat(payload.get("headers")))
     path, _, query = payload["raw_path"].partition("?")
     return Request(
         payload["method"],
         path or "/",
-        query or _query((payload.get("query_string_parameters") or {}).items()),
+        query or _query(_flat(payload.get("query_string_parameters"))),
         headers,
         _body(payload.get("body"), payload.get("is_base64_encoded")),
         scheme=headers.get("x-forwarded-proto", "https"),
@@ -176,9 +176,12 @@ REQUESTS = {
 def request(payload: Payload, name: str) -> Request:
     """The request in a payload of the service's shape; HTTPError 400 where a part of it can't be read."""
     try:
-        return REQUESTS[name](payload)
+        request = REQUESTS[name](payload)
+        if not type(request.method) is type(request.raw_query) is str or type(request.params) is not dict:
+            raise TypeError("a method, query or path parameter of another type than str")
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
         raise HTTPError(400, f"The {name} event can't be read: {type(exc).__name__} {exc}.") from exc
+    return request
 
 
 class LambdaInvocation(Context):
@@ -245,6 +248,7 @@ def _x_ray(value: str | None) -> Trace | None:
 
 def _http_api_headers(payload: Payload) -> Headers:
     headers = payload.get("headers") or {}
+    "".join(headers.values())  # raises TypeError where one is no str
     # The services lower the names; hand-written events and emulators may not.
     if (names := "".join(headers)) != names.lower():
         headers = {name.lower(): value for name, value in headers.items()}
@@ -282,9 +286,9 @@ def _certificate(certificate: Mapping[str, Any] | None) -> Principal | None:
     return Principal(certificate.get("subjectDN", ""), "mtls", certificate) if certificate else None
 
 
-def _multi(payload: Payload, many: str, single: str) -> Iterable[tuple[str, str]]:
+def _multi(payload: Payload, many: str, single: str) -> list[tuple[str, str]]:
     """The pairs of a field with lists where there is one, else of its sibling with single values; either may be null."""
-    return _flat(payload.get(many)) or (payload.get(single) or {}).items()
+    return _flat(payload.get(many)) or _flat(payload.get(single))
 
 
 def _multi_headers(payload: Payload) -> Headers:
@@ -292,15 +296,18 @@ def _multi_headers(payload: Payload) -> Headers:
 
 
 def _flat(values: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """The pairs of a mapping whose values are strings, lists of them, or null; TypeError for anything else."""
     pairs = []
     for name, value in (values or {}).items():
-        pairs.extend((name, one) for one in (value if isinstance(value, list) else [value]))
+        for one in value if isinstance(value, list) else [value]:
+            if not isinstance(one, str) and one is not None:
+                raise TypeError(f"the value of {name!r} is a {type(one).__name__}")
+            pairs.append((name, one or ""))
     return pairs
 
 
-def _query(pairs: Iterable[tuple[str, str]]) -> str:
+def _query(pairs: list[tuple[str, str]]) -> str:
     """The query string of decoded pairs."""
-    pairs = list(pairs)
     if not pairs:
         return ""
     from urllib.parse import quote, urlencode

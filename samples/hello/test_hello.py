@@ -1,8 +1,8 @@
 """The function as a plain function, and as each provider calls it."""
 
 import pytest
-from app import hello
 
+from app import hello
 from portable_fn.testing import deliver, fake
 
 PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]

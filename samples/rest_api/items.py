@@ -9,7 +9,7 @@ from portable_fn import HTTPError, Request, Response, on, portable
 
 class NewItem(BaseModel):
     name: str = Field(min_length=1)
-    price: float = Field(ge=0)
+    stock: int = Field(ge=0)
 
 
 class Item(NewItem):
@@ -23,13 +23,12 @@ ids = count(1)
 
 @portable(on.http("GET", "/items"))
 def list_items(request: Request) -> dict:
-    """One page: at most ?limit items after the id ?after, and where the next page is."""
-    limit = number(request, "limit", default=20)
+    """A page of at most `limit` items, those with ids over `after`, and where the next page is."""
+    limit = min(max(number(request, "limit", default=20), 1), 100)
     after = number(request, "after", default=0)
-    page = [item for id, item in sorted(table.items()) if id > after][: limit + 1]
-    is_last = len(page) <= limit
-    page = page[:limit]
-    return {"items": page, "next": None if is_last else f"/items?limit={limit}&after={page[-1].id}"}
+    rest = [table[id] for id in sorted(table) if id > after]
+    page = rest[:limit]
+    return {"items": page, "next": f"/items?limit={limit}&after={page[-1].id}" if len(rest) > limit else None}
 
 
 @portable(on.http("POST", "/items"))
@@ -57,16 +56,18 @@ def delete_item(request: Request) -> None:
 
 
 def find(request: Request) -> Item:
-    """The item of the path; 404 where there is none."""
+    """The item that the path names; 404 where there is none."""
     id = request.params["id"]
-    if not id.isdecimal() or int(id) not in table:
-        raise HTTPError(404, f"There is no item {id}.")
-    return table[int(id)]
+    try:
+        return table[int(id)]
+    except (KeyError, ValueError):
+        raise HTTPError(404, f"There is no item {id}.") from None
 
 
 def number(request: Request, name: str, default: int) -> int:
-    """A query parameter from 0 to 100, or any id; 422 for anything else."""
+    """A whole number of the query; 422 where it is something else."""
     text = request.query.get(name, str(default))
-    if not text.isdecimal() or (name == "limit" and not 1 <= int(text) <= 100):
-        raise HTTPError(422, f"{name} is not {text!r} but a number{' from 1 to 100' if name == 'limit' else ''}.")
-    return int(text)
+    try:
+        return int(text)
+    except ValueError:
+        raise HTTPError(422, f"{name} is a whole number, not {text[:20]!r}.") from None

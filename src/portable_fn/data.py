@@ -100,10 +100,13 @@ to_json = _encoder()
 def validator(wanted: object) -> Callable[[object], object]:
     """A function that turns plain JSON data into the wanted type by pydantic, or raises InvalidData."""
     try:
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import PydanticUserError, TypeAdapter, ValidationError
     except ImportError as exc:
         raise ConfigurationError("typed data needs pydantic: pip install 'portable-fn[pydantic]'") from exc
-    validate = TypeAdapter(wanted).validate_python
+    try:
+        validate = TypeAdapter(wanted).validate_python
+    except PydanticUserError as exc:
+        raise ConfigurationError(f"pydantic can't validate {wanted!r}: {exc.message}") from exc
 
     def validated(value: object) -> object:
         try:

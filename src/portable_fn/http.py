@@ -96,8 +96,11 @@ class Request(Event[T], Generic[T]):
     @lazy
     def headers(self) -> Headers:
         """The headers, names in any case, repeats kept."""
-        headers = self._headers() if callable(self._headers) else self._headers
-        return headers if isinstance(headers, Headers) else Headers(headers)
+        try:
+            headers = self._headers() if callable(self._headers) else self._headers
+            return headers if isinstance(headers, Headers) else Headers(headers)
+        except (TypeError, AttributeError, ValueError) as exc:
+            raise HTTPError(400, f"The headers can't be read: {exc}.") from exc
 
     @lazy
     def id(self) -> str:
@@ -114,7 +117,12 @@ class Request(Event[T], Generic[T]):
         """When the provider received the request, aware UTC."""
         from datetime import UTC, datetime
 
-        return datetime.fromtimestamp(self._time, UTC) if isinstance(self._time, (int, float)) else self._time
+        if isinstance(self._time, datetime):
+            return self._time
+        try:
+            return datetime.fromtimestamp(self._time, UTC)
+        except (ValueError, OverflowError, OSError) as exc:
+            raise HTTPError(400, f"The request's time can't be read: {exc}.") from exc
 
     @lazy
     def query(self) -> Pairs:
@@ -331,7 +339,9 @@ def _disposition(filename: str, inline: bool) -> str:
 def encode_json(value: object) -> bytes:
     """The value as a JSON text in UTF-8; EncodeError for what has no JSON form."""
     try:
-        return to_json(value).encode()
+        text = to_json(value)
+        # A lone surrogate, which JSON can say and UTF-8 can't, comes in as \ud800 and goes out so.
+        return text.encode() if text.isascii() else text.encode("utf-8", "backslashreplace")
     except (TypeError, ValueError, RecursionError) as exc:
         raise EncodeError(f"the handler's {type(value).__name__} can't be written as JSON: {exc}") from exc
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from portable_fn.data import to_json
 from portable_fn.errors import HTTPError
-from portable_fn.http import Response
+from portable_fn.http import Response, encode_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def problem(error: BaseException, context: Context) -> Response:
 
 
 def _response(status: int, document: dict[str, object], error: HTTPError | None) -> Response:
-    response = Response(status, error.headers if error else (), (), to_json(document).encode())
+    response = Response(status, error.headers if error else (), (), encode_json(document))
     response.headers.setdefault("content-type", "application/problem+json")
     return response
 

@@ -12,11 +12,10 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and gives its exit code; what goes wrong is one line on stderr."""
     try:
-        import rich  # noqa: F401  # looked for here, used by the modules beside this one
-        import typer  # noqa: F401
+        from portable_fn.cli.command import run
     except ModuleNotFoundError as exc:
+        if exc.name not in ("typer", "rich"):
+            raise
         print(f"portable-fn needs {exc.name}: pip install 'portable-fn[cli]'", file=sys.stderr)
         return 2
-    from portable_fn.cli.command import run
-
     return run(arguments)

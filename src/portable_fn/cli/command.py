@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from portable_fn import __version__
-from portable_fn.cli import report
+from portable_fn.cli import report, table
 from portable_fn.cli.failure import FAILED, OK, USAGE, Failure
 from portable_fn.cli.request import request as described
 from portable_fn.cli.sending import Sent, send, services
@@ -111,9 +111,7 @@ def invoke(
     data: Annotated[
         str | None, typer.Option("--data", "-d", metavar="TEXT", help="The body, or @file for what a file holds.")
     ] = None,
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="JSON", help="The body and its content type.")
-    ] = None,
+    json: Annotated[str | None, typer.Option("--json", metavar="JSON", help="The body and its content type.")] = None,
     header: Annotated[
         list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header; may be repeated.")
     ] = None,
@@ -145,8 +143,6 @@ def invoke(
     if output is Output.JSON:
         report.print_json(found.place, names, request, all_sent)
     else:
-        from portable_fn.cli import table
-
         table.print_table(found.place, names, request, all_sent)
     named = providers != "all"
     return OK if all(_went_well(sent, named) for sent in all_sent) else FAILED

@@ -58,7 +58,12 @@ class _Needles:
     """The pieces of a request to look for."""
 
     def __init__(self, request: Request[Any]) -> None:
-        self.whole = {request.method, request.host, *request.params.values(), *(value for _, value in request.query.pairs)}
+        self.whole = {
+            request.method,
+            request.host,
+            *request.params.values(),
+            *(value for _, value in request.query.pairs),
+        }
         self.whole |= {value for name, value in request.headers.pairs}
         self.parts = [part for part in (request.path, request.raw_path, request.raw_query) if len(part) > 1]
         if request.body:

@@ -65,7 +65,7 @@ def _takes(trigger: HTTPTrigger, method: str) -> bool:
 
 def _sample(trigger: HTTPTrigger) -> str:
     """A path that fits the template: /hello/{name} gives /hello/Ada."""
-    return "/" + "/".join(literal or _value(name.rstrip("+")) if literal or name else "" for literal, name in trigger.segments)
+    return "/" + "/".join(_value(name.rstrip("+")) if name else literal for literal, name in trigger.segments)
 
 
 def _value(parameter: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from statistics import median
@@ -70,12 +70,15 @@ def send(functions: list[Binding], request: Request[Any], provider: str, service
     with _log_kept(sent.logged):
         try:
             under_way = exchange(tuple(probe.function for probe in probes), _again(request), provider, service)
-        except ImportError as exc:
+        except ModuleNotFoundError as exc:
             sent.missing = True
             sent.error = _missing(provider, exc)
             return sent
-        except ValueError as exc:
-            raise Failure(str(exc)) from exc
+        except Exception as exc:
+            if service and isinstance(exc, ValueError):
+                raise Failure(str(exc)) from exc
+            sent.error = what(exc)
+            return sent
         sent.native_request = plain(under_way.native_request)
         try:
             native = under_way.invoke()
@@ -136,9 +139,9 @@ def _again(request: Request[Any]) -> Request[Any]:
 
 
 def _overhead(invoke: Callable[[], object], binding: Binding, seen: Request[Any], repeat: int) -> tuple[float, int]:
-    """The median, in µs, of what a call by the provider takes longer than a direct one, and of how many pairs of calls."""
+    """The median, in µs, of what a call by the provider takes longer than a direct one; and of how many pairs of calls."""
     loop = asyncio.new_event_loop()
-    differences = []
+    differences: list[int] = []
     end = perf_counter_ns() + SECONDS * 1e9
     try:
         while len(differences) < repeat and (not differences or perf_counter_ns() < end):
@@ -154,23 +157,21 @@ def _overhead(invoke: Callable[[], object], binding: Binding, seen: Request[Any]
 
 
 def _directly(binding: Binding, request: Request[Any], context: Context, loop: asyncio.AbstractEventLoop) -> None:
-    try:
+    with suppress(Exception):  # What a function raises is an answer, too.
         result = binding.call(request, context)
         if is_awaitable(result):
             loop.run_until_complete(result)
-    except Exception:  # noqa: S110  # the answer of an error is timed as well
-        pass
 
 
-def _missing(provider: str, error: ImportError) -> str:
-    package = (error.name or "").partition(".")[0]
-    if package == ADAPTERS.get(provider, provider):
-        return f"{package} is not installed"
-    return f"needs {package or error}: pip install 'portable-fn[{provider}]'"
+def _missing(provider: str, error: ModuleNotFoundError) -> str:
+    name = error.name or ""
+    if name.partition(".")[0] == ADAPTERS.get(provider, provider):
+        return f"{name} is not installed"
+    return f"needs {name}: pip install 'portable-fn[{provider}]'"
 
 
 @contextmanager
-def _log_kept(lines: list[str]) -> Iterator[None]:
+def _log_kept(lines: list[str]) -> Generator[None]:
     """A block whose log of warnings and errors goes into the lines, an error with its place, and not to stderr."""
     handler = _Lines(lines)
     root = logging.getLogger()

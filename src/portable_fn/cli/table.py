@@ -66,8 +66,14 @@ def _cells(sent: Sent, request: Request[Any]) -> list[Text]:
         return [Text(sent.error or "", "yellow"), Text(), Text(), Text(), Text()]
     given = [name for name, _ in request.headers.pairs]
     seen = Text(neutral(sent.seen, given)) if sent.seen else Text("was not called", "yellow")
-    overhead = Text("–", "dim") if sent.overhead is None else Text(f"{sent.overhead:.1f} µs")
-    return [_json(about(sent.native_request, request)), seen, _json(compact(sent.native_answer)), _answer(sent), overhead]
+    overhead = Text("-", "dim") if sent.overhead is None else Text(f"{sent.overhead:.1f} µs")
+    return [
+        _json(about(sent.native_request, request)),
+        seen,
+        _json(compact(sent.native_answer)),
+        _answer(sent),
+        overhead,
+    ]
 
 
 def _json(line: str) -> Text:
@@ -82,7 +88,9 @@ def _answer(sent: Sent) -> Text:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    cell = Text(f"{status} {phrase}".strip(), "bold green" if status < 400 else "bold yellow" if status < 500 else "bold red")
+    cell = Text(
+        f"{status} {phrase}".strip(), "bold green" if status < 400 else "bold yellow" if status < 500 else "bold red"
+    )
     for name, value in sent.answer.headers.pairs:
         cell.append(f"\n{name}: ", "dim").append(value, "not bold default")
     body = text(sent.answer.body)
@@ -94,31 +102,29 @@ def _answer(sent: Sent) -> Text:
 
 
 def _summary(all_sent: Sequence[Sent]) -> list[Text]:
-    lines = []
-    answered = [sent for sent in all_sent if sent.answer is not None]
-    if len(answered) > 1:
-        kinds: dict[Any, list[str]] = {}
-        for sent in answered:
-            kinds.setdefault(_essence(sent), []).append(sent.name)
-        if len(kinds) == 1:
-            lines.append(Text(f"The same status, content type and body on all {len(answered)}.", "green"))
-        else:
-            groups = "; ".join(f"{', '.join(names)}: {kind[0]}" for kind, names in kinds.items())
-            lines.append(Text(f"The answers differ. {groups}.", "yellow"))
+    lines: list[Text] = []
+    answered = [(sent.name, sent.answer) for sent in all_sent if sent.answer is not None]
+    alike: dict[tuple[int, str | None, bytes], list[str]] = {}
+    for name, answer in answered:
+        alike.setdefault((answer.status, answer.headers.get("content-type"), answer.body), []).append(name)
+    if len(alike) > 1:
+        groups = "; ".join(f"{', '.join(names)}: {status}" for (status, _, _), names in alike.items())
+        lines.append(Text(f"The answers differ. {groups}.", "yellow"))
+    elif len(answered) > 1:
+        lines.append(Text(f"The same status, content type and body on all {len(answered)}.", "green"))
     timed = [sent.calls for sent in all_sent if sent.overhead is not None]
     if timed:
         lines.append(
             Text(
-                f"overhead: what a call of the provider's entry takes longer than a direct call of the handler with the "
-                f"same neutral request, median of {min(timed)} pairs of calls in this process, without network",
+                "overhead: what a call of the provider's entry takes longer than a direct call of the handler with the "
+                f"same neutral request; median of {min(timed)} pairs of calls in this process, no network",
                 "dim",
             )
         )
     elif answered:
-        lines.append(Text("overhead: --repeat N calls the function N more times on each provider and times it", "dim"))
+        lines.append(
+            Text(
+                "overhead: not measured; --repeat N calls the function N more times on each provider to time it", "dim"
+            )
+        )
     return lines
-
-
-def _essence(sent: Sent) -> Any:
-    assert sent.answer is not None  # noqa: S101  # only answered ones are compared
-    return sent.answer.status, sent.answer.headers.get("content-type"), sent.answer.body

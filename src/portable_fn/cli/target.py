@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ class Target:
         return cls(place, function, Path(place).resolve())
 
     @contextmanager
-    def imported(self) -> Iterator[list[Binding]]:
+    def imported(self) -> Generator[list[Binding]]:
         """The functions of a fresh import that lasts for the block: every provider starts a process of its own, too."""
         before = set(sys.modules)
         root = str(self.file.parent if self.file else Path.cwd())
@@ -60,7 +60,11 @@ class Target:
         except KeyboardInterrupt:
             raise
         except BaseException as exc:
-            if self.file is None and isinstance(exc, ModuleNotFoundError) and f"{self.place}.".startswith(f"{exc.name}."):
+            if (
+                self.file is None
+                and isinstance(exc, ModuleNotFoundError)
+                and f"{self.place}.".startswith(f"{exc.name}.")
+            ):
                 raise Failure(f"no module {exc.name!r}, neither installed nor in {root}") from exc
             raise Failure(f"{place(exc)}: {what(exc)}", IMPORT) from exc
 
@@ -99,8 +103,8 @@ def _functions(module: ModuleType) -> dict[str, Binding]:
 
 def _is_of(folder: Path, module: ModuleType) -> bool:
     """Whether the module is one of the user's own in the folder, not an installed one or ours."""
-    file = getattr(module, "__file__", None)
-    return bool(file) and Path(file).is_relative_to(folder) and _is_own(file)
+    file: str | None = getattr(module, "__file__", None)
+    return file is not None and Path(file).is_relative_to(folder) and _is_own(file)
 
 
 def place(error: BaseException) -> str:

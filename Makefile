@@ -1,0 +1,58 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint bench wheel clean
+
+# A Python that is new enough and can make environments: with pip of its own, or with the pip that it carries along.
+CAN_MAKE := import sys, venv; from importlib.util import find_spec as has; \
+	sys.exit(sys.version_info < (3, 11) or not (has("pip") or has("ensurepip")))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
+	"$$p" -c '$(CAN_MAKE)' 2>/dev/null && { echo "$$p"; break; }; done)
+NO_PYTHON = this needs Python 3.11 or later with venv and pip; python3 here is \
+	$(or $(shell python3 --version 2>&1 | head -n 1),not there). On Debian: apt-get install python3 python3-venv
+
+# $(call environment,FOLDER,WHAT TO INSTALL): a new environment, by the outer pip where there is one, which spares 3 seconds.
+define environment
+$(if $(PYTHON),,$(error $(NO_PYTHON)))
+@rm -rf $(1)
+@$(PYTHON) -m venv --without-pip $(1)
+@if $(PYTHON) -m pip --version >/dev/null 2>&1; then pip="$(PYTHON) -m pip --python $(1)/bin/python"; \
+	else $(1)/bin/python -m ensurepip >/dev/null; pip="$(1)/bin/python -m pip"; fi; \
+	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $$pip install --quiet --disable-pip-version-check $(2)
+@touch $@
+endef
+
+help:  ## show this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: .venv-demo/.made  ## one function, called as every provider would call it
+	@$(DEMO) invoke samples/hello/app.py:hello --path /hello/Ada
+
+test: .venv/.made  ## every test, those with the providers' real runtimes too
+	.venv/bin/pytest
+
+test-fast: .venv/.made  ## the tests that need no real runtime
+	.venv/bin/pytest -q -m 'not runtime'
+
+lint: .venv/.made  ## ruff, mypy and pyright
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	PYRIGHT_PYTHON_CACHE_DIR=$(CURDIR)/.cache/pyright .venv/bin/pyright --pythonpath .venv/bin/python
+
+bench: .venv/.made  ## cold start and overhead, beside other libraries
+	.venv/bin/python -m benchmarks
+
+wheel: .venv/.made  ## build the wheel and test it without the sources
+	.venv/bin/python tools/wheel.py
+
+clean:  ## remove what make made
+	rm -rf .venv .venv-demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.made: pyproject.toml constraints.txt
+	@echo "Making .venv (once, about a minute) …"
+	$(call environment,.venv,--editable '.[dev]')
+
+DEMO := PYTHONPATH=src:adapters .venv-demo/bin/python -m portable_fn
+.venv-demo/.made: constraints.txt
+	@echo "Making .venv-demo (once, a few seconds) …"
+	$(call environment,.venv-demo,--no-compile typer flask azure-functions)

@@ -1,0 +1,26 @@
+"""What an ASGI server hands over: only what we read. Imported by type checkers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class HTTPScope(TypedDict):
+    """The scope of one request. https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope"""
+
+    type: Literal["http"]
+    method: str
+    scheme: str
+    path: str
+    raw_path: NotRequired[bytes | None]
+    query_string: bytes
+    root_path: NotRequired[str]
+    headers: Iterable[tuple[bytes, bytes]]
+    client: NotRequired[tuple[str, int] | None]
+
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[Any, Receive, Send], Awaitable[None]]

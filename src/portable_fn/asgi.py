@@ -1,0 +1,203 @@
+"""The server's side of ASGI 3 in neutral words: https://asgi.readthedocs.io/en/latest/specs/www.html"""
+
+from __future__ import annotations
+
+from portable_fn.adapter import failed, too_large
+from portable_fn.binding import is_awaitable
+from portable_fn.http import finish, to_response
+from portable_fn.pairs import Headers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+    from typing import Any
+
+    from portable_fn.context import Context
+    from portable_fn.http import Request, Response
+    from portable_fn.routing import Router
+
+    Scope = MutableMapping[str, Any]
+    Message = Mapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+    Lines = Iterable[tuple[bytes, bytes]]
+
+
+class Disconnected(Exception):
+    """The client has gone; nobody waits for an answer, or for the rest of one."""
+
+
+def headers(lines: Lines) -> Headers:
+    """The header lines of a scope: values as UTF-8, or Latin-1 where they aren't that."""
+    return Headers((name.decode("latin-1"), text(value)) for name, value in lines)
+
+
+def text(value: bytes) -> str:
+    """A header's value: UTF-8, or Latin-1 where it isn't that."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def paths(scope: Scope) -> tuple[str, str]:
+    """The scope's raw path without its root path, and that root path."""
+    raw = scope.get("raw_path")
+    path = percent_encoded(raw) if raw else quoted(scope["path"])
+    root_path = scope.get("root_path", "")
+    if root_path:
+        root_path = root_path.rstrip("/")
+        # Servers differ in whether the path holds the root path; the specification says so, as does uvicorn since 0.26.
+        if path.startswith(f"{root_path}/") or path == root_path:
+            path = path[len(root_path) :] or "/"
+    return path, root_path
+
+
+def quoted(path: str) -> str:
+    """A decoded path, percent-encoded."""
+    from urllib.parse import quote
+
+    return quote(path, safe="/:@!$&'()*+,;=-._~")
+
+
+def percent_encoded(raw: bytes) -> str:
+    """A path or query as it came, with what isn't ASCII percent-encoded."""
+    if raw.isascii():
+        return raw.decode()
+    return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
+
+
+async def respond(router: Router, request: Request[Any], context: Context, receive: Receive, lines: Lines) -> Response:
+    """The answer to a request whose body is still to be read, up to what its function takes.
+
+    An async function runs in the event loop, any other in a thread; whatever is raised becomes a problem document, except
+    for the cancellation of the running task. Raises Disconnected where the client has gone.
+    """
+    try:
+        call, max_body, is_async = router.find(request)
+        message = await receive()
+        if message["type"] != "http.request" or message.get("more_body") or len(message.get("body", b"")) > max_body:
+            request.body = await _whole(message, receive, lines, max_body)
+        else:
+            request.body = message.get("body", b"")
+        result = call(request, context) if is_async else await _in_thread(call, request, context)
+        if type(result) is not dict and is_awaitable(result):
+            result = await result
+        return finish(to_response(result), request)
+    except (Disconnected, GeneratorExit):
+        raise
+    except BaseException as exc:
+        if _is_cancelled():
+            raise
+        return failed(exc, request, context)
+
+
+async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any], context: Context) -> Any:
+    from asyncio import to_thread
+
+    def called() -> Any:
+        # Caught in the thread, since a Future takes no StopIteration.
+        try:
+            result = call(request, context)
+            return result if is_awaitable(result) else finish(to_response(result), request)
+        except BaseException as exc:
+            return failed(exc, request, context)
+
+    return await to_thread(called)
+
+
+async def _whole(message: Message, receive: Receive, lines: Lines, limit: int) -> bytes:
+    """The body that begins with the message; HTTPError 413 as soon as it is known to be over the limit."""
+    for name, value in lines:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    while message["type"] != "http.disconnect":
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > limit:
+            raise too_large(limit)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+        message = await receive()
+    raise Disconnected
+
+
+def start(response: Response) -> dict[str, Any]:
+    """The message that begins the answer; a body that is whole has its length told."""
+    lines = [(name.encode(), value.encode()) for name, value in response.wire_headers()]
+    body = response.body
+    if isinstance(body, bytes) and response.status not in (204, 304) and "content-length" not in response.headers:
+        lines.append((b"content-length", b"%d" % len(body)))
+    return {"type": "http.response.start", "status": response.status, "headers": lines}
+
+
+async def send_response(response: Response, context: Context, receive: Receive, send: Send) -> None:
+    """Sends the answer, a stream's chunks each as it comes.
+
+    A stream is closed as soon as the client goes. What it raises is logged and raised as a PortableError, for which servers
+    cut the connection, so that the client can't take a part for the whole.
+    """
+    body = response.body
+    try:
+        await send(start(response))
+        if isinstance(body, bytes):
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await _stream(response, context, receive, send)
+    except OSError:
+        # From `send`, where the client has gone (specification 2.4); what a stream raises never comes as one.
+        pass
+
+
+async def _stream(response: Response, context: Context, receive: Receive, send: Send) -> None:
+    import asyncio
+
+    from portable_fn.streams import broken, pump
+
+    task = asyncio.current_task()
+    assert task is not None, "ASGI servers run the application in a task"
+    gone = False
+
+    async def stop_when_the_client_goes() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    async def write(chunk: bytes) -> None:
+        if gone:  # and the iterator swallowed the cancellation
+            raise Disconnected
+        try:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except OSError as exc:
+            raise Disconnected from exc
+
+    watch = asyncio.create_task(stop_when_the_client_goes())
+    try:
+        await pump(response.body, write)
+        await send({"type": "http.response.body", "body": b""})
+    except GeneratorExit:
+        raise
+    except BaseException as exc:
+        if gone:
+            if task.cancelling() > 1:
+                raise
+        elif _is_cancelled():
+            raise
+        elif not isinstance(exc, Disconnected):
+            raise broken(exc, context) from exc
+    finally:
+        if gone:
+            task.uncancel()
+        watch.cancel()
+
+
+def _is_cancelled() -> bool:
+    """Whether the server cancels the running task, as it does when it stops."""
+    from asyncio import current_task
+
+    task = current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,95 @@
+"""A response's stream, chunk by chunk, where nothing may block the event loop."""
+
+from __future__ import annotations
+
+from portable_fn.errors import EncodeError, PortableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from typing import Any
+
+    from portable_fn.context import Context
+    from portable_fn.http import Body
+
+_END = object()
+
+
+def chunk_bytes(chunk: object) -> bytes:
+    """A stream's chunk as bytes, str as UTF-8; EncodeError for anything else."""
+    if isinstance(chunk, bytes):
+        return chunk
+    if isinstance(chunk, str):
+        return chunk.encode()
+    if isinstance(chunk, (bytearray, memoryview)):
+        return bytes(chunk)
+    raise EncodeError(f"a stream's chunks are bytes or str, not {type(chunk).__name__}")
+
+
+def broken(error: BaseException, context: Context) -> PortableError:
+    """Logs what a stream raised, and gives the error that has the server cut the connection.
+
+    It is an Exception whatever was raised: servers let SystemExit and its kin end the worker.
+    """
+    import logging
+
+    logging.getLogger("portable_fn").error(
+        "invocation %s failed while it streamed: %s", context.invocation_id, type(error).__name__, exc_info=error
+    )
+    return PortableError(f"the stream of invocation {context.invocation_id} broke off: {type(error).__name__}")
+
+
+async def pump(body: Body, write: Callable[[bytes], Awaitable[object]]) -> None:
+    """Writes each chunk as it comes, empty ones left out, and closes the iterator however that ends."""
+    iterator: AsyncIterator[bytes | str]
+    iterator = body.__aiter__() if hasattr(body, "__aiter__") else Threaded(body)
+    try:
+        async for chunk in iterator:
+            if data := chunk_bytes(chunk):
+                await write(data)
+    finally:
+        await aclose(iterator)
+
+
+async def aclose(iterator: object) -> None:
+    """Closes an async iterator, where it can be."""
+    close = getattr(iterator, "aclose", None)
+    if close is not None:
+        await close()
+
+
+class Threaded:
+    """A sync iterable as an async iterator: its steps run in a thread, one after the other."""
+
+    def __init__(self, iterable: Iterable[bytes | str]) -> None:
+        from contextvars import copy_context
+        from threading import Lock
+
+        self._iterator = iter(iterable)
+        self._variables = copy_context()
+        # A cancelled step goes on in its thread; a generator can't be closed before it is through.
+        self._one_at_a_time = Lock()
+
+    def __aiter__(self) -> Threaded:
+        return self
+
+    async def __anext__(self) -> bytes | str:
+        chunk = await self._in_thread(next, self._iterator, _END)
+        if chunk is _END:
+            raise StopAsyncIteration
+        return chunk  # type: ignore[no-any-return]  # chunk_bytes looks at it
+
+    async def aclose(self) -> None:
+        """Closes the iterator once the step that runs is through."""
+        close = getattr(self._iterator, "close", None)
+        if close is not None:
+            await self._in_thread(close)
+
+    async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:
+        import asyncio
+
+        return await asyncio.get_running_loop().run_in_executor(None, self._step, function, *args)
+
+    def _step(self, function: Callable[..., Any], *args: object) -> Any:
+        with self._one_at_a_time:
+            return self._variables.run(function, *args)
