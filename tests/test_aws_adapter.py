@@ -15,7 +15,7 @@ from portable_fn import Context, DecodeError, Request, portable
 from portable_fn.testing import fake
 from portable_fn.testing.stories import app
 from portable_fn_aws import decode, entry
-from portable_fn_aws.simulate import SERVICES, LambdaContext, answer, payload
+from portable_fn_aws.simulate import SERVICES, LambdaContext, payload
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpora"
 
@@ -306,4 +306,4 @@ def test_a_mutated_payload_is_answered_or_a_decode_error_and_never_a_500(service
     except DecodeError:
         return
     assert native["statusCode"] < 500, (event, native)
-    assert answer(json.loads(json.dumps(native)), service).status == native["statusCode"]
+    assert json.loads(json.dumps(native)) == native

@@ -31,7 +31,7 @@ def entry(*targets: object) -> Application:
         context = decode.ServerInvocation(scope, request, cold_start)
         cold_start = False
         try:
-            response = await respond(router, request, context, receive, scope["headers"])
+            response = await respond(router, request, context, scope, receive)
         except Disconnected:
             return None
         try:

@@ -67,7 +67,7 @@ def percent_encoded(raw: bytes) -> str:
     return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
 
 
-async def respond(router: Router, request: Request[Any], context: Context, receive: Receive, lines: Lines) -> Response:
+async def respond(router: Router, request: Request[Any], context: Context, scope: Scope, receive: Receive) -> Response:
     """The answer to a request whose body is still to be read, up to what its function takes.
 
     An async function runs in the event loop, any other in a thread; whatever is raised becomes a problem document, except
@@ -75,11 +75,8 @@ async def respond(router: Router, request: Request[Any], context: Context, recei
     """
     try:
         call, max_body, is_async = router.find(request)
-        message = await receive()
-        if message["type"] != "http.request" or message.get("more_body") or len(message.get("body", b"")) > max_body:
-            request.body = await _whole(message, receive, lines, max_body)
-        else:
-            request.body = message.get("body", b"")
+        if request.method != "GET" or has_body(scope):
+            request.body = await read_body(scope, receive, max_body)
         result = call(request, context) if is_async else await _in_thread(call, request, context)
         if type(result) is not dict and is_awaitable(result):
             result = await result
@@ -106,9 +103,26 @@ async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any],
     return await to_thread(called)
 
 
-async def _whole(message: Message, receive: Receive, lines: Lines, limit: int) -> bytes:
-    """The body that begins with the message; HTTPError 413 as soon as it is known to be over the limit."""
-    for name, value in lines:
+def has_body(scope: Scope) -> bool:
+    """Whether a request has a body; asking is cheaper than to receive none."""
+    # HTTP/2 and 3 need neither header for a body.
+    if scope["http_version"] not in ("1.1", "1.0"):
+        return True
+    for name, _ in scope["headers"]:
+        if name in (b"content-length", b"transfer-encoding"):
+            return True
+    return False
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The request's body; HTTPError 413 as soon as it is known to be over the limit, Disconnected where it is cut."""
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > limit:
+            raise too_large(limit)
+        return body
+    for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
             raise too_large(limit)
     chunks: list[bytes] = []
@@ -126,9 +140,11 @@ async def _whole(message: Message, receive: Receive, lines: Lines, limit: int) -
 
 def start(response: Response) -> dict[str, Any]:
     """The message that begins the answer; a body that is whole has its length told."""
-    lines = [(name.encode(), value.encode()) for name, value in response.wire_headers()]
+    lines = [(name.encode(), value.encode()) for name, value in response.headers.pairs]
+    if response.cookies:
+        lines.extend((b"set-cookie", str(cookie).encode()) for cookie in response.cookies)
     body = response.body
-    if isinstance(body, bytes) and response.status not in (204, 304) and "content-length" not in response.headers:
+    if type(body) is bytes and response.status not in (204, 304) and "content-length" not in response.headers:
         lines.append((b"content-length", b"%d" % len(body)))
     return {"type": "http.response.start", "status": response.status, "headers": lines}
 

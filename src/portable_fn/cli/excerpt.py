@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 from portable_fn.http import Request
+
+Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
 
 # What HTTP objects of any library call their parts.
 _PARTS = (
@@ -17,17 +19,18 @@ _PARTS = (
 _LONGEST = 120
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Plain:
     """The value in words of JSON: bytes as text where they are UTF-8, objects by the parts that HTTP objects have."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, (bytes, bytearray)):
         return text(bytes(value))
     if isinstance(value, Mapping):
-        return {str(plain(name)): plain(item) for name, item in value.items()}
+        mapping = cast("Mapping[object, object]", value)
+        return {str(plain(name)): plain(item) for name, item in mapping.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    pairs = getattr(value, "items", None)
+        return [plain(item) for item in cast("Sequence[object]", value)]
+    pairs: Callable[[], Iterable[tuple[object, object]]] | None = getattr(value, "items", None)
     if callable(pairs):
         return [[str(name), plain(item)] for name, item in pairs()]
     parts = {name: getattr(value, name, None) for name in _PARTS}
@@ -43,60 +46,52 @@ def text(body: bytes) -> str:
         return f"<{len(body)} bytes: {b64encode(body[:30]).decode()}{'…' if len(body) > 30 else ''}>"
 
 
-def compact(value: Any) -> str:
-    """The plain value as one line of JSON, its long texts cut."""
-    return _unquoted(json.dumps(_cut(value), ensure_ascii=False, default=str))
+def compact(value: Plain) -> str:
+    """The value as one line of JSON, its long texts cut."""
+    line = json.dumps(_cut(value), ensure_ascii=False)
+    return line.replace('"…": "…"', "…").replace('"…"', "…")
 
 
-def about(value: Any, request: Request[Any]) -> str:
+def about(value: Plain, request: Request[Any]) -> str:
     """One line of JSON with what of a native request carries something of the neutral one, "…" for the rest."""
-    kept = _kept(value, _Needles(request))
-    return compact(value if kept is _NOTHING else kept)
+    kept = _carrying(value, _Pieces(request))
+    return compact(value if kept is None else kept)
 
 
-class _Needles:
-    """The pieces of a request to look for."""
+class _Pieces:
+    """What to look for: the pieces of a request that are a text of their own, and those that may be inside of one."""
 
     def __init__(self, request: Request[Any]) -> None:
-        self.whole = {
-            request.method,
-            request.host,
-            *request.params.values(),
-            *(value for _, value in request.query.pairs),
-        }
-        self.whole |= {value for name, value in request.headers.pairs}
-        self.parts = [part for part in (request.path, request.raw_path, request.raw_query) if len(part) > 1]
+        self.whole = {"/", request.method, request.host}
+        for pairs in (request.query.pairs, request.headers.pairs, request.params.items()):
+            self.whole.update(value for _, value in pairs)
+        self.inside = {part for part in (request.path, request.raw_path, request.raw_query) if len(part) > 1}
         if request.body:
-            self.parts += [text(request.body), b64encode(request.body).decode()]
+            self.inside |= {text(request.body), b64encode(request.body).decode()}
 
-    def found_in(self, leaf: object) -> bool:
-        if leaf is True:
-            return True
-        return isinstance(leaf, str) and (leaf in self.whole or any(part in leaf for part in self.parts) or leaf == "/")
+    def are_in(self, leaf: str) -> bool:
+        return leaf in self.whole or any(part in leaf for part in self.inside)
 
 
-_NOTHING = object()
 _ELLIPSIS = "…"
 
 
-def _kept(value: Any, needles: _Needles) -> Any:
+def _carrying(value: Plain, pieces: _Pieces) -> Plain:
+    """The value with only those members that carry a piece; None where none does."""
+    if isinstance(value, str):
+        return value if pieces.are_in(value) else None
     if isinstance(value, dict):
-        kept = {name: inner for name, item in value.items() if (inner := _kept(item, needles)) is not _NOTHING}
-        if not kept:
-            return _NOTHING
-        return kept if len(kept) == len(value) else {**kept, _ELLIPSIS: _ELLIPSIS}
+        members = {name: inner for name, item in value.items() if (inner := _carrying(item, pieces)) is not None}
+        return ({**members, _ELLIPSIS: _ELLIPSIS} if len(members) < len(value) else members) if members else None
     if isinstance(value, list):
-        inner = [item for item in (_kept(item, needles) for item in value) if item is not _NOTHING]
-        # A pair of name and value is worth both.
-        if inner and len(value) == 2 and isinstance(value[0], str):
-            return value
-        if not inner:
-            return _NOTHING
-        return inner if len(inner) == len(value) else [*inner, _ELLIPSIS]
-    return value if needles.found_in(value) else _NOTHING
+        items = [inner for item in value if (inner := _carrying(item, pieces)) is not None]
+        if items and len(value) == 2 and isinstance(value[0], str):
+            return value  # A name belongs to its value.
+        return ([*items, _ELLIPSIS] if len(items) < len(value) else items) if items else None
+    return True if value is True else None
 
 
-def _cut(value: Any) -> Any:
+def _cut(value: Plain) -> Plain:
     if isinstance(value, dict):
         return {name: _cut(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -106,18 +101,14 @@ def _cut(value: Any) -> Any:
     return value
 
 
-def _unquoted(line: str) -> str:
-    return line.replace('"…": "…"', "…").replace('"…"', "…")
-
-
 def neutral(request: Request[Any], given: Iterable[str]) -> str:
     """What the handler saw: method and path, then parameters, the headers that the caller gave, and the body."""
     query = f"?{request.raw_query}" if request.raw_query else ""
     lines = [f"{request.method} {request.raw_path}{query}"]
     if request.params:
-        lines.append(f"params {compact(request.params)}")
+        lines.append(f"params {compact(plain(request.params))}")
     names = dict.fromkeys(given)
     lines += [f"{name}: {request.headers[name]}" for name in names if name in request.headers]
     if request.body:
-        lines.append(_cut(text(request.body)))
+        lines.append(str(_cut(text(request.body))))
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from portable_fn.binding import Binding, is_awaitable
-from portable_fn.cli.excerpt import plain
+from portable_fn.cli.excerpt import Plain, plain
 from portable_fn.cli.failure import Failure
 from portable_fn.cli.target import place, what
 from portable_fn.context import Context
@@ -32,15 +32,15 @@ class Sent:
 
     provider: str
     service: str | None
-    native_request: Any = None
+    native_request: Plain = None
     seen: Request[Any] | None = None
-    native_answer: Any = None
+    native_answer: Plain = None
     answer: Answer | None = None
     error: str | None = None
     missing: bool = False
     overhead: float | None = None
     calls: int = 0
-    logged: list[str] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list[str])
 
     @property
     def name(self) -> str:

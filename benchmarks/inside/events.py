@@ -1,0 +1,108 @@
+"""API Gateway HTTP API events, payload 2.0, as Lambda's client hands them over."""
+
+# 20 headers: a browser's, and what the service adds.
+HEADERS = {
+    "accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "accept-encoding": "gzip, deflate, br, zstd",
+    "accept-language": "en-GB,en;q=0.9,de;q=0.8",
+    "authorization": "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6ImV4YW1wbGUifQ.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+    "cache-control": "no-cache",
+    "content-length": "0",
+    "dnt": "1",
+    "host": "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com",
+    "origin": "https://shop.example",
+    "pragma": "no-cache",
+    "referer": "https://shop.example/shoes?colour=midnight%20blue",
+    "sec-fetch-dest": "document",
+    "sec-fetch-mode": "navigate",
+    "sec-fetch-site": "same-site",
+    "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "x-amzn-trace-id": "Root=1-5759e988-bd862e3fe1be46a994272793",
+    "x-forwarded-for": "203.0.113.7",
+    "x-forwarded-port": "443",
+    "x-forwarded-proto": "https",
+}
+
+
+def _event(method, route, path, query, params, cookies, headers, body):
+    event = {
+        "version": "2.0",
+        "routeKey": f"{method} {route}",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": headers,
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "a1b2c3d4e5",
+            "domainName": "a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com",
+            "domainPrefix": "a1b2c3d4e5",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "203.0.113.7",
+                "userAgent": headers["user-agent"],
+            },
+            "requestId": "JKJaXmPLvHcESHA=",
+            "routeKey": f"{method} {route}",
+            "stage": "$default",
+            "time": "02/Jan/2026:03:04:05 +0000",
+            "timeEpoch": 1767323045000,
+        },
+        "isBase64Encoded": False,
+    }
+    if params:
+        event["pathParameters"] = params
+    if cookies:
+        event["cookies"] = cookies
+    if query:
+        # The service decodes these; a name that repeats is comma-joined.
+        event["queryStringParameters"] = {"colour": "midnight blue", "page": "2"}
+    if body is not None:
+        event["body"] = body
+    return event
+
+
+# A JSON text of 1024 bytes.
+_ITEM = '{"sku": "shoe-%02d", "colour": "midnight blue", "size": 42, "price": "59.90"}'
+_ITEMS = ", ".join(_ITEM % number for number in range(11))
+_ORDER = '{"customer": "Ada Lovelace", "items": [' + _ITEMS + '], "note": "%s"}'
+BODY = _ORDER % ("n" * (1024 - len(_ORDER % "")))
+
+EVENTS = {
+    "hello": _event("GET", "/hello/{name}", "/hello/Ada", "", {"name": "Ada"}, [], HEADERS, None),
+    "GET": _event(
+        "GET",
+        "/items/{id}",
+        "/items/42",
+        "colour=midnight%20blue&page=2",
+        {"id": "42"},
+        ["session=0123456789abcdef0123456789abcdef"],
+        HEADERS,
+        None,
+    ),
+    "POST": _event(
+        "POST",
+        "/items",
+        "/items",
+        "",
+        {},
+        [],
+        {**HEADERS, "content-type": "application/json", "content-length": "1024"},
+        BODY,
+    ),
+}
+
+
+class LambdaContext:
+    """What awslambdaric hands over, as far as the contenders read it."""
+
+    aws_request_id = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
+    function_name = "function"
+    function_version = "$LATEST"
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:function"
+    memory_limit_in_mb = "128"
+
+    def get_remaining_time_in_millis(self):
+        return 30_000
