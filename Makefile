@@ -16,7 +16,7 @@ $(if $(PYTHON),,$(error $(NO_PYTHON)))
 @$(PYTHON) -m venv --without-pip $(1)
 @if $(PYTHON) -m pip --version >/dev/null 2>&1; then pip="$(PYTHON) -m pip --python $(1)/bin/python"; \
 	else $(1)/bin/python -m ensurepip >/dev/null; pip="$(1)/bin/python -m pip"; fi; \
-	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $$pip install --quiet --disable-pip-version-check $(2)
+	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $$pip install -qq --disable-pip-version-check $(2)
 @touch $@
 endef
 
@@ -50,7 +50,7 @@ clean:  ## remove what make made
 
 .venv/.made: pyproject.toml constraints.txt
 	@echo "Making .venv (once, about a minute) …"
-	$(call environment,.venv,--editable '.[dev]')
+	$(call environment,.venv,pip --editable '.[dev]')
 
 DEMO := PYTHONPATH=src:adapters .venv-demo/bin/python -m portable_fn
 .venv-demo/.made: constraints.txt

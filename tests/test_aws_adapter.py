@@ -298,7 +298,7 @@ def test_a_mutated_payload_is_answered_or_a_decode_error_and_never_a_500(service
             if data.draw(st.booleans()):
                 del inside[last]
             else:
-                inside[last] = data.draw(ODD)
+                inside[last] = copy.deepcopy(data.draw(ODD))
         except (KeyError, IndexError, TypeError):
             continue  # an earlier mutation took the place away
     try:

@@ -177,8 +177,10 @@ def request(payload: Payload, name: str) -> Request:
     """The request in a payload of the service's shape; HTTPError 400 where a part of it can't be read."""
     try:
         request = REQUESTS[name](payload)
-        if not type(request.method) is type(request.raw_query) is str or type(request.params) is not dict:
-            raise TypeError("a method, query or path parameter of another type than str")
+        if not type(request.method) is type(request.raw_path) is type(request.raw_query) is str:
+            raise TypeError("a method, path or query that is no str")
+        if type(request.params) is not dict:
+            raise TypeError("path parameters that are no object")
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
         raise HTTPError(400, f"The {name} event can't be read: {type(exc).__name__} {exc}.") from exc
     return request

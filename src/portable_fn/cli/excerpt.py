@@ -81,13 +81,20 @@ def _carrying(value: Plain, pieces: _Pieces) -> Plain:
     if isinstance(value, str):
         return value if pieces.are_in(value) else None
     if isinstance(value, dict):
-        members = {name: inner for name, item in value.items() if (inner := _carrying(item, pieces)) is not None}
-        return ({**members, _ELLIPSIS: _ELLIPSIS} if len(members) < len(value) else members) if members else None
+        members: dict[str, Plain] = {}
+        for name, item in value.items():
+            if (inner := _carrying(item, pieces)) is not None:
+                members[name] = inner
+        if members and len(members) < len(value):
+            members[_ELLIPSIS] = _ELLIPSIS
+        return members or None
     if isinstance(value, list):
-        items = [inner for item in value if (inner := _carrying(item, pieces)) is not None]
+        items: list[Plain] = [inner for item in value if (inner := _carrying(item, pieces)) is not None]
         if items and len(value) == 2 and isinstance(value[0], str):
             return value  # A name belongs to its value.
-        return ([*items, _ELLIPSIS] if len(items) < len(value) else items) if items else None
+        if items and len(items) < len(value):
+            items.append(_ELLIPSIS)
+        return items or None
     return True if value is True else None
 
 

@@ -47,7 +47,7 @@ def _columns(rows: Sequence[tuple[Sent, list[Text]]]) -> Table:
         table.add_column(title, ratio=ratio, overflow="fold")
     table.add_column(_TITLES[4], justify="right", no_wrap=True)
     for sent, cells in rows:
-        table.add_row(sent.name.replace("/", "/\n"), *cells)
+        table.add_row(sent.name, *cells)
     return table
 
 

@@ -44,9 +44,7 @@ class Target:
         root = str(self.file.parent if self.file else Path.cwd())
         sys.path.insert(0, root)
         try:
-            module = self._import(root)
-            inside = _functions(module)
-            yield [self._named(module, inside)] if self.function else list(inside.values())
+            yield self._chosen(self._import(root))
         finally:
             sys.path.remove(root)
             for name in set(sys.modules) - before:
@@ -68,10 +66,15 @@ class Target:
                 raise Failure(f"no module {exc.name!r}, neither installed nor in {root}") from exc
             raise Failure(f"{place(exc)}: {what(exc)}", IMPORT) from exc
 
-    def _named(self, module: ModuleType, inside: dict[str, Binding]) -> Binding:
+    def _chosen(self, module: ModuleType) -> list[Binding]:
+        inside = _functions(module)
+        if not self.function and inside:
+            return list(inside.values())
         if self.function in inside:
-            return inside[self.function]
+            return [inside[self.function]]
         known = f"with @portable are {', '.join(inside)}" if inside else "no function there has @portable"
+        if not self.function:
+            raise Failure(f"{self.place}: {known}")
         if hasattr(module, self.function):
             raise Failure(f"{self.function} in {self.place} has no @portable; {known}")
         raise Failure(f"no function {self.function!r} in {self.place}; {known}")
