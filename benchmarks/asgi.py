@@ -1,0 +1,1 @@
+def measure(code, quick): raise SystemExit("todo")

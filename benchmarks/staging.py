@@ -1,0 +1,82 @@
+"""What the measured processes import: portable_fn as it would be installed, the peers, and compiled bytecode for all alike."""
+
+from __future__ import annotations
+
+import compileall
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.runtimes.environments import ROOT, venv
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A folder of its own for each run, so that nobody's edit changes what is measured on the way."""
+
+    folder: Path
+
+    @property
+    def packages(self) -> Path:
+        """portable_fn and its adapters side by side, as a wheel puts them."""
+        return self.folder / "packages"
+
+    def pythonpath(self, *peers: str) -> list[Path]:
+        """The same for all contenders of a measurement, so that none has the shorter search."""
+        return [self.packages, *(self.folder / name for name in ("inside", *peers))]
+
+    def has(self, provider: str) -> bool:
+        """Whether the adapter exists."""
+        return (self.packages / f"portable_fn_{provider}" / "entry.py").exists()
+
+
+@contextmanager
+def staged() -> Iterator[Staged]:
+    """Copies and compiles what is measured."""
+    with TemporaryDirectory(prefix="portable-fn-benchmarks-") as name:
+        folder = Path(name)
+        leave_out = shutil.ignore_patterns("__pycache__")
+        for source in (ROOT / "src/portable_fn", *sorted((ROOT / "adapters").glob("portable_fn_*"))):
+            shutil.copytree(source, folder / "packages" / source.name, ignore=leave_out)
+        for source in (HERE / "inside", *(HERE / "peers").iterdir(), ROOT / "samples/hello"):
+            target = folder / ("sample" if source.name == "hello" and source.parent.name == "samples" else source.name)
+            shutil.copytree(source, target, ignore=leave_out)
+        # The environments are made from this interpreter, so they read its bytecode.
+        compileall.compile_dir(folder, quiet=1)
+        yield Staged(folder)
+
+
+def interpreter(provider: str) -> Path:
+    """The environment that all contenders of a provider share."""
+    names = {"aws": "bench-aws", "azure": "azure"}
+    return venv(names.get(provider, provider), no_deps=provider == "azure")
+
+
+def site_packages(python: Path) -> Path:
+    """Where an environment has its packages."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    return Path(subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip())
+
+
+def versions() -> dict[str, str]:
+    """What is compared, by distribution."""
+    wanted = {
+        "aws": ("aws-lambda-powertools", "awslambdaric", "mangum", "starlette"),
+        "gcp": ("functions-framework", "Flask"),
+        "azure": ("azure-functions",),
+        "asgi": ("uvicorn", "uvloop", "httptools", "starlette"),
+    }
+    found = {}
+    for provider, names in wanted.items():
+        code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+        command = [interpreter(provider), "-c", code, *names]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        found.update(zip(names, answer, strict=True))
+    return {"python": sys.version.split()[0], **found}

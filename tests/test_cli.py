@@ -1,0 +1,345 @@
+"""The command `portable-fn`: exit codes, one-line errors, the table and the JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portable_fn.cli import main
+from portable_fn.providers import ADAPTERS
+
+APP = """
+from portable_fn import HTTPError, Request, Response, on, portable
+
+print("imported")
+calls = []
+
+@portable(on.http("GET", "/hello/{name}"))
+def hello(request: Request) -> dict:
+    print("called")
+    return {"hello": request.params["name"]}
+
+@portable(on.http("GET", "/async/{user_id}"))
+async def later(request: Request) -> dict:
+    return dict(request.params)
+
+@portable(on.http("POST", "/mirror"))
+def mirror(request: Request) -> Response:
+    calls.append(request)
+    return Response(201, {"content-type": request.content_type or "none", "x-calls": str(len(calls))}, (), request.body)
+
+@portable(on.http("GET", "/teapot"))
+def teapot(request: Request) -> None:
+    raise HTTPError(418, "Short and stout.")
+
+@portable(on.http("GET", "/broken"))
+def broken(request: Request) -> dict:
+    return {"value": {}["missing"]}
+
+def plain(request):
+    return None
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module with functions in the working directory."""
+    (tmp_path / "cli_app.py").write_text(APP)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    return "cli_app.py"
+
+
+@pytest.fixture
+def invoke(app: str, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs `portable-fn invoke` on a function of the module and gives exit code, stdout and stderr."""
+
+    def run(function: str, *options: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["invoke", f"{app}:{function}" if function else app, *options])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def exchanges(out: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(out)["exchanges"]
+    return found
+
+
+def test_the_table_shows_what_every_side_saw(invoke: Any) -> None:
+    code, out, _ = invoke("hello", "--as", "aws,aws/alb", "--path", "/hello/Grace?loud=1", "-H", "X-Tenant: 7")
+
+    assert 0 == code
+    for text in (
+        "GET /hello/Grace?loud=1",
+        "aws/alb",
+        "rawPath",
+        "httpMethod",
+        "x-tenant: 7",
+        "statusCode",
+        "200 OK",
+        "µs",
+    ):
+        assert text in out
+    assert "The same status, content type and body on all 2." in out
+
+
+@pytest.mark.parametrize("options", [(), ("--as", "all")])
+def test_every_provider_is_asked_unless_some_are_named(invoke: Any, options: tuple[str, ...]) -> None:
+    _, out, _ = invoke("hello", "--repeat", "0", *options)
+
+    assert all(f"│ {provider} " in out for provider in ADAPTERS)
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 109, 110, 120, 160, 200])
+def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(
+    invoke: Any, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    _, out, _ = invoke("hello", "--as", "aws", "--path", "/hello/" + "long" * 20, "--repeat", "1")
+
+    assert width >= max(map(len, out.splitlines()[1:]))
+    assert ("╭─ aws " in out) == (width < 110)
+    joined = "".join(char for char in out if char.isalnum())
+    assert joined.count("long" * 20) >= (4 if width < 110 else 1)
+
+
+def test_a_pipe_gets_no_escape_codes(app: str) -> None:
+    command = [sys.executable, "-m", "portable_fn", "invoke", f"{app}:hello", "--as", "aws"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment())
+
+    assert "\x1b" not in result.stdout
+    assert 120 == max(map(len, result.stdout.splitlines()))
+    assert "imported" not in result.stdout
+    assert "called" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("function", "request_line"),
+    [
+        ("hello", "GET /hello/Ada"),
+        ("later", "GET /async/1"),
+        ("mirror", "POST /mirror"),
+        ("", "GET /hello/Ada"),
+    ],
+)
+def test_without_a_path_one_is_made_up_that_fits(invoke: Any, function: str, request_line: str) -> None:
+    code, out, _ = invoke(function, "--as", "aws", "--output", "json")
+
+    sent = json.loads(out)["request"]
+    assert 0 == code
+    assert request_line == f"{sent['method']} {sent['path']}"
+
+
+def test_a_whole_module_is_routed_by_the_path(invoke: Any) -> None:
+    code, out, _ = invoke("", "--as", "aws", "--path", "/async/7", "--output", "json")
+
+    assert 0 == code
+    assert {"user_id": "7"} == json.loads(exchanges(out)[0]["answer"]["body"])
+
+
+def test_a_dotted_module_is_found_in_the_working_directory(app: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == main(["invoke", "cli_app:hello", "--as", "aws"])
+    assert "GET /hello/Ada" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options", [("--json", '{"a": 1}'), ("-d", "@body.json", "-H", "content-type: application/json")]
+)
+def test_a_body_is_given_as_json_or_from_a_file(invoke: Any, options: tuple[str, ...]) -> None:
+    Path("body.json").write_text('{"a": 1}')
+    code, out, _ = invoke("mirror", "--as", "aws,aws/rest_api", "--output", "json", *options)
+
+    assert 0 == code
+    for exchange in exchanges(out):
+        assert '{"a": 1}' == exchange["neutral_request"]["body"] == exchange["answer"]["body"]
+        assert ["content-type", "application/json"] in exchange["answer"]["headers"]
+
+
+def test_a_method_that_may_change_something_is_called_once_a_provider_and_each_imports_anew(invoke: Any) -> None:
+    _, out, _ = invoke("mirror", "--as", "aws,aws/alb", "--output", "json")
+
+    for exchange in exchanges(out):
+        assert ["x-calls", "1"] in exchange["answer"]["headers"]
+        assert exchange["overhead_us"] is None
+
+
+def test_repeat_says_how_often_the_function_is_called_to_time_it(invoke: Any) -> None:
+    _, out, _ = invoke("hello", "--as", "aws", "--output", "json", "--repeat", "7")
+
+    (exchange,) = exchanges(out)
+    assert 7 == exchange["calls"]
+    assert exchange["overhead_us"] > 0
+
+
+def test_the_json_has_the_whole_exchange(invoke: Any) -> None:
+    _, out, _ = invoke("hello", "--as", "aws", "--output", "json")
+
+    document = json.loads(out)
+    (exchange,) = document["exchanges"]
+    assert ["hello"] == document["functions"]
+    assert "2.0" == exchange["native_request"]["version"]
+    assert {"name": "Ada"} == exchange["neutral_request"]["params"]
+    assert 200 == exchange["native_answer"]["statusCode"] == exchange["answer"]["status"]
+
+
+def test_what_a_client_got_wrong_is_exit_code_1(invoke: Any) -> None:
+    code, out, _ = invoke("teapot", "--as", "aws")
+
+    assert 1 == code
+    assert "418 I'm a Teapot" in out
+
+
+def test_a_function_that_fails_is_exit_code_1_and_says_where(invoke: Any) -> None:
+    code, out, err = invoke("broken", "--as", "aws", "--output", "json")
+
+    (exchange,) = exchanges(out)
+    assert 1 == code
+    assert 500 == exchange["answer"]["status"]
+    assert ["cli_app.py:27: KeyError: 'missing'"] == exchange["log"]
+    assert "Traceback" not in err
+
+
+def test_a_path_that_nothing_answers_is_shown_as_not_called(invoke: Any) -> None:
+    code, out, _ = invoke("hello", "--as", "aws", "--path", "/nowhere")
+
+    assert 1 == code
+    assert "404 Not Found" in out
+    assert "was not called" in out
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        ("hello", ("--as", "aws,ibm"), "no provider 'ibm'; possible are aws, gcp, azure, cloudflare, asgi"),
+        ("hello", ("--as", "aws/soap"), "aws has no 'soap'; possible are http_api, "),
+        ("hello", ("--as", ","), "--as names no provider"),
+        ("helo", (), "no function 'helo' in cli_app.py; with @portable are hello, later, "),
+        ("plain", (), "plain in cli_app.py has no @portable; with @portable are hello, "),
+        ("mirror", ("--json", "{"), "--json is not JSON: "),
+        ("mirror", ("--json", "1", "--data", "2"), "--data and --json exclude each other"),
+        ("mirror", ("--data", "@missing.txt"), "--data: missing.txt: No such file or directory"),
+        ("hello", ("-H", "no colon"), "--header: 'no colon' is not of the form 'name: value'"),
+        ("hello", ("-H", "a b: c"), "--header: 'a b: c' is not of the form 'name: value'"),
+        ("hello", ("-X", "GE T"), "--method: 'GE T' is not an HTTP method"),
+        ("hello", ("--path", "hello"), "--path: 'hello' doesn't start with '/'"),
+        ("hello", ("--repeat", "-1"), "Invalid value for '--repeat': "),
+        ("hello", ("--output", "xml"), "Invalid value for '--output': "),
+        ("hello", ("--colour",), "No such option: --colour"),
+    ],
+)
+def test_what_cannot_be_understood_is_one_line_and_exit_code_2(
+    invoke: Any, function: str, options: tuple[str, ...], message: str
+) -> None:
+    code, out, err = invoke(function, *options)
+
+    assert 2 == code
+    assert "" == out
+    assert message in err
+    assert ["portable-fn: "] == [line[:13] for line in err.splitlines() if line not in ("imported", "called")]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("missing.py:hello", "no such file: missing.py"),
+        ("no_such_package.app:hello", "no module 'no_such_package', neither installed nor in "),
+        ("empty.py", "empty.py: no function there has @portable"),
+    ],
+)
+def test_a_target_that_does_not_exist_is_one_line_and_exit_code_2(
+    app: str, capsys: pytest.CaptureFixture[str], target: str, message: str
+) -> None:
+    Path("empty.py").write_text("")
+    code = main(["invoke", target])
+
+    err = capsys.readouterr().err
+    assert 2 == code
+    assert 1 == len(err.splitlines())
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("\nimport no_such_module\n", "bad.py:2: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def f(:\n", "bad.py:1: SyntaxError: "),
+        ("def f():\n    return {}['x']\nf()\n", "bad.py:2: KeyError: 'x'"),
+        ("import sys\nsys.exit('no')\n", "bad.py:2: SystemExit: no"),
+        ("import sibling\n", "sibling.py:1: ZeroDivisionError: division by zero"),
+        (
+            "from portable_fn import portable\n@portable\ndef f():\n    pass\n",
+            "bad.py:2: ConfigurationError: f() takes no argument; ",
+        ),
+    ],
+)
+def test_an_import_that_fails_is_one_line_with_its_place_and_exit_code_3(
+    app: str, capsys: pytest.CaptureFixture[str], source: str, message: str
+) -> None:
+    Path("bad.py").write_text(source)
+    Path("sibling.py").write_text("1 / 0\n")
+    code = main(["invoke", "bad.py:f"])
+
+    out, err = capsys.readouterr()
+    assert 3 == code
+    assert "" == out
+    assert 1 == len(err.splitlines())
+    assert err.startswith(f"portable-fn: {message}")
+
+
+def test_a_provider_whose_library_is_missing_is_a_row_that_says_what_to_install(
+    invoke: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "__init__.py").write_text("")
+    (tmp_path / "acme" / "simulate.py").write_text("import acme_sdk\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(ADAPTERS, "acme", "acme")
+    code, out, _ = invoke("hello", "--as", "aws,acme", "--output", "json")
+    default, _, _ = invoke("hello", "--as", "all", "--output", "json")
+
+    assert ["needs acme_sdk: pip install 'portable-fn[acme]'"] == [e["error"] for e in exchanges(out) if e["error"]]
+    assert (1, 0) == (code, default)
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    from portable_fn import __version__
+
+    assert 0 == main(["--version"])
+    assert f"portable-fn {__version__}\n" == capsys.readouterr().out
+
+
+def test_the_help_has_examples_and_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == main(["invoke", "--help"])
+    out = capsys.readouterr().out
+    for text in ("--as", "--method", "--path", "--data", "--json", "--header", "--repeat", "--output", "Examples"):
+        assert text in out
+    assert ["0", "1", "2", "3"] == [line.split()[0] for line in out.splitlines() if line.strip()[:1].isdigit()]
+
+
+def test_without_typer_one_line_says_what_to_install(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['typer'] = None; from portable_fn.cli import main; sys.exit(main(['--version']))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=_environment()
+    )
+
+    assert 2 == result.returncode
+    assert "portable-fn needs typer: pip install 'portable-fn[cli]'\n" == result.stderr
+
+
+def _environment() -> dict[str, str]:
+    """So that a new process imports portable_fn from where this one does, whatever the working directory."""
+    import os
+
+    import portable_fn
+    import portable_fn_aws
+
+    roots = {str(Path(str(module.__file__)).parents[1]) for module in (portable_fn, portable_fn_aws)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sorted(roots))}

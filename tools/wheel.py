@@ -1,0 +1,103 @@
+"""Builds wheel and sdist, installs the wheel where nothing else is, and tells the fast tests without the sources.
+
+Run by `make wheel` from the repository's root.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# What the tests need beside the wheel; constraints.txt pins it.
+TESTING = ["hypothesis", "pytest", "starlette"]
+
+
+def main() -> None:
+    wheel = built()
+    check_files(wheel)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python = folder / "venv" / "bin" / "python"
+        run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
+        install(python, wheel)
+        run(python, "-c", BARE, cwd=folder)
+        install(python, f"{wheel}[all]", *TESTING, "--constraint", ROOT / "constraints.txt")
+        for copied in ("tests", "samples"):
+            shutil.copytree(ROOT / copied, folder / copied, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        options = ["-q", "-m", "not runtime", "-p", "no:cacheprovider", "-o", "pythonpath=tests ."]
+        run(python, "-m", "pytest", *options, cwd=folder)
+
+
+def built() -> Path:
+    """The wheel in dist/, beside the sdist."""
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--target", "sdist", cwd=ROOT)
+    (wheel,) = (ROOT / "dist").glob("*.whl")
+    return wheel
+
+
+def check_files(wheel: Path) -> None:
+    """Prints the wheel's size; fails where a root lacks py.typed, or where something got in that doesn't belong."""
+    roots = sorted(
+        folder.name for place in ("src", "adapters") for folder in (ROOT / place).iterdir() if folder.is_dir()
+    )
+    names = zipfile.ZipFile(wheel).namelist()
+    for root in roots:
+        files = [name for name in names if name.startswith(f"{root}/")]
+        print(f"{root}: {len(files)} files")
+        assert f"{root}/py.typed" in files, f"{root} has no py.typed"
+    strange = [
+        name
+        for name in names
+        if name.partition("/")[0] not in roots
+        and ".dist-info/" not in name
+        or not name.endswith((".py", "/py.typed"))
+        and ".dist-info/" not in name
+        or Path(name).name.startswith(("test_", "conftest"))
+    ]
+    assert not strange, f"not expected in the wheel: {strange}"
+    print(f"{wheel.name}: {wheel.stat().st_size / 1024:.0f} kB, {len(names)} files")
+
+
+def install(python: Path, *arguments: object) -> None:
+    """Installs into the interpreter's environment, which has no pip of its own."""
+    run(sys.executable, "-m", "pip", "--python", python, "install", "-qq", "--disable-pip-version-check", *arguments)
+
+
+def run(*command: object, cwd: Path | None = None) -> None:
+    """Runs the command without this shell's import path; its failure ends this program."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run([str(word) for word in command], cwd=cwd, env=variables, check=False)
+    if result.returncode:
+        sys.exit(result.returncode)
+
+
+# Without extras nothing else is installed, and everything that needs nothing works.
+BARE = """
+from importlib.metadata import distributions
+
+installed = [distribution.name for distribution in distributions()]
+assert installed == ["portable-fn"], installed
+print("no dependency came along")
+
+from portable_fn import Request, on, portable
+from portable_fn.testing import deliver, fake
+
+@portable(on.http("GET", "/hello/{name}"))
+def hello(request: Request) -> dict:
+    return {"hello": request.params["name"]}
+
+for provider in ("aws", "cloudflare", "asgi"):
+    assert deliver(hello, fake.request("GET", "/hello/Ada"), to=provider).json() == {"hello": "Ada"}
+"""
+
+
+if __name__ == "__main__":
+    main()
