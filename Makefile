@@ -49,7 +49,7 @@ clean:  ## remove what make made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.made: pyproject.toml constraints.txt
-	@echo "Making .venv (once, about a minute) …"
+	@echo "Making .venv (once, a minute at most) …"
 	$(call environment,.venv,pip --editable '.[dev]')
 
 DEMO := PYTHONPATH=src:adapters .venv-demo/bin/python -m portable_fn

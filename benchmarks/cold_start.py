@@ -27,6 +27,7 @@ CONTENDERS = {
         (BARE, "", ""),
         (HAND_WRITTEN, "aws_hand_written", "lambda_handler"),
         (PORTABLE, "lambda_function", "lambda_handler"),
+        (f"{PORTABLE}, app.hello itself", "app", "hello"),
         ("Powertools resolver", "aws_powertools", "lambda_handler"),
         ("Mangum + Starlette", "aws_mangum", "lambda_handler"),
     ],
@@ -70,7 +71,7 @@ def measure(code: Staged, quick: bool) -> Section:
         f"Fresh processes, {rounds} of each, the contenders of a provider taking turns; medians, in milliseconds. "
         "“over” is the median of the differences within a round. All contenders of a provider run in one environment with "
         "compiled bytecode. “wall” is from the spawn to the first answer, “inside” from the first statement of the program to "
-        "the first answer, “CPU” what the process used till its end."
+        "the first answer, “CPU” what the process had used by then, “IQR” the distance of the quartiles of “wall”."
     )
     for provider, contenders in CONTENDERS.items():
         if code.has(provider):
@@ -106,7 +107,7 @@ def _provider(section: Section, code: Staged, provider: str, contenders: list[tu
         over = None if name in (BARE, HAND_WRITTEN) else paired(wall[name], wall[HAND_WRITTEN], sub)
         spread = quantile(wall[name], 0.75) - quantile(wall[name], 0.25)
         rows.append([name, median(wall[name]), spread, min(wall[name]), median(inside[name]), median(cpu[name]), over])
-    columns = ["", "wall", "quartiles", "least", "inside", "CPU", "over hand-written"]
+    columns = ["", "wall", "IQR", "least", "inside", "CPU", "over hand-written"]
     section.tables.append(Table(f"{SHOWN[provider]}: spawn to first answer", columns, rows))
     section.goals += _goals(f"{SHOWN[provider]}", wall, PORTABLE)
 
@@ -132,12 +133,10 @@ def _spawned(python: Path, env: dict[str, str], provider: str, module: str, attr
         assert process.stdout is not None and process.stderr is not None
         line = process.stdout.readline()
         errors = process.stderr.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode or not line:
         raise RuntimeError(f"{module or 'the bare interpreter'} failed on {provider}: {errors[-2000:]}")
-    started, answered = map(float, line.split())
-    return (answered - began) * 1000, (answered - started) * 1000, (used.ru_utime + used.ru_stime) * 1000
+    started, answered, used = map(float, line.split())
+    return (answered - began) * 1000, (answered - started) * 1000, used * 1000
 
 
 def _on_lambda(
@@ -164,7 +163,7 @@ def _on_lambda(
         over = None if name == hand_written else paired(first[name], first[hand_written], sub)
         spread = quantile(first[name], 0.75) - quantile(first[name], 0.25)
         rows.append([name, median(first[name]), spread, min(first[name]), over, fmean(warm[name])])
-    columns = ["", "first answer", "quartiles", "least", "over hand-written", "warm"]
+    columns = ["", "first answer", "IQR", "least", "over hand-written", "warm"]
     section.tables.append(Table(title, columns, rows, digits=2))
     where = "AWS emulator" if invoke is _emulated else "AWS Runtime API"
     for ours in (name for name in names if name.startswith(PORTABLE)):

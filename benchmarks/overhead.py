@@ -1,1 +1,116 @@
-def measure(code, quick): raise SystemExit("todo")
+"""Overhead: what one API Gateway request costs besides its handler's own work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from operator import truediv
+from typing import Any
+
+from benchmarks.report import Goal, Section, Table, median, paired
+from benchmarks.staging import Staged, interpreter
+
+HAND_WRITTEN, PORTABLE = "hand-written", "portable_fn"
+POWERTOOLS, MANGUM = "Powertools resolver", "Mangum + Starlette"
+CONTENDERS = {
+    HAND_WRITTEN: "hand_written",
+    PORTABLE: "portable",
+    f"{PORTABLE}, async handler": "portable_async",
+    POWERTOOLS: "powertools",
+    MANGUM: "mangum_starlette",
+}
+EVENTS = {
+    "GET": "GET with 20 headers, 2 query parameters (one percent-encoded) and a cookie",
+    "POST": "POST of 1 KiB of JSON with 21 headers",
+    "hello": "GET with 20 headers of which the handler reads none, only the path parameter",
+}
+BLOCK = 0.02  # seconds of calls between two looks at the clock
+
+MOST_TIMES_HAND_WRITTEN, LEAST_POWERTOOLS, LEAST_MANGUM = 3.0, 5.0, 10.0
+
+
+def measure(code: Staged, quick: bool) -> Section:
+    """The time of one call of each contender's Lambda handler."""
+    rounds = 10 if quick else 150
+    section = Section(
+        f"One call of the Lambda handler with a parsed payload 2.0; all read the same things and answer the same JSON. Each "
+        f"contender in a process of its own, {rounds} blocks of {BLOCK * 1000:.0f} ms each, taking turns, garbage collection "
+        "on; microseconds. “times” is the median of the ratios within a round."
+    )
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(_process(code, module)) for name, module in CONTENDERS.items()}
+        for event, described in EVENTS.items():
+            _check(processes, event)
+            _event(section, processes, event, described, rounds)
+    return section
+
+
+def _event(section: Section, processes: dict[str, Contender], event: str, described: str, rounds: int) -> None:
+    counts = {}
+    for name, process in processes.items():
+        process.seconds(event, 500)  # The interpreter specialises its bytecode meanwhile.
+        counts[name] = max(1, int(BLOCK / process.seconds(event, 500)))
+    samples: dict[str, list[float]] = {name: [] for name in processes}
+    for _ in range(rounds):
+        for name, process in processes.items():
+            samples[name].append(process.seconds(event, counts[name]) * 1e6)
+    columns = ["", "median", "least", "times hand-written"]
+    rows: list[list[Any]] = [
+        [name, median(taken), min(taken), paired(taken, samples[HAND_WRITTEN], truediv)] for name, taken in samples.items()
+    ]
+    section.tables.append(Table(described, columns, rows, digits=2))
+    if event == "hello":
+        return  # The hand-written one does nothing at all there, so that its multiples say little.
+    ours = samples[PORTABLE]
+    own = paired(ours, samples[HAND_WRITTEN], truediv)
+    section.goals.append(Goal(f"{event}: times hand-written", own, MOST_TIMES_HAND_WRITTEN, "×"))
+    for peer, least in (POWERTOOLS, LEAST_POWERTOOLS), (MANGUM, LEAST_MANGUM):
+        faster = paired(samples[peer], ours, truediv)
+        section.goals.append(Goal(f"{event}: times faster than {peer}", faster, least, "×", at_least=True))
+
+
+class Contender:
+    """A process that calls one contender when it is told to."""
+
+    def __init__(self, popen: subprocess.Popen[str]) -> None:
+        assert popen.stdin is not None and popen.stdout is not None
+        self._input, self._output = popen.stdin, popen.stdout
+
+    def seconds(self, event: str, count: int) -> float:
+        """The seconds for one call, over so many of them."""
+        return float(self._told(event, count))
+
+    def answer(self, event: str) -> Any:
+        """The handler's answer."""
+        return json.loads(self._told(event, 0))
+
+    def _told(self, event: str, count: int) -> str:
+        self._input.write(f"{event} {count}\n")
+        self._input.flush()
+        if not (line := self._output.readline()):
+            raise RuntimeError("a contender failed; its traceback stands above")
+        return line
+
+
+@contextmanager
+def _process(code: Staged, module: str) -> Iterator[Contender]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    env = {**inherited, "PYTHONPATH": os.pathsep.join(map(str, code.pythonpath("items")))}
+    command = [str(interpreter("aws")), str(code.folder / "inside/call_loop.py"), module]
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as popen:
+        try:
+            yield Contender(popen)
+        finally:
+            assert popen.stdin is not None
+            popen.stdin.close()
+
+
+def _check(processes: dict[str, Contender], event: str) -> None:
+    """All must have read the same."""
+    answers = {name: process.answer(event) for name, process in processes.items()}
+    bodies = {name: (answer["statusCode"], json.loads(answer["body"])) for name, answer in answers.items()}
+    for name, body in bodies.items():
+        assert body == bodies[HAND_WRITTEN], f"{name} answered {event} with {body}, not {bodies[HAND_WRITTEN]}"

@@ -53,15 +53,9 @@ def check_files(wheel: Path) -> None:
         files = [name for name in names if name.startswith(f"{root}/")]
         print(f"{root}: {len(files)} files")
         assert f"{root}/py.typed" in files, f"{root} has no py.typed"
-    strange = [
-        name
-        for name in names
-        if name.partition("/")[0] not in roots
-        and ".dist-info/" not in name
-        or not name.endswith((".py", "/py.typed"))
-        and ".dist-info/" not in name
-        or Path(name).name.startswith(("test_", "conftest"))
-    ]
+    code = [name for name in names if name.partition("/")[0] in roots and name.endswith((".py", "/py.typed"))]
+    tests = [name for name in code if Path(name).name.startswith(("test_", "conftest"))]
+    strange = tests + [name for name in names if name not in code and ".dist-info/" not in name]
     assert not strange, f"not expected in the wheel: {strange}"
     print(f"{wheel.name}: {wheel.stat().st_size / 1024:.0f} kB, {len(names)} files")
 

@@ -190,6 +190,7 @@ class LambdaInvocation(Context):
     """What surrounds an invocation, read from Lambda's context when it is asked for."""
 
     _wait_until = None
+    native: LambdaContext
 
     event: Request | None = None
 
@@ -241,7 +242,8 @@ def _x_ray(value: str | None) -> Trace | None:
     """X-Ray's `Root=1-EPOCH-RANDOM;Parent=SPAN;Sampled=1`, whose ids are W3C's with dashes."""
     from portable_fn.trace import make_trace
 
-    fields = dict(part.strip().partition("=")[::2] for part in (value or "").split(";"))
+    parts = [part.strip().partition("=") for part in (value or "").split(";")]
+    fields = {name: text for name, _, text in parts}
     version, _, trace_id = fields.get("Root", "").partition("-")
     if version != "1":
         return None

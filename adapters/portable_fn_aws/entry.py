@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _thread import allocate_lock
+from collections.abc import AsyncIterable
 
 from portable_fn.adapter import bindings, failed, finish_background, respond
 from portable_fn.errors import HTTPError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from typing import Any
 
-    from portable_fn.http import Body
+    from portable_fn.http import Stream
     from portable_fn_aws.decode import LambdaInvocation
     from portable_fn_aws.native import LambdaContext, ProxyAnswer
 
@@ -88,17 +89,15 @@ def run(awaitable: Awaitable[Any]) -> Any:
 def collected(response: Response, context: LambdaInvocation) -> Response:
     """The response with its stream read to the end; a problem document where the stream fails on the way."""
     try:
-        response.body = b"".join(chunks(response.body))
+        response.body = b"".join(chunks(response.stream or ()))
     except BaseException as exc:
         return failed(exc, context.event or Request(), context)
     return response
 
 
-def chunks(stream: Body) -> Iterator[bytes]:
+def chunks(stream: Stream) -> Iterator[bytes]:
     """The chunks of a sync or async stream; str as UTF-8."""
-    if hasattr(stream, "__aiter__"):
-        stream = _pulled(stream.__aiter__())
-    for chunk in stream:
+    for chunk in _pulled(stream.__aiter__()) if isinstance(stream, AsyncIterable) else stream:
         yield chunk.encode() if isinstance(chunk, str) else bytes(chunk)
 
 

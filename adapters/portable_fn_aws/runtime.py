@@ -232,7 +232,7 @@ def serve(api: RuntimeAPI, target: str, mode: str | None) -> NoReturn:
         if mode == "RESPONSE_STREAM" or (mode is None and response.is_stream):
             answer = write(response)
             prelude = {name: value for name, value in answer.items() if name not in ("body", "isBase64Encoded")}
-            body = iter([response.body]) if isinstance(response.body, bytes) else chunks(response.body)
+            body = iter([response.body]) if isinstance(response.body, bytes) else chunks(response.stream or ())
             api.stream(invocation, json.dumps(prelude).encode(), body)
         else:
             if response.is_stream:

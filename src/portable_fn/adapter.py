@@ -23,7 +23,7 @@ def bindings(*targets: object) -> list[Binding]:
     found: dict[int, Binding] = {}
     for target in targets:
         if isinstance(target, ModuleType):
-            inside = [value for value in vars(target).values() if hasattr(value, "__portable__")]
+            inside: list[Any] = [value for value in vars(target).values() if hasattr(value, "__portable__")]
             if not inside:
                 raise ConfigurationError(f"the module {target.__name__} has no function with @portable")
         elif hasattr(target, "__portable__"):
@@ -35,7 +35,7 @@ def bindings(*targets: object) -> list[Binding]:
             shown = getattr(target, "__qualname__", type(target).__name__)
             raise ConfigurationError(f"an entry takes portable functions or a module of them, not {shown}: add @portable")
         for function in inside:
-            found[id(function.__portable__)] = function.__portable__  # type: ignore[attr-defined]  # seen by hasattr
+            found[id(function.__portable__)] = function.__portable__
     if not found:
         raise ConfigurationError("an entry needs a portable function or a module of them")
     return list(found.values())

@@ -185,7 +185,7 @@ def _annotations(handler: Handler, scope: Mapping[str, object], name: str) -> di
         if sys.version_info < (3, 14):
             raise
         # Python 3.14 evaluates annotations on first use; a name imported under TYPE_CHECKING alone fails here.
-        import annotationlib
+        import annotationlib  # type: ignore[import-not-found,unused-ignore]  # seen with 3.14's standard library alone
 
         try:
             annotations = annotationlib.get_annotations(function, format=annotationlib.Format.STRING)

@@ -10,6 +10,7 @@ from portable_fn.errors import ConfigurationError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 # CPython's JSON scanner recurses once a level, and in WebAssembly the native stack ends long before Python's own limit.
 MAX_JSON_DEPTH = 200
@@ -62,7 +63,7 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> object:
     """What JSON has no word for, in words that it has: models, dataclasses, times, decimals, UUIDs, enums, sets."""
     dump = getattr(value, "model_dump", None)
     if dump is not None:
@@ -81,13 +82,13 @@ def _plain(value: object) -> object:
     if isinstance(value, (set, frozenset)):
         return list(value)
     if hasattr(value, "keys") and hasattr(cls, "__getitem__"):
-        return {key: value[key] for key in value.keys()}  # type: ignore[index]  # any mapping, unseen by the type
+        return {key: value[key] for key in value.keys()}
     raise TypeError(f"{cls.__name__} has no JSON form")
 
 
 def _encoder() -> Callable[[object], str]:
     # json.dumps and JSONEncoder.encode make a new C encoder at each call, which is half of what a small answer costs.
-    make = json.encoder.c_make_encoder
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
     encode = make(None, _plain, json.encoder.encode_basestring, None, ":", ",", False, False, False)
@@ -97,14 +98,14 @@ def _encoder() -> Callable[[object], str]:
 to_json = _encoder()
 
 
-def validator(wanted: object) -> Callable[[object], object]:
+def validator(wanted: Any) -> Callable[[object], object]:
     """A function that turns plain JSON data into the wanted type by pydantic, or raises InvalidData."""
     try:
         from pydantic import PydanticUserError, TypeAdapter, ValidationError
     except ImportError as exc:
         raise ConfigurationError("typed data needs pydantic: pip install 'portable-fn[pydantic]'") from exc
     try:
-        validate = TypeAdapter(wanted).validate_python
+        validate: Callable[[object], object] = TypeAdapter(wanted).validate_python
     except PydanticUserError as exc:
         raise ConfigurationError(f"pydantic can't validate {wanted!r}: {exc.message}") from exc
 

@@ -9,22 +9,22 @@ from portable_fn.context import Context
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import Event
 from portable_fn.on import Trigger
+from portable_fn.record import overload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, TypeVar, overload
+    from typing import Any, TypeVar
 
     from portable_fn.binding import Middleware
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-    @overload
-    def portable(handler: F, /) -> F: ...
-    @overload
-    def portable(*triggers: Trigger, use: Sequence[Middleware] = ()) -> Callable[[F], F]: ...
 
-
+@overload
+def portable(handler: F, /) -> F: ...
+@overload
+def portable(*triggers: Trigger, use: Sequence[Middleware] = ()) -> Callable[[F], F]: ...
 def portable(*triggers: Any, use: Sequence[Middleware] = ()) -> Any:
     """Makes a handler run on every provider: `@portable`, or `@portable(on.http("GET", "/items/{id}"), use=[cors()])`.
 

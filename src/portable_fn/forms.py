@@ -39,7 +39,11 @@ def read_form(request: Request[Any]) -> Pairs[str | Upload]:
 
 def _multipart(request: Request[Any]) -> Pairs[str | Upload]:
     try:
-        from multipart import MultipartError, MultipartParser, parse_options_header
+        from multipart import (  # type: ignore[import-untyped]  # the library has no annotations
+            MultipartError,
+            MultipartParser,
+            parse_options_header,
+        )
     except ImportError as exc:
         raise ConfigurationError("multipart forms need a parser: pip install 'portable-fn[forms]'") from exc
     from io import BytesIO

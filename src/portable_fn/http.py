@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T", default=Any)
     HeadersInput = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
-    Body = bytes | Iterable[bytes | str] | AsyncIterable[bytes | str]
+    Stream = Iterable[bytes | str] | AsyncIterable[bytes | str]
+    Body = bytes | Stream
 else:
     T = None
 
@@ -244,6 +245,11 @@ class Response(Record):
         )
 
     @property
+    def stream(self) -> Stream | None:
+        """The body's chunks where it comes in chunks, else None."""
+        return None if isinstance(self.body, bytes) else self.body
+
+    @property
     def is_stream(self) -> bool:
         """Whether the body comes in chunks."""
         return not isinstance(self.body, bytes)
@@ -390,7 +396,7 @@ def finish(response: Response, request: Request[Any]) -> Response:
 
 def parse_query(raw_query: str) -> Pairs:
     """The parameters of a query string, decoded, in order, with repeats and empty values."""
-    parts = [part.partition("=")[::2] for part in raw_query.split("&") if part]
+    parts = [(name, value) for name, _, value in [part.partition("=") for part in raw_query.split("&") if part]]
     if "%" not in raw_query and "+" not in raw_query:
         return Pairs(parts)
     from urllib.parse import unquote_plus

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from portable_fn.record import Generic
+from portable_fn.record import Generic, overload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self, overload
+    from typing import Self
 
     from typing_extensions import TypeVar
 
@@ -96,13 +96,10 @@ class Headers(Mapping[str, str]):
         value = self._values[name.lower()]
         return value if isinstance(value, str) else ", ".join(value)
 
-    if TYPE_CHECKING:
-
-        @overload
-        def get(self, name: str) -> str | None: ...
-        @overload
-        def get(self, name: str, default: str | D) -> str | D: ...
-
+    @overload
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str | D) -> str | D: ...
     def get(self, name: str, default: object = None) -> object:
         """The value, repeats joined with ", ", or the default."""
         value = self._values.get(name.lower(), default)
@@ -171,7 +168,7 @@ class MutableHeaders(Headers):
 def _pairs_of(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
     if isinstance(headers, Headers):
         return headers.pairs
-    return headers.items() if isinstance(headers, Mapping) else headers
+    return headers.items() if isinstance(headers, Mapping) else headers  # pyright: ignore[reportReturnType]
 
 
 def _grouped(headers: Headers) -> Iterator[tuple[str, list[str]]]:

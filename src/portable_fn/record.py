@@ -5,7 +5,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Generic, Self, overload
+    from typing import Any, Self
+    from typing import Generic as Generic
+    from typing import overload as overload
 
     from typing_extensions import TypeVar
 
@@ -22,6 +24,10 @@ else:
         def __class_getitem__(cls, item: object) -> object:
             return Generic if cls is Generic else GenericAlias(cls, item)
 
+    def overload(function: object) -> object:
+        """Stands for typing.overload."""
+        return function
+
 
 class lazy(Generic[R]):
     """A read-only attribute worked out on first use and then kept in the instance's `__dict__`."""
@@ -33,13 +39,10 @@ class lazy(Generic[R]):
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    if TYPE_CHECKING:
-
-        @overload
-        def __get__(self, instance: None, owner: type) -> Self: ...
-        @overload
-        def __get__(self, instance: object, owner: type | None = None) -> R: ...
-
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> R: ...
     def __get__(self, instance: object | None, owner: type | None = None) -> Any:
         if instance is None:
             return self

@@ -9,7 +9,13 @@ def lambda_handler(event, context):
     http = event["requestContext"]["http"]
     if http["method"] == "POST":
         return create(event, http)
+    if http["path"].startswith("/hello/"):
+        return hello(event)
     return show(event, http)
+
+
+def hello(event):
+    return answer({"hello": event["pathParameters"]["name"]})
 
 
 def show(event, http):

@@ -6,6 +6,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 
+async def hello(request):
+    return JSONResponse({"hello": request.path_params["name"]})
+
+
 async def show(request):
     return JSONResponse(
         {
@@ -33,5 +37,9 @@ async def create(request):
     )
 
 
-routes = [Route("/items/{id}", show, methods=["GET"]), Route("/items", create, methods=["POST"])]
+routes = [
+    Route("/hello/{name}", hello, methods=["GET"]),
+    Route("/items/{id}", show, methods=["GET"]),
+    Route("/items", create, methods=["POST"]),
+]
 lambda_handler = Mangum(Starlette(routes=routes), lifespan="off")

@@ -4,6 +4,11 @@ from portable_fn import Context, Request, on, portable
 from portable_fn_aws import entry
 
 
+@portable(on.http("GET", "/hello/{name}"))
+def hello(request: Request, ctx: Context) -> dict:
+    return {"hello": request.params["name"]}
+
+
 @portable(on.http("GET", "/items/{id}"))
 def show(request: Request, ctx: Context) -> dict:
     return {
@@ -29,4 +34,4 @@ def create(request: Request, ctx: Context) -> dict:
     }
 
 
-lambda_handler = entry(show, create)
+lambda_handler = entry(hello, show, create)

@@ -5,6 +5,11 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 app = APIGatewayHttpResolver()
 
 
+@app.get("/hello/<name>")
+def hello(name):
+    return {"hello": name}
+
+
 @app.get("/items/<id>")
 def show(id):
     event = app.current_event

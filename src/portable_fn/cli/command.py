@@ -22,24 +22,16 @@ REPEAT = 100
 
 EPILOG = """
 [bold]Examples[/bold]
-
-portable-fn invoke app.py:hello
-
-portable-fn invoke app.py:hello --path '/hello/Ada?loud=1' --as aws,azure
-
-portable-fn invoke app.py -X POST --path /items --json '{"name": "lamp"}' -H 'x-tenant: 7'
-
-portable-fn invoke package.module:hello --as aws/rest_api,aws/alb --output json
+  portable-fn invoke app.py:hello
+  portable-fn invoke app.py:hello --path '/hello/Ada?loud=1' --as aws,azure
+  portable-fn invoke app.py -X POST --path /items --json '{"name": "lamp"}' -H 'x-tenant: 7'
+  portable-fn invoke package.module:hello --as aws/rest_api,aws/alb --output json
 
 [bold]Exit codes[/bold]
-
-0  every provider answered with 2xx or 3xx
-
-1  on some provider the function failed or answered with 4xx or 5xx
-
-2  the command can't be understood, or names what doesn't exist
-
-3  the target's import failed
+  0  every provider answered with 2xx or 3xx
+  1  on some provider the function failed or answered with 4xx or 5xx
+  2  the command can't be understood, or names what doesn't exist
+  3  the target's import failed
 """
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False, no_args_is_help=True)

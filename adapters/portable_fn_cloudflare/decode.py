@@ -1,0 +1,128 @@
+"""A Worker's requests as neutral events. https://developers.cloudflare.com/workers/runtime-apis/request/"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from portable_fn.context import Context
+from portable_fn.http import Principal, Request
+from portable_fn.pairs import Headers
+from portable_fn.record import lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from portable_fn.trace import Trace
+    from portable_fn_cloudflare.native import Env, WorkerEntrypoint
+
+
+def request(method: str, url: str, lines: list[list[str]], cf: Mapping[str, Any], native: object) -> Request:
+    """The request, its body still to be read; `cf` is what the edge says of it."""
+    scheme, _, rest = url.partition("://")
+    target, _, query = rest.partition("?")
+    host, slash, path = target.partition("/")
+    if not slash and host.endswith("*"):
+        # OPTIONS * arrives as https://example.com*
+        host, path = host[:-1], "*"
+    headers = _headers(lines)
+    return Request(
+        method,
+        slash + path or "/",
+        query,
+        headers,
+        host=host,
+        scheme=scheme,
+        client_ip=headers.get("cf-connecting-ip"),
+        principal=_certificate(cf.get("tlsClientAuth")),
+        id=headers.get("cf-ray"),
+        native=native,
+    )
+
+
+class WorkerInvocation(Context):
+    """What surrounds a request to a Worker, read when it is asked for.
+
+    `region` is the data centre that took the request, by its airport's code; it runs the Worker too, unless Smart
+    Placement is on. `version` is the id in a version metadata binding named CF_VERSION_METADATA.
+    """
+
+    _deadline = None
+
+    def __init__(
+        self,
+        native: WorkerEntrypoint,
+        event: Request,
+        cf: Mapping[str, Any],
+        cold_start: bool,
+        env: Callable[[], Mapping[str, Any]],
+        wait_until: Callable[[Context, Any], object],
+    ) -> None:
+        self.provider = "cloudflare"
+        self.function = ""
+        self.region = cf.get("colo") or ""
+        self.invocation_id = event.id
+        self.native = native
+        self.cold_start = cold_start
+        self._event = event
+        self._env = env
+        self._background = wait_until
+
+    def _wait_until(self, coroutine: Any) -> None:
+        self._background(self, coroutine)
+
+    @lazy
+    def version(self) -> str:
+        metadata = self.env.get("CF_VERSION_METADATA")
+        return metadata.get("id", "") if isinstance(metadata, Mapping) else ""
+
+    @lazy
+    def trace(self) -> Trace | None:
+        from portable_fn.trace import parse_traceparent
+
+        return parse_traceparent(self._event.headers.get("traceparent"), self._event.headers.get("tracestate"))
+
+    @lazy
+    def correlation_id(self) -> str:
+        headers = self._event.headers
+        return headers.get("x-correlation-id") or headers.get("x-request-id") or self.invocation_id
+
+
+class Bindings(Mapping[str, "Any"]):
+    """A Worker's variables, secrets and bindings by name; those of JSON are plain Python."""
+
+    def __init__(self, env: Env, names: list[str], plain: Callable[[Any], Any]) -> None:
+        self._env = env
+        self._names = names
+        self._plain = plain
+
+    def __getitem__(self, name: str) -> Any:
+        # JavaScript's own, such as toString, is an attribute too.
+        if name not in self._names:
+            raise KeyError(name)
+        return self._plain(getattr(self._env, name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _headers(lines: list[list[str]]) -> Headers:
+    # Names are in lower case, and repeats joined with ", ", except for Set-Cookie. A repeated Cookie too: it stays one value,
+    # since what splits cookies at a comma lets a cookie's value forge others (CVE-2016-7401), even __Host- ones.
+    values: Any = dict(lines)
+    return Headers.lowered(values) if len(values) == len(lines) else Headers(map(tuple, lines))
+
+
+def _certificate(certificate: Any) -> Principal | None:
+    """The subject of a client certificate that the edge verified.
+
+    https://developers.cloudflare.com/ssl/client-certificates/client-certificate-variables/
+    """
+    # A revoked certificate is a SUCCESS as well.
+    if not certificate or certificate.get("certVerified") != "SUCCESS" or certificate.get("certRevoked") == "1":
+        return None
+    return Principal(certificate.get("certSubjectDN", ""), "mtls", certificate)

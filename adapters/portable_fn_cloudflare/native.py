@@ -1,0 +1,89 @@
+"""What Cloudflare Workers hand over: only what we read. Imported by type checkers alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from typing import Any, Protocol
+
+
+class Buffer(Protocol):
+    """A JavaScript ArrayBuffer or Uint8Array, by Pyodide."""
+
+    def to_bytes(self) -> bytes: ...
+
+
+class FetchRequest(Protocol):
+    """JavaScript's Request: https://developers.cloudflare.com/workers/runtime-apis/request/
+
+    `body` is jsnull where there is none; `cf` is what the edge found out about the request, None in a Worker's own calls.
+    """
+
+    method: str
+    url: str
+    headers: object
+    body: AsyncIterator[Buffer]
+    cf: object
+
+    def arrayBuffer(self) -> Awaitable[Buffer]: ...  # noqa: N802
+
+
+class SDKRequest(Protocol):
+    """The Request of the `workers` SDK 1.9.5."""
+
+    js_object: FetchRequest
+
+
+class ExecutionContext(Protocol):
+    """https://developers.cloudflare.com/workers/runtime-apis/context/"""
+
+    def waitUntil(self, work: Coroutine[Any, Any, object]) -> object: ...  # noqa: N802
+
+
+class Env(Protocol):
+    """The SDK's wrapper of the bindings, which are its attributes; `_env` is what it wraps."""
+
+    _env: object
+
+
+class WorkerEntrypoint(Protocol):
+    """The SDK's class of the same name; each request gets an instance of its own."""
+
+    env: Env
+    ctx: ExecutionContext
+
+
+class StreamController(Protocol):
+    """https://developer.mozilla.org/en-US/docs/Web/API/ReadableStreamDefaultController"""
+
+    def enqueue(self, chunk: object) -> None: ...
+    def close(self) -> None: ...
+    def error(self, reason: object) -> None: ...
+
+
+class Proxy(Protocol):
+    """A Python function for JavaScript to call, until it is destroyed."""
+
+    def destroy(self) -> None: ...
+
+
+class JavaScript(Protocol):
+    """The module `js`: JavaScript's globals. https://pyodide.org/en/stable/usage/api/python-api.html"""
+
+    Array: Any
+    Error: Any
+    JSON: Any
+    Object: Any
+    ReadableStream: Any
+    Response: Any
+
+
+class FFI(Protocol):
+    """The module `pyodide.ffi`."""
+
+    JsProxy: type
+    jsnull: object
+    to_js: Callable[[object], object]
+    create_proxy: Callable[[Callable[..., object]], Proxy]
+
+
+Pairs = Iterable[Iterable[str]]

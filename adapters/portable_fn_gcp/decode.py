@@ -1,0 +1,163 @@
+"""What functions-framework hands over, as neutral events. https://cloud.google.com/run/docs/container-contract"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from portable_fn import asgi
+from portable_fn.context import Context
+from portable_fn.http import Request
+from portable_fn.pairs import Headers
+from portable_fn.record import lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from portable_fn.trace import Trace
+    from portable_fn_gcp.native import FlaskRequest, StarletteRequest
+
+
+def http(native: FlaskRequest) -> Request:
+    """The request that Flask hands over, its body still to be read."""
+    environ = native.environ
+    raw_path = environ.get("RAW_URI")
+    query = _from_latin_1(environ.get("QUERY_STRING", ""))
+    if raw_path is None:
+        # A server that isn't gunicorn hands over the decoded path alone, its bytes as Latin-1.
+        raw_path = asgi.quoted(environ["PATH_INFO"].encode("latin-1"))
+    return _request(
+        environ["REQUEST_METHOD"],
+        _path(raw_path),
+        asgi.percent_encoded(query),
+        Headers.lowered(_environ_headers(environ)),
+        environ.get("wsgi.url_scheme", "http"),
+        native,
+    )
+
+
+def http_async(native: StarletteRequest) -> Request:
+    """The request that Starlette hands over, its body still to be read."""
+    scope = native.scope
+    raw_path, _ = asgi.paths(scope)
+    return _request(
+        scope["method"],
+        raw_path,
+        asgi.percent_encoded(scope["query_string"]),
+        asgi.headers(scope["headers"]),
+        scope["scheme"],
+        native,
+    )
+
+
+def _request(method: str, raw_path: str, raw_query: str, headers: Headers, scheme: str, native: object) -> Request:
+    return Request(
+        method,
+        raw_path,
+        raw_query,
+        headers,
+        # Google's front end sets the one and appends to the other; nobody reaches the function but through it.
+        scheme=headers.get("x-forwarded-proto", scheme),
+        client_ip=_last(headers.get("x-forwarded-for")),
+        id=headers.get("function-execution-id"),
+        native=native,
+    )
+
+
+class FunctionInvocation(Context):
+    """What surrounds an invocation of functions-framework, read when it is asked for."""
+
+    _wait_until = _env = None
+
+    def __init__(self, event: Request, cold_start: bool) -> None:
+        self.provider = "gcp"
+        # Only the metadata server knows it.
+        self.region = ""
+        self.native = event.native
+        self.cold_start = cold_start
+        self._event = event
+        self._received = time.time()
+
+    @lazy
+    def invocation_id(self) -> str:
+        return self._event.id
+
+    @lazy
+    def function(self) -> str:
+        return os.environ.get("K_SERVICE", "")
+
+    @lazy
+    def version(self) -> str:
+        return os.environ.get("K_REVISION", "")
+
+    @lazy
+    def _deadline(self) -> float | None:
+        seconds = os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS", "")
+        return self._received + int(seconds) if seconds.isdigit() else None
+
+    @lazy
+    def trace(self) -> Trace | None:
+        return trace(self._event.headers)
+
+    @lazy
+    def correlation_id(self) -> str:
+        headers = self._event.headers
+        return headers.get("x-correlation-id") or headers.get("x-request-id") or self.invocation_id
+
+
+def trace(headers: Headers) -> Trace | None:
+    """The caller's trace: `traceparent`, else `X-Cloud-Trace-Context`."""
+    from portable_fn.trace import parse_traceparent
+
+    return parse_traceparent(headers.get("traceparent"), headers.get("tracestate")) or _cloud_trace(
+        headers.get("x-cloud-trace-context", "")
+    )
+
+
+def _cloud_trace(value: str) -> Trace | None:
+    """`TRACE_ID/SPAN_ID;o=1`, the span in decimal. https://cloud.google.com/trace/docs/trace-context"""
+    from portable_fn.trace import make_trace
+
+    trace_id, _, rest = value.strip().partition("/")
+    span_id, _, options = rest.partition(";")
+    if not span_id.isdecimal() or not span_id.isascii() or len(span_id) > 20:
+        return None
+    return make_trace(trace_id.lower(), f"{int(span_id):016x}", options.strip() == "o=1")
+
+
+def _environ_headers(environ: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """The headers of a WSGI environ, whose repeats gunicorn has joined with a comma."""
+    headers: dict[str, str | list[str]] = {}
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            headers[key[5:].replace("_", "-").lower()] = _value(value)
+    for key, name in (("CONTENT_TYPE", "content-type"), ("CONTENT_LENGTH", "content-length")):
+        if value := environ.get(key):
+            headers[name] = _value(value)
+    return headers
+
+
+def _value(value: str) -> str:
+    # WSGI has bytes as Latin-1 text (PEP 3333).
+    return value if value.isascii() else asgi.text(_from_latin_1(value))
+
+
+def _from_latin_1(text: str) -> bytes:
+    return text.encode("latin-1")
+
+
+def _path(raw_uri: str) -> str:
+    """The path of a request's target as it came, which may be a whole URL (RFC 9112, section 3.2.2)."""
+    path = raw_uri.partition("?")[0]
+    if not path.startswith("/"):
+        _, separator, rest = path.partition("://")
+        if separator:
+            path = f"/{rest.partition('/')[2]}"
+    return asgi.percent_encoded(_from_latin_1(path)) or "/"
+
+
+def _last(forwarded: str | None) -> str | None:
+    """The last address of X-Forwarded-For: the one that Google's front end saw; a client can send the others."""
+    return forwarded.rpartition(",")[2].strip() if forwarded else None

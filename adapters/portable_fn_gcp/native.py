@@ -1,0 +1,31 @@
+"""What functions-framework hands over: only what we read. Imported by type checkers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Protocol
+
+
+class FlaskRequest(Protocol):
+    """The request of Flask 3 under gunicorn, with its WSGI environ (PEP 3333)."""
+
+    environ: Mapping[str, Any]
+    content_length: int | None
+    max_content_length: int | None
+
+    def get_data(self) -> bytes: ...
+
+
+class StarletteRequest(Protocol):
+    """The request of Starlette 1 under uvicorn, `functions-framework --asgi`."""
+
+    scope: MutableMapping[str, Any]
+
+    @property
+    def receive(self) -> Receive: ...
+
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+# What Starlette takes as a response.
+Answer = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
