@@ -21,7 +21,7 @@ $(if $(PYTHON),,$(error $(NO_PYTHON)))
 endef
 
 help:  ## show this
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: .venv-demo/.made  ## one function, called as every provider would call it
 	@$(DEMO) invoke samples/hello/app.py:hello --path /hello/Ada

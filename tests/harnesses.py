@@ -29,6 +29,9 @@ STREAM = "a stream's chunks arrive one by one"
 CLIENT_IP = "the client's address is what the provider's proxy saw"
 
 AWS_COLLECTS = {STREAM: "awslambdaric can't stream, so a stream is collected; portable_fn_aws.runtime streams"}
+GCP_ASYNC = {
+    "unusual methods arrive: PROPFIND, PURGE": "functions-framework has Starlette route seven methods; the others are its 405"
+}
 
 
 def simulated(provider: str, service: str | None = None, cannot: dict[str, str] | None = None) -> Harness:
@@ -71,4 +74,7 @@ IN_PROCESS = [
     simulated("aws", "alb_multi_value", AWS_COLLECTS),
     simulated("aws", "lattice_v1", AWS_COLLECTS),
     simulated("aws", "lattice_v2", AWS_COLLECTS),
+    simulated("gcp", "http"),
+    simulated("gcp", "http_async", GCP_ASYNC),
+    simulated("asgi"),
 ]

@@ -97,8 +97,9 @@ def collected(response: Response, context: LambdaInvocation) -> Response:
 
 def chunks(stream: Stream) -> Iterator[bytes]:
     """The chunks of a sync or async stream; str as UTF-8."""
-    for chunk in _pulled(stream.__aiter__()) if isinstance(stream, AsyncIterable) else stream:
-        yield chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+    from portable_fn.streams import chunk_bytes
+
+    return map(chunk_bytes, _pulled(stream.__aiter__()) if isinstance(stream, AsyncIterable) else stream)
 
 
 def _pulled(stream: AsyncIterator[bytes | str]) -> Iterator[bytes | str]:

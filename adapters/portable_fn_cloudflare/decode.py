@@ -11,11 +11,11 @@ from portable_fn.record import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from typing import Any
 
     from portable_fn.trace import Trace
-    from portable_fn_cloudflare.native import Env, WorkerEntrypoint
+    from portable_fn_cloudflare.native import Env, ExecutionContext
 
 
 def request(method: str, url: str, lines: list[list[str]], cf: Mapping[str, Any], native: object) -> Request:
@@ -52,12 +52,12 @@ class WorkerInvocation(Context):
 
     def __init__(
         self,
-        native: WorkerEntrypoint,
+        native: ExecutionContext,
         event: Request,
         cf: Mapping[str, Any],
         cold_start: bool,
         env: Callable[[], Mapping[str, Any]],
-        wait_until: Callable[[Context, Any], object],
+        wait_until: Callable[[Coroutine[Any, Any, object]], object],
     ) -> None:
         self.provider = "cloudflare"
         self.function = ""
@@ -67,10 +67,7 @@ class WorkerInvocation(Context):
         self.cold_start = cold_start
         self._event = event
         self._env = env
-        self._background = wait_until
-
-    def _wait_until(self, coroutine: Any) -> None:
-        self._background(self, coroutine)
+        self._wait_until = wait_until
 
     @lazy
     def version(self) -> str:

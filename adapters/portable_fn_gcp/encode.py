@@ -19,8 +19,8 @@ def http(response: Response, chunks: Iterable[bytes] | None) -> WerkzeugResponse
     body = response.body
     whole = body if isinstance(body, bytes) else b""
     answer = WerkzeugResponse(whole if chunks is None else chunks, response.status)
-    # werkzeug invents a content type.
-    del answer.headers["content-type"]
+    # werkzeug invents a content type and tells a length that the response may have itself.
+    answer.headers.clear()
     for name, value in response.wire_headers():
         # WSGI has bytes as Latin-1 text (PEP 3333).
         answer.headers.add(name, value if value.isascii() else value.encode().decode("latin-1"))

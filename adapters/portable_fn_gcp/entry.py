@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from _thread import allocate_lock
 
 from portable_fn.adapter import bindings, failed, finish_background, respond, too_large
 from portable_fn.asgi import Disconnected, send_response
 from portable_fn.asgi import respond as respond_async
 from portable_fn.binding import is_awaitable
+from portable_fn.errors import HTTPError
 from portable_fn.routing import Router
-from portable_fn.streams import broken, chunk_bytes
+from portable_fn.streams import aclose, broken, chunk_bytes
 from portable_fn_gcp import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import AsyncIterable, Callable, Coroutine, Iterator, MutableMapping
     from typing import Any
 
+    from werkzeug.wrappers import Response as WerkzeugResponse
+
     from portable_fn.context import Context
-    from portable_fn.http import Request, Response
+    from portable_fn.http import Body, Response
     from portable_fn_gcp.native import Answer, FlaskRequest, Receive, Send, StarletteRequest
 
     Target = Callable[[Any], Any]
@@ -40,7 +42,7 @@ def entry(*targets: object) -> Target:
     def target(native: Any) -> Any:
         nonlocal cold_start
         first, cold_start = cold_start, False
-        return starlette(router, native, first) if hasattr(native, "scope") else flask(router, native, first)
+        return _starlette(router, native, first) if hasattr(native, "scope") else _flask(router, native, first)
 
     return target
 
@@ -71,3 +73,148 @@ def _is_coroutine_function(handler: object) -> bool:
     from inspect import iscoroutinefunction, unwrap
 
     return iscoroutinefunction(unwrap(handler))  # type: ignore[arg-type]  # a handler is callable
+
+
+def _flask(router: Router, native: FlaskRequest, cold_start: bool) -> WerkzeugResponse:
+    """The answer to Flask's request."""
+    request = decode.http(native)
+    context = decode.FunctionInvocation(request, cold_start)
+    try:
+        request.body = _body(native, router.max_body)
+    except HTTPError as exc:
+        response = failed(exc, request, context)
+    else:
+        answer = respond(router, request, context)
+        response = run(answer) if is_awaitable(answer) else answer
+    # Cloud Run takes the CPU away once the answer is out, so the work comes first.
+    _finish_background(context)
+    return encode.http(response, _chunks(response.body, context) if response.is_stream else None)
+
+
+def _body(native: FlaskRequest, limit: int) -> bytes:
+    """The request's body; HTTPError 413 as soon as it is known to be over the limit, 400 where it can't be read."""
+    if (native.content_length or 0) > limit:
+        raise too_large(limit)
+    try:
+        body = native.get_data() if native.content_length is not None else native.stream.read(limit + 1)
+    except Exception as exc:
+        raise HTTPError(400, "The body ends too early or is malformed.") from exc
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
+
+
+def _chunks(body: Body, context: Context) -> Iterator[bytes]:
+    """The chunks of a stream, each as it comes."""
+    chunks = _awaited(body) if hasattr(body, "__aiter__") else iter(body)
+    try:
+        for chunk in chunks:
+            if data := chunk_bytes(chunk):
+                yield data
+        _finish_background(context)
+    except GeneratorExit:
+        raise
+    except BaseException as exc:
+        raise broken(exc, context) from exc
+    finally:
+        if close := getattr(chunks, "close", None):
+            close()
+
+
+def _awaited(body: AsyncIterable[bytes | str]) -> Iterator[bytes | str]:
+    """The chunks of an async stream, whose steps run on the event loop."""
+    iterator = body.__aiter__()
+
+    async def step() -> list[bytes | str]:
+        async for chunk in iterator:
+            return [chunk]
+        return []
+
+    try:
+        while chunk := run(step()):
+            yield from chunk
+    finally:
+        run(aclose(iterator))
+
+
+def _finish_background(context: Context) -> None:
+    if "pending" in context.__dict__:
+        run(finish_background(context))
+
+
+_loop: asyncio.AbstractEventLoop | None = None
+_one_at_a_time = allocate_lock()
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The coroutine's result; it runs on the one event loop of the process, beside those of other threads."""
+    from asyncio import run_coroutine_threadsafe
+
+    with _one_at_a_time:
+        loop = _loop or _start_loop()
+    return run_coroutine_threadsafe(coroutine, loop).result()
+
+
+def _start_loop() -> asyncio.AbstractEventLoop:
+    global _loop
+    import asyncio
+    import os
+    import threading
+
+    loop = _loop = asyncio.new_event_loop()
+
+    def run_forever() -> None:
+        while not loop.is_closed():
+            try:
+                loop.run_forever()
+            except BaseException as exc:
+                # A task that raises SystemExit ends run_forever, and whoever awaits the task has it too.
+                loop.call_exception_handler({"message": "a task would have ended the event loop", "exception": exc})
+
+    threading.Thread(target=run_forever, name="portable_fn", daemon=True).start()
+    # gunicorn forks its workers after it has loaded the function; a thread doesn't come along.
+    os.register_at_fork(after_in_child=_forget_loop)
+    return loop
+
+
+def _forget_loop() -> None:
+    global _loop, _one_at_a_time
+    _loop, _one_at_a_time = None, allocate_lock()
+
+
+def _starlette(router: Router, native: StarletteRequest, cold_start: bool) -> Answer:
+    """The answer to Starlette's request: an ASGI application, as its responses are.
+
+    It does the whole road, since functions-framework calls a `def` in a thread that has no event loop.
+    """
+    from contextvars import copy_context
+
+    request = decode.http_async(native)
+    context = decode.FunctionInvocation(request, cold_start)
+    # The framework's log records take the execution id from a context variable, which it resets before it sends.
+    variables = copy_context()
+
+    async def road(receive: Receive, send: Send) -> None:
+        try:
+            response = await respond_async(router, request, context, native.scope, receive)
+        except Disconnected:
+            return
+        await _answer(response, context, receive, send)
+
+    async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        from asyncio import create_task
+
+        await create_task(road(receive, send), context=variables)
+
+    return answer
+
+
+async def _answer(response: Response, context: Context, receive: Receive, send: Send) -> None:
+    # Cloud Run takes the CPU away once the answer is out, so the work comes first; a stream may leave some more.
+    if "pending" in context.__dict__:
+        await finish_background(context)
+    try:
+        await send_response(response, context, receive, send)
+    finally:
+        if "pending" in context.__dict__:
+            await finish_background(context)

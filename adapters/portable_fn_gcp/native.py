@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 
 class FlaskRequest(Protocol):
@@ -11,7 +11,7 @@ class FlaskRequest(Protocol):
 
     environ: Mapping[str, Any]
     content_length: int | None
-    max_content_length: int | None
+    stream: IO[bytes]
 
     def get_data(self) -> bytes: ...
 

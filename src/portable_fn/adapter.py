@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from portable_fn.binding import Binding, is_awaitable
 from portable_fn.errors import ConfigurationError, HTTPError
@@ -23,10 +23,10 @@ def bindings(*targets: object) -> list[Binding]:
     found: dict[int, Binding] = {}
     for target in targets:
         if isinstance(target, ModuleType):
-            inside: list[Any] = [value for value in vars(target).values() if hasattr(value, "__portable__")]
+            inside: list[Any] = [value for value in vars(target).values() if _is_portable(value)]
             if not inside:
                 raise ConfigurationError(f"the module {target.__name__} has no function with @portable")
-        elif hasattr(target, "__portable__"):
+        elif _is_portable(target):
             inside = [target]
         elif isinstance(target, (list, tuple)):
             found.update((id(binding), binding) for binding in bindings(*target))
@@ -39,6 +39,11 @@ def bindings(*targets: object) -> list[Binding]:
     if not found:
         raise ConfigurationError("an entry needs a portable function or a module of them")
     return list(found.values())
+
+
+def _is_portable(value: object) -> bool:
+    # The type is asked first: mocks and lazy objects have, or load, whatever attribute is looked for.
+    return isinstance(value, FunctionType) and hasattr(value, "__portable__")
 
 
 def respond(router: Router, request: Request[Any], context: Context) -> Response | Awaitable[Response]:
