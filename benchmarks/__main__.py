@@ -18,8 +18,12 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(MEASUREMENTS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="few repeats, for a look; results.json stays as it is")
-    parser.add_argument("--docs", action="store_true", help="measure nothing; rewrite the tables of docs/performance.md")
-    parser.add_argument("--check", action="store_true", help="measure nothing; fail where the tables aren't results.json's")
+    parser.add_argument(
+        "--docs", action="store_true", help="measure nothing; rewrite the tables of docs/performance.md"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="measure nothing; fail where the tables aren't results.json's"
+    )
     options = parser.parse_args()
     if options.docs or options.check:
         return _document(write=options.docs)
@@ -27,7 +31,8 @@ def main() -> int:
     if unknown := [name for name in names if name not in MEASUREMENTS]:
         parser.error(f"unknown: {', '.join(unknown)}; possible are {', '.join(MEASUREMENTS)}")
     sections: dict[str, Section] = {}
-    print(" · ".join(str(value) for value in machine().values()))
+    about = machine()
+    print(" · ".join(f"{name}: {value}" for name, value in about.items()))
     with staged() as code:
         for name in names:
             began = time.monotonic()
@@ -39,7 +44,7 @@ def main() -> int:
         if not goal.met:
             print(f"  missed: {goal.text}: {goal.margin}")
     if not options.quick:
-        saved(sections, versions())
+        saved(sections, versions(), about)
     return 0
 
 

@@ -9,12 +9,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Goal, Section, Table, median, paired
-from benchmarks.staging import Staged
 from tests.runtimes.asgi import uvicorn
 from tests.runtimes.process import Server
 
-ASYNC, SYNC, STARLETTE, BARE = "portable_fn, async handler", "portable_fn, sync handler", "Starlette", "bare ASGI function"
+from benchmarks.report import Goal, Section, Table, median, paired
+from benchmarks.staging import Staged
+
+ASYNC, SYNC, STARLETTE, BARE = (
+    "portable_fn, async handler",
+    "portable_fn, sync handler",
+    "Starlette",
+    "bare ASGI function",
+)
 APPS = {
     BARE: "asgi_hand_written:app",
     ASYNC: "asgi_portable_async:app",
@@ -71,9 +77,10 @@ def _percent(one: float, other: float) -> float:
 def _loaded(code: Staged, server: Server, seconds: float) -> tuple[int, float, float]:
     """The answers in so many seconds, and the CPU seconds that the server used meanwhile."""
     port = server.url.rpartition(":")[2]
-    command = [sys.executable, code.folder / "inside/load.py", port, "/hello/Ada", str(CONNECTIONS), str(seconds)]
+    load = str(code.folder / "inside/load.py")
+    command = [sys.executable, load, port, "/hello/Ada", str(CONNECTIONS), str(seconds)]
     before = _cpu(server)
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
     if result.returncode:
         raise RuntimeError(f"the load generator failed: {result.stderr}\n{server.process.tail()}")
     used = _cpu(server) - before

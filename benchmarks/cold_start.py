@@ -14,10 +14,12 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.report import Goal, Section, Table, median, paired, quantile
-from benchmarks.staging import Staged, interpreter
 from tests.runtimes import aws
 from tests.runtimes.environments import Unavailable
+
+from benchmarks.inside.events import EVENTS
+from benchmarks.report import Goal, Section, Table, median, paired, quantile
+from benchmarks.staging import Staged, interpreter
 
 PORTABLE, HAND_WRITTEN, BARE = "portable_fn", "hand-written", "bare interpreter"
 
@@ -89,25 +91,29 @@ def measure(code: Staged, quick: bool) -> Section:
     return section
 
 
-def _provider(section: Section, code: Staged, provider: str, contenders: list[tuple[str, str, str]], rounds: int) -> None:
+def _provider(
+    section: Section, code: Staged, provider: str, contenders: list[tuple[str, str, str]], rounds: int
+) -> None:
     python = interpreter(provider)
     environment = _environment(code)
     samples: dict[str, list[tuple[float, float, float]]] = {name: [] for name, _, _ in contenders}
     for turn in range(rounds + 1):
         for name, module, attribute in contenders:
-            if provider == "gcp" and module:
-                [source] = code.folder.glob(f"*/{module}.py")
-                module = str(source)
-            sample = _spawned(python, environment, provider if module else "bare", module, attribute)
+            # functions-framework takes the file; the others' providers import a module.
+            where = str(next(code.folder.glob(f"*/{module}.py"))) if provider == "gcp" and module else module
+            sample = _spawned(python, environment, provider if module else "bare", where, attribute)
             if turn:  # The first round warms the file cache.
                 samples[name].append(sample)
     wall, inside, cpu = ({name: [each[i] for each in taken] for name, taken in samples.items()} for i in range(3))
     rows: list[list[Any]] = []
     for name, _, _ in contenders:
-        over = None if name in (BARE, HAND_WRITTEN) else paired(wall[name], wall[HAND_WRITTEN], sub)
+        alone = name in (BARE, HAND_WRITTEN)
+        over, more_cpu = (None if alone else paired(each[name], each[HAND_WRITTEN], sub) for each in (wall, cpu))
         spread = quantile(wall[name], 0.75) - quantile(wall[name], 0.25)
-        rows.append([name, median(wall[name]), spread, min(wall[name]), median(inside[name]), median(cpu[name]), over])
-    columns = ["", "wall", "IQR", "least", "inside", "CPU", "over hand-written"]
+        rows.append(
+            [name, median(wall[name]), spread, min(wall[name]), median(inside[name]), median(cpu[name]), over, more_cpu]
+        )
+    columns = ["", "wall", "IQR", "least", "inside", "CPU", "over hand-written", "CPU over"]
     section.tables.append(Table(f"{SHOWN[provider]}: spawn to first answer", columns, rows))
     section.goals += _goals(f"{SHOWN[provider]}", wall, PORTABLE)
 
@@ -125,12 +131,15 @@ def _environment(code: Staged) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": os.pathsep.join(map(str, code.pythonpath("hello", "sample")))}
 
 
-def _spawned(python: Path, env: dict[str, str], provider: str, module: str, attribute: str) -> tuple[float, float, float]:
+def _spawned(
+    python: Path, env: dict[str, str], provider: str, module: str, attribute: str
+) -> tuple[float, float, float]:
     """The milliseconds of one fresh process: wall, inside, CPU."""
     command = [str(python), "-c", "import first_answer", provider, module, attribute]
     began = time.perf_counter()
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         line = process.stdout.readline()
         errors = process.stderr.read()
     if process.returncode or not line:
@@ -178,14 +187,14 @@ def _emulated(code: Staged, env: dict[str, str], command: list[str]) -> tuple[fl
     """The milliseconds of the first and of some later invocations by HTTP, as the emulator answers them."""
     app = code.folder / "sample"
     path = code.pythonpath("hello", "sample")
-    payload = json.dumps(_hello_event()).encode()
+    payload = json.dumps(EVENTS["hello"]).encode()
     with aws.emulator(app, command[-1], bootstrap=command, pythonpath=path, env=env) as emulator:
         times = []
         for _ in range(6):
             began = time.perf_counter()
             answer = emulator.send(payload)
             times.append((time.perf_counter() - began) * 1000)
-            assert answer.status == 200 and b"Ada" in answer.body and b"errorMessage" not in answer.body, answer
+            assert json.loads(json.loads(answer.body)["body"])["hello"] == "Ada", answer
     return times[0], times[1:]
 
 
@@ -193,7 +202,7 @@ def _served(code: Staged, env: dict[str, str], command: list[str]) -> tuple[floa
     """The milliseconds from the runtime's start to the first answer, and of some later invocations."""
     app = code.folder / "sample"
     path = code.pythonpath("hello", "sample")
-    event = _hello_event()
+    event = EVENTS["hello"]
     # The shell waits at the gate, and becomes the runtime when it opens.
     with _gate() as gate:
         gated = ["sh", "-c", f'read -r _ < "{gate}" && exec "$@"', "sh", *command]
@@ -206,7 +215,7 @@ def _served(code: Staged, env: dict[str, str], command: list[str]) -> tuple[floa
                 answer = api.invoke(event)
                 times.append((time.perf_counter() - began) * 1000)
                 began = time.perf_counter()
-                assert not answer.failed and json.loads(answer.json["body"]) == {"hello": "Ada"}, answer
+                assert json.loads(answer.json["body"])["hello"] == "Ada", answer
     return times[0], times[1:]
 
 
@@ -216,9 +225,3 @@ def _gate() -> Iterator[Path]:
         gate = Path(folder, "gate")
         os.mkfifo(gate)
         yield gate
-
-
-def _hello_event() -> dict[str, Any]:
-    from benchmarks.inside.events import EVENTS
-
-    return EVENTS["hello"]

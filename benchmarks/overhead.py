@@ -59,24 +59,26 @@ def _event(section: Section, processes: dict[str, Contender], event: str, descri
             samples[name].append(process.seconds(event, counts[name]) * 1e6)
     columns = ["", "median", "least", "times hand-written"]
     rows: list[list[Any]] = [
-        [name, median(taken), min(taken), paired(taken, samples[HAND_WRITTEN], truediv)] for name, taken in samples.items()
+        [name, median(taken), min(taken), paired(taken, samples[HAND_WRITTEN], truediv)]
+        for name, taken in samples.items()
     ]
     section.tables.append(Table(described, columns, rows, digits=2))
     if event == "hello":
         return  # The hand-written one does nothing at all there, so that its multiples say little.
     ours = samples[PORTABLE]
     own = paired(ours, samples[HAND_WRITTEN], truediv)
-    section.goals.append(Goal(f"{event}: times hand-written", own, MOST_TIMES_HAND_WRITTEN, "×"))
+    section.goals.append(Goal(f"{event}: beside hand-written", own, MOST_TIMES_HAND_WRITTEN, "times"))
     for peer, least in (POWERTOOLS, LEAST_POWERTOOLS), (MANGUM, LEAST_MANGUM):
         faster = paired(samples[peer], ours, truediv)
-        section.goals.append(Goal(f"{event}: times faster than {peer}", faster, least, "×", at_least=True))
+        section.goals.append(Goal(f"{event}: faster than {peer}", faster, least, "times", at_least=True))
 
 
 class Contender:
     """A process that calls one contender when it is told to."""
 
     def __init__(self, popen: subprocess.Popen[str]) -> None:
-        assert popen.stdin is not None and popen.stdout is not None
+        assert popen.stdin is not None
+        assert popen.stdout is not None
         self._input, self._output = popen.stdin, popen.stdout
 
     def seconds(self, event: str, count: int) -> float:

@@ -18,12 +18,12 @@ from tests.runtimes.environments import ROOT
 RESULTS = Path(__file__).parent / "results.json"
 DOCUMENT = ROOT / "docs/performance.md"
 
-Cell = str | float | None
+Cell = str | int | float | None
 
 
 @dataclass
 class Table:
-    """Rows under columns; a number is shown with `digits` places behind the point, None as a dash."""
+    """Rows under columns; a float is shown with `digits` places behind the point, None as a dash."""
 
     title: str
     columns: list[str]
@@ -48,7 +48,7 @@ class Goal:
     @property
     def margin(self) -> str:
         """How far it is from the limit."""
-        places = 1 if self.unit == "ms" else 2
+        places = 2 if self.unit == "times" else 1
         sign = "≥" if self.at_least else "≤"
         return f"{self.value:.{places}f} {self.unit} ({sign} {self.limit:g})"
 
@@ -118,7 +118,9 @@ def _table(table: Table, markdown: bool) -> str:
         ]
         lines.append(f"| {' | '.join(aligned)} |" if markdown else f"  {'  '.join(aligned)}".rstrip())
     if markdown:
-        rule = [f"{'-' * (width - 1)}:" if is_right else "-" * width for width, is_right in zip(widths, right, strict=True)]
+        rule = [
+            f"{'-' * (width - 1)}:" if is_right else "-" * width for width, is_right in zip(widths, right, strict=True)
+        ]
         lines.insert(1, f"| {' | '.join(rule)} |")
     title = f"**{table.title}**\n" if markdown else table.title
     return "\n".join([title, *lines])
@@ -127,13 +129,15 @@ def _table(table: Table, markdown: bool) -> str:
 def _cell(value: Cell, digits: int) -> str:
     if value is None:
         return "-"
-    return value if isinstance(value, str) else f"{value:,.{digits}f}"
+    return str(value) if isinstance(value, (str, int)) else f"{value:,.{digits}f}"
 
 
 def machine() -> dict[str, Any]:
-    """What it ran on, without a name of it."""
+    """What it ran on, without its name; `load` is how many other processes wanted a core in the minute before."""
     model = platform.processor() or platform.machine()
-    if (cpuinfo := Path("/proc/cpuinfo")).exists() and (found := re.search(r"model name\s*: (.*)", cpuinfo.read_text())):
+    if (cpuinfo := Path("/proc/cpuinfo")).exists() and (
+        found := re.search(r"model name\s*: (.*)", cpuinfo.read_text())
+    ):
         model = found[1]
     release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
     return {
@@ -142,24 +146,26 @@ def machine() -> dict[str, Any]:
         "os": release.get("PRETTY_NAME", platform.system()),
         "kernel": platform.release(),
         "python": f"{platform.python_implementation()} {platform.python_version()} ({platform.python_compiler()})",
+        "load": round(os.getloadavg()[0], 1),
     }
 
 
 def commit() -> str:
     """The commit that was measured, "+" where the tree had changes of its own."""
+
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(["git", *arguments], check=False, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
     changed = git("status", "--porcelain", "--", "src", "adapters", "benchmarks")
     return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
-def saved(sections: Mapping[str, Section], versions: Mapping[str, str]) -> None:
-    """Writes results.json; a measurement that was left out keeps its earlier figures, whose date stands beside them."""
+def saved(sections: Mapping[str, Section], versions: Mapping[str, str], about: Mapping[str, Any]) -> None:
+    """Writes results.json, with the machine as `machine` told it before; a measurement that was left out keeps its earlier figures, whose date stands beside them."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     known = json.loads(RESULTS.read_text())["sections"] if RESULTS.exists() else {}
     measured = {name: {"date": now, "commit": commit(), **section.as_json()} for name, section in sections.items()}
-    document = {"machine": machine(), "versions": dict(versions), "sections": {**known, **measured}}
+    document = {"machine": dict(about), "versions": dict(versions), "sections": {**known, **measured}}
     RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -172,7 +178,7 @@ def document(text: str) -> str:
     dates = sorted({value["date"][:10] for value in results["sections"].values()})
     peers = ", ".join(f"{name} {version}" for name, version in results["versions"].items() if name != "python")
     lines = [
-        f"- Machine: {about['cpu']}, {about['cores']} cores; {about['os']}, Linux {about['kernel']}; {about['python']}.",
+        f"- Machine: {about['cpu']}, {about['cores']} cores; {about['os']}, Linux {about['kernel']}; {about['python']}; load before: {about['load']}.",
         f"- Measured: {', '.join(dates)}.",
         f"- Peers: {peers}.",
     ]

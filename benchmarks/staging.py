@@ -73,10 +73,10 @@ def versions() -> dict[str, str]:
         "azure": ("azure-functions",),
         "asgi": ("uvicorn", "uvloop", "httptools", "starlette"),
     }
-    found = {}
+    found: dict[str, str] = {}
     for provider, names in wanted.items():
         code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
-        command = [interpreter(provider), "-c", code, *names]
+        command = [str(interpreter(provider)), "-c", code, *names]
         answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
         found.update(zip(names, answer, strict=True))
     return {"python": sys.version.split()[0], **found}

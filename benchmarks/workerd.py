@@ -6,10 +6,11 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Section, Table, median
-from benchmarks.staging import Staged
 from tests.runtimes import cloudflare
 from tests.runtimes.environments import Unavailable
+
+from benchmarks.report import Section, Table, median
+from benchmarks.staging import Staged
 
 # Nothing in a Worker imports these.
 LEFT_OUT = ("portable_fn/cli", "portable_fn/testing")

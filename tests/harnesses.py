@@ -77,4 +77,5 @@ IN_PROCESS = [
     simulated("gcp", "http"),
     simulated("gcp", "http_async", GCP_ASYNC),
     simulated("asgi"),
+    simulated("cloudflare"),
 ]

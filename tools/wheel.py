@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # What the tests need beside the wheel; constraints.txt pins it.
-TESTING = ["hypothesis", "pytest", "starlette"]
+TESTING = ["fastapi", "hypothesis", "pytest", "starlette"]
 
 
 def main() -> None:
@@ -28,11 +28,10 @@ def main() -> None:
         install(python, wheel)
         run(python, "-c", BARE, cwd=folder)
         install(python, f"{wheel}[all]", *TESTING, "--constraint", ROOT / "constraints.txt")
-        for copied in ("tests", "samples"):
-            shutil.copytree(ROOT / copied, folder / copied, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", folder)
+        rest = shutil.ignore_patterns("src", "adapters", "dist", ".*", "__pycache__")
+        shutil.copytree(ROOT, folder / "rest", ignore=rest)
         options = ["-q", "-m", "not runtime", "-p", "no:cacheprovider", "-o", "pythonpath=tests ."]
-        run(python, "-m", "pytest", *options, cwd=folder)
+        run(python, "-m", "pytest", *options, cwd=folder / "rest")
 
 
 def built() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from _thread import allocate_lock
 from collections.abc import Coroutine
 from typing import Any
@@ -86,6 +87,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     with _one_at_a_time:
         if _loop is None:
             _loop = asyncio.new_event_loop()
+            atexit.register(_loop.close)
         return _loop.run_until_complete(coroutine)
 
 

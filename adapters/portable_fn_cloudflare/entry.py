@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portable_fn.adapter import bindings, failed, respond, too_large
+from portable_fn.errors import HTTPError
 from portable_fn.http import Response
 from portable_fn.routing import Router
 from portable_fn_cloudflare import decode, encode
@@ -63,7 +64,7 @@ def _fetch(router: Router, js: JavaScript, ffi: FFI) -> Callable[[Any, SDKReques
         cold_start = False
         try:
             if native.body is not ffi.jsnull:
-                event.body = await _body(native, event.headers.get("content-length"), router.max_body)
+                event.body = await _body(native, event.headers.get("content-length"), router.max_body, ffi)
             response = respond(router, event, context)
             if type(response) is not Response:
                 response = await response
@@ -74,20 +75,24 @@ def _fetch(router: Router, js: JavaScript, ffi: FFI) -> Callable[[Any, SDKReques
     return fetch
 
 
-async def _body(request: FetchRequest, length: str | None, limit: int) -> bytes:
-    """The request's body; HTTPError 413 as soon as it is known to be over the limit."""
-    if length is not None and length.isdecimal():
-        if int(length) > limit:
-            raise too_large(limit)
-        return (await request.arrayBuffer()).to_bytes()
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.body:
-        chunks.append(chunk.to_bytes())
-        size += len(chunks[-1])
-        if size > limit:
-            raise too_large(limit)
-    return b"".join(chunks)
+async def _body(request: FetchRequest, length: str | None, limit: int, ffi: FFI) -> bytes:
+    """The request's body; HTTPError 413 as soon as it is known to be over the limit, 400 where it breaks off."""
+    known = length is not None and length.isdecimal()
+    if known and int(length) > limit:
+        raise too_large(limit)
+    try:
+        if known:
+            return (await request.arrayBuffer()).to_bytes()
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in request.body:
+            chunks.append(chunk.to_bytes())
+            size += len(chunks[-1])
+            if size > limit:
+                raise too_large(limit)
+        return b"".join(chunks)
+    except ffi.JsException as exc:
+        raise HTTPError(400, f"The body can't be read to its end: {exc}.") from exc
 
 
 async def _logged(coroutine: Coroutine[Any, Any, object], context: Context) -> None:

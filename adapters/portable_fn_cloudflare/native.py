@@ -80,6 +80,7 @@ class JavaScript(Protocol):
 class FFI(Protocol):
     """The module `pyodide.ffi`."""
 
+    JsException: type[Exception]
     JsProxy: type
     jsnull: object
     to_js: Callable[[object], object]

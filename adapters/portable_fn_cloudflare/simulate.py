@@ -58,12 +58,23 @@ def fetch_request(request: Request[Any]) -> FetchRequest:
     ]
     if request.body:
         lines.append(("content-length", str(len(request.body))))
-    cf: dict[str, Any] = {"colo": "AMS", "country": "NL", "httpProtocol": "HTTP/2", "tlsVersion": "TLSv1.3", "tlsClientAuth": None}
-    if request.principal is not None and request.principal.scheme == "mtls":
-        certificate = {"certPresented": "1", "certVerified": "SUCCESS", "certRevoked": "0"}
-        cf["tlsClientAuth"] = {**certificate, **request.principal.claims, "certSubjectDN": request.principal.id}
     url = f"{request.scheme}://{request.host}{request.raw_path}{query}"
-    return FetchRequest(request.method, url, lines, request.body, cf)
+    return FetchRequest(request.method, url, lines, request.body, found_out(request))
+
+
+def found_out(request: Request[Any]) -> dict[str, Any]:
+    """What the edge says of the request: `request.cf`."""
+    certificate = {"certPresented": "0", "certVerified": "NONE", "certRevoked": "0", "certSubjectDN": ""}
+    if request.principal is not None and request.principal.scheme == "mtls":
+        certificate.update(certPresented="1", certVerified="SUCCESS", certSubjectDN=request.principal.id)
+        certificate.update(request.principal.claims)
+    return {
+        "colo": "AMS",
+        "country": "NL",
+        "httpProtocol": "HTTP/2",
+        "tlsVersion": "TLSv1.3",
+        "tlsClientAuth": certificate,
+    }
 
 
 def answer(native: JSResponse) -> Answer:
@@ -145,7 +156,9 @@ def _javascript(value: Any) -> Any:
 class FetchRequest:
     """JavaScript's Request: names in lower case and in order, repeats joined, values as UTF-8."""
 
-    def __init__(self, method: str, url: str, lines: Iterable[tuple[str, str]], body: bytes, cf: dict[str, Any] | None) -> None:
+    def __init__(
+        self, method: str, url: str, lines: Iterable[tuple[str, str]], body: bytes, cf: dict[str, Any] | None
+    ) -> None:
         headers = Headers((name, value.encode("utf-8", "replace").decode()) for name, value in lines)
         self.method = method
         self.url = url.partition("#")[0]
@@ -199,7 +212,9 @@ class JSResponse:
 
     def __init__(self, body: Any, status: int, headers: JsProxy, encode_body: str) -> None:
         if not 200 <= status <= 599:
-            raise JsException(f"RangeError: Responses may only be constructed with status codes in the range 200 to 599, not {status}")
+            raise JsException(
+                f"RangeError: Responses may only be constructed with status codes in the range 200 to 599, not {status}"
+            )
         if body is not None and status in (204, 205, 304):
             raise JsException("TypeError: Response with null body status (101, 204, 205, or 304) cannot have a body.")
         self.status = status
@@ -229,7 +244,7 @@ JS: Any = SimpleNamespace(
         new=lambda body, status, headers, encodeBody="automatic": JSResponse(body, status, headers, encodeBody)  # noqa: N803  # JavaScript's name
     ),
 )
-FFI: Any = SimpleNamespace(JsProxy=JsProxy, jsnull=jsnull, to_js=to_js, create_proxy=Proxy)
+FFI: Any = SimpleNamespace(JsException=JsException, JsProxy=JsProxy, jsnull=jsnull, to_js=to_js, create_proxy=Proxy)
 
 
 # The `workers` SDK

@@ -93,14 +93,18 @@ def _flask(router: Router, native: FlaskRequest, cold_start: bool) -> WerkzeugRe
 
 def _body(native: FlaskRequest, limit: int) -> bytes:
     """The request's body; HTTPError 413 as soon as it is known to be over the limit, 400 where it can't be read."""
-    if (native.content_length or 0) > limit:
+    length = native.content_length
+    if length is not None and length > limit:
         raise too_large(limit)
     try:
-        body = native.get_data() if native.content_length is not None else native.stream.read(limit + 1)
+        body = native.stream.read(limit + 1) if length is None else native.get_data()
     except Exception as exc:
-        raise HTTPError(400, "The body ends too early or is malformed.") from exc
+        raise HTTPError(400, "The body is malformed.") from exc
     if len(body) > limit:
         raise too_large(limit)
+    # gunicorn gives what there was where the client has gone.
+    if length is not None and len(body) < length:
+        raise HTTPError(400, f"The body ends after {len(body)} of {length} bytes.")
     return body
 
 

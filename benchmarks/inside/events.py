@@ -1,5 +1,11 @@
 """API Gateway HTTP API events, payload 2.0, as Lambda's client hands them over."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # 20 headers: a browser's, and what the service adds.
 HEADERS = {
     "accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
@@ -25,8 +31,17 @@ HEADERS = {
 }
 
 
-def _event(method, route, path, query, params, cookies, headers, body):
-    event = {
+def _event(
+    method: str,
+    route: str,
+    path: str,
+    query: str,
+    params: dict[str, str],
+    cookies: list[str],
+    headers: dict[str, str],
+    body: str | None,
+) -> dict[str, Any]:
+    event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": f"{method} {route}",
         "rawPath": path,
@@ -104,5 +119,5 @@ class LambdaContext:
     invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:function"
     memory_limit_in_mb = "128"
 
-    def get_remaining_time_in_millis(self):
+    def get_remaining_time_in_millis(self) -> int:
         return 30_000

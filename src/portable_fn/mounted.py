@@ -82,10 +82,13 @@ class _Lifespan:
         return self._state
 
     async def _run(self) -> None:
+        from asyncio import CancelledError
+
         scope = {"type": "lifespan", "asgi": _VERSIONS, "state": self._state}
         try:
             await self._app(scope, self._receive, self._send)
-        except GeneratorExit:
+        except (CancelledError, GeneratorExit):
+            # The event loop is being closed.
             raise
         except BaseException as exc:
             # Before the startup is answered, an exception says that the application has no lifespan.
@@ -93,7 +96,8 @@ class _Lifespan:
                 import logging
 
                 logging.getLogger("portable_fn").error("the application's lifespan failed", exc_info=exc)
-        self._settle("")
+        finally:
+            self._settle("")
 
     async def _receive(self) -> Message:
         from asyncio import Event

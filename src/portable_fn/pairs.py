@@ -180,9 +180,13 @@ def _checked(name: str, value: str) -> str:
         raise ValueError(f"{name!r} is not a header name: letters, digits and !#$%&'*+-.^_`|~ are possible")
     if not isinstance(value, str):
         raise ValueError(f"header {name}: a value is a str, not {type(value).__name__}")
-    if not value.isprintable() and any(char < " " and char != "\t" or char == "\x7f" for char in value):
-        raise ValueError(f"header {name}: control characters such as line breaks are not possible in a value")
+    if not value.isprintable() and any(_is_impossible(char) for char in value):
+        raise ValueError(f"header {name}: control characters such as line breaks, and lone surrogates, are not possible in a value")
     return value
+
+
+def _is_impossible(char: str) -> bool:
+    return (char < " " and char != "\t") or char == "\x7f" or "\ud800" <= char <= "\udfff"
 
 
 def is_token(name: str) -> bool:

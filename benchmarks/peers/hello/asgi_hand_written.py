@@ -8,7 +8,7 @@ async def app(scope, receive, send):
         raise NotImplementedError(scope["type"])
     path = scope["path"]
     if scope["method"] == "GET" and path.startswith("/hello/"):
-        status, body = 200, json.dumps({"hello": path.removeprefix("/hello/")}).encode()
+        status, body = 200, json.dumps({"hello": path.removeprefix("/hello/"), "from": "asgi"}).encode()
     else:
         status, body = 404, b'{"detail": "Not found"}'
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

@@ -6,7 +6,7 @@ from portable_fn_asgi import entry
 
 @portable(on.http("GET", "/hello/{name}"))
 async def hello(request: Request, ctx: Context) -> dict:
-    return {"hello": request.params["name"]}
+    return {"hello": request.params["name"], "from": ctx.provider}
 
 
 app = entry(hello)

@@ -6,7 +6,7 @@ from starlette.routing import Route
 
 
 async def hello(request):
-    return JSONResponse({"hello": request.path_params["name"]})
+    return JSONResponse({"hello": request.path_params["name"], "from": "asgi"})
 
 
 app = Starlette(routes=[Route("/hello/{name}", hello)])

@@ -8,5 +8,5 @@ def lambda_handler(event, context):
     return {
         "statusCode": 200,
         "headers": {"content-type": "application/json"},
-        "body": json.dumps({"hello": name}),
+        "body": json.dumps({"hello": name, "from": "aws"}),
     }

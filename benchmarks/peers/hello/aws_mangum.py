@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 
 async def hello(request):
-    return JSONResponse({"hello": request.path_params["name"]})
+    return JSONResponse({"hello": request.path_params["name"], "from": "aws"})
 
 
 lambda_handler = Mangum(Starlette(routes=[Route("/hello/{name}", hello)]), lifespan="off")

@@ -7,7 +7,7 @@ app = APIGatewayHttpResolver()
 
 @app.get("/hello/<name>")
 def hello(name):
-    return {"hello": name}
+    return {"hello": name, "from": "aws"}
 
 
 def lambda_handler(event, context):

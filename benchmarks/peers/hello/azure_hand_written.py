@@ -9,4 +9,5 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 @app.route(route="hello/{name}", methods=["GET"])
 def hello(req: func.HttpRequest) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps({"hello": req.route_params["name"]}), mimetype="application/json")
+    body = json.dumps({"hello": req.route_params["name"], "from": "azure"})
+    return func.HttpResponse(body, mimetype="application/json")

@@ -5,4 +5,4 @@ import functions_framework
 
 @functions_framework.http
 def hello(request):
-    return {"hello": request.path.removeprefix("/hello/")}
+    return {"hello": request.path.removeprefix("/hello/"), "from": "gcp"}

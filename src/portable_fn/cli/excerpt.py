@@ -14,7 +14,7 @@ Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | 
 # What HTTP objects of any library call their parts.
 _PARTS = (
     "method", "url", "path", "query_string", "route_params", "params", "status", "status_code", "mimetype", "headers",
-    "body", "data",
+    "body", "data", "chunks",
 )  # fmt: skip
 _LONGEST = 120
 
@@ -35,6 +35,8 @@ def plain(value: object) -> Plain:
         return [[str(name), plain(item)] for name, item in pairs()]
     parts = {name: getattr(value, name, None) for name in _PARTS}
     known = {name: plain(part) for name, part in parts.items() if part is not None and not callable(part)}
+    if "body" in known:
+        known.pop("chunks", None)  # They are the body in pieces.
     return {type(value).__name__: known} if known else f"<{type(value).__name__}>"
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import os
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from statistics import median
@@ -92,9 +93,8 @@ def send(functions: list[Binding], request: Request[Any], provider: str, service
             return sent
         sent.seen = called.seen
         if repeat and sent.answer is not None and sent.answer.status < 500:
-            kept = list(sent.logged)
-            sent.overhead, sent.calls = _overhead(under_way.invoke, called, called.seen, repeat)
-            sent.logged[:] = kept
+            with _silence():
+                sent.overhead, sent.calls = _overhead(under_way.invoke, called, called.seen, repeat)
     return sent
 
 
@@ -196,6 +196,17 @@ def _missing(provider: str, error: ModuleNotFoundError) -> str:
     if name.partition(".")[0] == ADAPTERS.get(provider, provider):
         return f"{name} is not installed"
     return f"needs {name}: pip install 'portable-fn[{provider}]'"
+
+
+@contextmanager
+def _silence() -> Generator[None]:
+    """A block in which nothing is printed or logged: what the first call said, a hundred more would say again."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -17,9 +19,10 @@ from rich.text import Text
 from portable_fn.cli.excerpt import about, compact, neutral, text
 from portable_fn.cli.sending import Sent
 from portable_fn.http import Request
+from portable_fn.testing.delivery import Answer
 
 # Below this width the columns get too narrow to read JSON in.
-NARROW = 110
+NARROW = 118
 # What goes into a file or a pipe has no terminal that says its width.
 PIPED = 120
 
@@ -43,7 +46,7 @@ def print_table(place: str, functions: Sequence[str], request: Request[Any], all
 def _columns(rows: Sequence[tuple[Sent, list[Text]]]) -> Table:
     table = Table(box=box.ROUNDED, show_lines=True, expand=True, padding=(0, 1))
     table.add_column("provider", style="bold cyan", no_wrap=True)
-    for title, ratio in zip(_TITLES[:4], (9, 5, 7, 6), strict=True):
+    for title, ratio in zip(_TITLES[:4], (28, 18, 23, 21), strict=True):
         table.add_column(title, ratio=ratio, overflow="fold")
     table.add_column(_TITLES[4], justify="right", no_wrap=True)
     for sent, cells in rows:
@@ -93,25 +96,37 @@ def _answer(sent: Sent) -> Text:
     )
     for name, value in sent.answer.headers.pairs:
         cell.append(f"\n{name}: ", "dim").append(value, "not bold default")
-    body = text(sent.answer.body)
-    if body:
+    if body := _body(sent.answer):
         cell.append("\n").append(Text(body if len(body) <= 500 else f"{body[:500]}…", "default"))
     for line in sent.logged:
         cell.append(f"\nlog: {line}", "not bold red")
     return cell
 
 
+def _body(answer: Answer) -> str:
+    """The body as text; JSON with spaces, where its lines may break."""
+    if "json" in answer.headers.get("content-type", ""):
+        with suppress(ValueError):
+            return json.dumps(json.loads(answer.body), ensure_ascii=False)
+    return text(answer.body)
+
+
 def _summary(all_sent: Sequence[Sent]) -> list[Text]:
     lines: list[Text] = []
     answered = [(sent.name, sent.answer) for sent in all_sent if sent.answer is not None]
-    alike: dict[tuple[int, str | None, bytes], list[str]] = {}
+    alike: dict[str, list[str]] = {}
     for name, answer in answered:
-        alike.setdefault((answer.status, answer.headers.get("content-type"), answer.body), []).append(name)
+        alike.setdefault(f"{answer.status} {answer.headers.get('content-type', '')}".rstrip(), []).append(name)
     if len(alike) > 1:
-        groups = "; ".join(f"{', '.join(names)}: {status}" for (status, _, _), names in alike.items())
-        lines.append(Text(f"The answers differ. {groups}.", "yellow"))
+        groups = "; ".join(f"{', '.join(names)}: {shown}" for shown, names in alike.items())
+        lines.append(Text(f"The answers differ. {groups}", "yellow"))
     elif len(answered) > 1:
-        lines.append(Text(f"The same status, content type and body on all {len(answered)}.", "green"))
+        same = (
+            "status, content type and body"
+            if len({answer.body for _, answer in answered}) == 1
+            else "status and content type"
+        )
+        lines.append(Text(f"The same {same} on all {len(answered)}.", "green"))
     timed = [sent.calls for sent in all_sent if sent.overhead is not None]
     if timed:
         lines.append(

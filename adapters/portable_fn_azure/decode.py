@@ -1,0 +1,172 @@
+"""Azure Functions' HTTP requests as neutral events. https://learn.microsoft.com/azure/azure-functions/functions-reference-python"""
+
+from __future__ import annotations
+
+import os
+
+from portable_fn.asgi import headers as asgi_headers
+from portable_fn.asgi import paths, percent_encoded
+from portable_fn.context import Context
+from portable_fn.http import Principal, Request
+from portable_fn.pairs import Headers
+from portable_fn.record import Record, lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from portable_fn.trace import Trace
+    from portable_fn_azure.native import FunctionContext, HttpRequest, StreamingRequest
+
+
+class Place(Record):
+    """Where an Azure route has the path: in its last `segments` segments, and those that the catch-all `rest` takes."""
+
+    _fields = ("segments", "rest")
+    __slots__ = _fields
+
+    def __init__(self, segments: int, rest: str = "") -> None:
+        self.segments = segments
+        self.rest = rest
+
+    def split(self, path: str, route_params: Mapping[str, str]) -> tuple[str, str]:
+        """The route prefix of a URL's path ("/api" unless host.json says otherwise), and the path after it."""
+        rest = route_params.get(self.rest) if self.rest else None
+        if rest:
+            # Both have the same slashes: an encoded one stays encoded, in the URL and in the route's value.
+            count = self.segments + rest.count("/") + 1
+        else:
+            # The host matches with and without a slash at the end.
+            count = self.segments + path.endswith("/")
+        segments = path.split("/")
+        cut = max(len(segments) - count, 1)
+        return "/".join(segments[:cut]), "/" + "/".join(segments[cut:])
+
+
+EVERYWHERE = Place(0, "path")
+
+
+def http(native: HttpRequest, context: FunctionContext | None, place: Place) -> Request:
+    """The HTTP trigger's request."""
+    scheme, _, address = native.url.partition("://")
+    host, _, target = address.partition("/")
+    path, _, raw_query = target.partition("?")
+    root_path, raw_path = place.split(f"/{path}", native.route_params)
+    headers = native.headers
+    return Request(
+        native.method,
+        raw_path,
+        raw_query,
+        lambda: Headers.lowered(dict(headers)),
+        native.get_body(),
+        host=host,
+        scheme=scheme,
+        root_path=root_path,
+        client_ip=_address(headers.get("x-forwarded-for")),
+        principal=_principal(headers),
+        id=getattr(context, "invocation_id", None),
+        native=native,
+    )
+
+
+def streaming(native: StreamingRequest, context: FunctionContext, place: Place) -> Request:
+    """The request of the streaming extension, its body still to be read."""
+    scope = native.scope
+    headers = asgi_headers(scope["headers"])
+    root_path, raw_path = place.split(paths(scope)[0], native.path_params)
+    return Request(
+        scope["method"],
+        raw_path,
+        percent_encoded(scope["query_string"]),
+        headers,
+        # The host's proxy sets these three, whatever the client sent. Source: azure-functions-host,
+        # DefaultHttpProxyService, and microsoft/reverse-proxy, HttpTransformer.Default.
+        host=headers.get("x-forwarded-host"),
+        scheme=headers.get("x-forwarded-proto", "https"),
+        root_path=root_path,
+        # X-Forwarded-For is the host's own peer then. App Service's front end overwrites Client-IP, where there is one.
+        # Source: Azure/app-service-linux-docs, Things_You_Should_Know/headers.md.
+        client_ip=_address(headers.get("client-ip")) if "WEBSITE_SKU" in os.environ else None,
+        principal=_principal(headers),
+        id=context.invocation_id,
+        native=native,
+    )
+
+
+class FunctionInvocation(Context):
+    """What surrounds an invocation, read from the worker's context when it is asked for."""
+
+    _wait_until = _deadline = _env = None
+    version = ""
+
+    event: Request | None = None
+
+    def __init__(self, native: FunctionContext | None, cold_start: bool) -> None:
+        self.provider = "azure"
+        self.native = native
+        self.cold_start = cold_start
+
+    @lazy
+    def invocation_id(self) -> str:
+        return getattr(self.native, "invocation_id", None) or ""
+
+    @lazy
+    def function(self) -> str:
+        return getattr(self.native, "function_name", None) or ""
+
+    @lazy
+    def region(self) -> str:
+        return os.environ.get("REGION_NAME", "")
+
+    @lazy
+    def trace(self) -> Trace | None:
+        from portable_fn.trace import parse_traceparent
+
+        headers = Headers() if self.event is None else self.event.headers
+        # What the host gives has its own span in place of the caller's.
+        continued = getattr(self.native, "trace_context", None)
+        return parse_traceparent(headers.get("traceparent"), headers.get("tracestate")) or parse_traceparent(
+            getattr(continued, "trace_parent", None), getattr(continued, "trace_state", None)
+        )
+
+    @lazy
+    def correlation_id(self) -> str:
+        headers = Headers() if self.event is None else self.event.headers
+        return headers.get("x-correlation-id") or headers.get("x-request-id") or self.invocation_id
+
+
+# The claims that may hold the subject, where the header of its own is missing.
+_SUBJECTS = ("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier", "sub")
+
+
+def _principal(headers: Mapping[str, str]) -> Principal | None:
+    """Whom App Service's authentication ("Easy Auth") verified; None for a header that can't be read.
+
+    Its headers are anybody's to send where it is off: it replaces them only where it is on.
+    https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
+    """
+    if os.environ.get("WEBSITE_AUTH_ENABLED", "").lower() != "true":
+        return None
+    encoded = headers.get("x-ms-client-principal")
+    if not encoded:
+        return None
+    from binascii import a2b_base64
+    from json import loads
+
+    try:
+        claims = loads(a2b_base64(encoded + "=="))
+        named = {claim["typ"]: claim["val"] for claim in claims["claims"]}
+        subject = headers.get("x-ms-client-principal-id") or next((named[name] for name in _SUBJECTS if name in named), "")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return Principal(str(subject), "easyauth", claims)
+
+
+def _address(forwarded: str | None) -> str | None:
+    """The last address, which the front end itself saw, without its port; a client can send the others."""
+    last = (forwarded or "").rpartition(",")[2].strip()
+    if last.startswith("["):
+        last = last[1:].partition("]")[0]
+    elif last.count(":") == 1:
+        last = last.partition(":")[0]
+    return last or None

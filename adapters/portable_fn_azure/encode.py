@@ -1,0 +1,173 @@
+"""Neutral responses as what Azure's Python worker takes."""
+
+from __future__ import annotations
+
+from portable_fn.errors import EncodeError
+from portable_fn.pairs import is_token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from azure.functions import HttpResponse
+
+    from portable_fn.http import Response
+
+# What .NET's Uri.EscapeDataString leaves alone in a cookie's value.
+_UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+
+
+def http(response: Response) -> HttpResponse:
+    """What the worker takes as the answer to an HTTP trigger; EncodeError for cookies that the host would change.
+
+    Repeated headers are joined. Characters of a header's value that aren't ASCII are percent-encoded as UTF-8, and that is
+    logged once a header: Kestrel answers 500 for them. Of several cookies one goes out as it is, the others only with
+    values of letters, digits and -._~.
+    """
+    answer: HttpResponse = _answer_class()(response)
+    return answer
+
+
+def cookies(lines: list[str]) -> tuple[str, list[dict[str, Any]]]:
+    """The Set-Cookie line that goes out as it is, and the other cookies as http.cookies has them.
+
+    Raises EncodeError where more than one must go out as it is.
+    """
+    if len(lines) == 1:
+        return lines[0], []
+    parsed = [_parsed(line) for line in lines]
+    as_is = [number for number, (name, value, _, _) in enumerate(parsed) if not _survives(name, value)]
+    if len(as_is) > 1:
+        names = ", ".join(parsed[number][0] for number in as_is)
+        raise EncodeError(
+            f"the cookies {names} can't be set by one response: Azure's host percent-encodes the values of all cookies but one. "
+            "Values of letters, digits and -._~ survive it (urllib.parse.quote makes such), and entry(…, streaming=True) "
+            "sends all as they are"
+        )
+    # The host has no way to leave the path out; an empty one means the same.
+    without_path = [number for number, cookie in enumerate(parsed) if cookie[2] is None]
+    first = (as_is or without_path or [0])[0]
+    name, _, path, attributes = parsed[first]
+    # It goes out before the others, so an earlier one that it replaces must not follow it.
+    replaced = [
+        number
+        for number in range(first)
+        if (parsed[number][0], parsed[number][2], _domain(parsed[number][3])) == (name, path, _domain(attributes))
+    ]
+    rest = [cookie for number, cookie in enumerate(parsed) if number != first and number not in replaced]
+    return lines[first], [_morsel(*cookie) for cookie in rest]
+
+
+def _parsed(line: str) -> tuple[str, str, str | None, list[str]]:
+    """A Set-Cookie line's name, value, path and other attributes."""
+    pair, *attributes = (part.strip() for part in line.split(";"))
+    name, _, value = pair.partition("=")
+    path = None
+    others: list[str] = []
+    for attribute in attributes:
+        if attribute.partition("=")[0].strip().lower() == "path":
+            path = attribute.partition("=")[2].strip()
+        elif attribute:
+            others.append(attribute)
+    return name.strip(), value.strip(), path, others
+
+
+def _domain(attributes: list[str]) -> str | None:
+    return next((value for value in map(str.lower, attributes) if value.startswith("domain")), None)
+
+
+def _survives(name: str, value: str) -> bool:
+    """Whether a cookie comes through the worker and the host as it is."""
+    from http.cookies import Morsel
+
+    return not value.strip(_UNRESERVED) and is_token(name) and not Morsel().isReservedKey(name)
+
+
+def _morsel(name: str, value: str, path: str | None, attributes: list[str]) -> dict[str, Any]:
+    """A cookie that http.cookies needn't parse, which would drop what it doesn't know, such as Partitioned."""
+    from http.cookies import Morsel
+
+    morsel: Morsel[str] = Morsel()
+    morsel.set(name, value, value)
+    # Left as "", the host would write "domain=".
+    morsel["domain"] = None  # type: ignore[assignment]  # the worker takes it for no domain
+    # The host writes the path as it is and has fields for some of the attributes only.
+    # Source: dotnet/aspnetcore, SetCookieHeaderValue.ToString.
+    morsel["path"] = "; ".join([path or "", *attributes])
+    return {name: morsel}
+
+
+_class: Any = None
+
+
+def _answer_class() -> Any:
+    """An HttpResponse whose headers reach the host as they are; made on first use, since the import costs 0.1 s."""
+    global _class
+    if _class is not None:
+        return _class
+
+    from azure.functions import HttpResponse
+    from werkzeug.datastructures import Headers
+
+    class AnswerHeaders(Headers):
+        """Headers for HttpResponseConverter, which adds a Content-Type where there is none, and takes all Set-Cookie out,
+        to parse them, by `in`, `get_all` and `pop`. One that it leaves is a header as any other to the host, and goes out
+        as it is. Source: azure-functions, HttpResponseConverter.encode; azure-functions-host, RawScriptResult.
+        """
+
+        parsed: list[dict[str, Any]]
+
+        def __contains__(self, name: object) -> bool:
+            if name == "Set-Cookie":
+                return bool(self.parsed)
+            return name == "content-type" or super().__contains__(name)
+
+        def get_all(self, name: str) -> list[Any]:
+            return self.parsed if name == "Set-Cookie" else super().get_all(name)
+
+        def pop(self, name: Any = None, *default: Any) -> Any:
+            if name != "Set-Cookie":
+                return super().pop(name, *default)
+            self.setlist(name, self.getlist(name)[:1])
+            return None
+
+    class Answer(HttpResponse):
+        def __init__(self, response: Response) -> None:
+            headers = response.headers.joined()
+            headers.pop("set-cookie", None)
+            content_type = headers.get("content-type", "")
+            super().__init__(response.body, status_code=response.status, mimetype=content_type.partition(";")[0])
+            lines = [(name, _ascii(name, value)) for name, value in headers.items()]
+            parsed: list[dict[str, Any]] = []
+            if set_cookies := response.set_cookies:
+                set_cookies = [_ascii("set-cookie", line) for line in set_cookies]
+                first, parsed = cookies(set_cookies)
+                set_cookies.remove(first)
+                lines += [("Set-Cookie", line) for line in (first, *set_cookies)]
+            self._lines = AnswerHeaders(lines)
+            self._lines.parsed = parsed
+
+        @property
+        def headers(self) -> AnswerHeaders:
+            return self._lines
+
+    _class = Answer
+    return Answer
+
+
+_told: set[str] = set()
+
+
+def _ascii(name: str, value: str) -> str:
+    if value.isascii():
+        return value
+    from urllib.parse import quote
+
+    if name not in _told:
+        _told.add(name)
+        import logging
+
+        logging.getLogger("portable_fn").warning(
+            "the header %s has a value that isn't ASCII; Azure's host can't send it, so it goes out percent-encoded", name
+        )
+    return quote(value, safe="".join(map(chr, range(0x80))), errors="replace")

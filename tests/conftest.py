@@ -1,0 +1,52 @@
+"""At the end of a run: which real runtime told which story."""
+
+from __future__ import annotations
+
+import pytest
+
+# (story, runtime): what its cell shows, with the reason where it isn't "ok".
+_CELLS: dict[tuple[str, str], tuple[str, str]] = {}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for name, value in report.user_properties:
+        if name != "cell" or report.when != "call":
+            continue
+        story, runtime, cannot = value
+        if report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            _CELLS[story, runtime] = ("skip", reason.removeprefix("Skipped: "))
+        elif report.failed:
+            _CELLS[story, runtime] = ("FAIL", "")
+        else:
+            _CELLS[story, runtime] = ("no", cannot) if cannot else ("ok", "")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _CELLS:
+        return
+    write = terminalreporter.write_line
+    stories = list(dict.fromkeys(story for story, _ in _CELLS))
+    runtimes = list(dict.fromkeys(runtime for _, runtime in _CELLS))
+    reasons = list(dict.fromkeys(reason for _, reason in _CELLS.values() if reason))
+    terminalreporter.section("stories on real runtimes")
+    for letter, runtime in zip(_letters(len(runtimes)), runtimes, strict=True):
+        shown = [_CELLS[story, runtime][0] for story in stories if (story, runtime) in _CELLS]
+        counts = ", ".join(f"{shown.count(word)} {word}" for word in ("ok", "no", "skip", "FAIL") if word in shown)
+        write(f"{letter} = {runtime}: {counts}")
+    width = min(max(map(len, stories)), 90)
+    write(f"{'':{width}} " + "".join(f"{letter:>6}" for letter in _letters(len(runtimes))))
+    for story in stories:
+        cells = [_shown(_CELLS.get((story, runtime), ("-", "")), reasons) for runtime in runtimes]
+        write(f"{story[:width]:{width}} " + "".join(f"{cell:>6}" for cell in cells))
+    for number, reason in enumerate(reasons, 1):
+        write(f"[{number}] {reason}")
+
+
+def _shown(cell: tuple[str, str], reasons: list[str]) -> str:
+    word, reason = cell
+    return f"[{reasons.index(reason) + 1}]" if reason else word
+
+
+def _letters(count: int) -> list[str]:
+    return [chr(ord("A") + index) for index in range(count)]

@@ -1,0 +1,56 @@
+"""Every HTTP story through every real runtime that this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from harnesses import Harness, Send
+
+from portable_fn.testing.stories import HTTP_STORIES, Story
+from tests.runtimes.environments import Unavailable
+from tests.runtimes.harnesses import REAL
+
+pytestmark = pytest.mark.runtime
+
+CELLS = [pytest.param(harness, story, id=f"{harness.name} | {story.name}") for harness in REAL for story in HTTP_STORIES]
+
+
+@pytest.fixture(scope="session")
+def started() -> Iterator[Callable[[Harness], Send]]:
+    """Starts a harness at its first story, for the rest of the run, or skips where its runtime can't be had."""
+    running: dict[str, Send | Exception] = {}
+    with ExitStack() as stack:
+
+        def start(harness: Harness) -> Send:
+            if harness.name not in running:
+                try:
+                    running[harness.name] = stack.enter_context(harness.start())
+                except Exception as exc:
+                    running[harness.name] = exc
+            send = running[harness.name]
+            if isinstance(send, Unavailable):
+                pytest.skip(str(send))
+            if isinstance(send, Exception):
+                raise send
+            return send
+
+        yield start
+
+
+@pytest.mark.parametrize(("harness", "story"), CELLS)
+def test_story(
+    harness: Harness,
+    story: Story,
+    started: Callable[[Harness], Send],
+    record_property: Callable[[str, object], None],
+) -> None:
+    record_property("cell", (story.name, harness.name, harness.cannot.get(story.name)))
+    send = started(harness)
+    if story.name not in harness.cannot:
+        story.tell(send)
+        return
+    # A story that the harness says it can't tell must fail.
+    with pytest.raises(AssertionError):
+        story.tell(send)
