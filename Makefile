@@ -36,7 +36,7 @@ lint: .venv/.made  ## ruff, mypy and pyright
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	PYRIGHT_PYTHON_CACHE_DIR=$(CURDIR)/.cache/pyright .venv/bin/pyright --pythonpath .venv/bin/python
+	.venv/bin/pyright --pythonpath .venv/bin/python
 
 bench: .venv/.made  ## cold start and overhead, beside other libraries
 	.venv/bin/python -m benchmarks

@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from portable_fn_asgi import decode, entry, simulate
 
 from portable_fn import Context, HTTPError, PortableError, Request, Response, on, portable
 from portable_fn.errors import DecodeError
 from portable_fn.testing import fake
+from portable_fn_asgi import decode, entry, simulate
 
 Message = dict[str, Any]
 
@@ -70,7 +70,9 @@ async def large(request: Request) -> dict[str, int]:
 
 def test_a_body_comes_in_several_messages() -> None:
     async def main() -> None:
-        client = Client(entry(small, large), fake.request("POST", "/large"), chunk(b"ab"), chunk(b"c"), chunk(b"", False))
+        client = Client(
+            entry(small, large), fake.request("POST", "/large"), chunk(b"ab"), chunk(b"c"), chunk(b"", False)
+        )
         await client.call()
         assert b'{"size":3}' == client.body
 
@@ -125,7 +127,10 @@ def test_a_bytes_body_has_its_length_told_and_a_stream_has_not() -> None:
         return b"abc" if request.params["kind"] == "bytes" else iter([b"abc"])
 
     async def main() -> None:
-        whole, stream = Client(entry(answer), fake.request("GET", "/bytes")), Client(entry(answer), fake.request("GET", "/s"))
+        whole, stream = (
+            Client(entry(answer), fake.request("GET", "/bytes")),
+            Client(entry(answer), fake.request("GET", "/s")),
+        )
         await whole.call()
         await stream.call()
         assert (b"content-length", b"3") in whole.received[0]["headers"]
@@ -395,7 +400,9 @@ def test_background_work_runs_after_the_answer() -> None:
 
 def test_the_lifespan_is_answered() -> None:
     async def main() -> None:
-        client = Client(entry(small), None, {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}, type="lifespan")
+        client = Client(
+            entry(small), None, {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}, type="lifespan"
+        )
         sent = await client.call()
         assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == [message["type"] for message in sent]
 

@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -30,9 +29,12 @@ STREAMS = ("asgi", "gcp", "cloudflare")
 
 def _ways() -> Iterator[Any]:
     for provider, package in ADAPTERS.items():
-        if find_spec(package) is None or find_spec(f"{package}.simulate") is None:
+        try:
+            services = import_module(f"{package}.simulate").SERVICES
+        except ModuleNotFoundError as exc:
+            yield pytest.param((provider, ""), id=provider, marks=pytest.mark.skip(str(exc)))
             continue
-        for service in import_module(f"{package}.simulate").SERVICES:
+        for service in services:
             yield pytest.param((provider, service), id=f"{provider} {service}")
 
 
@@ -171,7 +173,9 @@ def test_a_path_that_the_application_does_not_have_is_its_own_404(way: dict[str,
     assert (404, b"Not Found") == (answer.status, answer.body)
 
 
-def test_a_crash_is_the_applications_own_500_and_is_logged(way: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_crash_is_the_applications_own_500_and_is_logged(
+    way: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     answer = deliver(asgi_app(STARLETTE), fake.request("GET", "/crash"), **way)
     assert (500, b"Internal Server Error") == (answer.status, answer.body)
     assert "ZeroDivisionError" in caplog.text
@@ -244,7 +248,9 @@ def test_a_middleware_of_starlette_works(way: dict[str, str]) -> None:
         response.headers["x-marked"] = "yes"
         return response
 
-    app = Starlette(routes=[Route("/mirror", mirror, methods=["POST"])], middleware=[Middleware(BaseHTTPMiddleware, marking)])
+    app = Starlette(
+        routes=[Route("/mirror", mirror, methods=["POST"])], middleware=[Middleware(BaseHTTPMiddleware, marking)]
+    )
     request = fake.request("POST", "/mirror", body=b"abc", headers={"content-type": "text/plain"})
     answer = deliver(asgi_app(app), request, **way)
     assert (b"abc", "yes") == (answer.body, answer.headers["x-marked"])
@@ -331,7 +337,9 @@ def test_the_state_is_a_copy_for_each_request() -> None:
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
-def test_an_exception_before_the_start_is_a_problem(error: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exception_before_the_start_is_a_problem(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise error("on purpose")
 

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from flask import Request as FlaskRequest
 from functions_framework._function_registry import ASGI_FUNCTIONS, REGISTRY_MAP
-from portable_fn_gcp import decode, entry, register, simulate
 from starlette.requests import Request as StarletteRequest
 
 from portable_fn import Context, PortableError, Request, Response, on, portable
 from portable_fn.pairs import Headers
 from portable_fn.testing import deliver, fake
+from portable_fn_gcp import decode, entry, register, simulate
 from tests.runtimes.environments import ROOT, Unavailable
 from tests.runtimes.gcp import functions_framework
 from tests.runtimes.wire import send
@@ -167,7 +167,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(monkeypatch: pytest.
 
 def test_a_body_that_ends_too_early_is_a_400() -> None:
     request = fake.request("POST", "/size", body=b"abc")
-    response = entry(size)(flask(request, **{"CONTENT_LENGTH": "10"}))
+    response = entry(size)(flask(request, CONTENT_LENGTH="10"))
     assert 400 == response.status_code
 
 

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from harnesses import Harness, Send
 
+from harnesses import Harness, Send
 from portable_fn.testing.stories import HTTP_STORIES, Story
 from tests.runtimes.environments import Unavailable
 from tests.runtimes.harnesses import REAL
 
 pytestmark = pytest.mark.runtime
 
-CELLS = [pytest.param(harness, story, id=f"{harness.name} | {story.name}") for harness in REAL for story in HTTP_STORIES]
+CELLS = [
+    pytest.param(harness, story, id=f"{harness.name} | {story.name}") for harness in REAL for story in HTTP_STORIES
+]
 
 
 @pytest.fixture(scope="session")

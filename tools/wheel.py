@@ -30,6 +30,9 @@ def main() -> None:
         install(python, f"{wheel}[all]", *TESTING, "--constraint", ROOT / "constraints.txt")
         rest = shutil.ignore_patterns("src", "adapters", "dist", ".*", "__pycache__")
         shutil.copytree(ROOT, folder / "rest", ignore=rest)
+        # Tests that start another Python look for the sources by their path: there they find the wheel's files.
+        for place in ("src", "adapters"):
+            shutil.unpack_archive(wheel, folder / "rest" / place, "zip")
         options = ["-q", "-m", "not runtime", "-p", "no:cacheprovider", "-o", "pythonpath=tests ."]
         run(python, "-m", "pytest", *options, cwd=folder / "rest")
 

@@ -10,7 +10,9 @@ from portable_fn_asgi import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from portable_fn_asgi.native import Application, Receive, Scope, Send
+    from typing import Any
+
+    from portable_fn_asgi.native import Application, Receive, Send
 
 
 def entry(*targets: object) -> Application:
@@ -23,7 +25,7 @@ def entry(*targets: object) -> Application:
     router = Router(bindings(*targets))
     cold_start = True
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    async def application(scope: Any, receive: Receive, send: Send) -> None:
         nonlocal cold_start
         if scope["type"] != "http":
             return await _without_request(scope, receive, send)
@@ -43,7 +45,7 @@ def entry(*targets: object) -> Application:
     return application
 
 
-async def _without_request(scope: Scope, receive: Receive, send: Send) -> None:
+async def _without_request(scope: Any, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         while True:
             message = await receive()

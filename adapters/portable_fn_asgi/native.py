@@ -20,7 +20,6 @@ class HTTPScope(TypedDict):
     client: NotRequired[tuple[str, int] | None]
 
 
-Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Any, Receive, Send], Awaitable[None]]

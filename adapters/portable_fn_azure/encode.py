@@ -28,34 +28,32 @@ def http(response: Response) -> HttpResponse:
     return answer
 
 
-def cookies(lines: list[str]) -> tuple[str, list[dict[str, Any]]]:
-    """The Set-Cookie line that goes out as it is, and the other cookies as http.cookies has them.
+def cookies(lines: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The Set-Cookie lines, first the one that goes out as it is, and the others as http.cookies has them.
 
     Raises EncodeError where more than one must go out as it is.
     """
     if len(lines) == 1:
-        return lines[0], []
+        return lines, []
     parsed = [_parsed(line) for line in lines]
-    as_is = [number for number, (name, value, _, _) in enumerate(parsed) if not _survives(name, value)]
+    as_is = [cookie for cookie in parsed if not _survives(cookie[0], cookie[1])]
     if len(as_is) > 1:
-        names = ", ".join(parsed[number][0] for number in as_is)
+        names = ", ".join(name for name, *_ in as_is)
         raise EncodeError(
             f"the cookies {names} can't be set by one response: Azure's host percent-encodes the values of all cookies but one. "
             "Values of letters, digits and -._~ survive it (urllib.parse.quote makes such), and entry(…, streaming=True) "
             "sends all as they are"
         )
     # The host has no way to leave the path out; an empty one means the same.
-    without_path = [number for number, cookie in enumerate(parsed) if cookie[2] is None]
-    first = (as_is or without_path or [0])[0]
-    name, _, path, attributes = parsed[first]
+    without_path = [cookie for cookie in parsed if cookie[2] is None]
+    first = parsed.index((as_is or without_path or parsed)[0])
     # It goes out before the others, so an earlier one that it replaces must not follow it.
-    replaced = [
+    rest = [
         number
-        for number in range(first)
-        if (parsed[number][0], parsed[number][2], _domain(parsed[number][3])) == (name, path, _domain(attributes))
+        for number, cookie in enumerate(parsed)
+        if number > first or (number < first and _key(cookie) != _key(parsed[first]))
     ]
-    rest = [cookie for number, cookie in enumerate(parsed) if number != first and number not in replaced]
-    return lines[first], [_morsel(*cookie) for cookie in rest]
+    return [lines[number] for number in (first, *rest)], [_morsel(*parsed[number]) for number in rest]
 
 
 def _parsed(line: str) -> tuple[str, str, str | None, list[str]]:
@@ -72,8 +70,10 @@ def _parsed(line: str) -> tuple[str, str, str | None, list[str]]:
     return name.strip(), value.strip(), path, others
 
 
-def _domain(attributes: list[str]) -> str | None:
-    return next((value for value in map(str.lower, attributes) if value.startswith("domain")), None)
+def _key(cookie: tuple[str, str, str | None, list[str]]) -> tuple[str, str | None, str]:
+    """What a browser knows a cookie by: its name, path and domain."""
+    name, _, path, attributes = cookie
+    return name, path, "".join(value for value in map(str.lower, attributes) if value.startswith("domain"))
 
 
 def _survives(name: str, value: str) -> bool:
@@ -140,10 +140,8 @@ def _answer_class() -> Any:
             lines = [(name, _ascii(name, value)) for name, value in headers.items()]
             parsed: list[dict[str, Any]] = []
             if set_cookies := response.set_cookies:
-                set_cookies = [_ascii("set-cookie", line) for line in set_cookies]
-                first, parsed = cookies(set_cookies)
-                set_cookies.remove(first)
-                lines += [("Set-Cookie", line) for line in (first, *set_cookies)]
+                set_cookies, parsed = cookies([_ascii("set-cookie", line) for line in set_cookies])
+                lines += [("Set-Cookie", line) for line in set_cookies]
             self._lines = AnswerHeaders(lines)
             self._lines.parsed = parsed
 

@@ -93,7 +93,7 @@ class FunctionInvocation(Context):
         return os.environ.get("K_REVISION", "")
 
     @lazy
-    def _deadline(self) -> float | None:
+    def _deadline_seconds(self) -> float | None:
         seconds = os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS", "")
         return self._received + int(seconds) if seconds.isdigit() else None
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from _thread import allocate_lock
+from collections.abc import AsyncIterable
 
 from portable_fn.adapter import bindings, failed, finish_background, respond, too_large
 from portable_fn.asgi import Disconnected, send_response
 from portable_fn.asgi import respond as respond_async
 from portable_fn.binding import is_awaitable
 from portable_fn.errors import HTTPError
+from portable_fn.http import Response
 from portable_fn.routing import Router
 from portable_fn.streams import aclose, broken, chunk_bytes
 from portable_fn_gcp import decode, encode
@@ -16,13 +18,13 @@ from portable_fn_gcp import decode, encode
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterable, Callable, Coroutine, Iterator, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from typing import Any
 
     from werkzeug.wrappers import Response as WerkzeugResponse
 
     from portable_fn.context import Context
-    from portable_fn.http import Body, Response
+    from portable_fn.streams import Stream
     from portable_fn_gcp.native import Answer, FlaskRequest, Receive, Send, StarletteRequest
 
     Target = Callable[[Any], Any]
@@ -85,10 +87,11 @@ def _flask(router: Router, native: FlaskRequest, cold_start: bool) -> WerkzeugRe
         response = failed(exc, request, context)
     else:
         answer = respond(router, request, context)
-        response = run(answer) if is_awaitable(answer) else answer
+        response = answer if isinstance(answer, Response) else run(answer)
     # Cloud Run takes the CPU away once the answer is out, so the work comes first.
     _finish_background(context)
-    return encode.http(response, _chunks(response.body, context) if response.is_stream else None)
+    body = response.body
+    return encode.http(response, None if isinstance(body, bytes) else _chunks(body, context))
 
 
 def _body(native: FlaskRequest, limit: int) -> bytes:
@@ -108,9 +111,9 @@ def _body(native: FlaskRequest, limit: int) -> bytes:
     return body
 
 
-def _chunks(body: Body, context: Context) -> Iterator[bytes]:
+def _chunks(stream: Stream, context: Context) -> Iterator[bytes]:
     """The chunks of a stream, each as it comes."""
-    chunks = _awaited(body) if hasattr(body, "__aiter__") else iter(body)
+    chunks = _awaited(stream) if isinstance(stream, AsyncIterable) else iter(stream)
     try:
         for chunk in chunks:
             if data := chunk_bytes(chunk):
@@ -125,9 +128,9 @@ def _chunks(body: Body, context: Context) -> Iterator[bytes]:
             close()
 
 
-def _awaited(body: AsyncIterable[bytes | str]) -> Iterator[bytes | str]:
+def _awaited(stream: AsyncIterable[bytes | str]) -> Iterator[bytes | str]:
     """The chunks of an async stream, whose steps run on the event loop."""
-    iterator = body.__aiter__()
+    iterator = aiter(stream)
 
     async def step() -> list[bytes | str]:
         async for chunk in iterator:
@@ -150,13 +153,16 @@ _loop: asyncio.AbstractEventLoop | None = None
 _one_at_a_time = allocate_lock()
 
 
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """The coroutine's result; it runs on the one event loop of the process, beside those of other threads."""
+def run(awaitable: Awaitable[Any]) -> Any:
+    """The result of the awaitable, which runs on the process's one event loop, beside those of other threads."""
     from asyncio import run_coroutine_threadsafe
+
+    async def awaited() -> Any:
+        return await awaitable
 
     with _one_at_a_time:
         loop = _loop or _start_loop()
-    return run_coroutine_threadsafe(coroutine, loop).result()
+    return run_coroutine_threadsafe(awaited(), loop).result()
 
 
 def _start_loop() -> asyncio.AbstractEventLoop:
@@ -205,7 +211,7 @@ def _starlette(router: Router, native: StarletteRequest, cold_start: bool) -> An
             return
         await _answer(response, context, receive, send)
 
-    async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def answer(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         from asyncio import create_task
 
         await create_task(road(receive, send), context=variables)

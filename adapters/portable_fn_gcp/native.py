@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import IO, Any, Protocol
 
 
@@ -19,7 +19,7 @@ class FlaskRequest(Protocol):
 class StarletteRequest(Protocol):
     """The request of Starlette 1 under uvicorn, `functions-framework --asgi`."""
 
-    scope: MutableMapping[str, Any]
+    scope: Mapping[str, Any]
 
     @property
     def receive(self) -> Receive: ...
@@ -28,4 +28,4 @@ class StarletteRequest(Protocol):
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 # What Starlette takes as a response.
-Answer = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+Answer = Callable[[Mapping[str, Any], Receive, Send], Awaitable[None]]

@@ -79,7 +79,11 @@ def answer(sent: list[dict[str, Any]]) -> Answer:
     """What the caller receives for ASGI messages; EncodeError for messages that uvicorn would refuse."""
     start, *bodies = sent or [{"type": "nothing"}]
     kinds = [message["type"] for message in sent]
-    if kinds != ["http.response.start", *["http.response.body"] * len(bodies)] or not bodies or bodies[-1].get("more_body"):
+    if (
+        kinds != ["http.response.start", *["http.response.body"] * len(bodies)]
+        or not bodies
+        or bodies[-1].get("more_body")
+    ):
         raise EncodeError(f"uvicorn would refuse the messages {kinds}")
     headers = Headers((name.decode("ascii"), value.decode()) for name, value in start["headers"])
     chunks = [message["body"] for message in bodies if message.get("body")]

@@ -9,14 +9,15 @@ from portable_fn.pairs import Headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from typing import Any
 
     from portable_fn.context import Context
     from portable_fn.http import Request, Response
     from portable_fn.routing import Router
+    from portable_fn.streams import Stream
 
-    Scope = MutableMapping[str, Any]
+    Scope = Mapping[str, Any]
     Message = Mapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -161,13 +162,13 @@ async def send_response(response: Response, context: Context, receive: Receive, 
         if isinstance(body, bytes):
             await send({"type": "http.response.body", "body": body})
         else:
-            await _stream(response, context, receive, send)
+            await _stream(body, context, receive, send)
     except OSError:
         # From `send`, where the client has gone (specification 2.4); what a stream raises never comes as one.
         pass
 
 
-async def _stream(response: Response, context: Context, receive: Receive, send: Send) -> None:
+async def _stream(stream: Stream, context: Context, receive: Receive, send: Send) -> None:
     import asyncio
 
     from portable_fn.streams import broken, pump
@@ -193,7 +194,7 @@ async def _stream(response: Response, context: Context, receive: Receive, send: 
 
     watch = asyncio.create_task(stop_when_the_client_goes())
     try:
-        await pump(response.body, write)
+        await pump(stream, write)
         await send({"type": "http.response.body", "body": b""})
     except GeneratorExit:
         raise

@@ -47,8 +47,8 @@ def asgi_app(app: Application, *, max_body: int = MAX_BODY, startup_timeout: flo
         if loop not in lifespans:
             for other in [other for other in lifespans if other.is_closed()]:
                 del lifespans[other]
-            lifespans[loop] = _Lifespan(app)
-        state = await lifespans[loop].started(startup_timeout)
+            lifespans[loop] = _Lifespan(app, startup_timeout)
+        state = await lifespans[loop].started()
         return await _Call(app, request, context, state).response()
 
     return portable(on.http("ANY", "/{path+}", max_body=max_body))(mounted)
@@ -57,10 +57,11 @@ def asgi_app(app: Application, *, max_body: int = MAX_BODY, startup_timeout: flo
 class _Lifespan:
     """The application's lifespan in one event loop."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, timeout: float) -> None:
         import asyncio
 
         self._app = app
+        self._timeout = timeout
         self._state: dict[str, Any] = {}
         self._asked = False
         # Why the startup failed, empty where it didn't.
@@ -69,14 +70,14 @@ class _Lifespan:
         # It waits as long as the process lives; asyncio would complain of that at the end.
         self._task._log_destroy_pending = False  # type: ignore[attr-defined]  # as asyncio.gather does
 
-    async def started(self, timeout: float) -> dict[str, Any]:
+    async def started(self) -> dict[str, Any]:
         """The state that the startup left, once it is through; PortableError where it failed or takes longer."""
         if not self._startup.done():
             from asyncio import wait
 
-            await wait({self._startup}, timeout=timeout)
+            await wait({self._startup}, timeout=self._timeout)
             if not self._startup.done():
-                raise PortableError(f"the application hasn't started within {timeout:g} seconds")
+                raise PortableError(f"the application hasn't started within {self._timeout:g} seconds")
         if failure := self._startup.result():
             raise PortableError(f"the application's startup failed: {failure}")
         return self._state
@@ -232,7 +233,9 @@ def http_scope(request: Request[Any], context: Context, state: Mapping[str, Any]
     if not port.isdigit():
         host, port = request.host, "443" if request.scheme == "https" else "80"
     root_path = request.root_path
-    lines = [(name.encode("latin-1"), value.encode()) for name, value in request.headers.pairs if name not in _REWRITTEN]
+    lines = [
+        (name.encode("latin-1"), value.encode()) for name, value in request.headers.pairs if name not in _REWRITTEN
+    ]
     if "host" in request.headers or request.host:
         lines.insert(0, (b"host", request.headers.get("host", request.host).encode()))
     # The provider has undone transfer codings, and not every one gives the length.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
+
 from portable_fn.errors import EncodeError, PortableError
 
 TYPE_CHECKING = False
@@ -10,7 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portable_fn.context import Context
-    from portable_fn.http import Body
+
+    Stream = Iterable[bytes | str] | AsyncIterable[bytes | str]
 
 _END = object()
 
@@ -39,10 +42,9 @@ def broken(error: BaseException, context: Context) -> PortableError:
     return PortableError(f"the stream of invocation {context.invocation_id} broke off: {type(error).__name__}")
 
 
-async def pump(body: Body, write: Callable[[bytes], Awaitable[object]]) -> None:
+async def pump(stream: Stream, write: Callable[[bytes], Awaitable[object]]) -> None:
     """Writes each chunk as it comes, empty ones left out, and closes the iterator however that ends."""
-    iterator: AsyncIterator[bytes | str]
-    iterator = body.__aiter__() if hasattr(body, "__aiter__") else Threaded(body)
+    iterator: AsyncIterator[bytes | str] = aiter(stream) if isinstance(stream, AsyncIterable) else Threaded(stream)
     try:
         async for chunk in iterator:
             if data := chunk_bytes(chunk):

@@ -9,11 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harnesses import GCP_ASYNC, Harness, Send
-
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer
-from tests.runtimes import wire
+from tests.runtimes import aws_stories, wire
 from tests.runtimes.asgi import uvicorn
 from tests.runtimes.environments import ROOT
 from tests.runtimes.gcp import functions_framework
@@ -40,7 +39,9 @@ def over_http(server: Server, request: Request) -> Answer:
     return Answer(received.status, Headers(lines), received.body, [chunk for _, chunk in received.chunks])
 
 
-def served(name: str, source: str, serve: Callable[[Path], AbstractContextManager[Server]], cannot: dict[str, str]) -> Harness:
+def served(
+    name: str, source: str, serve: Callable[[Path], AbstractContextManager[Server]], cannot: dict[str, str]
+) -> Harness:
     """A runtime that serves the source, written as main.py into a folder of its own, over HTTP."""
 
     @contextmanager
@@ -70,6 +71,7 @@ main = entry(app)
 
 # How uvicorn trusts its proxy: a connection from 127.0.0.1, as --proxy-headers has it by default.
 REAL = [
+    *aws_stories.HARNESSES,
     served("functions-framework", _GCP, lambda main: functions_framework(main, "main", pythonpath=PYTHONPATH), {}),
     served(
         "functions-framework --asgi",

@@ -1,0 +1,310 @@
+"""The FunctionApp that Azure's Python worker indexes."""
+
+from __future__ import annotations
+
+from portable_fn.adapter import bindings, failed, finish_background, respond, too_large
+from portable_fn.binding import is_awaitable
+from portable_fn.errors import ConfigurationError
+from portable_fn.http import Request, Response, finish, to_response, unquoted
+from portable_fn.on import HTTPTrigger
+from portable_fn.record import Record
+from portable_fn.routing import Router
+from portable_fn_azure import decode, encode
+from portable_fn_azure.decode import EVERYWHERE, FunctionInvocation, Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from typing import Any, Literal
+
+    from azure.functions import FunctionApp, HttpResponse
+
+    from portable_fn.binding import Binding
+    from portable_fn.context import Context
+    from portable_fn_azure.native import FunctionContext, HttpRequest, StreamingRequest
+
+    AuthLevel = Literal["anonymous", "function", "admin"]
+    Begin = Callable[[FunctionContext | None], FunctionInvocation]
+
+# Those that Azure can name in a route; a function whose route names none takes every method.
+METHODS = ("GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS")
+LONGEST_NAME = 128
+
+
+def entry(
+    *targets: object, auth_level: AuthLevel = "function", one_function_each: bool = False, streaming: bool = False
+) -> FunctionApp:
+    """The FunctionApp of portable functions, or of a module of them: `app = entry(functions)`.
+
+    It has one Azure function, `http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS mean what they mean
+    everywhere.
+
+    - `auth_level`: "function", as Azure has it, lets in who has the function's key; "anonymous" lets in everybody, "admin"
+      who has the app's master key.
+    - `one_function_each`: an Azure function for each handler and path, with the handler's name, for keys and metrics of its
+      own. A path that no handler has is Azure's own 404 then, without a problem document, and of functions whose paths
+      overlap (`/items/{id}`, `/items/new`) the first in the alphabet gets the request, though the right handler answers.
+    - `streaming`: a response's stream goes out chunk by chunk, and cookies, repeated headers and chunked request bodies as
+      they are. Needs azurefunctions-extensions-http-fastapi and holds for all HTTP functions of the app. Methods other than
+      GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS are Azure's own 404 then.
+
+    Raises ConfigurationError for a name or path that Azure can't have.
+    """
+    try:
+        import azure.functions as func
+    except ImportError as exc:
+        raise ConfigurationError("Azure needs the package azure-functions: pip install 'portable-fn[azure]'") from exc
+    try:
+        level = func.AuthLevel[auth_level.upper()]
+    except (KeyError, AttributeError):
+        raise ConfigurationError(f"auth_level is 'anonymous', 'function' or 'admin', not {auth_level!r}") from None
+    functions = [function for function in bindings(*targets) if issubclass(Request, function.kind)]
+    router = Router(functions)
+    cold_start = True
+
+    def begin(native: FunctionContext | None) -> FunctionInvocation:
+        nonlocal cold_start
+        invocation = FunctionInvocation(native, cold_start)
+        cold_start = False
+        return invocation
+
+    def answering(place: Place, is_async: bool) -> Callable[..., Any]:
+        if streaming:
+            return _streaming(router, begin, place)
+        return (_in_event_loop if is_async else _in_thread)(router, begin, place)
+
+    class PortableApp(func.FunctionApp):
+        """A FunctionApp that can be called as well, by a function of one's own: `return app(req, context)`."""
+
+        def __call__(self, req: HttpRequest, context: FunctionContext | None = None) -> object:
+            return direct(req, context)
+
+    direct = answering(_place(next(iter(functions[0].triggers), None)), any(function.is_async for function in functions))
+    app = PortableApp(http_auth_level=level)
+    for one in _each(functions) if one_function_each else [_all(functions)]:
+        methods = one.methods or (METHODS if streaming else None)
+        route = app.route(one.route, methods=methods)
+        app.function_name(one.name)(route(answering(one.place, one.is_async)))
+    return app
+
+
+# Azure's worker calls these by keyword and wants no other parameter than `req` and `context`, and no annotations.
+
+
+def _in_thread(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any], HttpResponse]:
+    """The Azure function that the worker calls in a thread of its pool."""
+
+    def answer(req: HttpRequest, native: FunctionContext) -> HttpResponse:
+        context = begin(native)
+        request = None
+        try:
+            context.event = request = decode.http(req, native, place)
+            response: Any = respond(router, request, context)
+            if type(response) is not Response or response.is_stream or context.has_background:
+                response = _run(_completed(response, request, context))
+            return encode.http(response)
+        except BaseException as exc:
+            return encode.http(failed(exc, request or Request(), context))
+
+    def function(req, context):  # type: ignore[no-untyped-def]  # see above
+        from contextvars import copy_context
+
+        # What a handler sets in a context variable would be there for the thread's next invocation.
+        return copy_context().run(answer, req, context)
+
+    return function
+
+
+def _in_event_loop(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any], Awaitable[HttpResponse]]:
+    """The Azure function that the worker awaits in its event loop."""
+
+    async def function(req, context):  # type: ignore[no-untyped-def]  # see above
+        invocation = begin(context)
+        request = None
+        try:
+            invocation.event = request = decode.http(req, context, place)
+            response = await _respond(router, request, invocation)
+            if response.is_stream or invocation.has_background:
+                response = await _completed(response, request, invocation)
+            return encode.http(response)
+        except BaseException as exc:
+            return encode.http(failed(exc, request or Request(), invocation))
+
+    return function
+
+
+def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any], Awaitable[Any]]:
+    """The Azure function that the worker's streaming extension awaits."""
+    from portable_fn.asgi import Disconnected, read_body
+    from portable_fn_azure.streaming import answerer
+
+    answer = answerer()
+
+    async def function(req, context):  # type: ignore[no-untyped-def]  # see above
+        invocation = begin(context)
+        request = None
+        try:
+            invocation.event = request = decode.streaming(req, context, place)
+            request.body = await read_body(req.scope, req.receive, router.max_body)
+            response = await _respond(router, request, invocation)
+            if invocation.has_background and not response.is_stream:
+                await finish_background(invocation)
+        except Disconnected:
+            response = Response(400)  # which nobody reads
+        except BaseException as exc:
+            response = failed(exc, request or Request(), invocation)
+        return answer(response, invocation)
+
+    return function
+
+
+async def _respond(router: Router, request: Request[Any], context: FunctionInvocation) -> Response:
+    """The answer to a request; functions that aren't async run in a thread."""
+    call, max_body, is_async = router.find(request)
+    if len(request.body) > max_body:
+        raise too_large(max_body)
+    if is_async:
+        result = call(request, context)
+    else:
+        from asyncio import to_thread
+
+        result = await to_thread(_called, call, request, context)
+    if type(result) is not dict and is_awaitable(result):
+        result = await result
+    return finish(to_response(result), request)
+
+
+def _called(call: Callable[[Any, Context], Any], request: Request[Any], context: FunctionInvocation) -> Any:
+    # The worker finds the invocation of a thread's log lines so.
+    # https://learn.microsoft.com/azure/azure-functions/functions-reference-python#log-from-created-threads
+    storage = getattr(context.native, "thread_local_storage", None)
+    if storage is not None:
+        storage.invocation_id = context.invocation_id
+    # Caught in the thread, since a Future takes no StopIteration.
+    try:
+        result = call(request, context)
+        return result if is_awaitable(result) else to_response(result)
+    except BaseException as exc:
+        return failed(exc, request, context)
+    finally:
+        if storage is not None:
+            storage.invocation_id = None
+
+
+async def _completed(
+    response: Response | Awaitable[Response], request: Request[Any], context: FunctionInvocation
+) -> Response:
+    """The response awaited, with its stream read to the end and the background work done."""
+    from portable_fn.streams import pump
+
+    if not isinstance(response, Response):
+        response = await response
+    if response.is_stream:
+        chunks: list[bytes] = []
+
+        async def write(chunk: bytes) -> None:
+            chunks.append(chunk)
+
+        try:
+            await pump(response.body, write)
+            response.body = b"".join(chunks)
+        except BaseException as exc:
+            response = failed(exc, request, context)
+    if context.has_background:
+        await finish_background(context)
+    return response
+
+
+def _run(awaitable: Awaitable[Response]) -> Response:
+    from asyncio import run
+
+    return run(awaitable)  # type: ignore[arg-type]  # it is the coroutine of _completed
+
+
+class Planned(Record):
+    """An Azure function to be: no `methods` means all of them."""
+
+    _fields = ("name", "route", "methods", "place", "is_async")
+
+    def __init__(self, name: str, route: str, methods: tuple[str, ...], place: Place, is_async: bool) -> None:
+        self.name = name
+        self.route = route
+        self.methods = methods
+        self.place = place
+        self.is_async = is_async
+
+
+def _all(functions: list[Binding]) -> Planned:
+    return Planned("http", "{*path}", (), EVERYWHERE, any(function.is_async for function in functions))
+
+
+def _each(functions: Iterable[Binding]) -> list[Planned]:
+    """An Azure function for each path of each function; ConfigurationError for a name or path that Azure can't have."""
+    planned: dict[str, Planned] = {}
+    paths: dict[object, list[str]] = {}
+    for function in functions:
+        triggers = [trigger for trigger in function.triggers if isinstance(trigger, HTTPTrigger)]
+        for number, trigger in enumerate(triggers or [None], 1):
+            name = _name(function.name) + (f"-{number}" if number > 1 else "")
+            if name.lower() in planned:
+                raise ConfigurationError(f"two functions would have the name {name!r} on Azure: rename {function.name}")
+            methods = () if trigger is None else trigger.methods
+            if "GET" in methods:
+                methods = (*methods, "HEAD")
+            route = "{*path}" if trigger is None else _route(trigger, function.name)
+            planned[name.lower()] = Planned(name, route, methods, _place(trigger), function.is_async)
+            shape = trigger and tuple((literal.lower(), name[-1:] == "+") for literal, name in trigger.segments)
+            paths.setdefault(shape, []).append(name.lower())
+    # The host tries functions in the order of their names; the last one on a path takes the methods that the others don't,
+    # so that OPTIONS and 405 are ours. Source: azure-functions-host#9876.
+    for names in paths.values():
+        *others, last = sorted(names)
+        planned[last].methods = ()
+        for name in others:
+            if not set(planned[name].methods) <= set(METHODS):
+                planned[name].methods = ()
+    return list(planned.values())
+
+
+def _name(name: str) -> str:
+    """A function's name as Azure takes it: letters, digits, "_" and "-", a letter first."""
+    legal = "".join(char if char.isascii() and (char.isalnum() or char == "_") else "-" for char in name)
+    legal = legal.lstrip("-_0123456789").rstrip("-")
+    if not legal or legal.lower() == "host" or len(legal) > LONGEST_NAME - len("-99"):
+        raise ConfigurationError(
+            f"{name!r} can't be the name of an Azure function: possible are up to {LONGEST_NAME - 3} letters, digits, _ and -, "
+            "a letter first, and not 'host'"
+        )
+    return legal
+
+
+def _route(trigger: HTTPTrigger, name: str) -> str:
+    """A path template as Azure has it; ConfigurationError for one that Azure's routes can't say."""
+    segments = trigger.segments
+    if not segments[-1][0] and not segments[-1][1]:
+        # Azure ignores a slash at the end, and takes an empty route for the function's name.
+        segments = segments[:-1]
+        if not segments:
+            return "{*path}"
+    parts = []
+    for literal, parameter in segments:
+        text = unquoted(literal)
+        if parameter:
+            parts.append(f"{{*{parameter[:-1]}}}" if parameter.endswith("+") else f"{{{parameter}}}")
+        elif text and not any(char in "{}*?" for char in text):
+            parts.append(text)
+        else:
+            raise ConfigurationError(f"Azure has no route for the path {trigger.path!r} of {name}: see its part {text!r}")
+    if len({parameter.lower() for parameter in trigger.names}) < len(trigger.names):
+        raise ConfigurationError(f"Azure takes the parameters of {trigger.path!r} for the same: their names differ in case")
+    return "/".join(parts)
+
+
+def _place(trigger: object) -> Place:
+    """Where the route of a trigger has the path."""
+    if not isinstance(trigger, HTTPTrigger) or trigger.path == "/":
+        return EVERYWHERE
+    *before, (literal, parameter) = trigger.segments
+    if parameter.endswith("+"):
+        return Place(len(before), parameter[:-1])
+    return Place(len(before) + bool(literal or parameter))

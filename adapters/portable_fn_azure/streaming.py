@@ -1,0 +1,58 @@
+"""Azure's streaming extension: it hands over Starlette's requests and takes Starlette's responses.
+
+https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger?pivots=programming-language-python#http-streams
+"""
+
+from __future__ import annotations
+
+from portable_fn.adapter import finish_background
+from portable_fn.asgi import send_response
+from portable_fn.errors import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from portable_fn.asgi import Receive, Scope, Send
+    from portable_fn.context import Context
+    from portable_fn.http import Response
+
+# Those that the extension's own server routes and Azure can name; it never answers an invocation for another one.
+METHODS = ("GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS")
+
+
+def answerer() -> Callable[[Response, Context], Any]:
+    """Makes Starlette's response of a neutral one. To import the extension switches the whole Function App to streaming."""
+    try:
+        from azurefunctions.extensions.http.fastapi import Response as StarletteResponse
+    except ImportError as exc:
+        raise ConfigurationError(
+            "streaming needs the package azurefunctions-extensions-http-fastapi: add it to requirements.txt"
+        ) from exc
+
+    class Answer(StarletteResponse):  # type: ignore[misc]  # the extension has no types
+        """A response that is sent by an ASGI server, outside the invocation's own task."""
+
+        def __init__(self, response: Response, context: Context) -> None:
+            from contextvars import copy_context
+
+            super().__init__()
+            self._response = response
+            self._context = context
+            self._variables = copy_context()
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            from asyncio import get_running_loop
+
+            # A stream's steps see the context variables that the handler set.
+            await get_running_loop().create_task(self._send(receive, send), context=self._variables)
+
+        async def _send(self, receive: Receive, send: Send) -> None:
+            try:
+                await send_response(self._response, self._context, receive, send)
+            finally:
+                if self._context.has_background:
+                    await finish_background(self._context)
+
+    return Answer
