@@ -9,11 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.runtimes.asgi import uvicorn
-from tests.runtimes.process import Server
-
 from benchmarks.report import Goal, Section, Table, median, paired
 from benchmarks.staging import Staged
+from tests.runtimes.asgi import uvicorn
+from tests.runtimes.process import Server
 
 ASYNC, SYNC, STARLETTE, BARE = (
     "portable_fn, async handler",
@@ -29,6 +28,7 @@ APPS = {
 }
 CONNECTIONS = 16
 LEAST_OF_BARE = 85.0
+SATURATED = 90  # % of a core, below which something else than the server was the bottleneck
 
 # The access log would be most of the work; these are uvicorn's own options as it reads them from the environment.
 QUIET = {"UVICORN_ACCESS_LOG": "false", "UVICORN_LOG_LEVEL": "warning"}
@@ -61,12 +61,20 @@ def measure(code: Staged, quick: bool) -> Section:
                     used[name].append(cpu / answers * 1e6)
     rows: list[list[Any]] = []
     for name in APPS:
-        of_bare = None if name == BARE else paired(rates[name], rates[BARE], _percent)
-        rows.append([name, median(rates[name]), max(rates[name]), of_bare, median(used[name]), median(busy[name])])
-    columns = ["", "requests/s", "most", "% of bare", "CPU µs", "server's CPU %"]
+        of_bare, by_cpu = None, None
+        if name != BARE:
+            of_bare, by_cpu = paired(rates[name], rates[BARE], _percent), paired(used[BARE], used[name], _percent)
+        row = [name, median(rates[name]), max(rates[name]), of_bare, median(used[name]), by_cpu, median(busy[name])]
+        rows.append(row)
+    columns = ["", "requests/s", "most", "% of bare", "CPU µs", "% of bare by CPU", "server's CPU %"]
     section.tables.append(Table("uvicorn, one worker", columns, rows, digits=0))
     of_bare = paired(rates[ASYNC], rates[BARE], _percent)
     section.goals.append(Goal("async handler, of the bare function's rate", of_bare, LEAST_OF_BARE, "%", at_least=True))
+    if (least := min(median(each) for each in busy.values())) < SATURATED:
+        section.notes.append(
+            f"The machine was busy with other work: a server got {least:.0f} % of a core in the median, so that the rates are "
+            "too low and their ratios rough; those of the CPU times are the surer ones."
+        )
     return section
 
 

@@ -14,12 +14,11 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.runtimes import aws
-from tests.runtimes.environments import Unavailable
-
 from benchmarks.inside.events import EVENTS
 from benchmarks.report import Goal, Section, Table, median, paired, quantile
 from benchmarks.staging import Staged, interpreter
+from tests.runtimes import aws
+from tests.runtimes.environments import Unavailable
 
 PORTABLE, HAND_WRITTEN, BARE = "portable_fn", "hand-written", "bare interpreter"
 

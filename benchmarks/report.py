@@ -55,12 +55,13 @@ class Goal:
 
 @dataclass
 class Section:
-    """One measurement: its method in a sentence or two, tables, goals, and what could not be measured and why."""
+    """One measurement: its method, tables, goals, what could not be measured and why, and what to know of the figures."""
 
     method: str
     tables: list[Table] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The section as results.json holds it."""
@@ -70,7 +71,8 @@ class Section:
     def from_json(cls, value: Mapping[str, Any]) -> Section:
         """The section of results.json."""
         goals = [Goal(**{name: each for name, each in goal.items() if name != "met"}) for goal in value["goals"]]
-        return cls(value["method"], [Table(**table) for table in value["tables"]], goals, list(value["missing"]))
+        tables = [Table(**table) for table in value["tables"]]
+        return cls(value["method"], tables, goals, list(value["missing"]), list(value["notes"]))
 
 
 def median(values: Sequence[float]) -> float:
@@ -100,6 +102,7 @@ def shown(section: Section, markdown: bool = False) -> str:
         rows: list[list[Cell]] = [[goal.text, goal.margin, "met" if goal.met else "MISSED"] for goal in section.goals]
         parts.append(_table(Table("Goals", ["goal", "measured", ""], rows), markdown))
     parts += [f"Not measured: {reason}" for reason in section.missing]
+    parts += section.notes
     return "\n\n".join(parts)
 
 
@@ -182,6 +185,13 @@ def document(text: str) -> str:
         f"- Measured: {', '.join(dates)}.",
         f"- Peers: {peers}.",
     ]
+    missed = [
+        f"- {goal.text}: {goal.margin}."
+        for value in results["sections"].values()
+        for goal in Section.from_json(value).goals
+        if not goal.met
+    ]
+    text = _between(text, "missed", "\n".join(missed) or "None.")
     return _between(text, "machine", "\n".join(lines))
 
 

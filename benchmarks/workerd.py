@@ -6,11 +6,10 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-from tests.runtimes import cloudflare
-from tests.runtimes.environments import Unavailable
-
 from benchmarks.report import Section, Table, median
 from benchmarks.staging import Staged
+from tests.runtimes import cloudflare
+from tests.runtimes.environments import Unavailable
 
 # Nothing in a Worker imports these.
 LEFT_OUT = ("portable_fn/cli", "portable_fn/testing")

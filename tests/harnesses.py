@@ -32,6 +32,21 @@ AWS_COLLECTS = {STREAM: "awslambdaric can't stream, so a stream is collected; po
 GCP_ASYNC = {
     "unusual methods arrive: PROPFIND, PURGE": "functions-framework has Starlette route seven methods; the others are its 405"
 }
+_AZURE_ASCII = {
+    "a non-ASCII response header value is received as it is": "the host answers 500 for one, so it is percent-encoded as UTF-8"
+}
+AZURE = {**_AZURE_ASCII, STREAM: "only the streaming extension sends chunks; else a stream is collected"}
+_AZURE_404 = "where no function's route matches the host answers itself, with a bare 404"
+AZURE_EACH = {
+    **AZURE,
+    "a path that no function has is a 404": _AZURE_404,
+    "a missing path parameter is a 404": _AZURE_404,
+}
+AZURE_STREAMING = {
+    **_AZURE_ASCII,
+    "a non-ASCII header value arrives as it is": "the host's proxy before the streaming extension refuses one with 502",
+    "unusual methods arrive: PROPFIND, PURGE": "the streaming extension's server routes eight methods; Azure names seven",
+}
 
 
 def simulated(provider: str, service: str | None = None, cannot: dict[str, str] | None = None) -> Harness:
@@ -77,5 +92,6 @@ IN_PROCESS = [
     simulated("gcp", "http"),
     simulated("gcp", "http_async", GCP_ASYNC),
     simulated("asgi"),
+    simulated("azure", None, AZURE),
     simulated("cloudflare"),
 ]

@@ -121,6 +121,18 @@ def test_a_pipe_gets_no_escape_codes(app: str) -> None:
     assert "called" not in result.stdout
 
 
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_reader_that_goes_away_is_no_error(app: str, output: str) -> None:
+    command = [sys.executable, "-m", "portable_fn", "invoke", f"{app}:hello", "--as", "aws", "--output", output]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Error" not in process.stderr.read()
+
+    assert 0 == process.returncode
+
+
 @pytest.mark.parametrize(
     ("function", "request_line"),
     [
@@ -304,16 +316,32 @@ def test_an_import_that_fails_is_one_line_with_its_place_and_exit_code_3(
 def test_a_provider_whose_library_is_missing_is_a_row_that_says_what_to_install(
     invoke: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "acme").mkdir()
-    (tmp_path / "acme" / "__init__.py").write_text("")
-    (tmp_path / "acme" / "simulate.py").write_text("import acme_sdk\n")
+    (tmp_path / "portable_fn_acme").mkdir()
+    (tmp_path / "portable_fn_acme" / "__init__.py").write_text("")
+    (tmp_path / "portable_fn_acme" / "simulate.py").write_text("import acme_sdk\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(ADAPTERS, "acme", "acme")
-    code, out, _ = invoke("hello", "--as", "aws,acme", "--output", "json")
+    for provider in set(ADAPTERS) - {"aws"}:
+        monkeypatch.delitem(ADAPTERS, provider)
+    monkeypatch.setitem(ADAPTERS, "portable_fn_acme", "portable_fn_acme")
+    code, out, err = invoke("hello", "--as", "aws,portable_fn_acme", "--output", "json")
+    assert "" == err.replace("imported\n", "").replace("called\n", "")
     default, _, _ = invoke("hello", "--as", "all", "--output", "json")
 
-    assert ["needs acme_sdk: pip install 'portable-fn[acme]'"] == [e["error"] for e in exchanges(out) if e["error"]]
+    assert ["needs acme_sdk: pip install 'portable-fn[portable_fn_acme]'"] == [e["error"] for e in exchanges(out) if e["error"]]
     assert (1, 0) == (code, default)
+
+
+@pytest.mark.parametrize(("provider", "package"), [("gcp", "flask"), ("azure", "azure.functions")])
+def test_a_provider_whose_own_package_is_missing_says_so(
+    invoke: Any, monkeypatch: pytest.MonkeyPatch, provider: str, package: str
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(package)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    code, out, _ = invoke("hello", "--as", f"aws,{provider}")
+
+    assert 1 == code
+    assert f"portable-fn[{provider}]" in "".join(out.split())
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,12 +46,18 @@ class Place(Record):
 EVERYWHERE = Place(0, "path")
 
 
-def http(native: HttpRequest, context: FunctionContext | None, place: Place) -> Request:
-    """The HTTP trigger's request."""
+def http(native: HttpRequest, context: FunctionContext | None, place: Place | None) -> Request:
+    """The HTTP trigger's request; without a place its whole path, with the route's parameters."""
     scheme, _, address = native.url.partition("://")
     host, _, target = address.partition("/")
     path, _, raw_query = target.partition("?")
-    root_path, raw_path = place.split(f"/{path}", native.route_params)
+    params = None
+    if place is not None:
+        root_path, raw_path = place.split(f"/{path}", native.route_params)
+    else:
+        root_path, raw_path = "", f"/{path}"
+        # The host decodes all but the slashes.
+        params = {name: value.replace("%2F", "/").replace("%2f", "/") for name, value in native.route_params.items()}
     headers = native.headers
     return Request(
         native.method,
@@ -59,6 +65,7 @@ def http(native: HttpRequest, context: FunctionContext | None, place: Place) -> 
         raw_query,
         lambda: Headers.lowered(dict(headers)),
         native.get_body(),
+        params=params,
         host=host,
         scheme=scheme,
         root_path=root_path,
@@ -156,7 +163,9 @@ def _principal(headers: Mapping[str, str]) -> Principal | None:
     try:
         claims = loads(a2b_base64(encoded + "=="))
         named = {claim["typ"]: claim["val"] for claim in claims["claims"]}
-        subject = headers.get("x-ms-client-principal-id") or next((named[name] for name in _SUBJECTS if name in named), "")
+        subject = headers.get("x-ms-client-principal-id") or next(
+            (named[name] for name in _SUBJECTS if name in named), ""
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return Principal(str(subject), "easyauth", claims)

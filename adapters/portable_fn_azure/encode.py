@@ -28,6 +28,15 @@ def http(response: Response) -> HttpResponse:
     return answer
 
 
+def streaming(response: Response) -> Response:
+    """The response with its headers as the host can pass them on; all else goes out as it is."""
+    for name, value in response.headers.joined().items():
+        if not value.isascii():
+            for each in response.headers.pop_all(name):
+                response.headers.add(name, _ascii(name, each))
+    return response
+
+
 def cookies(lines: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """The Set-Cookie lines, first the one that goes out as it is, and the others as http.cookies has them.
 
@@ -87,10 +96,11 @@ def _morsel(name: str, value: str, path: str | None, attributes: list[str]) -> d
     """A cookie that http.cookies needn't parse, which would drop what it doesn't know, such as Partitioned."""
     from http.cookies import Morsel
 
-    morsel: Morsel[str] = Morsel()
+    morsel: Morsel[Any] = Morsel()
     morsel.set(name, value, value)
-    # Left as "", the host would write "domain=".
-    morsel["domain"] = None  # type: ignore[assignment]  # the worker takes it for no domain
+    # Left as "", the host would write "domain=", and browsers refuse a __Host- cookie with one.
+    # Source: azure-functions-python-worker#1902.
+    morsel["domain"] = None
     # The host writes the path as it is and has fields for some of the attributes only.
     # Source: dotnet/aspnetcore, SetCookieHeaderValue.ToString.
     morsel["path"] = "; ".join([path or "", *attributes])
@@ -115,38 +125,40 @@ def _answer_class() -> Any:
         as it is. Source: azure-functions, HttpResponseConverter.encode; azure-functions-host, RawScriptResult.
         """
 
-        parsed: list[dict[str, Any]]
+        def __init__(self, lines: list[tuple[str, str]], parsed: list[dict[str, Any]]) -> None:
+            super().__init__(lines)
+            self.parsed = parsed
 
-        def __contains__(self, name: object) -> bool:
-            if name == "Set-Cookie":
+        def __contains__(self, key: Any) -> bool:
+            if key == "Set-Cookie":
                 return bool(self.parsed)
-            return name == "content-type" or super().__contains__(name)
+            return key == "content-type" or super().__contains__(key)
 
         def get_all(self, name: str) -> list[Any]:
             return self.parsed if name == "Set-Cookie" else super().get_all(name)
 
-        def pop(self, name: Any = None, *default: Any) -> Any:
-            if name != "Set-Cookie":
-                return super().pop(name, *default)
-            self.setlist(name, self.getlist(name)[:1])
-            return None
+        def pop(self, key: Any = None, default: Any = None) -> Any:
+            if key != "Set-Cookie":
+                return super().pop(key, default)
+            self.setlist(key, self.getlist(key)[:1])
+            return default
 
     class Answer(HttpResponse):
         def __init__(self, response: Response) -> None:
             headers = response.headers.joined()
             headers.pop("set-cookie", None)
             content_type = headers.get("content-type", "")
-            super().__init__(response.body, status_code=response.status, mimetype=content_type.partition(";")[0])
+            body: Any = response.body
+            super().__init__(body, status_code=response.status, mimetype=content_type.partition(";")[0])
             lines = [(name, _ascii(name, value)) for name, value in headers.items()]
             parsed: list[dict[str, Any]] = []
             if set_cookies := response.set_cookies:
                 set_cookies, parsed = cookies([_ascii("set-cookie", line) for line in set_cookies])
                 lines += [("Set-Cookie", line) for line in set_cookies]
-            self._lines = AnswerHeaders(lines)
-            self._lines.parsed = parsed
+            self._lines = AnswerHeaders(lines, parsed)
 
         @property
-        def headers(self) -> AnswerHeaders:
+        def headers(self) -> Any:
             return self._lines
 
     _class = Answer
@@ -166,6 +178,7 @@ def _ascii(name: str, value: str) -> str:
         import logging
 
         logging.getLogger("portable_fn").warning(
-            "the header %s has a value that isn't ASCII; Azure's host can't send it, so it goes out percent-encoded", name
+            "the header %s has a value that isn't ASCII; Azure's host can't send it, so it goes out percent-encoded",
+            name,
         )
     return quote(value, safe="".join(map(chr, range(0x80))), errors="replace")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from portable_fn.binding import Binding
     from portable_fn.context import Context
-    from portable_fn_azure.native import FunctionContext, HttpRequest, StreamingRequest
+    from portable_fn_azure.native import FunctionContext, HttpRequest
 
     AuthLevel = Literal["anonymous", "function", "admin"]
     Begin = Callable[[FunctionContext | None], FunctionInvocation]
@@ -43,7 +43,8 @@ def entry(
       who has the app's master key.
     - `one_function_each`: an Azure function for each handler and path, with the handler's name, for keys and metrics of its
       own. A path that no handler has is Azure's own 404 then, without a problem document, and of functions whose paths
-      overlap (`/items/{id}`, `/items/new`) the first in the alphabet gets the request, though the right handler answers.
+      overlap (`/items/{id}`, `/items/new`) the first in the alphabet gets the request, by its key, though the right handler
+      answers.
     - `streaming`: a response's stream goes out chunk by chunk, and cookies, repeated headers and chunked request bodies as
       they are. Needs azurefunctions-extensions-http-fastapi and holds for all HTTP functions of the app. Methods other than
       GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS are Azure's own 404 then.
@@ -59,6 +60,8 @@ def entry(
     except (KeyError, AttributeError):
         raise ConfigurationError(f"auth_level is 'anonymous', 'function' or 'admin', not {auth_level!r}") from None
     functions = [function for function in bindings(*targets) if issubclass(Request, function.kind)]
+    if not functions:
+        raise ConfigurationError("none of the functions takes a Request")
     router = Router(functions)
     cold_start = True
 
@@ -68,31 +71,32 @@ def entry(
         cold_start = False
         return invocation
 
-    def answering(place: Place, is_async: bool) -> Callable[..., Any]:
-        if streaming:
-            return _streaming(router, begin, place)
-        return (_in_event_loop if is_async else _in_thread)(router, begin, place)
-
     class PortableApp(func.FunctionApp):
         """A FunctionApp that can be called as well, by a function of one's own: `return app(req, context)`."""
 
         def __call__(self, req: HttpRequest, context: FunctionContext | None = None) -> object:
             return direct(req, context)
 
-    direct = answering(_place(next(iter(functions[0].triggers), None)), any(function.is_async for function in functions))
+    everywhere = Planned("http", "{*path}", (), EVERYWHERE, any(function.is_async for function in functions))
+    triggers = functions[0].triggers
+    direct = (_in_event_loop if everywhere.is_async else _in_thread)(
+        router, begin, _place(triggers[0]) if triggers else None
+    )
     app = PortableApp(http_auth_level=level)
-    for one in _each(functions) if one_function_each else [_all(functions)]:
-        methods = one.methods or (METHODS if streaming else None)
-        route = app.route(one.route, methods=methods)
-        app.function_name(one.name)(route(answering(one.place, one.is_async)))
+    for planned in _each(functions) if one_function_each else [everywhere]:
+        answer = _streaming if streaming else _in_event_loop if planned.is_async else _in_thread
+        # The streaming extension has its own server, which takes no other methods and leaves an invocation for one unanswered.
+        route = app.route(planned.route, methods=planned.methods or (METHODS if streaming else None))
+        app.function_name(planned.name)(route(answer(router, begin, planned.place)))
     return app
 
 
 # Azure's worker calls these by keyword and wants no other parameter than `req` and `context`, and no annotations.
 
 
-def _in_thread(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any], HttpResponse]:
+def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[Any, Any], HttpResponse]:
     """The Azure function that the worker calls in a thread of its pool."""
+    from contextvars import copy_context
 
     def answer(req: HttpRequest, native: FunctionContext) -> HttpResponse:
         context = begin(native)
@@ -107,15 +111,13 @@ def _in_thread(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any
             return encode.http(failed(exc, request or Request(), context))
 
     def function(req, context):  # type: ignore[no-untyped-def]  # see above
-        from contextvars import copy_context
-
         # What a handler sets in a context variable would be there for the thread's next invocation.
         return copy_context().run(answer, req, context)
 
     return function
 
 
-def _in_event_loop(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any], Awaitable[HttpResponse]]:
+def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callable[[Any, Any], Awaitable[HttpResponse]]:
     """The Azure function that the worker awaits in its event loop."""
 
     async def function(req, context):  # type: ignore[no-untyped-def]  # see above
@@ -153,7 +155,7 @@ def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any
             response = Response(400)  # which nobody reads
         except BaseException as exc:
             response = failed(exc, request or Request(), invocation)
-        return answer(response, invocation)
+        return answer(encode.streaming(response), invocation)
 
     return function
 
@@ -195,11 +197,11 @@ async def _completed(
     response: Response | Awaitable[Response], request: Request[Any], context: FunctionInvocation
 ) -> Response:
     """The response awaited, with its stream read to the end and the background work done."""
-    from portable_fn.streams import pump
-
     if not isinstance(response, Response):
         response = await response
-    if response.is_stream:
+    if not isinstance(response.body, bytes):
+        from portable_fn.streams import pump
+
         chunks: list[bytes] = []
 
         async def write(chunk: bytes) -> None:
@@ -234,10 +236,6 @@ class Planned(Record):
         self.is_async = is_async
 
 
-def _all(functions: list[Binding]) -> Planned:
-    return Planned("http", "{*path}", (), EVERYWHERE, any(function.is_async for function in functions))
-
-
 def _each(functions: Iterable[Binding]) -> list[Planned]:
     """An Azure function for each path of each function; ConfigurationError for a name or path that Azure can't have."""
     planned: dict[str, Planned] = {}
@@ -253,7 +251,9 @@ def _each(functions: Iterable[Binding]) -> list[Planned]:
                 methods = (*methods, "HEAD")
             route = "{*path}" if trigger is None else _route(trigger, function.name)
             planned[name.lower()] = Planned(name, route, methods, _place(trigger), function.is_async)
-            shape = trigger and tuple((literal.lower(), name[-1:] == "+") for literal, name in trigger.segments)
+            shape = trigger and tuple(
+                (literal.lower(), parameter[-1:] == "+") for literal, parameter in trigger.segments
+            )
             paths.setdefault(shape, []).append(name.lower())
     # The host tries functions in the order of their names; the last one on a path takes the methods that the others don't,
     # so that OPTIONS and 405 are ours. Source: azure-functions-host#9876.
@@ -285,7 +285,8 @@ def _route(trigger: HTTPTrigger, name: str) -> str:
         # Azure ignores a slash at the end, and takes an empty route for the function's name.
         segments = segments[:-1]
         if not segments:
-            return "{*path}"
+            # The only way to say it. Source: Azure/Azure-Functions#2473.
+            return "{nothing:maxlength(0)?}"
     parts = []
     for literal, parameter in segments:
         text = unquoted(literal)
@@ -294,15 +295,19 @@ def _route(trigger: HTTPTrigger, name: str) -> str:
         elif text and not any(char in "{}*?" for char in text):
             parts.append(text)
         else:
-            raise ConfigurationError(f"Azure has no route for the path {trigger.path!r} of {name}: see its part {text!r}")
+            raise ConfigurationError(
+                f"Azure has no route for the path {trigger.path!r} of {name}: see its part {text!r}"
+            )
     if len({parameter.lower() for parameter in trigger.names}) < len(trigger.names):
-        raise ConfigurationError(f"Azure takes the parameters of {trigger.path!r} for the same: their names differ in case")
+        raise ConfigurationError(
+            f"Azure takes the parameters of {trigger.path!r} for the same: their names differ in case"
+        )
     return "/".join(parts)
 
 
 def _place(trigger: object) -> Place:
     """Where the route of a trigger has the path."""
-    if not isinstance(trigger, HTTPTrigger) or trigger.path == "/":
+    if not isinstance(trigger, HTTPTrigger):
         return EVERYWHERE
     *before, (literal, parameter) = trigger.segments
     if parameter.endswith("+"):

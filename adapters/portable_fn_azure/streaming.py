@@ -18,20 +18,19 @@ if TYPE_CHECKING:
     from portable_fn.context import Context
     from portable_fn.http import Response
 
-# Those that the extension's own server routes and Azure can name; it never answers an invocation for another one.
-METHODS = ("GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS")
-
 
 def answerer() -> Callable[[Response, Context], Any]:
     """Makes Starlette's response of a neutral one. To import the extension switches the whole Function App to streaming."""
+    from importlib import import_module
+
     try:
-        from azurefunctions.extensions.http.fastapi import Response as StarletteResponse
+        base: Any = import_module("azurefunctions.extensions.http.fastapi").Response
     except ImportError as exc:
         raise ConfigurationError(
             "streaming needs the package azurefunctions-extensions-http-fastapi: add it to requirements.txt"
         ) from exc
 
-    class Answer(StarletteResponse):  # type: ignore[misc]  # the extension has no types
+    class Answer(base):  # type: ignore[misc]  # it is there where the extension is
         """A response that is sent by an ASGI server, outside the invocation's own task."""
 
         def __init__(self, response: Response, context: Context) -> None:

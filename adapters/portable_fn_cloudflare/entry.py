@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from portable_fn.context import Context
-    from portable_fn_cloudflare.native import FFI, FetchRequest, JavaScript, SDKRequest, WorkerEntrypoint
+    from portable_fn_cloudflare.native import FFI, Env, FetchRequest, JavaScript, SDKRequest, WorkerEntrypoint
 
 
 def entry(*targets: object) -> type[Any]:
@@ -22,14 +21,15 @@ def entry(*targets: object) -> type[Any]:
 
     Sync functions run in the event loop, since Workers have no threads.
     """
-    import js
-    from pyodide import ffi
-    from workers import WorkerEntrypoint
+    # These are there in Workers alone.
+    import js  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]
+    from pyodide import ffi  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
+    from workers import WorkerEntrypoint  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
 
-    return worker(targets, WorkerEntrypoint, js, ffi)
+    return worker(targets, WorkerEntrypoint, js, ffi)  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
 
 
-def worker(targets: tuple[object, ...], entrypoint: type, js: JavaScript, ffi: FFI) -> type[Any]:
+def worker(targets: tuple[object, ...], entrypoint: type[Any], js: JavaScript, ffi: FFI) -> type[Any]:
     """The class `Default`, with nothing in it but what Cloudflare calls: any of its functions can be called by RPC."""
     return type("Default", (entrypoint,), {"fetch": _fetch(Router(bindings(*targets)), js, ffi)})
 
@@ -37,36 +37,19 @@ def worker(targets: tuple[object, ...], entrypoint: type, js: JavaScript, ffi: F
 def _fetch(router: Router, js: JavaScript, ffi: FFI) -> Callable[[Any, SDKRequest], Coroutine[Any, Any, object]]:
     cold_start = True
 
-    def plain(value: Any) -> Any:
-        """A JSON value of JavaScript's as Python's, anything else as it is."""
-        if value is ffi.jsnull:
-            return None
-        if isinstance(value, ffi.JsProxy) and value.constructor.name in ("Object", "Array"):
-            from json import loads
-
-            return loads(js.JSON.stringify(value))
-        return value
-
     async def fetch(self: WorkerEntrypoint, request: SDKRequest) -> object:
         nonlocal cold_start
         native = request.js_object
         lines = js.Array.from_(native.headers).to_py()
-        cf = plain(native.cf) or {}
+        cf = native.cf
         event = decode.request(native.method, native.url, lines, cf, request)
-        context = decode.WorkerInvocation(
-            self.ctx,
-            event,
-            cf,
-            cold_start,
-            lambda: decode.Bindings(self.env, js.Object.keys(self.env._env).to_py(), plain),
-            lambda coroutine: self.ctx.waitUntil(_logged(coroutine, context)),
-        )
+        context = decode.WorkerInvocation(self.ctx, event, cf, cold_start, lambda: _env(self.env, js, ffi))
         cold_start = False
         try:
             if native.body is not ffi.jsnull:
                 event.body = await _body(native, event.headers.get("content-length"), router.max_body, ffi)
             response = respond(router, event, context)
-            if type(response) is not Response:
+            if not isinstance(response, Response):
                 response = await response
             return encode.response(response, context, js, ffi)
         except BaseException as exc:
@@ -77,11 +60,11 @@ def _fetch(router: Router, js: JavaScript, ffi: FFI) -> Callable[[Any, SDKReques
 
 async def _body(request: FetchRequest, length: str | None, limit: int, ffi: FFI) -> bytes:
     """The request's body; HTTPError 413 as soon as it is known to be over the limit, 400 where it breaks off."""
-    known = length is not None and length.isdecimal()
-    if known and int(length) > limit:
+    known = int(length) if length is not None and length.isdecimal() else None
+    if known is not None and known > limit:
         raise too_large(limit)
     try:
-        if known:
+        if known is not None:
             return (await request.arrayBuffer()).to_bytes()
         chunks: list[bytes] = []
         size = 0
@@ -95,9 +78,14 @@ async def _body(request: FetchRequest, length: str | None, limit: int, ffi: FFI)
         raise HTTPError(400, f"The body can't be read to its end: {exc}.") from exc
 
 
-async def _logged(coroutine: Coroutine[Any, Any, object], context: Context) -> None:
-    """The background work; what it raises would else be lost, or, if it is SystemExit, end the isolate."""
-    try:
-        await coroutine
-    except BaseException:
-        context.log.exception("background work failed")
+def _env(env: Env, js: JavaScript, ffi: FFI) -> decode.Bindings:
+    def plain(value: Any) -> Any:
+        if value is ffi.jsnull:
+            return None
+        if isinstance(value, ffi.JsProxy) and value.constructor.name in ("Object", "Array"):
+            from json import loads
+
+            return loads(js.JSON.stringify(value))
+        return value
+
+    return decode.Bindings(env, js.Object.keys(env._env).to_py(), plain)

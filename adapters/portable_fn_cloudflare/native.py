@@ -15,16 +15,36 @@ class Buffer(Protocol):
 class FetchRequest(Protocol):
     """JavaScript's Request: https://developers.cloudflare.com/workers/runtime-apis/request/
 
-    `body` is jsnull where there is none; `cf` is what the edge found out about the request, None in a Worker's own calls.
+    `body` is jsnull where there is none, `cf` None where another Worker calls.
     """
 
     method: str
     url: str
     headers: object
     body: AsyncIterator[Buffer]
-    cf: object
+    cf: Cf | None
 
     def arrayBuffer(self) -> Awaitable[Buffer]: ...  # noqa: N802
+
+
+class Cf(Protocol):
+    """What the edge found out about a request.
+
+    https://developers.cloudflare.com/workers/runtime-apis/request/#incomingrequestcfproperties
+    """
+
+    colo: str
+    tlsClientAuth: Certificate | None  # noqa: N815
+
+
+class Certificate(Protocol):
+    """The client's certificate, or "NONE" and empty strings: https://developers.cloudflare.com/ssl/client-certificates/"""
+
+    certVerified: str  # noqa: N815
+    certRevoked: str  # noqa: N815
+    certSubjectDN: str  # noqa: N815
+
+    def to_py(self) -> dict[str, str]: ...
 
 
 class SDKRequest(Protocol):
@@ -81,7 +101,7 @@ class FFI(Protocol):
     """The module `pyodide.ffi`."""
 
     JsException: type[Exception]
-    JsProxy: type
+    JsProxy: type[Any]
     jsnull: object
     to_js: Callable[[object], object]
     create_proxy: Callable[[Callable[..., object]], Proxy]

@@ -95,10 +95,13 @@ class JsProxy:
 
     @property
     def constructor(self) -> SimpleNamespace:
-        return SimpleNamespace(name={dict: "Object", list: "Array"}.get(type(self.value), "Uint8Array"))
+        return SimpleNamespace(name={"dict": "Object", "list": "Array"}.get(type(self.value).__name__, "Uint8Array"))
 
     def __getattr__(self, name: str) -> Any:
-        return _javascript(self.value[name])
+        try:
+            return _javascript(self.value[name])
+        except (KeyError, TypeError) as exc:
+            raise AttributeError(name) from exc
 
     def to_py(self) -> Any:
         return self.value
@@ -219,8 +222,12 @@ class JSResponse:
             raise JsException("TypeError: Response with null body status (101, 204, 205, or 304) cannot have a body.")
         self.status = status
         self.headers: list[tuple[str, str]] = [(name, value) for name, value in headers.value]
-        self.body = body if isinstance(body, ReadableStream) else None
-        self.chunks = [b"" if body is None or self.body is not None else body.to_bytes()]
+        self.body: ReadableStream | None = None
+        self.chunks = [b""]
+        if isinstance(body, ReadableStream):
+            self.body = body
+        elif body is not None:
+            self.chunks = [body.to_bytes()]
         encoding = dict(self.headers).get("content-encoding")
         if encoding == "gzip" and encode_body != "manual":
             self.chunks = [gzip.compress(self.chunks[0])]

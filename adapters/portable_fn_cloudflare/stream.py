@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
+
 from portable_fn.streams import aclose, broken, chunk_bytes
 
 TYPE_CHECKING = False
@@ -11,11 +13,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portable_fn.context import Context
-    from portable_fn.http import Body
     from portable_fn_cloudflare.native import FFI, JavaScript, StreamController
 
+    Chunks = AsyncIterable[bytes | str] | Iterable[bytes | str]
 
-def readable(body: Body, context: Context, js: JavaScript, ffi: FFI) -> object:
+
+def readable(body: Chunks, context: Context, js: JavaScript, ffi: FFI) -> object:
     """A ReadableStream of the chunks, each made when the client is ready for it.
 
     What the iterator raises is logged and errors the stream, which cuts the connection; a client that goes closes it.
@@ -25,11 +28,11 @@ def readable(body: Body, context: Context, js: JavaScript, ffi: FFI) -> object:
 
 
 class _Source:
-    def __init__(self, body: Body, context: Context, js: JavaScript, ffi: FFI) -> None:
+    def __init__(self, body: Chunks, context: Context, js: JavaScript, ffi: FFI) -> None:
         from contextvars import copy_context
 
         self._chunks: AsyncIterator[bytes | str]
-        self._chunks = body.__aiter__() if hasattr(body, "__aiter__") else _inline(body)
+        self._chunks = body.__aiter__() if isinstance(body, AsyncIterable) else _inline(body)
         self._variables = copy_context()
         self._context = context
         self._js = js

@@ -57,12 +57,14 @@ def azure(module, name):
 
     [function] = app.get_functions()
     user = function.get_user_function()
+    params = {"name": "Ada"} if "{name}" in function.get_trigger().route else {"path": "hello/Ada"}
+    AzureContext.function_directory = sys.modules[module].__file__.rpartition("/")[0]
     request = HttpRequest(
         "GET",
-        "https://function.example/api/hello/Ada",
+        "https://function.example/hello/Ada",  # the sample's host.json has no route prefix
         headers={"host": "function.example", "accept": "*/*"},
         params={},
-        route_params={"name": "Ada"},
+        route_params=params,
         body=b"",
     )
     arguments = {user.__code__.co_varnames[0]: request}
@@ -81,7 +83,6 @@ class AzureContext:
 
     invocation_id = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
     function_name = "hello"
-    function_directory = "/home/site/wwwroot"
     trace_context = retry_context = thread_local_storage = None
 
 

@@ -87,7 +87,9 @@ async def finish_background(context: Context) -> None:
         coroutine = context.pending.pop(0)
         try:
             await coroutine
-        except Exception:
+        except BaseException as exc:
+            if isinstance(exc, GeneratorExit) or _is_cancelled():
+                raise
             context.log.exception("background work failed")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from harnesses import Harness, Send
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer
@@ -40,7 +42,7 @@ def worker(
 
 
 @contextmanager
-def stories(*, snapshot: bool = False) -> Iterator[Callable[[Request[Any]], Answer]]:
+def stories(*, snapshot: bool = False) -> Iterator[Send]:
     """The stories' Worker, as what brings requests to it."""
     with worker(STORIES, snapshot=snapshot) as running:
         yield lambda request: through_the_edge(running, request)
@@ -67,3 +69,6 @@ def through_the_edge(running: Workerd, request: Request[Any]) -> Answer:
     headers = Headers((name, value.encode("latin-1").decode()) for name, value in received.headers)
     chunks = [chunk for _, chunk in received.chunks]
     return Answer(received.status, headers, received.body, chunks)
+
+
+HARNESSES = [Harness("workerd", stories), Harness("workerd, from a snapshot", partial(stories, snapshot=True))]

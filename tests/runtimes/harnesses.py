@@ -12,7 +12,7 @@ from harnesses import GCP_ASYNC, Harness, Send
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer
-from tests.runtimes import aws_stories, wire
+from tests.runtimes import aws_stories, azure_stories, cloudflare_stories, wire
 from tests.runtimes.asgi import uvicorn
 from tests.runtimes.environments import ROOT
 from tests.runtimes.gcp import functions_framework
@@ -72,6 +72,8 @@ main = entry(app)
 # How uvicorn trusts its proxy: a connection from 127.0.0.1, as --proxy-headers has it by default.
 REAL = [
     *aws_stories.HARNESSES,
+    *azure_stories.HARNESSES,
+    *cloudflare_stories.HARNESSES,
     served("functions-framework", _GCP, lambda main: functions_framework(main, "main", pythonpath=PYTHONPATH), {}),
     served(
         "functions-framework --asgi",

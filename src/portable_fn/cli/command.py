@@ -58,8 +58,8 @@ def run(arguments: Sequence[str] | None) -> int:
         message, code = exc.format_message(), USAGE
     except (typer.Abort, KeyboardInterrupt):
         message, code = "interrupted", 130
-    except BrokenPipeError:
-        # The reader of a pipe has gone, as `head` does; the interpreter must not flush into it again.
+    except (BrokenPipeError, SystemExit):
+        # The reader of a pipe has gone, as `head` does; Rich makes a SystemExit of it. Nothing more must be written there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     if message:

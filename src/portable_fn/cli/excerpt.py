@@ -35,6 +35,9 @@ def plain(value: object) -> Plain:
         return [[str(name), plain(item)] for name, item in pairs()]
     parts = {name: getattr(value, name, None) for name in _PARTS}
     known = {name: plain(part) for name, part in parts.items() if part is not None and not callable(part)}
+    read: Callable[[], object] | None = getattr(value, "get_body", None)
+    if callable(read):
+        known["body"] = plain(read())
     if "body" in known:
         known.pop("chunks", None)  # They are the body in pieces.
     return {type(value).__name__: known} if known else f"<{type(value).__name__}>"

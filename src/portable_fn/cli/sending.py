@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
 from statistics import median
 from time import perf_counter_ns
@@ -22,7 +23,7 @@ from portable_fn.cli.target import place, what
 from portable_fn.context import Context
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS
-from portable_fn.testing.delivery import Answer, exchange
+from portable_fn.testing.delivery import Answer, Exchange, exchange
 
 # No longer than this is spent on timing one provider, whatever --repeat says.
 SECONDS = 1.0
@@ -59,40 +60,42 @@ def services(asked: str) -> list[tuple[str, str | None]]:
         provider, _, service = name.partition("/")
         if provider not in ADAPTERS and not (provider.isidentifier() and find_spec(provider)):
             raise Failure(f"no provider {provider!r}; possible are {', '.join(ADAPTERS)}, all, or an adapter's module")
+        if service:
+            with suppress(ModuleNotFoundError):  # It is told later, in the provider's place.
+                if service not in (known := _services(provider)):
+                    raise Failure(f"{provider} has no {service!r}; possible are {', '.join(known)}")
         found.append((provider, service or None))
     if not found:
         raise Failure(f"--as names no provider; possible are {', '.join(ADAPTERS)}, all")
     return list(dict.fromkeys(found))
 
 
+def _services(provider: str) -> tuple[str, ...]:
+    found: tuple[str, ...] = import_module(f"{ADAPTERS.get(provider, provider)}.simulate").SERVICES
+    return found
+
+
 def send(functions: list[Binding], request: Request[Any], provider: str, service: str | None, repeat: int) -> Sent:
     """Sends the request and times it `repeat` times."""
     sent = Sent(provider, service)
     probes = [Probe(function) for function in functions]
+    under_way: Exchange | None = None
     with _log_kept(sent.logged):
         try:
             under_way = exchange(tuple(probe.function for probe in probes), _again(request), provider, service)
-        except ModuleNotFoundError as exc:
-            sent.missing = True
-            sent.error = _missing(provider, exc)
-            return sent
-        except Exception as exc:
-            if service and isinstance(exc, ValueError):
-                raise Failure(str(exc)) from exc
-            sent.error = what(exc)
-            return sent
-        sent.native_request = plain(under_way.native_request)
-        try:
+            sent.native_request = plain(under_way.native_request)
             native = under_way.invoke()
             sent.native_answer = plain(native)
             sent.answer = under_way.answer(native)
         except Exception as exc:
-            sent.error = what(exc)
+            lacking = next((error for error in (exc, exc.__cause__) if isinstance(error, ModuleNotFoundError)), None)
+            sent.missing = lacking is not None
+            sent.error = what(exc) if lacking is None else _missing(provider, lacking)
         called = next((probe for probe in probes if probe.seen is not None), None)
         if called is None or called.seen is None:
             return sent
         sent.seen = called.seen
-        if repeat and sent.answer is not None and sent.answer.status < 500:
+        if repeat and under_way and sent.answer and sent.answer.status < 500:
             with _silence():
                 sent.overhead, sent.calls = _overhead(under_way.invoke, called, called.seen, repeat)
     return sent

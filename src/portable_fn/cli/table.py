@@ -70,13 +70,9 @@ def _cells(sent: Sent, request: Request[Any]) -> list[Text]:
     given = [name for name, _ in request.headers.pairs]
     seen = Text(neutral(sent.seen, given)) if sent.seen else Text("was not called", "yellow")
     overhead = Text("-", "dim") if sent.overhead is None else Text(f"{sent.overhead:.1f} µs")
-    return [
-        _json(about(sent.native_request, request)),
-        seen,
-        _json(compact(sent.native_answer)),
-        _answer(sent),
-        overhead,
-    ]
+    native_request = "" if sent.native_request is None else about(sent.native_request, request)
+    native_answer = "" if sent.native_answer is None else compact(sent.native_answer)
+    return [_json(native_request), seen, _json(native_answer), _answer(sent), overhead]
 
 
 def _json(line: str) -> Text:

@@ -17,6 +17,7 @@ CONSTRAINTS = {
     "guid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
     "int": r"[+-]?[0-9]+",
     "long": r"[+-]?[0-9]+",
+    "maxlength(0)": "",
 }
 PARAMETER = re.compile(
     r"\{(?P<catch_all>\*{0,2})(?P<name>\w+)(?::(?P<constraint>[^}?]+))?(?P<optional>\??)\}", re.ASCII

@@ -314,6 +314,12 @@ def _(send: Send) -> None:
     assert send(fake.request("GET", "/large")).body == EVERY_BYTE * 4096
 
 
+@story("a response without a content type has none")
+def _(send: Send) -> None:
+    answer = send(fake.request("GET", "/no-content-type"))
+    assert (answer.status, answer.body, answer.headers.get("content-type")) == (200, b"bare", None)
+
+
 @story("a dict is JSON, a str is text in UTF-8, None is a 204")
 def _(send: Send) -> None:
     assert send(fake.request("GET", "/items/1")).headers["content-type"] == "application/json"

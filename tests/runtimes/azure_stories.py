@@ -1,0 +1,86 @@
+"""The stories' functions in the real Azure library worker behind the mock host, with Azure's front end played before it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harnesses import AZURE, AZURE_EACH, AZURE_STREAMING, Harness, Send
+from portable_fn.http import Request
+from portable_fn.pairs import Headers
+from portable_fn.testing.delivery import Answer
+from portable_fn_azure.simulate import ADDED
+from tests.runtimes import wire
+from tests.runtimes.azure import AzureHost, azure_functions
+from tests.runtimes.environments import ROOT, Unavailable, pythons
+
+PYTHONPATH = (ROOT / "src", ROOT / "adapters")
+
+STORIES = """
+from portable_fn.testing.stories import app as functions
+from portable_fn_azure import entry
+
+app = entry(functions, auth_level="anonymous"{options})
+"""
+
+
+@contextmanager
+def function_app(
+    source: str, *, python: str = "3.11", prefix: str = "api", env: Mapping[str, str] = {}, timeout: float = 30
+) -> Iterator[AzureHost]:
+    """A function_app.py in the worker of a Python version, behind the host; Unavailable where that Python isn't there."""
+    if python not in pythons():
+        raise Unavailable(f"Python {python} is not on this machine")
+    with TemporaryDirectory() as folder:
+        settings = {"version": "2.0", "extensions": {"http": {"routePrefix": prefix}}}
+        Path(folder, "function_app.py").write_text(source)
+        Path(folder, "host.json").write_text(json.dumps(settings))
+        with azure_functions(
+            Path(folder),
+            python=python,
+            pythonpath=PYTHONPATH,
+            env={"WEBSITE_SKU": "FlexConsumption", **env},
+            timeout=timeout,
+        ) as host:
+            yield host
+
+
+def over_front_end(host: AzureHost, request: Request, prefix: str = "/api") -> Answer:
+    """What a client receives through App Service's front end, which says who called, whom and how."""
+    client = f"{request.client_ip or '203.0.113.7'}:54321"
+    headers = [
+        # The worker's own name; the outer one is disguised.
+        ("host", "app"),
+        ("disguised-host", request.host),
+        ("client-ip", client),
+        ("x-forwarded-for", ", ".join([*request.headers.get_all("x-forwarded-for"), client])),
+        ("x-forwarded-proto", request.scheme),
+        *(pair for pair in request.headers.pairs if pair[0] not in ADDED),
+    ]
+    target = prefix + request.raw_path + (f"?{request.raw_query}" if request.raw_query else "")
+    on_the_wire = [(name, value.encode().decode("latin-1")) for name, value in headers]
+    body = request.body if request.body or request.method in ("POST", "PUT", "PATCH") else None
+    received = wire.send(host.url, request.method, target, on_the_wire, body)
+    assert received.complete, f"the answer breaks off: {received}"
+    lines = [(name, value.encode("latin-1").decode()) for name, value in received.headers]
+    return Answer(received.status, Headers(lines), received.body, [chunk for _, chunk in received.chunks])
+
+
+def harness(name: str, cannot: dict[str, str], options: str = "", python: str = "3.11") -> Harness:
+    @contextmanager
+    def start() -> Iterator[Send]:
+        with function_app(STORIES.format(options=options), python=python) as host:
+            yield lambda request: over_front_end(host, request)
+
+    return Harness(name, start, cannot)
+
+
+HARNESSES = [
+    harness("azure worker 3.11", AZURE),
+    harness("azure worker 3.13", AZURE, python="3.13"),
+    harness("azure worker, function each", AZURE_EACH, ", one_function_each=True"),
+    harness("azure worker, streaming", AZURE_STREAMING, ", streaming=True"),
+]
