@@ -557,6 +557,27 @@ def test_sync_handlers_may_stream_asynchronously_and_have_background_work() -> N
     assert done == ["streamed", "background"]
 
 
+def test_background_work_is_done_though_the_handler_fails() -> None:
+    done: list[str] = []
+
+    async def later() -> None:
+        done.append("background")
+
+    @portable(on.http("GET", "/sync"))
+    def sync(request: Request, ctx: Context) -> None:
+        ctx.background(later())
+        raise ZeroDivisionError
+
+    @portable(on.http("GET", "/async"))
+    async def asynchronous(request: Request, ctx: Context) -> None:
+        ctx.background(later())
+        raise ZeroDivisionError
+
+    for targets, path in (([sync], "/sync"), ([sync, asynchronous], "/sync"), ([sync, asynchronous], "/async")):
+        assert deliver(targets, fake.request("GET", path), to="azure").status == 500
+    assert done == ["background"] * 3
+
+
 # Through the real worker
 
 CHECKED = """

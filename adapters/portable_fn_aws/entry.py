@@ -77,7 +77,10 @@ def run(awaitable: Awaitable[Any]) -> Any:
     import asyncio
 
     if _loop is None:
+        import atexit
+
         _loop = asyncio.new_event_loop()
+        atexit.register(_loop.close)
 
     async def awaited() -> Any:
         return await awaitable

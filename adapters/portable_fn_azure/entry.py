@@ -98,17 +98,17 @@ def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[A
     """The Azure function that the worker calls in a thread of its pool."""
     from contextvars import copy_context
 
-    def answer(req: HttpRequest, native: FunctionContext) -> HttpResponse:
-        context = begin(native)
+    def answer(req: HttpRequest, context: FunctionContext) -> HttpResponse:
+        invocation = begin(context)
         request = None
         try:
-            context.event = request = decode.http(req, native, place)
-            response: Any = respond(router, request, context)
-            if type(response) is not Response or response.is_stream or context.has_background:
-                response = _run(_completed(response, request, context))
+            invocation.event = request = decode.http(req, context, place)
+            response: Any = respond(router, request, invocation)
+            if type(response) is not Response or response.is_stream or invocation.has_background:
+                response = _run(_completed(response, request, invocation))
             return encode.http(response)
         except BaseException as exc:
-            return encode.http(failed(exc, request or Request(), context))
+            return encode.http(failed(exc, request or Request(), invocation))
 
     def function(req, context):  # type: ignore[no-untyped-def]  # see above
         # What a handler sets in a context variable would be there for the thread's next invocation.
@@ -161,19 +161,22 @@ def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any
 
 
 async def _respond(router: Router, request: Request[Any], context: FunctionInvocation) -> Response:
-    """The answer to a request; functions that aren't async run in a thread."""
-    call, max_body, is_async = router.find(request)
-    if len(request.body) > max_body:
-        raise too_large(max_body)
-    if is_async:
-        result = call(request, context)
-    else:
-        from asyncio import to_thread
+    """As the core's `respond`, in an event loop: functions that aren't async run in a thread."""
+    try:
+        call, max_body, is_async = router.find(request)
+        if len(request.body) > max_body:
+            raise too_large(max_body)
+        if is_async:
+            result = call(request, context)
+        else:
+            from asyncio import to_thread
 
-        result = await to_thread(_called, call, request, context)
-    if type(result) is not dict and is_awaitable(result):
-        result = await result
-    return finish(to_response(result), request)
+            result = await to_thread(_called, call, request, context)
+        if type(result) is not dict and is_awaitable(result):
+            result = await result
+        return finish(to_response(result), request)
+    except BaseException as exc:
+        return failed(exc, request, context)
 
 
 def _called(call: Callable[[Any, Context], Any], request: Request[Any], context: FunctionInvocation) -> Any:
@@ -239,7 +242,7 @@ class Planned(Record):
 def _each(functions: Iterable[Binding]) -> list[Planned]:
     """An Azure function for each path of each function; ConfigurationError for a name or path that Azure can't have."""
     planned: dict[str, Planned] = {}
-    paths: dict[object, list[str]] = {}
+    routes: dict[str, list[str]] = {}
     for function in functions:
         triggers = [trigger for trigger in function.triggers if isinstance(trigger, HTTPTrigger)]
         for number, trigger in enumerate(triggers or [None], 1):
@@ -251,13 +254,10 @@ def _each(functions: Iterable[Binding]) -> list[Planned]:
                 methods = (*methods, "HEAD")
             route = "{*path}" if trigger is None else _route(trigger, function.name)
             planned[name.lower()] = Planned(name, route, methods, _place(trigger), function.is_async)
-            shape = trigger and tuple(
-                (literal.lower(), parameter[-1:] == "+") for literal, parameter in trigger.segments
-            )
-            paths.setdefault(shape, []).append(name.lower())
-    # The host tries functions in the order of their names; the last one on a path takes the methods that the others don't,
+            routes.setdefault(route.lower(), []).append(name.lower())
+    # The host tries functions in the order of their names; the last one on a route takes the methods that the others don't,
     # so that OPTIONS and 405 are ours. Source: azure-functions-host#9876.
-    for names in paths.values():
+    for names in routes.values():
         *others, last = sorted(names)
         planned[last].methods = ()
         for name in others:

@@ -11,11 +11,11 @@ from portable_fn.http import Request, Response, finish, to_response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
     from portable_fn.context import Context
-    from portable_fn.routing import Router
+    from portable_fn.routing import Router, Target
 
 
 def bindings(*targets: object) -> list[Binding]:
@@ -64,9 +64,40 @@ async def _respond_later(result: Any, request: Request[Any], context: Context) -
     try:
         return finish(to_response(await result), request)
     except BaseException as exc:
-        if _is_cancelled():
+        if is_not_ours(exc):
             raise
         return failed(exc, request, context)
+
+
+async def respond_in_loop(target: Target, request: Request[Any], context: Context) -> Response:
+    """The answer of what the router found, where nothing may block the event loop: a function that isn't async runs in a
+    thread."""
+    call, max_body, is_async = target
+    try:
+        if len(request.body) > max_body:
+            raise too_large(max_body)
+        result = call(request, context) if is_async else await _in_thread(call, request, context)
+        if type(result) is not dict and is_awaitable(result):
+            result = await result
+        return finish(to_response(result), request)
+    except BaseException as exc:
+        if is_not_ours(exc):
+            raise
+        return failed(exc, request, context)
+
+
+async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any], context: Context) -> Any:
+    from asyncio import to_thread
+
+    def called() -> Any:
+        # Caught in the thread, since a Future takes no StopIteration; encoded there, since that may take long.
+        try:
+            result = call(request, context)
+            return result if is_awaitable(result) else to_response(result)
+        except BaseException as exc:
+            return failed(exc, request, context)
+
+    return await to_thread(called)
 
 
 def failed(error: BaseException, request: Request[Any], context: Context) -> Response:
@@ -88,13 +119,16 @@ async def finish_background(context: Context) -> None:
         try:
             await coroutine
         except BaseException as exc:
-            if isinstance(exc, GeneratorExit) or _is_cancelled():
+            if is_not_ours(exc):
                 raise
             context.log.exception("background work failed")
 
 
-def _is_cancelled() -> bool:
-    """Whether the server cancels the running task, as it does when it stops or the client has gone."""
+def is_not_ours(error: BaseException) -> bool:
+    """Whether an error in async code is to go on up: the coroutine is closed, or the server cancels the running task, as it
+    does when it stops or the client has gone."""
+    if isinstance(error, GeneratorExit):
+        return True
     asyncio = sys.modules.get("asyncio")
     task = asyncio.current_task() if asyncio is not None else None
     return task is not None and task.cancelling() > 0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import failed, too_large
-from portable_fn.binding import is_awaitable
-from portable_fn.http import finish, to_response
+from portable_fn.adapter import failed, is_not_ours, respond_in_loop, too_large
+from portable_fn.errors import HTTPError
 from portable_fn.pairs import Headers
 
 TYPE_CHECKING = False
@@ -69,39 +68,15 @@ def percent_encoded(raw: bytes) -> str:
 
 
 async def respond(router: Router, request: Request[Any], context: Context, scope: Scope, receive: Receive) -> Response:
-    """The answer to a request whose body is still to be read, up to what its function takes.
-
-    An async function runs in the event loop, any other in a thread; whatever is raised becomes a problem document, except
-    for the cancellation of the running task. Raises Disconnected where the client has gone.
-    """
+    """The answer to a request whose body is still to be read, up to what its function takes; Disconnected where the client
+    has gone."""
     try:
-        call, max_body, is_async = router.find(request)
+        target = router.find(request)
         if request.method != "GET" or has_body(scope):
-            request.body = await read_body(scope, receive, max_body)
-        result = call(request, context) if is_async else await _in_thread(call, request, context)
-        if type(result) is not dict and is_awaitable(result):
-            result = await result
-        return finish(to_response(result), request)
-    except (Disconnected, GeneratorExit):
-        raise
-    except BaseException as exc:
-        if _is_cancelled():
-            raise
+            request.body = await read_body(scope, receive, target[1])
+    except HTTPError as exc:
         return failed(exc, request, context)
-
-
-async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any], context: Context) -> Any:
-    from asyncio import to_thread
-
-    def called() -> Any:
-        # Caught in the thread, since a Future takes no StopIteration.
-        try:
-            result = call(request, context)
-            return result if is_awaitable(result) else finish(to_response(result), request)
-        except BaseException as exc:
-            return failed(exc, request, context)
-
-    return await to_thread(called)
+    return await respond_in_loop(target, request, context)
 
 
 def has_body(scope: Scope) -> bool:
@@ -196,13 +171,11 @@ async def _stream(stream: Stream, context: Context, receive: Receive, send: Send
     try:
         await pump(stream, write)
         await send({"type": "http.response.body", "body": b""})
-    except GeneratorExit:
-        raise
     except BaseException as exc:
         if gone:
             if task.cancelling() > 1:
                 raise
-        elif _is_cancelled():
+        elif is_not_ours(exc):
             raise
         elif not isinstance(exc, Disconnected):
             raise broken(exc, context) from exc
@@ -210,11 +183,3 @@ async def _stream(stream: Stream, context: Context, receive: Receive, send: Send
         if gone:
             task.uncancel()
         watch.cancel()
-
-
-def _is_cancelled() -> bool:
-    """Whether the server cancels the running task, as it does when it stops."""
-    from asyncio import current_task
-
-    task = current_task()
-    return task is not None and task.cancelling() > 0

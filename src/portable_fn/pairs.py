@@ -86,7 +86,13 @@ class Headers(Mapping[str, str]):
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Every (lower-case name, value), repeats of a name beside each other and in order."""
-        return tuple((name, value) for name in self._values for value in self.get_all(name))
+        pairs: list[tuple[str, str]] = []
+        for name, value in self._values.items():
+            if isinstance(value, str):
+                pairs.append((name, value))
+            else:
+                pairs.extend((name, one) for one in value)
+        return tuple(pairs)
 
     def joined(self) -> dict[str, str]:
         """Every lower-case name with its value, repeats joined with ", "."""

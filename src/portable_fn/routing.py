@@ -91,6 +91,7 @@ class Router:
         # Literal segments before parameters, parameters before what takes the rest.
         self._routes = sorted(routes.values(), key=lambda route: [_rank(*segment) for segment in route.segments])
         self._only = self._routes[0] if len(self._routes) == 1 else None
+        self._without_parameters = {route.path: route for route in self._routes if not route.names}
 
     def find(self, request: Request[Any]) -> Target:
         """The function for the request, whose path parameters are set; HTTPError 404 where nothing answers the path.
@@ -105,6 +106,8 @@ class Router:
             matching = [only]
             if target := only.target(method):
                 return target
+        elif (literal := self._without_parameters.get(request.raw_path)) and (target := literal.target(method)):
+            return target
         else:
             matching = []
             segments = request.raw_path.split("/")[1:]
