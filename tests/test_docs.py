@@ -20,6 +20,10 @@ def blocks(page: Path) -> list[str]:
 def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path) -> None:
     names: dict[str, Any] = {"__name__": f"page_{page.stem}"}
     for block in blocks(page):
+        # A block that begins with a file's name shows that file of samples/hello, where it is tested.
+        if listing := re.match(r"# (\w+\.py)\n", block):
+            assert (ROOT / "samples" / "hello" / listing[1]).read_text() == block[listing.end() :]
+            continue
         exec(compile(block, str(page), "exec"), names)
     for name, value in list(names.items()):
         if name.startswith("test_"):
@@ -31,3 +35,10 @@ def test_the_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_the_page_of_what_providers_cannot_do_is_what_the_harnesses_say() -> None:
+    from tests.provider_matrix import PAGE, check_names, page
+
+    check_names()
+    assert PAGE.read_text() == page(), "python -m tests.provider_matrix writes it anew"
