@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from harnesses import IN_PROCESS, Harness
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from portable_fn import Request, portable
@@ -67,6 +67,9 @@ def carried(request: Request[Any], names: set[str]) -> dict[str, Any]:
 @settings(deadline=None)
 @given(request_sent=requests())
 def test_decode_reads_what_simulate_renders(harness: Harness, request_sent: Request[Any]) -> None:
+    if harness.name == "azure":
+        # The host decodes a path once but for its slashes, so %252F and %2F are the same to it.
+        assume("%252f" not in request_sent.raw_path.lower())
     seen: list[Request[Any]] = []
 
     @portable

@@ -20,30 +20,40 @@ if TYPE_CHECKING:
 
 
 class Place(Record):
-    """Where an Azure route has the path: in its last `segments` segments, and those that the catch-all `rest` takes."""
+    """Where an Azure route has the path: in its last segments, whose parameters `names` has ("" for plain text), and in
+    those that the catch-all `rest` takes."""
 
-    _fields = ("segments", "rest")
+    _fields = ("names", "rest")
     __slots__ = _fields
 
-    def __init__(self, segments: int, rest: str = "") -> None:
-        self.segments = segments
+    def __init__(self, names: tuple[str, ...], rest: str = "") -> None:
+        self.names = names
         self.rest = rest
 
     def split(self, path: str, route_params: Mapping[str, str]) -> tuple[str, str]:
         """The route prefix of a URL's path ("/api" unless host.json says otherwise), and the path after it."""
         rest = route_params.get(self.rest) if self.rest else None
+        count = len(self.names)
         if rest:
             # Both have the same slashes: an encoded one stays encoded, in the URL and in the route's value.
-            count = self.segments + rest.count("/") + 1
+            count += rest.count("/") + 1
         else:
             # The host matches with and without a slash at the end.
-            count = self.segments + path.endswith("/")
+            count += path.endswith("/")
         segments = path.split("/")
         cut = max(len(segments) - count, 1)
-        return "/".join(segments[:cut]), "/" + "/".join(segments[cut:])
+        after = segments[cut:]
+        if "%" in path:
+            # The URL has %41 for %2541, the route's values have it apart from A.
+            for number, name in enumerate(self.names):
+                if name and "%" in route_params.get(name, ""):
+                    after[number] = _encoded(route_params[name])
+            if rest and "%" in rest:
+                after[len(self.names) :] = [_encoded(rest)]
+        return "/".join(segments[:cut]), "/" + "/".join(after)
 
 
-EVERYWHERE = Place(0, "path")
+EVERYWHERE = Place((), "path")
 
 
 def http(native: HttpRequest, context: FunctionContext | None, place: Place | None) -> Request:
@@ -169,6 +179,13 @@ def _principal(headers: Mapping[str, str]) -> Principal | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return Principal(str(subject), "easyauth", claims)
+
+
+def _encoded(value: str) -> str:
+    """A route's value, percent-encoded; the host decodes all but the slashes."""
+    from urllib.parse import quote
+
+    return quote(value, safe="/:@!$&'()*+,;=-._~").replace("%252F", "%2F").replace("%252f", "%2f")
 
 
 def _address(forwarded: str | None) -> str | None:

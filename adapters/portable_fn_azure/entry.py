@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, failed, finish_background, respond, too_large
-from portable_fn.binding import is_awaitable
-from portable_fn.errors import ConfigurationError
-from portable_fn.http import Request, Response, finish, to_response, unquoted
+from portable_fn.adapter import bindings, failed, finish_background, respond, respond_in_loop
+from portable_fn.errors import ConfigurationError, HTTPError
+from portable_fn.http import Request, Response, unquoted
 from portable_fn.on import HTTPTrigger
 from portable_fn.record import Record
 from portable_fn.routing import Router
@@ -161,39 +160,31 @@ def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any
 
 
 async def _respond(router: Router, request: Request[Any], context: FunctionInvocation) -> Response:
-    """As the core's `respond`, in an event loop: functions that aren't async run in a thread."""
+    """The answer to a request, where nothing may block the event loop."""
     try:
         call, max_body, is_async = router.find(request)
-        if len(request.body) > max_body:
-            raise too_large(max_body)
-        if is_async:
-            result = call(request, context)
-        else:
-            from asyncio import to_thread
-
-            result = await to_thread(_called, call, request, context)
-        if type(result) is not dict and is_awaitable(result):
-            result = await result
-        return finish(to_response(result), request)
-    except BaseException as exc:
+    except HTTPError as exc:
         return failed(exc, request, context)
+    return await respond_in_loop((call if is_async else _logged(call), max_body, is_async), request, context)
 
 
-def _called(call: Callable[[Any, Context], Any], request: Request[Any], context: FunctionInvocation) -> Any:
-    # The worker finds the invocation of a thread's log lines so.
-    # https://learn.microsoft.com/azure/azure-functions/functions-reference-python#log-from-created-threads
-    storage = getattr(context.native, "thread_local_storage", None)
-    if storage is not None:
+def _logged(call: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
+    """The call, for a thread that the worker doesn't know: its log lines find the invocation.
+
+    https://learn.microsoft.com/azure/azure-functions/functions-reference-python#log-from-created-threads
+    """
+
+    def called(event: Any, context: Context) -> Any:
+        storage = getattr(context.native, "thread_local_storage", None)
+        if storage is None:
+            return call(event, context)
         storage.invocation_id = context.invocation_id
-    # Caught in the thread, since a Future takes no StopIteration.
-    try:
-        result = call(request, context)
-        return result if is_awaitable(result) else to_response(result)
-    except BaseException as exc:
-        return failed(exc, request, context)
-    finally:
-        if storage is not None:
+        try:
+            return call(event, context)
+        finally:
             storage.invocation_id = None
+
+    return called
 
 
 async def _completed(
@@ -309,7 +300,7 @@ def _place(trigger: object) -> Place:
     """Where the route of a trigger has the path."""
     if not isinstance(trigger, HTTPTrigger):
         return EVERYWHERE
-    *before, (literal, parameter) = trigger.segments
-    if parameter.endswith("+"):
-        return Place(len(before), parameter[:-1])
-    return Place(len(before) + bool(literal or parameter))
+    names = tuple(name for _, name in trigger.segments)
+    if names[-1].endswith("+"):
+        return Place(names[:-1], names[-1][:-1])
+    return Place(names if trigger.segments[-1] != ("", "") else names[:-1])
