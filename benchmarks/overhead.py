@@ -38,7 +38,7 @@ def measure(code: Staged, quick: bool) -> Section:
     section = Section(
         f"One call of the Lambda handler with a parsed payload 2.0; all read the same things and answer the same JSON. Each "
         f"contender in a process of its own, {rounds} blocks of {BLOCK * 1000:.0f} ms each, taking turns, garbage collection "
-        "on; microseconds. “over” and “times” are medians of the differences and ratios within a round."
+        "on; microseconds of CPU time, which is all the time there is, as no contender waits for anything. “over” and “times” are medians of the differences and ratios within a round."
     )
     with ExitStack() as stack:
         processes = {name: stack.enter_context(_process(code, module)) for name, module in CONTENDERS.items()}

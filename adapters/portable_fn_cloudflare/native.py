@@ -41,8 +41,6 @@ class Certificate(Protocol):
     """The client's certificate, or "NONE" and empty strings: https://developers.cloudflare.com/ssl/client-certificates/"""
 
     certVerified: str  # noqa: N815
-    certRevoked: str  # noqa: N815
-    certSubjectDN: str  # noqa: N815
 
     def to_py(self) -> dict[str, str]: ...
 

@@ -51,7 +51,7 @@ def environ(request: Request[Any]) -> dict[str, Any]:
     }
     for name in headers:
         key = name.upper().replace("-", "_")
-        value = ",".join(headers.get_all(name)).encode().decode("latin-1")
+        value = ",".join(headers.get_all(name)).encode("utf-8", "surrogateescape").decode("latin-1")
         made[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
     return made
 
@@ -70,7 +70,7 @@ def scope(request: Request[Any]) -> dict[str, Any]:
         "path": unquoted(request.raw_path),
         "raw_path": request.raw_path.encode("ascii"),
         "query_string": request.raw_query.encode("ascii"),
-        "headers": [(name.encode("ascii"), value.encode()) for name, value in _lines(request)],
+        "headers": [(name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in _lines(request)],
         "state": {},
     }
 

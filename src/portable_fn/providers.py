@@ -24,6 +24,7 @@ _PACKAGES = {
     "starlette": "gcp",
     "azure": "azure",
     "azure_functions_runtime": "azure",
+    "azure_functions_worker": "azure",
 }
 
 

@@ -61,7 +61,7 @@ def over_front_end(host: AzureHost, request: Request, prefix: str = "/api") -> A
         *(pair for pair in request.headers.pairs if pair[0] not in ADDED),
     ]
     target = prefix + request.raw_path + (f"?{request.raw_query}" if request.raw_query else "")
-    on_the_wire = [(name, value.encode().decode("latin-1")) for name, value in headers]
+    on_the_wire = [(name, wire.octets(value)) for name, value in headers]
     body = request.body if request.body or request.method in ("POST", "PUT", "PATCH") else None
     received = wire.send(host.url, request.method, target, on_the_wire, body)
     assert received.complete, f"the answer breaks off: {received}"

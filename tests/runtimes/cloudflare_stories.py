@@ -17,7 +17,7 @@ from portable_fn.testing.delivery import Answer
 from portable_fn_cloudflare.simulate import found_out
 from tests.runtimes.cloudflare import CF_HEADER, SCHEME_HEADER, Workerd, workerd
 from tests.runtimes.environments import ROOT
-from tests.runtimes.wire import send
+from tests.runtimes.wire import octets, send
 
 PACKAGES = (ROOT / "src" / "portable_fn", ROOT / "adapters" / "portable_fn_cloudflare")
 
@@ -58,7 +58,7 @@ def through_the_edge(running: Workerd, request: Request[Any]) -> Answer:
         SCHEME_HEADER.lower(): request.scheme,
     }
     lines = [*edge.items(), *(pair for pair in request.headers.pairs if pair[0] not in edge)]
-    lines = [(name, value.encode().decode("latin-1")) for name, value in lines]
+    lines = [(name, octets(value)) for name, value in lines]
     target = f"{request.raw_path}?{request.raw_query}" if request.raw_query else request.raw_path
     try:
         received = send(running.url, request.method, target, lines, request.body or None)

@@ -31,7 +31,7 @@ def over_http(server: Server, request: Request) -> Answer:
         *(pair for pair in request.headers.pairs if pair[0] not in ("host", "x-forwarded-for", "x-forwarded-proto")),
     ]
     target = f"{request.raw_path}?{request.raw_query}" if request.raw_query else request.raw_path
-    on_the_wire = [(name, value.encode().decode("latin-1")) for name, value in headers]
+    on_the_wire = [(name, wire.octets(value)) for name, value in headers]
     body = request.body if request.body or request.method in ("POST", "PUT", "PATCH") else None
     received = wire.send(server.url, request.method, target, on_the_wire, body)
     assert received.complete, f"the answer breaks off: {received}"

@@ -123,3 +123,8 @@ def _exactly(stream: BufferedIOBase, size: int) -> bytes:
     if len(payload) < size:
         raise EOFError(f"{size - len(payload)} bytes of a chunk of {size} are missing")
     return payload
+
+
+def octets(value: str) -> str:
+    """A header's value as it goes over the wire: UTF-8, and lone surrogates as the bytes that they stand for (PEP 383)."""
+    return value.encode("utf-8", "surrogateescape").decode("latin-1")

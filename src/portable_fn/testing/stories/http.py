@@ -154,6 +154,13 @@ def _(send: Send) -> None:
     assert sees(send, headers=[("x-name", "Zoë")])["headers"]["x-name"] == "Zoë"
 
 
+@story("header bytes that are no UTF-8 are read or refused, and the worker lives")
+def _(send: Send) -> None:
+    # A lone surrogate stands for a byte, as in PEP 383: harnesses send 0xff and 0xfe.
+    assert send(fake.request("GET", "/echo/x", headers=[("x-odd", "\udcff\udcfe")])).status in (200, 400)
+    assert sees(send)["path"] == "/echo/x"
+
+
 @story("several request cookies arrive, in order")
 def _(send: Send) -> None:
     seen = sees(send, cookies={"a": "1", "b": "x=y", "c": ""})
