@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, failed, respond, too_large
+from portable_fn.adapter import bindings, failed, is_not_ours, respond, too_large
 from portable_fn.errors import HTTPError
 from portable_fn.http import Response
 from portable_fn.routing import Router
@@ -53,6 +53,8 @@ def _fetch(router: Router, js: JavaScript, ffi: FFI) -> Callable[[Any, SDKReques
                 response = await response
             return encode.response(response, context, js, ffi)
         except BaseException as exc:
+            if is_not_ours(exc):
+                raise
             return encode.response(failed(exc, event, context), context, js, ffi)
 
     return fetch

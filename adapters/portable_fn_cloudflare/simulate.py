@@ -162,7 +162,9 @@ class FetchRequest:
     def __init__(
         self, method: str, url: str, lines: Iterable[tuple[str, str]], body: bytes, cf: dict[str, Any] | None
     ) -> None:
-        headers = Headers((name, value.encode("utf-8", "replace").decode()) for name, value in lines)
+        headers = Headers(
+            (name, value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")) for name, value in lines
+        )
         self.method = method
         self.url = url.partition("#")[0]
         self.headers = sorted(headers.joined().items())
