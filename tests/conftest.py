@@ -1,8 +1,30 @@
-"""At the end of a run: which real runtime told which story."""
+"""A runtime that a machine can't have is a skip; at the end of a run: which real runtime told which story."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
+
+from tests.runtimes.environments import Unavailable
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    return (yield from _skipping())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    return (yield from _skipping())
+
+
+def _skipping() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except Unavailable as exc:
+        pytest.skip(str(exc))
+
 
 # (story, runtime): what its cell shows, with the reason where it isn't "ok".
 _CELLS: dict[tuple[str, str], tuple[str, str]] = {}

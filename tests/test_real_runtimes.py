@@ -9,7 +9,6 @@ import pytest
 
 from harnesses import Harness, Send
 from portable_fn.testing.stories import HTTP_STORIES, Story
-from tests.runtimes.environments import Unavailable
 from tests.runtimes.harnesses import REAL
 
 pytestmark = pytest.mark.runtime
@@ -21,7 +20,7 @@ CELLS = [
 
 @pytest.fixture(scope="session")
 def started() -> Iterator[Callable[[Harness], Send]]:
-    """Starts a harness at its first story, for the rest of the run, or skips where its runtime can't be had."""
+    """Starts a harness at its first story, for the rest of the run."""
     running: dict[str, Send | Exception] = {}
     with ExitStack() as stack:
 
@@ -32,8 +31,6 @@ def started() -> Iterator[Callable[[Harness], Send]]:
                 except Exception as exc:
                     running[harness.name] = exc
             send = running[harness.name]
-            if isinstance(send, Unavailable):
-                pytest.skip(str(send))
             if isinstance(send, Exception):
                 raise send
             return send

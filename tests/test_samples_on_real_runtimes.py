@@ -20,7 +20,7 @@ from tests.runtimes.azure import azure_functions
 from tests.runtimes.azure_stories import over_front_end
 from tests.runtimes.cloudflare import workerd
 from tests.runtimes.cloudflare_stories import PACKAGES, through_the_edge
-from tests.runtimes.environments import ROOT, Unavailable
+from tests.runtimes.environments import ROOT
 from tests.runtimes.gcp import functions_framework
 from tests.runtimes.harnesses import PYTHONPATH, over_http
 
@@ -70,11 +70,8 @@ def on_the_runtime(request: pytest.FixtureRequest) -> Callable[[str], AbstractCo
 
     @contextmanager
     def start(sample: str) -> Iterator[Call]:
-        try:
-            with request.param(ROOT / "samples" / sample, SAMPLES[sample]) as send:
-                yield lambda *args, **fields: send(fake.request(*args, **fields))
-        except Unavailable as exc:
-            pytest.skip(str(exc))
+        with request.param(ROOT / "samples" / sample, SAMPLES[sample]) as send:
+            yield lambda *args, **fields: send(fake.request(*args, **fields))
 
     return start
 
