@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from harnesses import IN_PROCESS, Harness
-
 from portable_fn.testing.stories import HTTP_STORIES
 from tests.runtimes.harnesses import REAL
 

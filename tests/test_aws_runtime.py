@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.runtimes.aws import ARN, TRACE, RuntimeApi, runtime_api
 
 from portable_fn.testing import fake
 from portable_fn_aws.simulate import payload
+from tests.runtimes.aws import ARN, TRACE, RuntimeApi, runtime_api
 
 pytestmark = pytest.mark.runtime
 

@@ -259,7 +259,10 @@ def test_the_providers_own_path_parameters_win() -> None:
 
 
 def test_a_function_without_a_trigger_answers_what_no_other_does() -> None:
-    assert routed("/anything", named("bare"), named("one", on.http("GET", "/one"))) == {"function": "bare", "params": {}}
+    assert routed("/anything", named("bare"), named("one", on.http("GET", "/one"))) == {
+        "function": "bare",
+        "params": {},
+    }
     assert routed("/one", named("bare"), named("one", on.http("GET", "/one")))["function"] == "one"
 
 
@@ -287,7 +290,9 @@ def test_an_entry_takes_portable_functions_modules_and_lists_and_nothing_else() 
         bindings()
 
 
-def test_an_http_error_is_its_own_status_and_anything_else_a_500_that_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_http_error_is_its_own_status_and_anything_else_a_500_that_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     @portable
     def on_purpose(request: Request) -> None:
         raise HTTPError(409, "taken", title="Conflict!", type="https://example.com/taken", extensions={"by": "Ada"})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from harnesses import IN_PROCESS, Harness
 
+from harnesses import IN_PROCESS, Harness
 from portable_fn.testing.stories import HTTP_STORIES, Story
 
 CELLS = [
-    pytest.param(harness, story, id=f"{harness.name} | {story.name}") for harness in IN_PROCESS for story in HTTP_STORIES
+    pytest.param(harness, story, id=f"{harness.name} | {story.name}")
+    for harness in IN_PROCESS
+    for story in HTTP_STORIES
 ]
 
 

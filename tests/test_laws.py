@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from harnesses import IN_PROCESS, Harness
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from harnesses import IN_PROCESS, Harness
 from portable_fn import Request, portable
 from portable_fn.testing import deliver, fake
 

@@ -9,7 +9,18 @@ from pathlib import Path
 import portable_fn
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"typing", "dataclasses", "inspect", "asyncio", "email", "http.client", "uuid", "zoneinfo", "pydantic", "logging"}
+HEAVY = {
+    "typing",
+    "dataclasses",
+    "inspect",
+    "asyncio",
+    "email",
+    "http.client",
+    "uuid",
+    "zoneinfo",
+    "pydantic",
+    "logging",
+}
 
 
 def imported(code: str) -> set[str]:
@@ -21,7 +32,11 @@ def imported(code: str) -> set[str]:
 def test_all_names_are_sorted_there_and_all_that_is_public() -> None:
     assert sorted(portable_fn.__all__) == portable_fn.__all__ == dir(portable_fn)
     assert all(getattr(portable_fn, name) for name in portable_fn.__all__)
-    public = {name for name in vars(portable_fn) if not name.startswith("_") and name not in sys.modules["portable_fn"].__all__}
+    public = {
+        name
+        for name in vars(portable_fn)
+        if not name.startswith("_") and name not in sys.modules["portable_fn"].__all__
+    }
     modules = {name for name in public if f"portable_fn.{name}" in sys.modules}
     assert public - modules == {"TYPE_CHECKING"}
 

@@ -83,7 +83,10 @@ def test_an_unknown_charset_is_a_415() -> None:
 
 
 def multipart(*parts: tuple[str, bytes]) -> Request[Any]:
-    body = b"".join(b"--limit\r\n" + head.encode() + b"\r\n\r\n" + data + b"\r\n" for head, data in parts) + b"--limit--\r\n"
+    body = (
+        b"".join(b"--limit\r\n" + head.encode() + b"\r\n\r\n" + data + b"\r\n" for head, data in parts)
+        + b"--limit--\r\n"
+    )
     return fake.request("POST", body=body, headers={"content-type": "multipart/form-data; boundary=limit"})
 
 
@@ -139,7 +142,10 @@ NUMBER = uuid.UUID(int=1)
         ({"p": [Point(1, date(2026, 1, 2))]}, {"p": [{"x": 1, "when": "2026-01-02"}]}),
         (Model(ID=NUMBER), {"ID": str(NUMBER)}),
         ([Model(ID=NUMBER)], [{"ID": str(NUMBER)}]),
-        ({"d": Decimal("1.10"), "u": NUMBER, "c": Colour.RED, "s": {1}}, {"d": "1.10", "u": str(NUMBER), "c": "red", "s": [1]}),
+        (
+            {"d": Decimal("1.10"), "u": NUMBER, "c": Colour.RED, "s": {1}},
+            {"d": "1.10", "u": str(NUMBER), "c": "red", "s": [1]},
+        ),
         ({"t": datetime(2026, 1, 2, tzinfo=UTC)}, {"t": "2026-01-02T00:00:00+00:00"}),
         ({"q": fake.request("GET", "/?a=1").query}, {"q": {"a": "1"}}),
         ({"surrogate": "\ud800"}, {"surrogate": "\ud800"}),
@@ -177,12 +183,19 @@ def test_none_bytes_text_and_streams_are_responses() -> None:
 
 def test_response_constructors() -> None:
     assert Response.html("<p>").headers["content-type"] == "text/html; charset=utf-8"
-    assert Response.json([1], 201, {"x": "y"}) == Response(201, {"x": "y", "content-type": "application/json"}, (), b"[1]")
-    assert Response.json(1, headers={"Content-Type": "application/hal+json"}).headers["content-type"] == "application/hal+json"
+    assert Response.json([1], 201, {"x": "y"}) == Response(
+        201, {"x": "y", "content-type": "application/json"}, (), b"[1]"
+    )
+    assert (
+        Response.json(1, headers={"Content-Type": "application/hal+json"}).headers["content-type"]
+        == "application/hal+json"
+    )
     assert Response.redirect("/ü b").headers["location"] == "/%C3%BC%20b"
     assert Response.redirect("https://e.com/%20?a=1#x").headers["location"] == "https://e.com/%20?a=1#x"
     assert Response.file(b"x", "a.png").headers["content-type"] == "image/png"
-    assert Response.file(BytesIO(b"x"), "a.txt", inline=True).headers["content-disposition"] == 'inline; filename="a.txt"'
+    assert (
+        Response.file(BytesIO(b"x"), "a.txt", inline=True).headers["content-disposition"] == 'inline; filename="a.txt"'
+    )
     disposition = Response.file(b"x", 'é".txt').headers["content-disposition"]
     assert disposition == "attachment; filename*=UTF-8''%C3%A9%22.txt"
     assert Response(body="x", cookies={"a": "1"}).set_cookies == ["a=1; Path=/"]

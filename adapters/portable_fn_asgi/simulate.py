@@ -38,7 +38,9 @@ def scope(request: Request[Any]) -> dict[str, Any]:
         "path": unquoted(request.root_path + request.raw_path),
         "raw_path": (request.root_path + request.raw_path).encode("ascii"),
         "query_string": request.raw_query.encode("ascii"),
-        "headers": [(name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in _lines(request)],
+        "headers": [
+            (name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in _lines(request)
+        ],
         "state": {},
     }
 

@@ -16,7 +16,12 @@ def http_api(response: Response) -> ProxyAnswer:
     """HTTP API with payload 2.0, and function URL: repeated headers joined, cookies apart."""
     headers = response.headers.joined()
     text, is_base64 = _text(response)
-    answer: ProxyAnswer = {"statusCode": response.status, "headers": headers, "body": text, "isBase64Encoded": is_base64}
+    answer: ProxyAnswer = {
+        "statusCode": response.status,
+        "headers": headers,
+        "body": text,
+        "isBase64Encoded": is_base64,
+    }
     if response.cookies or "set-cookie" in headers:
         headers.pop("set-cookie", None)
         answer["cookies"] = response.set_cookies

@@ -33,7 +33,9 @@ def bindings(*targets: object) -> list[Binding]:
             continue
         else:
             shown = getattr(target, "__qualname__", type(target).__name__)
-            raise ConfigurationError(f"an entry takes portable functions or a module of them, not {shown}: add @portable")
+            raise ConfigurationError(
+                f"an entry takes portable functions or a module of them, not {shown}: add @portable"
+            )
         for function in inside:
             found[id(function.__portable__)] = function.__portable__
     if not found:

@@ -13,7 +13,7 @@ from portable_fn.on import HTTPTrigger, Trigger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import CodeType
     from typing import Any
 
@@ -141,7 +141,9 @@ def _unwrapped(function: Any) -> Any:
 def _code(handler: Handler, name: str) -> CodeType:
     code: CodeType | None = getattr(_unwrapped(handler), "__code__", None)
     if code is None:
-        raise ConfigurationError(f"@portable takes a plain function, def or async def, not {name} ({type(handler).__name__})")
+        raise ConfigurationError(
+            f"@portable takes a plain function, def or async def, not {name} ({type(handler).__name__})"
+        )
     return code
 
 
@@ -173,7 +175,9 @@ def _kind(annotation: object, name: str) -> tuple[type[Event[Any]], Callable[[ob
     if origin is None:
         return kind, None
     (wanted,) = annotation.__args__  # type: ignore[attr-defined]  # it has an __origin__, so it is a GenericAlias
-    return kind, None if getattr(wanted, "__module__", "") == "typing" and repr(wanted) == "typing.Any" else validator(wanted)
+    return kind, None if getattr(wanted, "__module__", "") == "typing" and repr(wanted) == "typing.Any" else validator(
+        wanted
+    )
 
 
 def _annotations(handler: Handler, scope: Mapping[str, object], name: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
-    from logging import LoggerAdapter, Logger
+    from logging import Logger, LoggerAdapter
     from typing import Any
 
     from portable_fn.trace import Trace

@@ -56,7 +56,9 @@ class Cookie(Record):
         if expires is not None and expires.tzinfo is None:
             raise ValueError(f"cookie {name}: expires has no time zone")
         if not secure and (same_site == "None" or partitioned or name.lower().startswith(("__secure-", "__host-"))):
-            raise ValueError(f"cookie {name}: browsers drop SameSite=None, Partitioned and __ prefixes without secure=True")
+            raise ValueError(
+                f"cookie {name}: browsers drop SameSite=None, Partitioned and __ prefixes without secure=True"
+            )
         if name.lower().startswith("__host-") and (domain is not None or path != "/"):
             raise ValueError(f"cookie {name}: the prefix __Host- demands path='/' and no domain")
         self.name = name
@@ -75,7 +77,9 @@ class Cookie(Record):
         """The cookie that deletes one of the same name, domain and path."""
         from datetime import UTC, datetime
 
-        return cls(name, "", max_age=0, expires=datetime(1970, 1, 1, tzinfo=UTC), domain=domain, path=path, secure=secure)
+        return cls(
+            name, "", max_age=0, expires=datetime(1970, 1, 1, tzinfo=UTC), domain=domain, path=path, secure=secure
+        )
 
     def __str__(self) -> str:
         """The value of a Set-Cookie header."""

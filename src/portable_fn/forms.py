@@ -52,7 +52,7 @@ def _multipart(request: Request[Any]) -> Pairs[str | Upload]:
     if not boundary:
         raise HTTPError(400, "The multipart form's content type has no boundary.")
     size = len(request.body)
-    fields: list[tuple[str, str | Upload]] = []
+    fields: list[tuple[str, Any]] = []
     try:
         # Everything is in memory already, so that the parser need not spool to disk: the limit is the body itself.
         parser = MultipartParser(

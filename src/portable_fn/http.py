@@ -258,7 +258,9 @@ class Response(Record):
         """Adds a cookie; the attributes are those of `Cookie`."""
         self.cookies.append(Cookie(name, value, **attributes))
 
-    def delete_cookie(self, name: str, *, domain: str | None = None, path: str | None = "/", secure: bool = False) -> None:
+    def delete_cookie(
+        self, name: str, *, domain: str | None = None, path: str | None = "/", secure: bool = False
+    ) -> None:
         """Adds the cookie that deletes one of the same name, domain and path."""
         self.cookies.append(Cookie.expired(name, domain=domain, path=path, secure=secure))
 
@@ -382,7 +384,10 @@ def to_response(result: object) -> Response:
 def finish(response: Response, request: Request[Any]) -> Response:
     """The response as HTTP allows it: no body with 204, 205, 304 or for HEAD, where the length is still told."""
     status = response.status
-    if status in (204, 205, 304):
+    bodiless = status in (204, 205, 304)
+    if (bodiless or request.method == "HEAD") and (close := getattr(response.body, "close", None)):
+        close()  # a file, or a generator that holds one
+    if bodiless:
         response.body = b""
         response.headers.pop_all("content-length")
         if status != 304:

@@ -34,7 +34,7 @@ def cors(
     if any_origin and credentials:
         raise ConfigurationError("cors: credentials need the origins by name; browsers refuse them with '*'")
     for origin in allowed:
-        if origin != "*" and ("://" not in origin and origin != "null" or origin.endswith("/")):
+        if origin != "*" and (("://" not in origin and origin != "null") or origin.endswith("/")):
             raise ConfigurationError(f"cors: {origin!r} is not an origin such as https://example.com")
 
     def mark(response: Response, origin: str | None) -> Response:

@@ -187,7 +187,9 @@ def _checked(name: str, value: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"header {name}: a value is a str, not {type(value).__name__}")
     if not value.isprintable() and any(_is_impossible(char) for char in value):
-        raise ValueError(f"header {name}: control characters such as line breaks, and lone surrogates, are not possible in a value")
+        raise ValueError(
+            f"header {name}: control characters such as line breaks, and lone surrogates, are not possible in a value"
+        )
     return value
 
 

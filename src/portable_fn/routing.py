@@ -35,7 +35,9 @@ class Route:
     def add(self, trigger: HTTPTrigger, function: Binding) -> None:
         """Has the function answer the trigger's methods; ConfigurationError where another one does already."""
         if trigger.names != self.names:
-            raise ConfigurationError(f"{trigger.path!r} of {function.name} and {self.path!r} are one path with other names")
+            raise ConfigurationError(
+                f"{trigger.path!r} of {function.name} and {self.path!r} are one path with other names"
+            )
         for method in trigger.methods or (_ANY,):
             if method in self.functions:
                 other = self.functions[method].name
@@ -81,7 +83,9 @@ class Router:
                 continue
             if not function.triggers:
                 if self._fallback is not None:
-                    raise ConfigurationError(f"{function.name} and another function both answer every path: add on.http(…)")
+                    raise ConfigurationError(
+                        f"{function.name} and another function both answer every path: add on.http(…)"
+                    )
                 self._fallback = (function.call, MAX_BODY, function.is_async)
             for trigger in function.triggers:
                 if isinstance(trigger, HTTPTrigger):

@@ -31,7 +31,13 @@ def parse_traceparent(value: str | None, state: str | None = None) -> Trace | No
     if not value:
         return None
     version, *rest = value.strip().split("-")
-    if len(version) != 2 or version == "ff" or not is_hex(version) or len(rest) < 3 or (version == "00" and len(rest) > 3):
+    if (
+        len(version) != 2
+        or version == "ff"
+        or not is_hex(version)
+        or len(rest) < 3
+        or (version == "00" and len(rest) > 3)
+    ):
         return None
     trace_id, span_id, flags = rest[:3]
     if len(flags) != 2 or not is_hex(flags):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 
 from harnesses import IN_PROCESS, STREAM, Harness, Send
-
 from portable_fn.http import Request
 from portable_fn.testing.delivery import Answer
 from portable_fn_aws import simulate
@@ -25,7 +24,9 @@ from portable_fn_aws import entry
 lambda_handler = entry(app)
 """
 # What can't hold for a service, whichever runtime is behind it.
-_OF_SERVICE = {harness.name.removeprefix("aws "): harness.cannot for harness in IN_PROCESS if harness.name.startswith("aws ")}
+_OF_SERVICE = {
+    harness.name.removeprefix("aws "): harness.cannot for harness in IN_PROCESS if harness.name.startswith("aws ")
+}
 
 
 def _emulated(service: str, bootstrap: list[str] | None = None) -> Harness:
@@ -48,9 +49,12 @@ def _emulated(service: str, bootstrap: list[str] | None = None) -> Harness:
 def _streaming(service: str) -> Harness:
     @contextmanager
     def start() -> Iterator[Send]:
-        with TemporaryDirectory() as folder, runtime_api(
-            Path(folder), _RUNTIME, pythonpath=PYTHONPATH, env={"PORTABLE_FN_AWS_INVOKE_MODE": "RESPONSE_STREAM"}
-        ) as api:
+        with (
+            TemporaryDirectory() as folder,
+            runtime_api(
+                Path(folder), _RUNTIME, pythonpath=PYTHONPATH, env={"PORTABLE_FN_AWS_INVOKE_MODE": "RESPONSE_STREAM"}
+            ) as api,
+        ):
             yield _one_at_a_time(lambda request: _streamed(api, request, service))
 
     cannot = {story: reason for story, reason in _OF_SERVICE[service].items() if story != STREAM}

@@ -66,8 +66,20 @@ def downloaded(name: str, requirement: str, *pip_options: str) -> Path:
         if needed:
             folder.mkdir(parents=True)
             _run(
-                [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-                + ["--only-binary=:all:", "--dest", str(folder), *pip_options, requirement]
+                [
+                    sys.executable,
+                    "-m",
+                    "pip",
+                    "download",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--no-deps",
+                    "--only-binary=:all:",
+                    "--dest",
+                    str(folder),
+                    *pip_options,
+                    requirement,
+                ]
             )
             for wheel in folder.glob("*.whl"):
                 shutil.unpack_archive(wheel, folder, "zip")
@@ -97,7 +109,7 @@ def pythons() -> dict[str, str]:
         if path is None:
             continue
         code = "import sys; print('%d.%d' % sys.version_info[:2])"
-        result = subprocess.run([path, "-c", code], capture_output=True, text=True)
+        result = subprocess.run([path, "-c", code], check=False, capture_output=True, text=True)
         if result.returncode == 0:
             found.setdefault(result.stdout.strip(), path)
     return found
@@ -124,6 +136,6 @@ def _digest(files: list[Path]) -> str:
 
 def _run(command: list[str], cwd: Path | None = None) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    result = subprocess.run(command, check=False, cwd=cwd, env=environment, capture_output=True, text=True)
     if result.returncode:
         raise RuntimeError(f"{' '.join(command[:6])} … failed: {(result.stderr or result.stdout).strip()[-600:]}")

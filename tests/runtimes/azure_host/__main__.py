@@ -28,9 +28,11 @@ def load(folder: Path, timeout: float) -> App:
             errors.append(why)
             continue
         try:
-            for binding in function.bindings:
-                if binding["type"].lower() == "httptrigger":
-                    routes.append((function, binding["name"], route(prefix, function.name, binding)))
+            routes.extend(
+                (function, binding["name"], route(prefix, function.name, binding))
+                for binding in function.bindings
+                if binding["type"].lower() == "httptrigger"
+            )
         except ValueError as exc:
             errors.append(str(exc))
             continue

@@ -93,7 +93,7 @@ class Worker:
         self._outgoing.put(protos.StreamingMessage(invocation_request=request))
         return answer
 
-    def EventStream(self, incoming: Iterator[Any], context: Any) -> Iterator[Any]:
+    def EventStream(self, incoming: Iterator[Any], context: Any) -> Iterator[Any]:  # noqa: N802  # gRPC's name
         threading.Thread(target=self._receive, args=(incoming,), daemon=True).start()
         yield from iter(self._outgoing.get, None)
 

@@ -212,8 +212,14 @@ async def background(request: Request, ctx: Context) -> dict[str, int]:
         await asyncio.sleep(0)
         BACKGROUND.append(request.id)
 
+    done = len(BACKGROUND)
     ctx.background(later())
-    return {"before": len(BACKGROUND)}
+    return {"done": done}
+
+
+@portable(on.http("GET", "/background-done"))
+def background_done(request: Request) -> dict[str, int]:
+    return {"done": len(BACKGROUND)}
 
 
 BACKGROUND: list[str] = []

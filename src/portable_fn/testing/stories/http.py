@@ -181,7 +181,9 @@ def _(send: Send) -> None:
 @story("a text body that is not UTF-8 arrives byte for byte")
 def _(send: Send) -> None:
     body = "Zoë".encode("latin-1")
-    assert sees(send, "POST", body=body, headers=[("content-type", "text/plain; charset=latin-1")])["body"] == body.hex()
+    assert (
+        sees(send, "POST", body=body, headers=[("content-type", "text/plain; charset=latin-1")])["body"] == body.hex()
+    )
 
 
 @story("a body reads as text in its own charset")
@@ -450,6 +452,15 @@ def _(send: Send) -> None:
     names = [f"n{number}" for number in range(6)]
     with ThreadPoolExecutor(6) as threads:
         assert list(threads.map(ask, names)) == [{"name": name, "correlation_id": f"id-{name}"} for name in names]
+
+
+@story("background work is done, before the answer or after it")
+def _(send: Send) -> None:
+    before = send(fake.request("GET", "/background")).json()["done"]
+    for _ in range(20):
+        if send(fake.request("GET", "/background-done")).json()["done"] == before + 1:
+            return
+    raise AssertionError("the background work isn't done")
 
 
 # The context
