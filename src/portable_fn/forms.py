@@ -52,7 +52,7 @@ def _multipart(request: Request[Any]) -> Pairs[str | Upload]:
     if not boundary:
         raise HTTPError(400, "The multipart form's content type has no boundary.")
     size = len(request.body)
-    fields: list[tuple[str, Any]] = []
+    fields: list[tuple[str, str | Upload]] = []
     try:
         # Everything is in memory already, so that the parser need not spool to disk: the limit is the body itself.
         parser = MultipartParser(
@@ -60,10 +60,10 @@ def _multipart(request: Request[Any]) -> Pairs[str | Upload]:
         )
         for part in parser:
             if part.filename is None:
-                fields.append((part.name, part.value))
+                fields.append((part.name or "", part.value))
             else:
                 upload = Upload(part.filename, part.content_type, Headers(part.headerlist), part.raw)
-                fields.append((part.name, upload))
+                fields.append((part.name or "", upload))
     except (MultipartError, UnicodeDecodeError) as exc:
         raise HTTPError(400, f"The multipart form is malformed: {exc}.") from exc
     return Pairs(fields)
