@@ -7,7 +7,7 @@ import sys
 import time
 
 from benchmarks import asgi, cold_start, overhead, workerd
-from benchmarks.report import DOCUMENT, Section, document, machine, saved, shown
+from benchmarks.report import DOCUMENT, Section, commit, document, machine, saved, shown
 from benchmarks.staging import staged, versions
 
 MEASUREMENTS = {"cold_start": cold_start, "overhead": overhead, "asgi": asgi, "workerd": workerd}
@@ -33,7 +33,7 @@ def main() -> int:
     if unknown := [name for name in names if name not in MEASUREMENTS]:
         parser.error(f"unknown: {', '.join(unknown)}; possible are {', '.join(MEASUREMENTS)}")
     sections: dict[str, Section] = {}
-    about = machine()
+    about, measured_at = machine(), commit()
     print(" · ".join(f"{name}: {value}" for name, value in about.items()))
     if about["load"] > BUSY:
         print("The machine is busy with other work: what is measured by the wall clock is rough, CPU times are surer.")
@@ -48,7 +48,7 @@ def main() -> int:
         if not goal.met:
             print(f"  missed: {goal.text}: {goal.margin}")
     if not options.quick:
-        saved(sections, versions(), about)
+        saved(sections, versions(), about, measured_at)
     return 0
 
 

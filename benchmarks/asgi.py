@@ -41,7 +41,7 @@ def measure(code: Staged, quick: bool) -> Section:
         f"GET /hello/Ada over {CONNECTIONS} kept connections, none pipelined, from a client process that costs less than the "
         f"server (whose CPU use stands beside). The servers, all started before, take turns: {rounds} rounds of "
         f"{seconds:.0f} s each; medians. “of bare” is the median of the ratios within a round. “CPU” is the server's, in "
-        "microseconds for one request: unlike the rate, it doesn't depend on what else the machine does."
+        "microseconds for one request: it depends less than the rate on what else the machine does."
     )
     if not code.has("asgi"):
         section.missing.append("there is no adapter for ASGI yet.")

@@ -163,11 +163,13 @@ def commit() -> str:
     return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
-def saved(sections: Mapping[str, Section], versions: Mapping[str, str], about: Mapping[str, Any]) -> None:
-    """Writes results.json, with the machine as `machine` told it before; a measurement that was left out keeps its earlier figures, whose date stands beside them."""
+def saved(
+    sections: Mapping[str, Section], versions: Mapping[str, str], about: Mapping[str, Any], measured_at: str
+) -> None:
+    """Writes results.json, with the machine and the commit as they were before; a measurement that was left out keeps its earlier figures, whose date stands beside them."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     known = json.loads(RESULTS.read_text())["sections"] if RESULTS.exists() else {}
-    measured = {name: {"date": now, "commit": commit(), **section.as_json()} for name, section in sections.items()}
+    measured = {name: {"date": now, "commit": measured_at, **section.as_json()} for name, section in sections.items()}
     document = {"machine": dict(about), "versions": dict(versions), "sections": {**known, **measured}}
     RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 

@@ -21,7 +21,7 @@ def measure(code: Staged, quick: bool) -> Section:
     section = Section(
         f"In workerd, a Worker that has Cloudflare's SDK imported: medians of {rounds} fresh workerd processes, in "
         "milliseconds of the first request that imports the module, less a request that imports nothing. It is without the "
-        "memory snapshot that a deployment makes, which saves the import. The bundle is assembled by us from npm's pyodide."
+        "memory snapshot that a deployment makes. The bundle is assembled by us from npm's pyodide."
     )
     if not code.has("cloudflare"):
         section.missing.append("there is no adapter for Cloudflare yet.")

@@ -46,37 +46,66 @@ def service(payload: Any) -> str:
     raise DecodeError(f"the payload has no known shape: seen is {seen}; known are {KNOWN}")
 
 
-def http_api(payload: Payload) -> Request:
-    """HTTP API with payload 2.0, and function URL."""
-    context = payload["requestContext"]
-    http = context["http"]
-    path = payload["rawPath"]
-    root_path = ""
-    stage = context.get("stage", "$default")
-    if stage != "$default" and (path.startswith(f"/{stage}/") or path == f"/{stage}"):
-        root_path = f"/{stage}"
-        path = path[len(root_path) :] or "/"
-    # An HTTP API decodes the path, a function URL does not.
-    if "%" in path and ".lambda-url." in context.get("domainName", ""):
-        raw_path = path
-    else:
-        raw_path = _encoded(path)
-    epoch = context.get("timeEpoch")
-    return Request(
-        http["method"],
-        raw_path,
-        payload.get("rawQueryString") or "",
-        lambda: _http_api_headers(payload),
-        _body(payload.get("body"), payload.get("isBase64Encoded")),
-        params=payload.get("pathParameters"),
-        host=context.get("domainName"),
-        root_path=root_path,
-        client_ip=http.get("sourceIp"),
-        principal=_http_api_principal(context) if "authorizer" in context or "authentication" in context else None,
-        id=context.get("requestId"),
-        time=None if epoch is None else epoch / 1000,
-        native=payload,
-    )
+class HTTPAPIRequest(Request):
+    """A request of payload 2.0 (HTTP API and function URL), whose less used parts are read when they are asked for."""
+
+    native: Payload
+
+    def __init__(self, payload: Payload) -> None:
+        context = payload["requestContext"]
+        path = payload["rawPath"]
+        root_path = ""
+        stage = context.get("stage", "$default")
+        if stage != "$default" and (path.startswith(f"/{stage}/") or path == f"/{stage}"):
+            root_path = f"/{stage}"
+            path = path[len(root_path) :] or "/"
+        # An HTTP API decodes the path, a function URL does not.
+        if "%" in path and ".lambda-url." in context.get("domainName", ""):
+            self.raw_path, self.path = path, unquoted(path)
+        else:
+            self.raw_path, self.path = _encoded(path), path
+        self.root_path = root_path
+        self.raw_query = payload.get("rawQueryString") or ""
+        self.method = context["http"]["method"]
+        self.scheme = "https"
+        self.params = payload.get("pathParameters") or {}
+        body = payload.get("body")
+        self.body = _body(body, payload.get("isBase64Encoded")) if body else b""
+        has_principal = "authorizer" in context or "authentication" in context
+        self._principal = _http_api_principal(context) if has_principal else None
+        self.native = payload
+
+    @lazy
+    def _headers(self) -> Headers:
+        headers = self.native.get("headers") or {}
+        "".join(headers.values())  # raises TypeError where one is no str
+        # The services lower the names; hand-written events and emulators may not.
+        if (names := "".join(headers)) != names.lower():
+            headers = {name.lower(): value for name, value in headers.items()}
+        # Payload 2.0 lifts cookies out of the headers; put them back.
+        if cookies := self.native.get("cookies"):
+            headers = {**headers, "cookie": "; ".join(cookies)}
+        return Headers.lowered(headers)
+
+    @lazy
+    def _host(self) -> str | None:
+        domain: str | None = self.native["requestContext"].get("domainName")
+        return domain
+
+    @lazy
+    def _client_ip(self) -> str | None:
+        address: str | None = self.native["requestContext"]["http"].get("sourceIp")
+        return address
+
+    @lazy
+    def _id(self) -> str | None:
+        id: str | None = self.native["requestContext"].get("requestId")
+        return id
+
+    @lazy
+    def _time(self) -> float:
+        epoch = self.native["requestContext"].get("timeEpoch")
+        return time.time() if epoch is None else epoch / 1000
 
 
 def rest_api(payload: Payload) -> Request:
@@ -165,7 +194,7 @@ def lattice_v2(payload: Payload) -> Request:
 
 
 REQUESTS = {
-    "http_api": http_api,
+    "http_api": HTTPAPIRequest,
     "rest_api": rest_api,
     "alb": alb,
     "lattice_v1": lattice_v1,
@@ -248,18 +277,6 @@ def _x_ray(value: str | None) -> Trace | None:
     if version != "1":
         return None
     return make_trace(trace_id.replace("-", ""), fields.get("Parent", ""), fields.get("Sampled") == "1")
-
-
-def _http_api_headers(payload: Payload) -> Headers:
-    headers = payload.get("headers") or {}
-    "".join(headers.values())  # raises TypeError where one is no str
-    # The services lower the names; hand-written events and emulators may not.
-    if (names := "".join(headers)) != names.lower():
-        headers = {name.lower(): value for name, value in headers.items()}
-    # Payload 2.0 lifts cookies out of the headers; put them back.
-    if cookies := payload.get("cookies"):
-        headers = {**headers, "cookie": "; ".join(cookies)}
-    return Headers.lowered(headers)
 
 
 def _http_api_principal(context: Mapping[str, Any]) -> Principal | None:

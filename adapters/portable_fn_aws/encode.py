@@ -6,7 +6,7 @@ from binascii import b2a_base64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from portable_fn.http import Response
     from portable_fn_aws.native import Payload, ProxyAnswer
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def http_api(response: Response) -> ProxyAnswer:
     """HTTP API with payload 2.0, and function URL: repeated headers joined, cookies apart."""
     headers = response.headers.joined()
-    text, is_base64 = _text(response)
+    text, is_base64 = _text(response, headers)
     answer: ProxyAnswer = {
         "statusCode": response.status,
         "headers": headers,
@@ -33,7 +33,7 @@ def multi_value(response: Response) -> ProxyAnswer:
     headers: dict[str, list[str]] = {}
     for name, value in response.wire_headers():
         headers.setdefault(name, []).append(value)
-    text, is_base64 = _text(response)
+    text, is_base64 = _text(response, response.headers)
     return {"statusCode": response.status, "multiValueHeaders": headers, "body": text, "isBase64Encoded": is_base64}
 
 
@@ -42,7 +42,7 @@ def single_value(response: Response) -> ProxyAnswer:
     headers: dict[str, str] = {}
     for name, value in response.wire_headers():
         headers[next(spelling for spelling in _spellings(name) if spelling not in headers)] = value
-    text, is_base64 = _text(response)
+    text, is_base64 = _text(response, response.headers)
     return {"statusCode": response.status, "headers": headers, "body": text, "isBase64Encoded": is_base64}
 
 
@@ -69,13 +69,12 @@ def _spellings(name: str) -> Iterable[str]:
 _TEXT = ("application/json", "text/", "application/problem+json", "application/xml", "application/javascript")
 
 
-def _text(response: Response) -> tuple[str, bool]:
+def _text(response: Response, headers: Mapping[str, str]) -> tuple[str, bool]:
     """The body as text where its type says text and it is UTF-8, else as base64; a stream goes out on its own."""
     body = response.body
     if not body or not isinstance(body, bytes):
         return "", False
-    content_type = response.headers.get("content-type", "")
-    if content_type.startswith(_TEXT) and "content-encoding" not in response.headers:
+    if headers.get("content-type", "").startswith(_TEXT) and "content-encoding" not in headers:
         try:
             return body.decode(), False
         except UnicodeDecodeError:

@@ -34,9 +34,9 @@ def entry(*targets: object) -> LambdaHandler:
 
     def lambda_handler(payload: Any, native: LambdaContext) -> ProxyAnswer:
         response, write, context = invoke(payload, native)
-        if response.is_stream:
+        if type(response.body) is not bytes:
             response = collected(response, context)
-        if context.has_background:
+        if "pending" in context.__dict__:
             run(finish_background(context))
         return write(response)
 

@@ -7,7 +7,7 @@ from types import FunctionType, ModuleType
 
 from portable_fn.binding import Binding, is_awaitable
 from portable_fn.errors import ConfigurationError, HTTPError
-from portable_fn.http import Request, Response, finish, to_response
+from portable_fn.http import Request, Response, finish, json_response, to_response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ def respond(router: Router, request: Request[Any], context: Context) -> Response
         if len(request.body) > max_body:
             raise too_large(max_body)
         result = call(request, context)
-        if type(result) is dict or not is_awaitable(result):
+        if type(result) is dict:
+            return finish(json_response(result), request)
+        if not is_awaitable(result):
             return finish(to_response(result), request)
     except BaseException as exc:
         return failed(exc, request, context)

@@ -88,8 +88,8 @@ class Request(Event[T], Generic[T]):
         self._host = host
         self.scheme = scheme
         self.root_path = root_path
-        self.client_ip = client_ip
-        self.principal = principal
+        self._client_ip = client_ip
+        self._principal = principal
         self._id = id
         self._time = clock.time() if time is None else time
         self.native = native
@@ -109,6 +109,16 @@ class Request(Event[T], Generic[T]):
         return self._id or self.headers.get("x-request-id") or new_id()
 
     @lazy
+    def client_ip(self) -> str | None:
+        """The client's address, as the platform itself saw it."""
+        return self._client_ip
+
+    @lazy
+    def principal(self) -> Principal | None:
+        """Who calls, only as the platform itself verified it."""
+        return self._principal
+
+    @lazy
     def source(self) -> str:
         """The server's origin: scheme and host."""
         return f"{self.scheme}://{self.host}"
@@ -118,11 +128,9 @@ class Request(Event[T], Generic[T]):
         """When the provider received the request, aware UTC."""
         from datetime import UTC, datetime
 
-        if isinstance(self._time, datetime):
-            return self._time
         try:
-            return datetime.fromtimestamp(self._time, UTC)
-        except (ValueError, OverflowError, OSError) as exc:
+            return self._time if isinstance(self._time, datetime) else datetime.fromtimestamp(self._time, UTC)
+        except (TypeError, ValueError, OverflowError, OSError) as exc:
             raise HTTPError(400, f"The request's time can't be read: {exc}.") from exc
 
     @lazy
@@ -354,8 +362,8 @@ def encode_json(value: object) -> bytes:
         raise EncodeError(f"the handler's {type(value).__name__} can't be written as JSON: {exc}") from exc
 
 
-def _json_response(value: object) -> Response:
-    # The most common result; the checks of Response.__init__ have nothing to find here.
+def json_response(value: object) -> Response:
+    """The JSON response of a result; the checks of Response.__init__ would have nothing to find."""
     response = Response.__new__(Response)
     response.status = 200
     response.headers = MutableHeaders.lowered({"content-type": "application/json"})
@@ -369,7 +377,7 @@ def to_response(result: object) -> Response:
     if isinstance(result, Response):
         return result
     if isinstance(result, dict):
-        return _json_response(result)
+        return json_response(result)
     if result is None:
         return Response(204)
     if isinstance(result, str):
@@ -378,7 +386,7 @@ def to_response(result: object) -> Response:
         return _typed(200, (), "application/octet-stream", bytes(result))
     if hasattr(result, "__aiter__") or hasattr(result, "__next__"):
         return Response(200, {"content-type": "application/octet-stream"}, (), result)  # type: ignore[arg-type]
-    return _json_response(result)
+    return json_response(result)
 
 
 def finish(response: Response, request: Request[Any]) -> Response:
@@ -404,9 +412,13 @@ def parse_query(raw_query: str) -> Pairs:
     parts = [(name, value) for name, _, value in [part.partition("=") for part in raw_query.split("&") if part]]
     if "%" not in raw_query and "+" not in raw_query:
         return Pairs(parts)
-    from urllib.parse import unquote_plus
+    return Pairs([(_form_decoded(name), _form_decoded(value)) for name, value in parts])
 
-    return Pairs((unquote_plus(name), unquote_plus(value)) for name, value in parts)
+
+def _form_decoded(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquoted(text) if "%" in text else text
 
 
 def unquoted(text: str) -> str:

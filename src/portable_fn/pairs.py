@@ -96,7 +96,9 @@ class Headers(Mapping[str, str]):
 
     def joined(self) -> dict[str, str]:
         """Every lower-case name with its value, repeats joined with ", "."""
-        return {name: value if isinstance(value, str) else ", ".join(value) for name, value in self._values.items()}
+        if list in map(type, self._values.values()):
+            return {name: value if isinstance(value, str) else ", ".join(value) for name, value in self._values.items()}
+        return self._values.copy()  # type: ignore[return-value]  # all are str
 
     def __getitem__(self, name: str) -> str:
         value = self._values[name.lower()]

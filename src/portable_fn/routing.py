@@ -107,9 +107,9 @@ class Router:
         method = request.method
         only = self._only
         if only is not None and given and only.name_set <= given.keys():
-            matching = [only]
-            if target := only.target(method):
+            if target := only.targets.get(method) or only.targets.get(_ANY):
                 return target
+            matching = [only]
         elif (literal := self._without_parameters.get(request.raw_path)) and (target := literal.target(method)):
             return target
         else:
