@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from portable_fn import Cookie, Headers, MutableHeaders, Pairs
 from portable_fn.cookies import parse_cookies
-from portable_fn.http import parse_query
+from portable_fn.http import parse_query, unquoted
 from portable_fn.trace import parse_traceparent
 
 pairs = st.lists(st.tuples(st.text(min_size=1), st.text()))
@@ -25,6 +25,11 @@ values = st.text(
 def test_a_query_string_gives_back_the_pairs_that_made_it(given: list[tuple[str, str]]) -> None:
     text = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in given)
     assert tuple(given) == parse_query(text).pairs
+
+
+@given(st.text(st.sampled_from("aé%2F+g0Cc\U0001f600"), max_size=12))
+def test_percent_decoding_is_the_standard_librarys(text: str) -> None:
+    assert unquote(text) == unquoted(text)
 
 
 def test_pairs_give_the_first_value_and_every_value() -> None:

@@ -27,7 +27,7 @@ class InvalidData(ValueError):
 def read_json(body: bytes, charset: str = "utf-8") -> object:
     """The value of a JSON text; ValueError, saying where, for malformed, too deeply nested or non-standard JSON."""
     try:
-        text = body.decode("utf-8-sig" if charset == "utf-8" else charset)
+        text = body.decode(charset).removeprefix("\ufeff")
     except UnicodeDecodeError as exc:
         raise ValueError(f"not {charset}: byte 0x{body[exc.start]:02x} at offset {exc.start}") from exc
     if text.count("[") + text.count("{") > MAX_JSON_DEPTH and _depth(text) > MAX_JSON_DEPTH:

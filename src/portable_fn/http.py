@@ -162,7 +162,10 @@ class Request(Event[T], Generic[T]):
     @lazy
     def charset(self) -> str:
         """The charset of the content type, else utf-8."""
-        for parameter in self.headers.get("content-type", "").split(";")[1:]:
+        content_type = self.headers.get("content-type", "")
+        if ";" not in content_type:
+            return "utf-8"
+        for parameter in content_type.split(";")[1:]:
             name, _, value = parameter.partition("=")
             if name.strip().lower() == "charset":
                 return value.strip().strip("\"'").lower() or "utf-8"
@@ -422,10 +425,19 @@ def _form_decoded(text: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """The text, percent-decoded."""
-    from urllib.parse import unquote
+    """The text, percent-decoded as urllib.parse.unquote does it, whose import costs 2.5 ms of cold start."""
+    if not _BYTES:
+        _BYTES.update(((high + low).encode(), bytes.fromhex(high + low)) for high in _DIGITS for low in _DIGITS)
+    parts = text.encode("utf-8", "surrogatepass").split(b"%")
+    for index in range(1, len(parts)):
+        part = parts[index]
+        byte = _BYTES.get(part[:2])
+        parts[index] = b"%" + part if byte is None else byte + part[2:]
+    return b"".join(parts).decode("utf-8", "replace")
 
-    return unquote(text)
+
+_DIGITS = "0123456789abcdefABCDEF"
+_BYTES: dict[bytes, bytes] = {}
 
 
 def new_id() -> str:

@@ -28,6 +28,9 @@ class Route:
         self.names = trigger.names
         self.name_set = frozenset(trigger.names)
         self.greedy = bool(self.segments[-1][1].endswith("+"))
+        numbered = list(enumerate(trigger.segments))
+        self._literals = [(index, literal) for index, (literal, name) in numbered if not name]
+        self._parameters = [(index, name) for index, (_, name) in numbered if name and name[-1] != "+"]
         self.path = trigger.path
         self.functions: dict[str, Binding] = {}
         self.targets: dict[str, Target] = {}
@@ -56,15 +59,14 @@ class Route:
         """The decoded path parameters of a path that the template describes, else None."""
         if len(segments) != len(self.segments) and not (self.greedy and len(segments) >= len(self.segments) - 1):
             return None
+        for index, literal in self._literals:
+            if literal != segments[index] and literal != _decoded(segments[index]):
+                return None
         params = {}
-        for (literal, name), segment in zip(self.segments, segments, strict=False):
-            if not name:
-                if literal != segment and literal != _decoded(segment):
-                    return None
-            elif not name.endswith("+"):
-                if not segment:
-                    return None
-                params[name] = _decoded(segment)
+        for index, name in self._parameters:
+            if not segments[index]:
+                return None
+            params[name] = _decoded(segments[index])
         if self.greedy:
             rest = segments[len(self.segments) - 1 :]
             params[self.names[-1]] = _decoded("/".join(rest))
