@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import threading
+import time
+import uuid
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pydantic
 import pytest
 from typing_extensions import TypedDict
 
-from portable_fn import ConfigurationError, Context, Event, HTTPError, Request, Response, on, portable
-from portable_fn.adapter import bindings, respond
+from portable_fn import ConfigurationError, Context, Event, HTTPError, Request, Response, cors, on, portable
+from portable_fn.adapter import bindings, respond, respond_in_loop
 from portable_fn.routing import Router
 from portable_fn.testing import fake
 
@@ -124,6 +128,28 @@ def test_a_type_of_the_decorating_function_is_found() -> None:
     assert handler(fake.request(json={"a": 1})) == 1
 
 
+class Own(Request): ...
+
+
+class Methods:
+    def method(self, request: Request) -> None: ...
+    def bound(self, request: Request) -> None: ...
+
+
+def second_is_no_context(request: Request, page: int = 1) -> None: ...
+def context_second_by_name(ctx, request: Request) -> None: ...  # type: ignore[no-untyped-def]
+def quoted(request: "Request['Item']") -> None: ...  # noqa: UP037  # the quotes are the point
+def optional_request(request: Request[Item] | None) -> None: ...
+def own_kind(request: Own) -> None: ...
+
+
+def _database(request, db): ...  # type: ignore[no-untyped-def]
+
+
+@functools.wraps(_database)
+def injecting(request, db, more): ...  # type: ignore[no-untyped-def]
+
+
 def unknown_to_pydantic(event: Request[Event]) -> None: ...
 def no_argument() -> None: ...
 def three(event, ctx, more): ...  # type: ignore[no-untyped-def]
@@ -140,8 +166,17 @@ def unresolved(event: Request[Decimal]) -> None: ...
         (three, "can't be called"),
         (keyword_only, "can't be called"),
         (context_first, "the event comes first"),
-        (wrong_kind, "takes a dict; possible are Event, Request"),
+        (wrong_kind, r"takes a dict\[str, typing.Any\]; possible are Event, Request"),
         (unresolved, "Decimal"),
+        (second_is_no_context, "the context second"),
+        (context_second_by_name, "the context second"),
+        (Methods.method, "takes a function, not the method"),
+        (Methods().bound, "plain function"),
+        (quoted, "put the quotes around"),
+        (optional_request, "possible are"),
+        (own_kind, "possible are"),
+        (portable(lambda event: None), "has @portable already"),
+        (injecting, "can't be called"),
         (unknown_to_pydantic, "pydantic can't validate"),
         (print, "plain function"),
         (Item, "plain function"),
@@ -321,7 +356,8 @@ def test_the_servers_cancellation_of_an_async_handler_is_not_answered() -> None:
         await asyncio.sleep(60)
 
     async def cancelled() -> None:
-        task = asyncio.ensure_future(respond(Router(bindings(slow)), fake.request(), Context()))  # type: ignore[arg-type]
+        request = fake.request()
+        task = asyncio.ensure_future(respond_in_loop(Router(bindings(slow)).find(request), request, Context()))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -330,9 +366,121 @@ def test_the_servers_cancellation_of_an_async_handler_is_not_answered() -> None:
     asyncio.run(cancelled())
 
 
-def test_a_handlers_own_cancelled_error_is_a_500() -> None:
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, SystemExit, KeyboardInterrupt, StopIteration])
+def test_whatever_an_async_handler_raises_is_a_500(error: type[BaseException]) -> None:
     @portable
     async def odd(request: Request) -> None:
-        raise asyncio.CancelledError
+        raise error
 
     assert answer(fake.request(), odd).status == 500
+
+
+def test_a_handler_that_cancels_its_own_task_is_answered() -> None:
+    @portable
+    async def odd(request: Request) -> None:
+        asyncio.current_task().cancel()  # type: ignore[union-attr]  # it runs in a task
+        await asyncio.sleep(0)
+
+    assert answer(fake.request(), odd).status == 500
+
+
+@pytest.mark.parametrize("fields", [{"headers": {"x": "a\nb"}}, {"extensions": {"x": object()}}, {"detail": object()}])
+def test_an_http_error_that_cannot_be_written_is_a_500(fields: dict[str, Any]) -> None:
+    @portable
+    def odd(request: Request) -> None:
+        raise HTTPError(400, **fields)
+
+    assert problem(answer(fake.request(), odd))["status"] == 500
+
+
+def test_a_decorator_above_portable_is_refused_since_no_provider_would_run_it() -> None:
+    def guarded(function: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*args: Any) -> Any:
+            raise HTTPError(401)
+
+        return wrapper
+
+    with pytest.raises(ConfigurationError, match="above @portable"):
+        bindings(guarded(named("secret")))
+
+
+def test_a_response_that_is_returned_twice_is_the_same_both_times() -> None:
+    shared = Response(200, {"x": "y"}, (), "whole")
+
+    @portable(on.http("GET", "/"), use=[cors(["https://a.example"], credentials=True)])
+    def handler(request: Request) -> Response:
+        return shared
+
+    assert answer(fake.request("HEAD"), handler).body == b""
+    assert (
+        "access-control-allow-origin" in answer(fake.request(headers={"origin": "https://a.example"}), handler).headers
+    )
+    again = answer(fake.request(headers={"origin": "https://evil.example"}), handler)
+    assert (again.body, again.headers.get("access-control-allow-origin")) == (b"whole", None)
+
+
+def test_a_call_by_keyword_is_the_call_that_it_looks_like() -> None:
+    @portable
+    def handler(request: Request, ctx: Context) -> str:
+        return request.path + ctx.provider
+
+    assert handler(request=fake.request("GET", "/x"), ctx=fake.context()) == "/xlocal"
+    assert handler(fake.request("GET", "/x"), ctx=fake.context()) == "/xlocal"
+    with pytest.raises(TypeError, match="more"):
+        handler(fake.request(), more=1)  # type: ignore[call-arg]
+
+
+def test_a_strict_model_takes_what_json_can_say_of_it() -> None:
+    class Strict(pydantic.BaseModel, strict=True):
+        at: datetime
+        id: uuid.UUID
+        pair: tuple[int, int]
+
+    @portable
+    def handler(request: Request[Strict]) -> int:
+        return request.data.at.year
+
+    data = {"at": "2026-01-02T03:04:05Z", "id": str(uuid.UUID(int=1)), "pair": [1, 2]}
+    assert handler(fake.request(json=data)) == 2026
+
+
+def test_a_request_is_validated_anew_by_each_call() -> None:
+    seen: list[object] = []
+
+    @portable
+    def handler(request: Request[dict[str, int]]) -> None:
+        seen.append(request.data)
+
+    request = fake.request(form={"a": "1"})
+    handler(request)
+    handler(request)
+    assert seen == [{"a": 1}, {"a": 1}]
+
+
+def test_thousands_of_faults_are_a_hundred_and_a_count() -> None:
+    @portable
+    def handler(request: Request[list[int]]) -> None: ...
+
+    document = problem(answer(fake.request("POST", json=["x"] * 5000), handler))
+    assert (len(document["errors"]), document["count"]) == (100, 5000)
+
+
+def test_a_form_with_thousands_of_fields_is_read_in_linear_time() -> None:
+    body = "&".join(f"k{number}=1" for number in range(40_000))
+    request = fake.request("POST", body=body, headers={"content-type": "application/x-www-form-urlencoded"})
+    started = time.perf_counter()
+    assert len(request.data) == 40_000
+    assert time.perf_counter() - started < 5
+
+
+async def _outer(event: Any, ctx: Context, call_next: Any) -> Any:
+    return await call_next(event, ctx)
+
+
+def test_async_middleware_lets_a_sync_handler_block_a_thread_and_not_the_loop() -> None:
+    @portable(on.http(), use=[_outer])
+    def handler(request: Request) -> str:
+        return threading.current_thread().name
+
+    assert answer(fake.request(), handler).body != threading.current_thread().name.encode()

@@ -107,6 +107,29 @@ def test_any_origin_is_a_star_without_vary() -> None:
     assert "access-control-allow-credentials" not in response.headers
 
 
+def test_any_origin_is_told_without_being_asked_since_caches_keep_the_answer_for_all() -> None:
+    response = answer(fake.request("GET", "/x"), shared(expose=["x-a"]))
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["access-control-expose-headers"] == "x-a"
+
+
+def test_origins_have_no_case_and_odd_header_names_are_not_echoed() -> None:
+    response = answer(preflight(headers="x-token, a\x01b, "), shared(origins="https://A.example"))
+    assert response.headers["access-control-allow-origin"] == "https://a.example"
+    assert response.headers["access-control-allow-headers"] == "x-token"
+
+
+def test_inner_middleware_may_return_what_a_handler_may() -> None:
+    def inner(event: Any, ctx: Context, call_next: Any) -> Any:
+        return {"inner": True}
+
+    @portable(on.http(), use=[tagged("outer"), inner])
+    def handler(request: Request) -> None: ...
+
+    response = answer(fake.request(), handler)
+    assert (response.body, response.headers["x-tag"]) == (b'{"inner":true}', "outer")
+
+
 def test_several_origins_are_named_back_one_by_one_with_vary() -> None:
     function = shared(origins=["https://a.example", "https://b.example"], credentials=True, expose=["x-a", "x-b"])
     for origin in ("https://a.example", "https://b.example"):
@@ -162,6 +185,14 @@ def test_errors_are_marked_too_from_sync_and_async_handlers() -> None:
 
 
 def test_settings_that_browsers_would_refuse_are_refused() -> None:
-    for settings in ({"credentials": True}, {"origins": "example.com"}, {"origins": ["https://a.example/"]}):
+    for settings in (
+        {"credentials": True},
+        {"origins": "example.com"},
+        {"origins": ["https://a.example/"]},
+        {"origins": ["https://a.example/app"]},
+        {"origins": ["https://*.example"]},
+        {"origins": ["https://a.example"], "credentials": True, "headers": ["*"]},
+        {"origins": ["https://a.example"], "credentials": True, "expose": ["*"]},
+    ):
         with pytest.raises(ConfigurationError, match="cors"):
             cors(**settings)  # type: ignore[arg-type]

@@ -55,6 +55,8 @@ def test_data_is_none_for_an_empty_body_and_a_dict_for_a_form() -> None:
         (b"[" * 10_000, "nested"),
         (b"[" * (MAX_JSON_DEPTH + 1) + b"]" * (MAX_JSON_DEPTH + 1), "nested"),
         (b"1" * 5000, "digits"),
+        (b"[1e400]", "too large"),
+        (b'{"a":' * 201 + b"1" + b"}" * 201, "nested"),
     ],
 )
 def test_json_that_is_none_is_a_400_that_says_why(body: bytes, why: str) -> None:
@@ -74,12 +76,35 @@ def test_json_in_its_own_charset_and_with_a_byte_order_mark_is_read() -> None:
     assert fake.request("POST", body='{"a":1}'.encode("utf-16"), headers=headers).json() == {"a": 1}
 
 
-def test_an_unknown_charset_is_a_415() -> None:
-    request = fake.request("POST", body=b"x", headers={"content-type": "text/plain; charset=nonsense"})
+@pytest.mark.parametrize(
+    "charset", ["nonsense", "punycode", "undefined", "unicode_escape", "rot13", "zip", "idna", "a\0b"]
+)
+def test_a_charset_that_is_none_is_a_415(charset: str) -> None:
+    request = fake.request("POST", body=b"x", headers={"content-type": f"text/plain; charset={charset}"})
     for read in (lambda: request.text, request.json):
-        with pytest.raises(HTTPError, match="nonsense") as caught:
+        with pytest.raises(HTTPError, match="unknown") as caught:
             read()
         assert caught.value.status == 415
+
+
+def test_a_wide_and_flat_json_text_is_not_too_deep() -> None:
+    value = [{"a": ['"', "\\", {"b": []}]}] * 5000
+    assert fake.request("POST", json=value).json() == value
+
+
+def test_what_a_request_shows_of_itself_has_no_secrets() -> None:
+    request = fake.request("POST", "/x?token=a-secret", headers={"authorization": "a-secret"}, body="a-secret")
+    assert repr(request) == "Request(method='POST', raw_path='/x', id='request-1')"
+
+
+def test_an_id_that_no_log_should_have_is_not_taken() -> None:
+    for given in ("a\x1b[2J", "x" * 129, "a b", "é"):
+        assert Request(headers={"x-request-id": given}).id != given
+
+
+def test_a_lone_surrogate_in_text_is_replaced() -> None:
+    assert Response.text("a\ud800").body == Response(body="a\ud800").body == b"a?"
+    assert Response.redirect("/a\r\nx: 1\ud800").headers["location"] == "/a%0D%0Ax:%201?"
 
 
 def multipart(*parts: tuple[str, bytes]) -> Request[Any]:
@@ -202,9 +227,9 @@ def test_response_constructors() -> None:
 
 
 def test_a_response_that_cannot_be_is_refused() -> None:
-    for status in (99, 100, 600, 1000):
+    for status in (99, 100, 600, 1000, 200.5, "200"):
         with pytest.raises(ValueError, match="200 to 599"):
-            Response(status)
+            Response(status)  # type: ignore[arg-type]
     for body in ({"a": 1}, 5):
         with pytest.raises(TypeError, match=r"Response.json\(\)"):
             Response(body=body)  # type: ignore[arg-type]
@@ -224,7 +249,8 @@ def test_head_tells_the_length_and_204_and_304_have_no_body() -> None:
     head = fake.request("HEAD")
     response = finish(Response(200, (), (), b"four"), head)
     assert (response.body, response.headers["content-length"]) == (b"", "4")
-    assert finish(Response(200, (), (), iter([b"x"])), head).body == b""
+    stream = finish(Response(200, (), (), iter([b"x"])), head)
+    assert (stream.is_stream, list(stream.body), "content-length" in stream.headers) == (True, [], False)
     for status, kept in ((204, False), (304, True)):
         response = finish(Response(status, {"content-type": "text/plain", "etag": "x"}, (), b"x"), fake.request())
         assert (response.body, "content-type" in response.headers, response.headers["etag"]) == (b"", kept, "x")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portable_fn import Cookie, Headers, MutableHeaders, Pairs
+from portable_fn import Cookie, Headers, MutableHeaders, Pairs, Response
 from portable_fn.cookies import parse_cookies
 from portable_fn.http import parse_query, unquoted
 from portable_fn.trace import parse_traceparent
@@ -53,6 +53,18 @@ def test_headers_keep_every_value_of_a_name_in_order_whatever_its_case(lines: li
         assert [value for known, value in lines if known.lower() == name.lower()] == headers.get_all(name.upper())
         assert ", ".join(headers.get_all(name)) == headers[name] == headers.get(name)
     assert Headers(headers.pairs) == headers
+
+
+def test_repeated_cookie_headers_are_one_list() -> None:
+    assert Headers([("cookie", "a=1"), ("Cookie", "b=2")])["cookie"] == "a=1; b=2"
+
+
+def test_a_cookie_that_was_changed_into_one_that_breaks_the_message_is_refused() -> None:
+    cookie = Cookie("a", "1")
+    cookie.value = "1\r\nx: y"
+    for read in (lambda: Response(cookies=[cookie]).wire_headers(), lambda: Response(cookies=[cookie]).set_cookies):
+        with pytest.raises(ValueError, match="set-cookie"):
+            read()
 
 
 def test_equal_header_values_are_all_kept() -> None:
@@ -99,6 +111,9 @@ def test_a_cookie_is_written_with_all_its_attributes() -> None:
         ("a", "é", {}),
         ("a", "1\r\n", {}),
         ("a", "1", {"same_site": "None"}),
+        ("a", "1", {"max_age": "1\r\nX-Evil: 1"}),
+        ("a", "1", {"max_age": 1.5}),
+        ("a", "1", {"domain": ""}),
         ("a", "1", {"same_site": "lax"}),
         ("a", "1", {"partitioned": True}),
         ("a", "1", {"path": "/;x"}),

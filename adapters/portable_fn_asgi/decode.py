@@ -6,7 +6,7 @@ import os
 
 from portable_fn.asgi import headers, paths, percent_encoded
 from portable_fn.context import Context
-from portable_fn.http import Request
+from portable_fn.http import Request, given_id
 from portable_fn.record import lazy
 
 TYPE_CHECKING = False
@@ -66,4 +66,4 @@ class ServerInvocation(Context):
 
     @lazy
     def correlation_id(self) -> str:
-        return self._event.headers.get("x-correlation-id") or self.invocation_id
+        return given_id(self._event.headers, "x-correlation-id") or self.invocation_id

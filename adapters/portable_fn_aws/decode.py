@@ -8,7 +8,7 @@ from binascii import a2b_base64
 
 from portable_fn.context import Context
 from portable_fn.errors import DecodeError, HTTPError
-from portable_fn.http import Principal, Request, unquoted
+from portable_fn.http import Principal, Request, given_id, unquoted
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 
@@ -252,7 +252,7 @@ class LambdaInvocation(Context):
     @lazy
     def correlation_id(self) -> str:
         headers = Headers() if self.event is None else self.event.headers
-        return headers.get("x-correlation-id") or headers.get("x-request-id") or self.invocation_id
+        return given_id(headers, "x-correlation-id", "x-request-id") or self.invocation_id
 
 
 def trace(event: Request | None) -> Trace | None:

@@ -7,7 +7,7 @@ import os
 from portable_fn.asgi import headers as asgi_headers
 from portable_fn.asgi import paths, percent_encoded
 from portable_fn.context import Context
-from portable_fn.http import Principal, Request
+from portable_fn.http import Principal, Request, given_id
 from portable_fn.pairs import Headers
 from portable_fn.record import Record, lazy
 
@@ -149,7 +149,7 @@ class FunctionInvocation(Context):
     @lazy
     def correlation_id(self) -> str:
         headers = Headers() if self.event is None else self.event.headers
-        return headers.get("x-correlation-id") or headers.get("x-request-id") or self.invocation_id
+        return given_id(headers, "x-correlation-id", "x-request-id") or self.invocation_id
 
 
 # The claims that may hold the subject, where the header of its own is missing.

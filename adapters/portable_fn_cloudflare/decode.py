@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from portable_fn.adapter import finish_background
 from portable_fn.context import Context
-from portable_fn.http import Principal, Request
+from portable_fn.http import Principal, Request, given_id
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 
@@ -92,7 +92,7 @@ class WorkerInvocation(Context):
     @lazy
     def correlation_id(self) -> str:
         headers = self._event.headers
-        return headers.get("x-correlation-id") or headers.get("x-request-id") or self.invocation_id
+        return given_id(headers, "x-correlation-id", "x-request-id") or self.invocation_id
 
 
 class Bindings(Mapping[str, "Any"]):

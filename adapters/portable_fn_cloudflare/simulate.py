@@ -167,7 +167,7 @@ class FetchRequest:
         )
         self.method = method
         self.url = url.partition("#")[0]
-        self.headers = sorted(headers.joined().items())
+        self.headers = sorted((name, ", ".join(headers.get_all(name))) for name in headers)
         self.body: Any = JsBody(body) if "content-length" in headers else jsnull
         self.cf = None if cf is None else JsProxy(cf)
 

@@ -7,7 +7,7 @@ import time
 
 from portable_fn import asgi
 from portable_fn.context import Context
-from portable_fn.http import Request
+from portable_fn.http import Request, given_id
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 
@@ -104,7 +104,7 @@ class FunctionInvocation(Context):
     @lazy
     def correlation_id(self) -> str:
         headers = self._event.headers
-        return headers.get("x-correlation-id") or headers.get("x-request-id") or self.invocation_id
+        return given_id(headers, "x-correlation-id", "x-request-id") or self.invocation_id
 
 
 def trace(headers: Headers) -> Trace | None:
@@ -150,12 +150,7 @@ def _from_latin_1(text: str) -> bytes:
 
 def _path(raw_uri: str) -> str:
     """The path of a request's target as it came, which may be a whole URL (RFC 9112, section 3.2.2)."""
-    path = raw_uri.partition("?")[0]
-    if not path.startswith("/"):
-        _, separator, rest = path.partition("://")
-        if separator:
-            path = f"/{rest.partition('/')[2]}"
-    return asgi.percent_encoded(_from_latin_1(path)) or "/"
+    return asgi.origin_form(asgi.percent_encoded(_from_latin_1(raw_uri.partition("?")[0])))
 
 
 def _last(forwarded: str | None) -> str | None:

@@ -37,6 +37,12 @@ def bindings(*targets: object) -> list[Binding]:
                 f"an entry takes portable functions or a module of them, not {shown}: add @portable"
             )
         for function in inside:
+            if function.__portable__.function is not function:
+                name = function.__portable__.name
+                raise ConfigurationError(
+                    f"{name} has a decorator above @portable, which no provider would run: put @portable on top, "
+                    "or give it as middleware, use=[…]"
+                )
             found[id(function.__portable__)] = function.__portable__
     if not found:
         raise ConfigurationError("an entry needs a portable function or a module of them")
@@ -65,11 +71,10 @@ def respond(router: Router, request: Request[Any], context: Context) -> Response
 
 
 async def _respond_later(result: Any, request: Request[Any], context: Context) -> Response:
+    # Nobody cancels a task here but the handler itself: it runs alone in its loop, or in a Worker.
     try:
         return finish(to_response(await result), request)
     except BaseException as exc:
-        if is_not_ours(exc):
-            raise
         return failed(exc, request, context)
 
 
@@ -117,15 +122,15 @@ def too_large(limit: int) -> HTTPError:
 
 
 async def finish_background(context: Context) -> None:
-    """Awaits what the handler gave to `context.background`; what fails there is logged."""
+    """Awaits what the handler gave to `context.background`; whatever fails there is logged."""
     while context.pending:
         coroutine = context.pending.pop(0)
         try:
             await coroutine
         except BaseException as exc:
+            context.log.error("background work failed", exc_info=exc)
             if is_not_ours(exc):
                 raise
-            context.log.exception("background work failed")
 
 
 def is_not_ours(error: BaseException) -> bool:

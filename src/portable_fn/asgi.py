@@ -43,7 +43,7 @@ def text(value: bytes) -> str:
 def paths(scope: Scope) -> tuple[str, str]:
     """The scope's raw path without its root path, and that root path."""
     raw = scope.get("raw_path")
-    path = percent_encoded(raw) if raw else quoted(scope["path"])
+    path = origin_form(percent_encoded(raw)) if raw else quoted(scope["path"])
     root_path = scope.get("root_path", "")
     if root_path:
         root_path = root_path.rstrip("/")
@@ -51,6 +51,13 @@ def paths(scope: Scope) -> tuple[str, str]:
         if path.startswith(f"{root_path}/") or path == root_path:
             path = path[len(root_path) :] or "/"
     return path, root_path
+
+
+def origin_form(target: str) -> str:
+    """The path of a request's target, which may be a whole URL or "*" (RFC 9112, section 3.2)."""
+    if target.startswith("/"):
+        return target
+    return f"/{target.partition('://')[2].partition('/')[2]}"
 
 
 def quoted(path: str) -> str:
@@ -92,15 +99,16 @@ def has_body(scope: Scope) -> bool:
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The request's body; HTTPError 413 as soon as it is known to be over the limit, Disconnected where it is cut."""
+    for name, value in scope["headers"]:
+        # Before the first message, for which a server tells a client that waits to go on.
+        if name == b"content-length" and value.isdigit() and (len(value) > 18 or int(value) > limit):
+            raise too_large(limit)
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
         if len(body) > limit:
             raise too_large(limit)
         return body
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > limit:
-            raise too_large(limit)
     chunks: list[bytes] = []
     size = 0
     while message["type"] != "http.disconnect":
@@ -116,9 +124,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 
 def start(response: Response) -> dict[str, Any]:
     """The message that begins the answer; a body that is whole has its length told."""
-    lines = [(name.encode(), value.encode()) for name, value in response.headers.pairs]
-    if response.cookies:
-        lines.extend((b"set-cookie", str(cookie).encode()) for cookie in response.cookies)
+    # How the body is framed is the server's business.
+    lines = [(name.encode(), value.encode()) for name, value in response.wire_headers() if name != "transfer-encoding"]
     body = response.body
     if type(body) is bytes and response.status not in (204, 304) and "content-length" not in response.headers:
         lines.append((b"content-length", b"%d" % len(body)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from portable_fn.context import Context
-from portable_fn.data import InvalidData, validator
+from portable_fn.data import InvalidData, Validator
 from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.events import Event
-from portable_fn.http import Request, to_response
+from portable_fn.http import Request, Response, to_response
 from portable_fn.on import HTTPTrigger, Trigger
 
 TYPE_CHECKING = False
@@ -37,28 +37,36 @@ class Binding:
         scope: Mapping[str, object] | None = None,
     ) -> None:
         self.handler = handler
+        # What @portable makes of the handler.
+        self.function: Handler = handler
         self.name: str = getattr(handler, "__name__", type(handler).__name__)
         self.triggers = triggers
         code = _code(handler, self.name)
         self.file, self.line = code.co_filename, code.co_firstlineno
-        self.takes_context = _takes_context(code, self.name)
+        self.parameters = _parameters(handler, code, self.name)
+        self.takes_context = len(self.parameters) == 2
         annotations = _annotations(handler, scope or {}, self.name)
-        names = code.co_varnames[: code.co_argcount]
-        event_annotation = annotations.get(names[0]) if names else None
-        if event_annotation is Context:
-            raise ConfigurationError(f"{self.name}: the event comes first and the context second")
-        self.kind, self._validate = _kind(event_annotation, self.name)
+        event, context = (annotations.get(name) for name in (*self.parameters, "")[:2])
+        if event is None and self.parameters[0] in ("self", "cls"):
+            raise ConfigurationError(
+                f"@portable takes a function, not the method {self.name}: make a function that calls it"
+            )
+        if event is Context or (context is not None and not _is_context(context)):
+            raise ConfigurationError(
+                f"{self.name}({', '.join(self.parameters)}): the event comes first, the context second, and nothing else"
+            )
+        self.kind, self._validator = _kind(event, self.name)
         if any(isinstance(trigger, HTTPTrigger) for trigger in triggers):
             if not issubclass(Request, self.kind):
                 raise ConfigurationError(f"{self.name} is for on.http but takes a {self.kind.__name__}, not a Request")
             self.kind = Request
         self.use = tuple(use)
         self.is_async = any(_is_async(function) for function in (handler, *use))
-        self.call = around(self.use, self._innermost())
+        self.call = around(self.use, self._innermost(), _is_async(handler))
 
     def _innermost(self) -> Callable[[Any, Context], Any]:
         call = self.handler if self.takes_context else _without_context(self.handler)
-        if self._validate is None:
+        if self._validator is None:
             return call
         bind = self.bind_data
 
@@ -70,40 +78,73 @@ class Binding:
 
     def bind_data(self, event: Event[Any]) -> None:
         """Validates the event's data as the annotation says; HTTPError 422 for a Request that doesn't pass."""
-        if self._validate is None:
+        if self._validator is None:
             return
+        # Read first, since malformed JSON is a 400.
+        data = event.read_data()
         try:
-            data = self._validate(event.data)
+            if isinstance(event, Request) and event.body and not event.has_form:
+                data = self._validator.from_json(event.text)
+            else:
+                data = self._validator.from_plain(data)
         except InvalidData as exc:
             detail = "The body is empty." if isinstance(event, Request) and not event.body else "The body is not valid."
-            raise HTTPError(422, detail, extensions={"errors": exc.errors}) from exc
+            extensions: dict[str, object] = {"errors": exc.errors}
+            if exc.count > len(exc.errors):
+                extensions["count"] = exc.count
+            raise HTTPError(422, detail, extensions=extensions) from exc
         event.__dict__["data"] = data
 
+    def positional(self, args: tuple[Any, ...], by_name: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The arguments of a call in the handler's order; TypeError for one that it doesn't have."""
+        rest = dict(by_name)
+        for name in self.parameters[len(args) :]:
+            if name in rest:
+                args = (*args, rest.pop(name))
+        if rest:
+            raise TypeError(f"{self.name}() got an unexpected argument {next(iter(rest))!r}")
+        return args
 
-def around(use: tuple[Middleware, ...], call: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
+
+def around(
+    use: tuple[Middleware, ...], call: Callable[[Any, Context], Any], is_async: bool
+) -> Callable[[Any, Context], Any]:
     """The call with the middleware around it, the first outermost; inside, a Request is answered by a Response."""
     if not use:
         return call
-
-    def normalised(event: Any, context: Context) -> Any:
-        result = call(event, context)
-        return then(result, to_response) if isinstance(event, Request) else result
-
-    wrapped: Callable[[Any, Context], Any] = normalised
-    for middleware in reversed(use):
-        wrapped = _step(middleware, wrapped)
-    return wrapped
+    for middleware in (_normalised, *reversed(use)):
+        call = _step(middleware, call, is_async)
+        is_async = is_async or _is_async(middleware)
+    return call
 
 
-def _step(middleware: Middleware, call: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
-    if not _is_async(middleware):
-        return lambda event, context: middleware(event, context, call)
+def _normalised(event: Any, context: Context, call: Callable[[Any, Context], Any]) -> Any:
+    return call(event, context)
 
+
+def _step(middleware: Middleware, call: Callable[[Any, Context], Any], is_async: bool) -> Callable[[Any, Context], Any]:
     async def awaitable(event: Any, context: Context) -> Any:
-        result = call(event, context)
+        if is_async:
+            result = call(event, context)
+        else:
+            # It may block, and the event loop must not.
+            from asyncio import to_thread
+
+            result = await to_thread(call, event, context)
         return await result if is_awaitable(result) else result
 
-    return lambda event, context: middleware(event, context, awaitable)
+    follow = awaitable if _is_async(middleware) else call
+
+    def step(event: Any, context: Context) -> Any:
+        result = middleware(event, context, follow)
+        return then(result, _own_response) if isinstance(event, Request) else result
+
+    return step
+
+
+def _own_response(result: object) -> Response:
+    """The response that middleware may change: the handler may keep the one that it returned."""
+    return result.copy() if isinstance(result, Response) else to_response(result)
 
 
 def is_awaitable(value: object) -> bool:
@@ -139,45 +180,78 @@ def _unwrapped(function: Any) -> Any:
 
 
 def _code(handler: Handler, name: str) -> CodeType:
+    if hasattr(handler, "__portable__"):
+        raise ConfigurationError(
+            f"{name} has @portable already; it takes several triggers: @portable(on.http(…), on.http(…))"
+        )
     code: CodeType | None = getattr(_unwrapped(handler), "__code__", None)
-    if code is None:
+    if code is None or hasattr(handler, "__self__"):
         raise ConfigurationError(
             f"@portable takes a plain function, def or async def, not {name} ({type(handler).__name__})"
         )
     return code
 
 
-def _takes_context(code: CodeType, name: str) -> bool:
-    positional = code.co_argcount
-    function_names = code.co_varnames[:positional]
-    if code.co_flags & _VARARGS and positional < 2:
-        return True
+def _parameters(handler: Handler, code: CodeType, name: str) -> tuple[str, ...]:
+    """The names of the event and, where the handler takes it, of the context."""
+    # A wrapper that passes on what it gets is called as the function that it wraps; any other as it says itself.
+    outer: CodeType = getattr(handler, "__code__", code)
+    if outer.co_flags & _VARARGS and outer.co_argcount == 0 and outer is not code:
+        outer = code
+    positional, keyword_only = outer.co_argcount, outer.co_kwonlyargcount
+    names = outer.co_varnames[:positional]
+    if outer.co_flags & _VARARGS and positional < 2:
+        return (*names, "event", "context")[:2] if not names else (names[0], "context")
     if positional == 0:
         raise ConfigurationError(f"{name}() takes no argument; a handler takes the event: def {name}(event): …")
-    if positional > 2 or code.co_kwonlyargcount:
-        shown = ", ".join(code.co_varnames[: positional + code.co_kwonlyargcount])
+    required = positional - len(getattr(handler, "__defaults__", None) or ())
+    unset = set(outer.co_varnames[positional : positional + keyword_only]) - set(
+        getattr(handler, "__kwdefaults__", None) or ()
+    )
+    if required > 2 or unset:
+        shown = ", ".join(outer.co_varnames[: positional + keyword_only])
         raise ConfigurationError(
             f"{name}({shown}) can't be called: a handler takes the event and, if it wants it, the context; "
             f"for more, make a function that returns the handler"
         )
-    return len(function_names) == 2
+    return names[:2]
 
 
-def _kind(annotation: object, name: str) -> tuple[type[Event[Any]], Callable[[object], object] | None]:
+def _is_context(annotation: object) -> bool:
+    """Whether the annotation is Context, or one with None."""
+    arguments = getattr(annotation, "__args__", ())
+    return (
+        annotation is Context
+        or (Context in arguments and set(arguments) <= {Context, type(None)})
+        or _is_any(annotation)
+    )
+
+
+def _is_any(annotation: object) -> bool:
+    # typing itself isn't imported for this: it costs 9 ms of cold start where nothing else needs it.
+    return annotation is object or repr(annotation) == "typing.Any"
+
+
+def _kind(annotation: object, name: str) -> tuple[type[Event[Any]], Validator | None]:
     """The kind of event that an annotation asks for, and the validator of its data."""
-    if annotation is None or annotation is object or getattr(annotation, "__module__", "") == "typing":
-        return Event, None  # unannotated, or Any
+    if annotation is None or _is_any(annotation):
+        return Event, None
     origin = getattr(annotation, "__origin__", None)
-    kind = annotation if origin is None else origin
-    if not isinstance(kind, type) or not issubclass(kind, Event):
-        shown = getattr(annotation, "__qualname__", repr(annotation))
-        raise ConfigurationError(f"{name} takes a {shown}; possible are {', '.join(sorted(KINDS))}, or no annotation")
+    kind: Any = annotation if origin is None else origin
+    if kind not in KINDS.values():
+        shown = annotation.__qualname__ if isinstance(annotation, type) else repr(annotation)
+        possible = ", ".join(sorted(KINDS))
+        raise ConfigurationError(
+            f"{name} takes a {shown}; possible are {possible}, such with a type of data, or no annotation"
+        )
     if origin is None:
         return kind, None
     (wanted,) = annotation.__args__  # type: ignore[attr-defined]  # it has an __origin__, so it is a GenericAlias
-    return kind, None if getattr(wanted, "__module__", "") == "typing" and repr(wanted) == "typing.Any" else validator(
-        wanted
-    )
+    if isinstance(wanted, str):
+        raise ConfigurationError(
+            f"{name} takes a {kind.__name__}[{wanted!r}]: put the quotes around the whole annotation"
+        )
+    return kind, None if _is_any(wanted) else Validator(wanted)
 
 
 def _annotations(handler: Handler, scope: Mapping[str, object], name: str) -> dict[str, object]:
@@ -200,7 +274,9 @@ def _annotations(handler: Handler, scope: Mapping[str, object], name: str) -> di
         if isinstance(annotation, str):
             names = {**KINDS, "Context": Context, **function.__globals__, **scope}
             try:
-                annotations[parameter] = eval(annotation, names)
+                value = eval(annotation, names)
+                # One in quotes, in a module whose annotations are strings already.
+                annotations[parameter] = eval(value, names) if isinstance(value, str) else value
             except Exception as exc:
                 raise ConfigurationError(
                     f"the annotation {annotation!r} of {name}'s {parameter} can't be resolved ({exc}); "

@@ -48,6 +48,10 @@ class Cookie(Record):
                 f"cookie {name}: the value has a character that no cookie can carry (spaces, quotes, commas, "
                 "semicolons, backslashes, non-ASCII); percent-encode it with urllib.parse.quote"
             )
+        if max_age is not None and type(max_age) is not int:
+            raise ValueError(f"cookie {name}: max_age is a whole number of seconds, not {max_age!r}")
+        if domain == "":
+            raise ValueError(f"cookie {name}: an empty domain is none; leave it out")
         for attribute in (domain, path):
             if attribute and (not attribute.isascii() or not attribute.isprintable() or ";" in attribute):
                 raise ValueError(f"cookie {name}: {attribute!r} is not possible as a domain or path")

@@ -16,21 +16,47 @@ if TYPE_CHECKING:
 MAX_JSON_DEPTH = 200
 
 
-class InvalidData(ValueError):
-    """The data is JSON but not what the handler's annotation asks for; `errors` lists pointer and detail of each fault."""
+MAX_ERRORS = 100
 
-    def __init__(self, errors: list[dict[str, str]]) -> None:
+# Those of https://encoding.spec.whatwg.org, and UTF-32. Python has more, among them some that take quadratic time
+# (punycode) or are no charsets at all (zip), and it keeps every unknown name that it was ever asked for.
+_CHARSETS = frozenset(
+    (
+        "utf-8", "utf8", "us-ascii", "ascii", "latin-1", "latin1", "utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le",
+        "utf-32be", "shift_jis", "shift-jis", "sjis", "euc-jp", "iso-2022-jp", "gb2312", "gbk", "gb18030", "big5", "euc-kr",
+        "koi8-r", "koi8-u", "macintosh", "cp866",
+        *(f"iso-8859-{number}" for number in range(1, 17) if number != 12),
+        *(f"{prefix}{number}" for prefix in ("windows-", "cp") for number in (874, *range(1250, 1259))),
+    )
+)  # fmt: skip
+
+
+class InvalidData(ValueError):
+    """The data is JSON but not what the handler's annotation asks for.
+
+    `errors` lists pointer and detail of the first hundred faults, `count` is how many there are.
+    """
+
+    def __init__(self, errors: list[dict[str, str]], count: int) -> None:
         super().__init__("; ".join(f"{error['pointer']}: {error['detail']}" for error in errors))
         self.errors = errors
+        self.count = count
+
+
+def decode_text(body: bytes, charset: str) -> str:
+    """The bytes as text; LookupError for a charset that isn't known, ValueError, saying where, for bytes that aren't in it."""
+    if charset not in _CHARSETS:
+        raise LookupError(f"charset {charset[:40]!r} is unknown")
+    try:
+        return body.decode(charset)
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"not {charset}: byte 0x{body[exc.start]:02x} at offset {exc.start}") from exc
 
 
 def read_json(body: bytes, charset: str = "utf-8") -> object:
     """The value of a JSON text; ValueError, saying where, for malformed, too deeply nested or non-standard JSON."""
-    try:
-        text = body.decode(charset).removeprefix("\ufeff")
-    except UnicodeDecodeError as exc:
-        raise ValueError(f"not {charset}: byte 0x{body[exc.start]:02x} at offset {exc.start}") from exc
-    if text.count("[") + text.count("{") > MAX_JSON_DEPTH and _depth(text) > MAX_JSON_DEPTH:
+    text = decode_text(body, charset).removeprefix("\ufeff")
+    if text.count("[") + text.count("{") > MAX_JSON_DEPTH and _is_too_deep(text):
         raise ValueError(f"nested more than {MAX_JSON_DEPTH} levels deep")
     return _decode(text)
 
@@ -39,28 +65,27 @@ def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value:  # inf - inf is nan
+        raise ValueError(f"the number {text[:40]} is too large")
+    return value
 
 
-def _depth(text: str) -> int:
-    depth = deepest = 0
-    in_string = escaped = False
-    for char in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                in_string = False
-        elif char == '"':
-            in_string = True
-        elif char in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in "]}":
-            depth -= 1
-    return deepest
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
+
+
+def _is_too_deep(text: str) -> bool:
+    import re
+
+    brackets = re.sub(r'"(?:[^"\\]|\\.)*"?|[^][{}]', "", text, flags=re.DOTALL)
+    # Each round takes the innermost pairs away, which is one level; what is left then is deeper, or never closed.
+    for _ in range(MAX_JSON_DEPTH):
+        inside = re.sub(r"\[\]|\{\}", "", brackets)
+        if len(inside) == len(brackets):
+            break
+        brackets = inside
+    return len(brackets) > MAX_JSON_DEPTH or bool(re.search(r"\[\]|\{\}", brackets))
 
 
 def _plain(value: Any) -> object:
@@ -98,26 +123,42 @@ def _encoder() -> Callable[[object], str]:
 to_json = _encoder()
 
 
-def validator(wanted: Any) -> Callable[[object], object]:
-    """A function that turns plain JSON data into the wanted type by pydantic, or raises InvalidData."""
-    try:
-        from pydantic import PydanticUserError, TypeAdapter, ValidationError
-    except ImportError as exc:
-        raise ConfigurationError("typed data needs pydantic: pip install 'portable-fn[pydantic]'") from exc
-    try:
-        validate: Callable[[object], object] = TypeAdapter(wanted).validate_python
-    except PydanticUserError as exc:
-        raise ConfigurationError(f"pydantic can't validate {wanted!r}: {exc.message}") from exc
+class Validator:
+    """Checks data against a type by pydantic: models, dataclasses, TypedDicts, lists and unions of them.
 
-    def validated(value: object) -> object:
+    Raises ConfigurationError where pydantic isn't there or doesn't know the type.
+    """
+
+    def __init__(self, wanted: Any) -> None:
         try:
-            return validate(value)
+            from pydantic import PydanticUserError, TypeAdapter
+        except ImportError as exc:
+            raise ConfigurationError("typed data needs pydantic: pip install 'portable-fn[pydantic]'") from exc
+        try:
+            self._adapter: Any = TypeAdapter(wanted)
+        except PydanticUserError as exc:
+            raise ConfigurationError(f"pydantic can't validate {wanted!r}: {exc.message}") from exc
+
+    def from_json(self, text: str) -> object:
+        """The data of a JSON text that read_json has read; InvalidData where it isn't what is wanted."""
+        return self._checked(self._adapter.validate_json, text)
+
+    def from_plain(self, data: object) -> object:
+        """The data of a form, or none; InvalidData where it isn't what is wanted."""
+        return self._checked(self._adapter.validate_python, data)
+
+    def _checked(self, validate: Callable[[Any], object], data: object) -> object:
+        from pydantic import PydanticUserError, ValidationError
+
+        try:
+            return validate(data)
         except ValidationError as exc:
             # The input stays out of the errors: it may hold secrets, and errors reach logs and callers.
-            faults = exc.errors(include_url=False, include_context=False, include_input=False)
-            raise InvalidData([{"pointer": _pointer(f["loc"]), "detail": f["msg"]} for f in faults]) from None
-
-    return validated
+            faults = exc.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
+            errors = [{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in faults]
+            raise InvalidData(errors, exc.error_count()) from None
+        except PydanticUserError as exc:
+            raise ConfigurationError(f"pydantic can't validate the handler's data: {exc.message}") from exc
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -33,8 +33,8 @@ def portable(*triggers: Any, use: Sequence[Middleware] = ()) -> Any:
     Raises ConfigurationError for a handler that can't be called so.
     """
     scope = sys._getframe(1).f_locals
-    if len(triggers) == 1 and not isinstance(triggers[0], Trigger) and callable(triggers[0]) and not use:
-        return _decorated(triggers[0], (), (), scope)
+    if len(triggers) == 1 and not isinstance(triggers[0], Trigger) and callable(triggers[0]):
+        return _decorated(triggers[0], (), use, scope)
     for trigger in triggers:
         if not isinstance(trigger, Trigger):
             raise ConfigurationError(f"@portable takes triggers such as on.http('GET', '/'), not {trigger!r}")
@@ -47,7 +47,9 @@ def _decorated(
     binding = Binding(handler, triggers, use, scope)
     entries: dict[str, Callable[..., Any]] = {}
 
-    def function(*args: Any) -> Any:
+    def function(*args: Any, **by_name: Any) -> Any:
+        if by_name:
+            args = binding.positional(args, by_name)
         event = args[0] if args else None
         if isinstance(event, Event) and len(args) <= 2:
             binding.bind_data(event)
@@ -61,11 +63,12 @@ def _decorated(
     function.__module__ = getattr(handler, "__module__", "")
     function.__doc__ = handler.__doc__
     function.__portable__ = binding  # type: ignore[attr-defined]  # how an entry knows a portable function
+    binding.function = function
     if "functions_framework" in sys.modules:
         from portable_fn.providers import adapter
 
-        return adapter("gcp").register(function)  # type: ignore[no-any-return]
-    return function
+        binding.function = adapter("gcp").register(function)
+    return binding.function
 
 
 def _native(function: Callable[..., Any], args: tuple[Any, ...], entries: dict[str, Callable[..., Any]]) -> Any:

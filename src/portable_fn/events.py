@@ -7,6 +7,7 @@ from portable_fn.record import Generic, Record, lazy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
+    from typing import Any
 
     from typing_extensions import TypeVar
 
@@ -27,3 +28,7 @@ class Event(Record, Generic[T]):
     time: datetime | lazy[datetime]
     data: T | lazy[T]
     native: object
+
+    def read_data(self) -> Any:
+        """The data as it came, whatever the handler's annotation says."""
+        raise NotImplementedError

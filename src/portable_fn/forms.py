@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portable_fn.data import decode_text
 from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.http import parse_query
 from portable_fn.pairs import Headers, Pairs
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portable_fn.http import Request
+
+
+# More than any form that people fill in has, and few enough to parse.
+MAX_PARTS = 1000
 
 
 class Upload(Record):
@@ -42,6 +47,7 @@ def _multipart(request: Request[Any]) -> Pairs[str | Upload]:
         from multipart import (  # type: ignore[import-untyped]  # the library has no annotations
             MultipartError,
             MultipartParser,
+            ParserLimitReached,
             parse_options_header,
         )
     except ImportError as exc:
@@ -56,14 +62,21 @@ def _multipart(request: Request[Any]) -> Pairs[str | Upload]:
     try:
         # Everything is in memory already, so that the parser need not spool to disk: the limit is the body itself.
         parser = MultipartParser(
-            BytesIO(request.body), boundary, content_length=size, memory_limit=size + 1, spool_limit=size + 1
+            BytesIO(request.body),
+            boundary,
+            content_length=size,
+            part_limit=MAX_PARTS,
+            memory_limit=size + 1,
+            spool_limit=size + 1,
         )
         for part in parser:
             if part.filename is None:
-                fields.append((part.name or "", part.value))
+                fields.append((part.name or "", decode_text(part.raw, (part.charset or "utf-8").lower())))
             else:
                 upload = Upload(part.filename, part.content_type, Headers(part.headerlist), part.raw)
                 fields.append((part.name or "", upload))
-    except (MultipartError, UnicodeDecodeError) as exc:
-        raise HTTPError(400, f"The multipart form is malformed: {exc}.") from exc
+    except ParserLimitReached as exc:
+        raise HTTPError(413, f"The multipart form has too many or too large parts ({MAX_PARTS} are possible).") from exc
+    except (MultipartError, ValueError, LookupError) as exc:
+        raise HTTPError(400, "The multipart form is malformed.") from exc
     return Pairs(fields)

@@ -7,10 +7,10 @@ import time as clock
 from collections.abc import AsyncIterable, Iterable, Mapping
 
 from portable_fn.cookies import Cookie, parse_cookies
-from portable_fn.data import read_json, to_json
+from portable_fn.data import decode_text, read_json, to_json
 from portable_fn.errors import EncodeError, HTTPError
 from portable_fn.events import Event
-from portable_fn.pairs import Headers, MutableHeaders, Pairs
+from portable_fn.pairs import Headers, MutableHeaders, Pairs, checked
 from portable_fn.record import Generic, Record, lazy
 
 TYPE_CHECKING = False
@@ -55,6 +55,8 @@ class Request(Event[T], Generic[T]):
     `principal` is only what the platform itself verified, `client_ip` what the platform saw.
     """
 
+    # Headers and body hold secrets, and what is shown reaches logs.
+    _shown = ("method", "raw_path", "id")
     _fields = (
         "method", "raw_path", "raw_query", "headers", "body", "params", "host", "scheme", "root_path", "client_ip",
         "principal", "id", "time",
@@ -106,7 +108,7 @@ class Request(Event[T], Generic[T]):
     @lazy
     def id(self) -> str:
         """The provider's request id, else `x-request-id`, else a new one."""
-        return self._id or self.headers.get("x-request-id") or new_id()
+        return self._id or given_id(self.headers, "x-request-id") or new_id()
 
     @lazy
     def client_ip(self) -> str | None:
@@ -175,12 +177,11 @@ class Request(Event[T], Generic[T]):
     def text(self) -> str:
         """The body as text in its charset; HTTPError 400 where it isn't."""
         try:
-            return self.body.decode(self.charset)
-        except UnicodeDecodeError as exc:
-            detail = f"The body is not {self.charset}: byte 0x{self.body[exc.start]:02x} at offset {exc.start}."
-            raise HTTPError(400, detail) from exc
+            return decode_text(self.body, self.charset)
         except LookupError as exc:
-            raise HTTPError(415, f"The charset {self.charset!r} is unknown.") from exc
+            raise HTTPError(415, f"The body's {exc.args[0]}.") from exc
+        except ValueError as exc:
+            raise HTTPError(400, f"The body is {exc}.") from exc
 
     def json(self) -> Any:
         """The body read as JSON; HTTPError 400, saying where, for a body that is empty or malformed."""
@@ -189,7 +190,7 @@ class Request(Event[T], Generic[T]):
         try:
             return read_json(self.body, self.charset)
         except LookupError as exc:
-            raise HTTPError(415, f"The charset {self.charset!r} is unknown.") from exc
+            raise HTTPError(415, f"The body's {exc.args[0]}.") from exc
         except ValueError as exc:
             raise HTTPError(400, f"The body is not JSON: {exc}.") from exc
 
@@ -199,13 +200,22 @@ class Request(Event[T], Generic[T]):
 
         For a handler of `Request[Model]` this is the validated model.
         """
-        data: Any = None
-        if self.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
-            form = self.form
-            data = {name: values[0] if len(values := form.get_all(name)) == 1 else values for name in form}
-        elif self.body:
-            data = self.json()
+        data: Any = self.read_data()
         return data  # type: ignore[no-any-return]  # checked where the handler is bound
+
+    def read_data(self) -> Any:
+        """The body's data as it came, whatever the handler's annotation says."""
+        if not self.has_form:
+            return self.json() if self.body else None
+        grouped: dict[str, list[Any]] = {}
+        for name, value in self.form.pairs:
+            grouped.setdefault(name, []).append(value)
+        return {name: values[0] if len(values) == 1 else values for name, values in grouped.items()}
+
+    @property
+    def has_form(self) -> bool:
+        """Whether the content type says that the body is a form."""
+        return self.content_type in ("application/x-www-form-urlencoded", "multipart/form-data")
 
     @lazy
     def form(self) -> Pairs[str | Upload]:
@@ -231,7 +241,7 @@ class Response(Record):
         cookies: Iterable[Cookie] | Mapping[str, str] = (),
         body: Body | str | None = b"",
     ) -> None:
-        if not 200 <= status <= 599:
+        if not isinstance(status, int) or not 200 <= status <= 599:
             raise ValueError(f"a response's status is from 200 to 599, not {status!r}")
         self.status = int(status)
         self.headers = MutableHeaders(headers)
@@ -246,7 +256,7 @@ class Response(Record):
             return b""
         if isinstance(body, str):
             self.headers.setdefault("content-type", "text/plain; charset=utf-8")
-            return body.encode()
+            return body.encode("utf-8", "replace")
         if isinstance(body, (bytearray, memoryview)):
             return bytes(body)
         if isinstance(body, AsyncIterable) or (isinstance(body, Iterable) and not isinstance(body, Mapping)):
@@ -254,6 +264,15 @@ class Response(Record):
         raise TypeError(
             f"a body is bytes, str, or an iterable of them, not {type(body).__name__}; Response.json() takes other values"
         )
+
+    def copy(self) -> Response:
+        """A response with headers and cookies of its own, and the same body."""
+        response = Response.__new__(Response)
+        response.status = self.status
+        response.headers = MutableHeaders(self.headers)
+        response.cookies = list(self.cookies)
+        response.body = self.body
+        return response
 
     @property
     def stream(self) -> Stream | None:
@@ -278,12 +297,12 @@ class Response(Record):
     @property
     def set_cookies(self) -> list[str]:
         """The value of every Set-Cookie header: those among the headers, then the cookies."""
-        return [*self.headers.get_all("set-cookie"), *map(str, self.cookies)]
+        return [*self.headers.get_all("set-cookie"), *(checked("set-cookie", str(cookie)) for cookie in self.cookies)]
 
     def wire_headers(self) -> list[tuple[str, str]]:
         """Every header line of the response, a Set-Cookie for each cookie among them."""
         lines = list(self.headers.pairs)
-        lines.extend(("set-cookie", str(cookie)) for cookie in self.cookies)
+        lines.extend(("set-cookie", checked("set-cookie", str(cookie))) for cookie in self.cookies)
         return lines
 
     @classmethod
@@ -294,12 +313,12 @@ class Response(Record):
     @classmethod
     def text(cls, text: str, status: int = 200, headers: HeadersInput = ()) -> Response:
         """A plain-text response in UTF-8."""
-        return _typed(status, headers, "text/plain; charset=utf-8", text.encode())
+        return _typed(status, headers, "text/plain; charset=utf-8", text.encode("utf-8", "replace"))
 
     @classmethod
     def html(cls, html: str, status: int = 200, headers: HeadersInput = ()) -> Response:
         """An HTML response in UTF-8."""
-        return _typed(status, headers, "text/html; charset=utf-8", html.encode())
+        return _typed(status, headers, "text/html; charset=utf-8", html.encode("utf-8", "replace"))
 
     @classmethod
     def redirect(cls, location: str, status: int = 307, headers: HeadersInput = ()) -> Response:
@@ -307,10 +326,10 @@ class Response(Record):
         if status not in (301, 302, 303, 307, 308):
             raise ValueError(f"a redirection's status is 301, 302, 303, 307 or 308, not {status!r}")
         response = cls(status, headers)
-        if not location.isascii() or " " in location:
+        if not location.isascii() or not location.isprintable() or " " in location:
             from urllib.parse import quote
 
-            location = quote(location, safe="/:?#[]@!$&'()*+,;=%~")
+            location = quote(location, safe="/:?#[]@!$&'()*+,;=%~", errors="replace")
         response.headers["location"] = location
         return response
 
@@ -395,19 +414,35 @@ def to_response(result: object) -> Response:
 def finish(response: Response, request: Request[Any]) -> Response:
     """The response as HTTP allows it: no body with 204, 205, 304 or for HEAD, where the length is still told."""
     status = response.status
-    bodiless = status in (204, 205, 304)
-    if (bodiless or request.method == "HEAD") and (close := getattr(response.body, "close", None)):
-        close()  # a file, or a generator that holds one
-    if bodiless:
+    if status not in (204, 205, 304) and request.method != "HEAD":
+        return response
+    # The handler may return the same response again, to another request.
+    body = response.body
+    response = response.copy()
+    if status in (204, 205, 304):
         response.body = b""
         response.headers.pop_all("content-length")
         if status != 304:
             response.headers.pop_all("content-type")
-    elif request.method == "HEAD" and (response.is_stream or response.body):
-        if isinstance(response.body, bytes):
-            response.headers.setdefault("content-length", str(len(response.body)))
+    elif isinstance(body, bytes):
         response.body = b""
+        response.headers.setdefault("content-length", str(len(body)))
+    else:
+        # A stream still, since nobody knows the length that it would have had.
+        response.body = ()
+    if hasattr(body, "__next__") and (close := getattr(body, "close", None)):
+        _closed(close)
     return response
+
+
+def _closed(close: Callable[[], object]) -> None:
+    """Closes a stream that nobody will read, a file or a generator that holds one."""
+    try:
+        close()
+    except Exception:
+        import logging
+
+        logging.getLogger("portable_fn").exception("a stream that isn't sent can't be closed")
 
 
 def parse_query(raw_query: str) -> Pairs:
@@ -438,6 +473,15 @@ def unquoted(text: str) -> str:
 
 _DIGITS = "0123456789abcdefABCDEF"
 _BYTES: dict[bytes, bytes] = {}
+
+
+def given_id(headers: Headers, *names: str) -> str | None:
+    """The first of the headers that can be an id: up to 128 visible ASCII characters, since ids reach logs."""
+    for name in names:
+        value = headers.get(name)
+        if value and len(value) <= 128 and value.isascii() and value.isprintable() and " " not in value:
+            return value
+    return None
 
 
 def new_id() -> str:

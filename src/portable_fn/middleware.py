@@ -5,6 +5,7 @@ from __future__ import annotations
 from portable_fn.binding import is_awaitable
 from portable_fn.errors import ConfigurationError
 from portable_fn.http import Request, Response
+from portable_fn.pairs import is_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,33 +30,40 @@ def cors(
     the preflight asks for), `expose` the response headers that scripts may read, `max_age` the seconds that a preflight
     stays valid. Answers preflights itself; marks errors too.
     """
-    allowed = (origins,) if isinstance(origins, str) else tuple(origins)
+    allowed = {origin.lower() for origin in ((origins,) if isinstance(origins, str) else origins)}
     any_origin = "*" in allowed
-    if any_origin and credentials:
-        raise ConfigurationError("cors: credentials need the origins by name; browsers refuse them with '*'")
-    for origin in allowed:
-        if origin != "*" and (("://" not in origin and origin != "null") or origin.endswith("/")):
+    if credentials and (any_origin or "*" in (*expose, *(headers or ()))):
+        raise ConfigurationError("cors: with credentials, browsers take '*' for a name; name the origins and headers")
+    for origin in allowed - {"*", "null"}:
+        scheme, separator, host = origin.partition("://")
+        if not scheme or not separator or not host or any(char in "/?#*@" for char in host):
             raise ConfigurationError(f"cors: {origin!r} is not an origin such as https://example.com")
 
     def mark(response: Response, origin: str | None) -> Response:
-        if not any_origin:
+        # Without Vary where the answer is the same for all, since caches keep it for all.
+        if any_origin:
+            response.headers["access-control-allow-origin"] = "*"
+        else:
             add_vary(response, "Origin")
-        if origin is None or not (any_origin or origin in allowed):
-            return response
-        response.headers["access-control-allow-origin"] = "*" if any_origin else origin
+            if origin is None or origin.lower() not in allowed:
+                return response
+            response.headers["access-control-allow-origin"] = origin
         if credentials:
             response.headers["access-control-allow-credentials"] = "true"
+        if expose:
+            response.headers["access-control-expose-headers"] = ", ".join(expose)
         return response
 
     def preflight(request: Request[Any], origin: str) -> Response:
         response = mark(Response(204), origin)
+        response.headers.pop_all("access-control-expose-headers")
         add_vary(response, "Access-Control-Request-Method")
         add_vary(response, "Access-Control-Request-Headers")
         if "access-control-allow-origin" in response.headers:
             response.headers["access-control-allow-methods"] = ", ".join(methods)
-            asked = request.headers.get("access-control-request-headers") if headers is None else ", ".join(headers)
-            if asked:
-                response.headers["access-control-allow-headers"] = asked
+            asked = request.headers.get("access-control-request-headers", "").split(",") if headers is None else headers
+            if names := [name.strip() for name in asked if is_token(name.strip())]:
+                response.headers["access-control-allow-headers"] = ", ".join(names)
             response.headers["access-control-max-age"] = str(max_age)
         return response
 
@@ -66,12 +74,7 @@ def cors(
         if event.method == "OPTIONS" and origin is not None and "access-control-request-method" in event.headers:
             return preflight(event, origin)
 
-        def marked(response: Response) -> Response:
-            if expose and origin is not None:
-                response.headers["access-control-expose-headers"] = ", ".join(expose)
-            return mark(response, origin)
-
-        return settled(lambda: call_next(event, context), marked, context)
+        return settled(lambda: call_next(event, context), lambda response: mark(response, origin), context)
 
     return around
 

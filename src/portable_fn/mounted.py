@@ -230,7 +230,7 @@ class _Call:
 def http_scope(request: Request[Any], context: Context, state: Mapping[str, Any]) -> dict[str, Any]:
     """The scope of a neutral request."""
     host, _, port = request.host.rpartition(":")
-    if not port.isdigit():
+    if not (port.isascii() and port.isdigit() and len(port) <= 5):
         host, port = request.host, "443" if request.scheme == "https" else "80"
     root_path = request.root_path
     lines = [

@@ -46,6 +46,8 @@ def http(method: str | Iterable[str] = "ANY", path: str = "/{path+}", *, max_bod
     if not path.startswith("/"):
         raise ConfigurationError(f"the path {path!r} doesn't start with '/'")
     methods = tuple(name.upper() for name in ([method] if isinstance(method, str) else method))
+    if not methods:
+        raise ConfigurationError("on.http has no method; 'ANY' takes all of them")
     for name in methods:
         if not is_token(name):
             raise ConfigurationError(f"{name!r} is not an HTTP method")

@@ -80,8 +80,10 @@ class Headers(Mapping[str, str]):
         known = self._values.get(name)
         if known is None:
             self._values[name] = value
+        elif isinstance(known, list):
+            known.append(value)
         else:
-            self._values[name] = [*known, value] if isinstance(known, list) else [known, value]
+            self._values[name] = [known, value]
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -97,12 +99,12 @@ class Headers(Mapping[str, str]):
     def joined(self) -> dict[str, str]:
         """Every lower-case name with its value, repeats joined with ", "."""
         if list in map(type, self._values.values()):
-            return {name: value if isinstance(value, str) else ", ".join(value) for name, value in self._values.items()}
+            return {name: self[name] for name in self._values}
         return self._values.copy()  # type: ignore[return-value]  # all are str
 
     def __getitem__(self, name: str) -> str:
         value = self._values[name.lower()]
-        return value if isinstance(value, str) else ", ".join(value)
+        return value if isinstance(value, str) else _join(name, value)
 
     @overload
     def get(self, name: str) -> str | None: ...
@@ -111,7 +113,7 @@ class Headers(Mapping[str, str]):
     def get(self, name: str, default: object = None) -> object:
         """The value, repeats joined with ", ", or the default."""
         value = self._values.get(name.lower(), default)
-        return ", ".join(value) if isinstance(value, list) else value
+        return _join(name, value) if isinstance(value, list) else value
 
     def get_all(self, name: str) -> list[str]:
         """Every value of the name in order, as it came; an empty list where there is none."""
@@ -147,7 +149,7 @@ class MutableHeaders(Headers):
     """
 
     def _append(self, name: str, value: str) -> None:
-        super()._append(name, _checked(name, value))
+        super()._append(name, checked(name, value))
 
     def add(self, name: str, value: str) -> None:
         """Adds one more value of the name."""
@@ -155,7 +157,7 @@ class MutableHeaders(Headers):
 
     def __setitem__(self, name: str, value: str) -> None:
         name = name.lower()
-        self._values[name] = _checked(name, value)
+        self._values[name] = checked(name, value)
 
     def __delitem__(self, name: str) -> None:
         del self._values[name.lower()]
@@ -173,6 +175,11 @@ class MutableHeaders(Headers):
         return values
 
 
+def _join(name: str, values: list[str]) -> str:
+    # RFC 9113, section 8.2.3: cookies that a client sent apart are one list with "; ".
+    return ("; " if name.lower() == "cookie" else ", ").join(values)
+
+
 def _pairs_of(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
     if isinstance(headers, Headers):
         return headers.pairs
@@ -183,7 +190,8 @@ def _grouped(headers: Headers) -> Iterator[tuple[str, list[str]]]:
     return ((name, headers.get_all(name)) for name in headers)
 
 
-def _checked(name: str, value: str) -> str:
+def checked(name: str, value: str) -> str:
+    """The value of a header; ValueError for a name or value that no HTTP message can carry."""
     if not is_token(name):
         raise ValueError(f"{name!r} is not a header name: letters, digits and !#$%&'*+-.^_`|~ are possible")
     if not isinstance(value, str):

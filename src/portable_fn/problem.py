@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
-from portable_fn.errors import HTTPError
+from portable_fn.errors import EncodeError, HTTPError
 from portable_fn.http import Response, encode_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from portable_fn.context import Context
+    from portable_fn.http import HeadersInput
 
 
 def problem(error: BaseException, context: Context) -> Response:
     """The response for what a handler raised: an HTTPError's own, or for anything else a 500 that tells the caller only
     the invocation id; the traceback of a 500 is logged."""
     if isinstance(error, HTTPError):
-        document: dict[str, object] = {
-            "type": error.type,
-            "title": error.title or title(error.status),
-            "status": error.status,
-        }
-        if error.detail:
-            document["detail"] = error.detail
-        document.update(error.extensions or {})
-        return _response(error.status, document, error)
+        try:
+            return _own(error)
+        except (EncodeError, ValueError) as exc:
+            # Its headers or extensions can't be written.
+            error = exc
     _log(error, context)
-    document = {
+    document: dict[str, object] = {
         "type": "about:blank",
         "title": title(500),
         "status": 500,
         "detail": "The function failed; its log has the reason under the invocation id.",
         "invocation_id": context.invocation_id,
     }
-    return _response(500, document, None)
+    return _response(500, document, ())
 
 
-def _response(status: int, document: dict[str, object], error: HTTPError | None) -> Response:
-    response = Response(status, error.headers if error else (), (), encode_json(document))
+def _own(error: HTTPError) -> Response:
+    document: dict[str, object] = {
+        "type": error.type,
+        "title": error.title or title(error.status),
+        "status": error.status,
+    }
+    if error.detail:
+        document["detail"] = error.detail
+    document.update(error.extensions or {})
+    return _response(error.status, document, error.headers)
+
+
+def _response(status: int, document: dict[str, object], headers: HeadersInput) -> Response:
+    response = Response(status, headers, (), encode_json(document))
     response.headers.setdefault("content-type", "application/problem+json")
     return response
 

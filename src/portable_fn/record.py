@@ -51,9 +51,10 @@ class lazy(Generic[R]):
 
 
 class Record:
-    """A value with the fields that `_fields` names: equal when they are equal, and shown by them."""
+    """A value with the fields that `_fields` names: equal when they are equal, and shown by them, or by those of `_shown`."""
 
     _fields: tuple[str, ...] = ()
+    _shown: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -63,7 +64,7 @@ class Record:
     __hash__ = None  # type: ignore[assignment]  # the standard way to say unhashable
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={_short(getattr(self, name))}" for name in self._fields)
+        shown = ", ".join(f"{name}={_short(getattr(self, name))}" for name in self._shown or self._fields)
         return f"{type(self).__name__}({shown})"
 
 

@@ -108,7 +108,7 @@ class Router:
         given = request.params
         method = request.method
         only = self._only
-        if only is not None and given and only.name_set <= given.keys():
+        if only is not None and only.names and given and only.name_set <= given.keys():
             if target := only.targets.get(method) or only.targets.get(_ANY):
                 return target
             matching = [only]
@@ -145,7 +145,7 @@ def _without_handler(request: Request[Any], routes: list[Route]) -> Target:
     # The preflight of a CORS request says which method it is about.
     wanted = request.headers.get("access-control-request-method", "")
     function = functions.get(wanted) or next(iter(functions.values()))
-    return around(function.use, answer), MAX_BODY, function.is_async
+    return around(function.use, answer, is_async=False), MAX_BODY, function.is_async
 
 
 def _rank(literal: str, name: str) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""A response's stream, chunk by chunk, where nothing may block the event loop."""
+"""A response's stream, chunk by chunk: whatever it waits for and sets, one task goes through the whole of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from portable_fn.errors import EncodeError, PortableError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from contextvars import Context as Variables
     from typing import Any
 
     from portable_fn.context import Context
@@ -51,6 +52,73 @@ async def pump(stream: Stream, write: Callable[[bytes], Awaitable[object]]) -> N
                 await write(data)
     finally:
         await aclose(iterator)
+
+
+async def joined(stream: Stream) -> bytes:
+    """The whole stream."""
+    chunks: list[bytes] = []
+
+    async def write(chunk: bytes) -> None:
+        chunks.append(chunk)
+
+    await pump(stream, write)
+    return b"".join(chunks)
+
+
+class Driven:
+    """A stream's chunks for one who asks for each, made by a task of their own, which goes on while there is one at most
+    that nobody has asked for.
+
+    The task has the context variables given, so that a stream means what it means where one task sends it: a timeout or a
+    task group around its chunks holds, and what it sets in a context variable is there in the next step.
+    """
+
+    def __init__(self, stream: Stream, variables: Variables) -> None:
+        from asyncio import Queue, Semaphore, get_running_loop
+
+        self._chunks: Queue[bytes | None] = Queue()
+        self._room = Semaphore()
+        self._closed = False
+        self._error: BaseException | None = None
+        self._task = get_running_loop().create_task(self._drive(stream), context=variables)
+        # Told so, since a task that cancels itself may get to no end of its own.
+        self._task.add_done_callback(lambda task: self._chunks.put_nowait(None))
+
+    async def next(self) -> bytes | None:
+        """The next chunk, None after the last; raises what the stream raised."""
+        chunk = await self._chunks.get()
+        if chunk is not None:
+            self._room.release()
+        elif self._error is not None:
+            raise self._error
+        return chunk
+
+    async def close(self) -> None:
+        """Ends the stream where it is; raises the error that the stream raises then."""
+        from asyncio import wait
+
+        self._closed = True
+        if self._task.cancel():
+            await wait({self._task})
+            if isinstance(self._error, Exception) and not isinstance(self._error, _Closed):
+                raise self._error
+
+    async def _drive(self, stream: Stream) -> None:
+        try:
+            await pump(stream, self._write)
+        except BaseException as exc:
+            # A task that raises SystemExit would end the event loop.
+            self._error = exc
+
+    async def _write(self, chunk: bytes) -> None:
+        await self._room.acquire()
+        if self._closed:  # and the iterator swallowed the cancellation
+            raise _Closed
+        self._chunks.put_nowait(chunk)
+
+
+class _Closed(Exception):
+    """Nobody asks for another chunk."""
 
 
 async def aclose(iterator: object) -> None:

@@ -115,6 +115,7 @@ class Probe:
 
         function.__name__ = binding.name
         function.__portable__ = watched  # type: ignore[attr-defined]  # how an entry knows a portable function
+        watched.function = function
         self.function = function
 
     def _call(self, event: Any, context: Context) -> Any:

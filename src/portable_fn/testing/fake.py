@@ -23,7 +23,7 @@ def request(
     headers: HeadersInput = (),
     cookies: dict[str, str] | None = None,
     json: Any = None,
-    form: dict[str, str] | None = None,
+    form: dict[str, Any] | None = None,
     body: bytes | str = b"",
     params: dict[str, str] | None = None,
     host: str = "example.com",
@@ -47,7 +47,7 @@ def request(
     elif form is not None:
         from urllib.parse import urlencode
 
-        body = urlencode(form)
+        body = urlencode(form, doseq=True)
         if "content-type" not in given:
             lines.append(("content-type", "application/x-www-form-urlencoded"))
     if cookies:
