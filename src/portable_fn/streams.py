@@ -8,6 +8,7 @@ from portable_fn.errors import EncodeError, PortableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import Task
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from contextvars import Context as Variables
     from typing import Any
@@ -66,26 +67,31 @@ async def joined(stream: Stream) -> bytes:
 
 
 class Driven:
-    """A stream's chunks for one who asks for each, made by a task of their own, which goes on while there is one at most
-    that nobody has asked for.
+    """A stream's chunks for one who asks for each, made by a task of their own: while a chunk is sent, it makes the next one.
 
-    The task has the context variables given, so that a stream means what it means where one task sends it: a timeout or a
-    task group around its chunks holds, and what it sets in a context variable is there in the next step.
+    A stream so means what it means where one task sends all of it: a timeout or a task group around its chunks holds, and it
+    has the context variables given, with what it sets in them.
     """
 
     def __init__(self, stream: Stream, variables: Variables) -> None:
-        from asyncio import Queue, Semaphore, get_running_loop
+        from asyncio import Queue, Semaphore
 
+        self._stream = stream
+        self._variables = variables
         self._chunks: Queue[bytes | None] = Queue()
-        self._room = Semaphore()
-        self._closed = False
+        self._room = Semaphore(1)
+        self._task: Task[None] | None = None
         self._error: BaseException | None = None
-        self._task = get_running_loop().create_task(self._drive(stream), context=variables)
-        # Told so, since a task that cancels itself may get to no end of its own.
-        self._task.add_done_callback(lambda task: self._chunks.put_nowait(None))
+        self._closed = False
 
     async def next(self) -> bytes | None:
         """The next chunk, None after the last; raises what the stream raised."""
+        if self._task is None:
+            from asyncio import get_running_loop
+
+            self._task = get_running_loop().create_task(self._drive(), context=self._variables)
+            # A task that cancelled itself may come to no end of its own.
+            self._task.add_done_callback(lambda task: self._chunks.put_nowait(None))
         chunk = await self._chunks.get()
         if chunk is not None:
             self._room.release()
@@ -94,18 +100,20 @@ class Driven:
         return chunk
 
     async def close(self) -> None:
-        """Ends the stream where it is; raises the error that the stream raises then."""
+        """Ends the stream where it is; raises the error that it raises then."""
         from asyncio import wait
 
         self._closed = True
-        if self._task.cancel():
+        if self._task is None:
+            await _close(self._stream)
+        elif self._task.cancel():
             await wait({self._task})
             if isinstance(self._error, Exception) and not isinstance(self._error, _Closed):
                 raise self._error
 
-    async def _drive(self, stream: Stream) -> None:
+    async def _drive(self) -> None:
         try:
-            await pump(stream, self._write)
+            await pump(self._stream, self._write)
         except BaseException as exc:
             # A task that raises SystemExit would end the event loop.
             self._error = exc
@@ -119,6 +127,14 @@ class Driven:
 
 class _Closed(Exception):
     """Nobody asks for another chunk."""
+
+
+async def _close(stream: object) -> None:
+    """Closes a stream that nobody has begun to read."""
+    if isinstance(stream, AsyncIterable):
+        await aclose(stream)
+    elif close := getattr(stream, "close", None):
+        close()
 
 
 async def aclose(iterator: object) -> None:
