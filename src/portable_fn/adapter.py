@@ -86,9 +86,9 @@ async def respond_in_loop(target: Target, request: Request[Any], context: Contex
         if len(request.body) > max_body:
             raise too_large(max_body)
         result = call(request, context) if is_async else await _in_thread(call, request, context)
-        if type(result) is not dict and is_awaitable(result):
+        if is_awaitable(result):
             result = await result
-        return finish(to_response(result), request)
+        return finish(json_response(result) if type(result) is dict else to_response(result), request)
     except BaseException as exc:
         if is_not_ours(exc):
             raise

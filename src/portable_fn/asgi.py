@@ -125,9 +125,10 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 def start(response: Response) -> dict[str, Any]:
     """The message that begins the answer; a body that is whole has its length told."""
     # How the body is framed is the server's business.
-    lines = [(name.encode(), value.encode()) for name, value in response.wire_headers() if name != "transfer-encoding"]
+    pairs = response.wire_headers() if response.cookies else response.headers.pairs
+    lines = [(name.encode(), value.encode()) for name, value in pairs if name != "transfer-encoding"]
     body = response.body
-    if type(body) is bytes and response.status not in (204, 304) and "content-length" not in response.headers:
+    if type(body) is bytes and response.status not in (204, 304) and response.headers.get("content-length") is None:
         lines.append((b"content-length", b"%d" % len(body)))
     return {"type": "http.response.start", "status": response.status, "headers": lines}
 
