@@ -234,7 +234,9 @@ def http_scope(request: Request[Any], context: Context, state: Mapping[str, Any]
         host, port = request.host, "443" if request.scheme == "https" else "80"
     root_path = request.root_path
     lines = [
-        (name.encode("latin-1"), value.encode()) for name, value in request.headers.pairs if name not in _REWRITTEN
+        (name.encode("latin-1"), value.encode("utf-8", "surrogateescape"))
+        for name, value in request.headers.pairs
+        if name not in _REWRITTEN
     ]
     if "host" in request.headers or request.host:
         lines.insert(0, (b"host", request.headers.get("host", request.host).encode()))
