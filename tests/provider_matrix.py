@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+sys.path[:0] = [
+    str(Path(__file__).parent),
+    *(str(Path(__file__).parents[1] / folder) for folder in ("src", "adapters")),
+]
 
 from harnesses import IN_PROCESS, Harness
 from portable_fn.testing.stories import HTTP_STORIES

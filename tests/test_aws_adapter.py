@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portable_fn import Context, DecodeError, Request, portable
+from portable_fn import Context, DecodeError, Request, Response, portable
 from portable_fn.testing import fake
 from portable_fn.testing.stories import app
 from portable_fn_aws import decode, entry
@@ -220,7 +222,9 @@ def recorded(name: str) -> dict[str, Any]:
     return event
 
 
-needs_corpus = pytest.mark.skipif(not CORPUS.exists(), reason="the corpora are not beside this checkout")
+needs_corpus = pytest.mark.skipif(
+    not CORPUS.exists(), reason="recorded payloads of AWS (../shared/corpora) that are not part of this repository"
+)
 
 
 @needs_corpus
@@ -307,3 +311,111 @@ def test_a_mutated_payload_is_answered_or_a_decode_error_and_never_a_500(service
         return
     assert native["statusCode"] < 500, (event, native)
     assert json.loads(json.dumps(native)) == native
+
+
+def test_a_custom_authorizer_may_call_a_text_its_claims() -> None:
+    event = payload(fake.request("GET", "/a"), "rest_api")
+    given = {"principalId": "u", "claims": '{"sub":"v"}'}
+    event["requestContext"]["authorizer"] = given
+    assert ["u", "custom", given] == seen(event)["principal"]
+    event["requestContext"]["authorizer"] = {"claims": {"sub": "v"}}
+    assert ["v", "jwt", {"sub": "v"}] == seen(event)["principal"]
+
+
+@pytest.mark.parametrize(
+    ("service", "field"), [("http_api", "timeEpoch"), ("rest_api", "requestTimeEpoch"), ("lattice_v2", "timeEpoch")]
+)
+@pytest.mark.parametrize("epoch", ["yesterday", "", None, [], {"a": 1}, 10**400])
+def test_a_time_that_is_none_is_the_time_of_receipt(service: str, field: str, epoch: object) -> None:
+    event = payload(fake.request("GET", "/a"), service)
+    event["requestContext"][field] = epoch
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(seen(event)["time"])) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("service", ["rest_api", "alb", "alb_multi_value", "lattice_v1", "lattice_v2"])
+@pytest.mark.parametrize(
+    ("forwarded", "scheme"),
+    [
+        ("http", "http"),
+        ("https", "https"),
+        ("http, https", "https"),
+        ("x,HTTP", "http"),
+        ("javascript", "https"),
+        ("", "https"),
+    ],
+)
+def test_the_scheme_is_what_the_service_saw_last_and_nothing_else(service: str, forwarded: str, scheme: str) -> None:
+    event = payload(fake.request("GET", "/a"), service)
+    for headers in filter(None, (event.get("headers"), event.get("multiValueHeaders"))):
+        for name in [name for name in headers if name.lower() == "x-forwarded-proto"]:
+            headers[name] = [forwarded] if isinstance(headers[name], list) else forwarded
+    assert scheme == seen(event)["url"].partition("://")[0]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        http_api(pathParameters={"path": "x"}),
+        {**payload(fake.request(params={"path": "x"}), "rest_api"), "version": "1.0"},
+        payload(fake.request(params={"path": "x"}), "rest_api"),
+    ],
+)
+def test_what_a_handler_does_to_its_path_parameters_the_payload_does_not_see(event: dict[str, Any]) -> None:
+    @portable
+    def clears(request: Request) -> None:
+        assert request.params
+        request.params.clear()
+
+    before = copy.deepcopy(event)
+    assert 204 == clears(event, LambdaContext())["statusCode"]
+    assert before == event
+
+
+@pytest.mark.parametrize(
+    ("content_type", "is_text"),
+    [
+        ("application/vnd.api+json", True),
+        ("application/JSON", True),
+        ("Text/HTML; charset=utf-8", True),
+        ("image/svg+xml", True),
+        ("application/xhtml+xml", True),
+        ("application/xml", True),
+        ("application/x-ndjson", True),
+        ("application/yaml", True),
+        ("text/javascript", True),
+        ("application/octet-stream", False),
+        ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", False),
+        ("image/png", False),
+        ("", False),
+    ],
+)
+def test_what_is_text_by_its_type_goes_out_as_text(content_type: str, is_text: bool) -> None:
+    @portable
+    def handler(request: Request) -> Response:
+        return Response(200, {"content-type": content_type} if content_type else (), (), b"<a/>")
+
+    assert is_text != handler(http_api(), LambdaContext())["isBase64Encoded"]
+
+
+@pytest.mark.parametrize("service", ["alb", "lattice_v2"])
+def test_a_repeated_header_without_another_spelling_is_joined(service: str) -> None:
+    @portable
+    def handler(request: Request) -> Response:
+        return Response(200, [("1", "a"), ("1", "b"), ("1", "c"), ("x", "a"), ("x", "b"), ("x", "c")])
+
+    assert {"1": "a, b, c", "x": "a, c", "X": "b"} == (
+        handler(payload(fake.request(), service), LambdaContext())["headers"]
+    )
+
+
+@pytest.mark.filterwarnings("ignore:coroutine")
+def test_a_lambda_handler_that_would_need_another_event_loop_says_so() -> None:
+    @portable
+    async def handler(request: Request) -> str:
+        return "ok"
+
+    async def test() -> None:
+        with pytest.raises(RuntimeError, match="an event loop runs in this thread already"):
+            handler(http_api(), LambdaContext())
+
+    asyncio.run(test())

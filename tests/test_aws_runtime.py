@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,60 @@ def test_the_next_invocation_is_answered_after_a_failed_one(api: RuntimeApi) -> 
     assert api.invoke(b"not json").failed
     assert api.invoke(get("/exit")).json["statusCode"] == 500
     assert api.invoke(get("/loop")).json["statusCode"] == 200
+
+
+@pytest.mark.parametrize("service", ["function_url", "alb"])
+@pytest.mark.parametrize("what", ["body", "cookies", "header", "error", "background"])
+def test_what_cannot_be_encoded_or_told_or_done_ends_no_process(api: RuntimeApi, what: str, service: str) -> None:
+    answer = api.invoke(get(f"/odd/{what}", service))
+    if what == "body":
+        assert answer.failed or answer.stream_error is not None
+    else:
+        assert answer.failed == (what == "cookies")
+    assert not api.invoke(get("/loop")).failed
+
+
+def test_a_client_context_that_is_malformed_fails_where_it_is_read(api: RuntimeApi) -> None:
+    assert 200 == api.invoke(get("/loop"), client_context="{bad").json["statusCode"]
+    assert 500 == api.invoke(get("/hello/Ada"), client_context="{bad").json["statusCode"]
+
+
+def test_a_connection_that_is_closed_between_invocations_is_made_anew(api: RuntimeApi) -> None:
+    for _ in range(3):
+        assert 200 == api.invoke(get("/loop"), hangs_up="after").json["statusCode"]
+
+
+def test_an_answer_that_cannot_be_sent_is_logged_and_the_next_invocation_is_answered(api: RuntimeApi) -> None:
+    assert not api.invoke(get("/loop"), hangs_up="instead").complete
+    assert 200 == api.invoke(get("/loop")).json["statusCode"]
+    api.process.logged("the response didn't reach the Runtime API")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_stream_that_cannot_be_sent_to_its_end_is_closed(api: RuntimeApi, kind: str) -> None:
+    assert not api.invoke(get(f"/endless/{kind}"), hangs_up="on the way").complete
+    assert 200 == api.invoke(get("/loop")).json["statusCode"]
+    api.process.logged(f"closed the {kind} stream")
+    assert not any("ignored GeneratorExit" in line for line in api.logs)
+
+
+def test_a_stream_that_raises_generator_exit_is_told_in_trailers(api: RuntimeApi) -> None:
+    assert ("Runtime.GeneratorExit", {"errorMessage": "", "errorType": "GeneratorExit"}) == (
+        api.invoke(get("/generator-exit")).stream_error
+    )
+
+
+def test_sigterm_ends_it_cleanly_after_the_answer_that_is_under_way() -> None:
+    with start() as api:
+        api.invoke(get("/loop"))
+        api.process.popen.terminate()
+        assert 0 == api.process.popen.wait(5)
+    with start() as api, ThreadPoolExecutor() as executor:
+        answer = executor.submit(api.invoke, get("/slow"))
+        api.process.logged("has begun")
+        api.process.popen.terminate()
+        assert "done" == answer.result().json["body"]
+        assert 0 == api.process.popen.wait(5)
 
 
 def test_async_handlers_share_one_loop(api: RuntimeApi) -> None:

@@ -185,7 +185,7 @@ def test_two_functions_of_one_name_are_an_error() -> None:
         entry(named("a"), named("A", "/b"), one_function_each=True)
 
 
-@pytest.mark.parametrize("path", ["/a//b", "/a%7Bb", "/a*", "/{id}/{ID}"])
+@pytest.mark.parametrize("path", ["/a//b", "/a%7Bb", "/{id}/{ID}"])
 def test_a_path_that_azure_cant_have_is_an_error_where_it_would_be_needed(path: str) -> None:
     entry(named("a", path))
     with pytest.raises(ConfigurationError, match="Azure"):

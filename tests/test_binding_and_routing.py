@@ -187,7 +187,9 @@ def test_a_handler_that_cannot_be_called_so_is_refused_at_decoration(handler: An
         portable(handler)
 
 
-@pytest.mark.parametrize("path", ["items", "/{a", "/{a}/{a}", "/{rest+}/x", "/x{a}", "/{1}"])
+@pytest.mark.parametrize(
+    "path", ["items", "/{a", "/{a}/{a}", "/{rest+}/x", "/x{a}", "/{1}", "/<id>", "/:id", "/x/*", "/a b", None]
+)
 def test_a_path_template_that_cannot_be_is_refused(path: str) -> None:
     with pytest.raises(ConfigurationError, match="path"):
         on.http("GET", path)
@@ -196,8 +198,11 @@ def test_a_path_template_that_cannot_be_is_refused(path: str) -> None:
 def test_what_is_no_trigger_or_method_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="triggers"):
         portable("GET", "/")  # type: ignore[call-overload]
-    with pytest.raises(ConfigurationError, match="method"):
-        on.http("GET /", "/")
+    for method in ("GET /", "*", "/x", None, [], [None]):
+        with pytest.raises(ConfigurationError, match="method"):
+            on.http(method, "/")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="max_body"):
+        on.http("GET", "/", max_body="1MB")  # type: ignore[arg-type]
 
 
 def test_a_decorated_handler_is_seen_through_its_wrapper() -> None:
@@ -384,7 +389,7 @@ def test_a_handler_that_cancels_its_own_task_is_answered() -> None:
     assert answer(fake.request(), odd).status == 500
 
 
-@pytest.mark.parametrize("fields", [{"headers": {"x": "a\nb"}}, {"extensions": {"x": object()}}, {"detail": object()}])
+@pytest.mark.parametrize("fields", [{"headers": {"x": "a\nb"}}, {"extensions": {"x": object()}}])
 def test_an_http_error_that_cannot_be_written_is_a_500(fields: dict[str, Any]) -> None:
     @portable
     def odd(request: Request) -> None:

@@ -63,6 +63,22 @@ def test_header_values_are_utf_8_or_else_latin_1() -> None:
     assert ("Zoë", "Zoë") == (headers["x-name"], headers["x-old"])
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "scheme"),
+    [
+        ("http", "http"),
+        ("https", "https"),
+        ("http, https", "https"),
+        ("x,HTTP", "http"),
+        ("javascript", "https"),
+        ("", "https"),
+    ],
+)
+def test_the_scheme_is_what_googles_front_end_saw_last_and_nothing_else(forwarded: str, scheme: str) -> None:
+    assert scheme == decode.http(flask(HTTP_X_FORWARDED_PROTO=forwarded)).scheme
+    assert "http" == decode.http(flask(HTTP_X_FORWARDED_PROTO=None)).scheme
+
+
 def test_the_client_and_the_scheme_are_what_googles_front_end_says() -> None:
     made = decode.http(flask(HTTP_X_FORWARDED_FOR="6.6.6.6, 203.0.113.9", HTTP_X_FORWARDED_PROTO="http"))
     assert ("203.0.113.9", "http") == (made.client_ip, made.scheme)
@@ -321,6 +337,30 @@ def test_a_sync_handler_does_not_block_the_loop_of_starlette() -> None:
     asyncio.run(main())
 
 
+def test_the_head_of_a_stream_tells_no_length_since_its_get_has_none() -> None:
+    @portable(on.http("GET", "/"))
+    def stream(request: Request) -> Iterator[bytes]:
+        yield b"one"
+
+    @portable(on.http("GET", "/whole"))
+    def whole(request: Request) -> str:
+        return "whole"
+
+    lengths = {
+        path: deliver([stream, whole], fake.request("HEAD", path), to="gcp").headers.get("content-length")
+        for path in ("/", "/whole")
+    }
+    assert {"/": None, "/whole": "5"} == lengths
+
+
+def test_how_the_body_is_framed_is_not_the_handlers_business() -> None:
+    @portable
+    def handler(request: Request) -> Response:
+        return Response(200, {"transfer-encoding": "chunked"}, (), b"abc")
+
+    assert [("content-length", "3")] == list(deliver(handler, fake.request(), to="gcp").headers.pairs)
+
+
 # Registration
 
 
@@ -338,6 +378,7 @@ def test_a_decorated_def_is_a_target_of_flask_and_an_async_def_one_of_starlette(
     assert (False, True) == ("sync_target" in ASGI_FUNCTIONS, "async_target" in ASGI_FUNCTIONS)
     assert [False, True] == [inspect.iscoroutinefunction(function) for function in registered]
     assert b"sync GET" == registered[0](flask()).get_data()
+    assert b"async GET" == asyncio.run(registered[1](flask())).get_data()
     # They stay transparent for neutral events, and are targets of an entry.
     assert "sync GET" == registered[0](fake.request())
     assert "async GET" == asyncio.run(registered[1](fake.request()))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from typing import Any
 
 import pytest
@@ -117,6 +119,36 @@ def test_origins_have_no_case_and_odd_header_names_are_not_echoed() -> None:
     response = answer(preflight(headers="x-token, a\x01b, "), shared(origins="https://A.example"))
     assert response.headers["access-control-allow-origin"] == "https://a.example"
     assert response.headers["access-control-allow-headers"] == "x-token"
+
+
+@pytest.mark.parametrize(
+    ("use", "why"),
+    [(cors, "is a list"), ([cors], r"cors is called: cors\(\)"), ([None], "middleware is a function"), ([print], None)],
+)
+def test_what_is_no_middleware_is_refused_at_decoration(use: Any, why: str | None) -> None:
+    def handler(request: Request) -> None: ...
+
+    if why is None:
+        portable(on.http(), use=use)(handler)  # a builtin doesn't say what it takes
+        return
+    with pytest.raises(ConfigurationError, match=why):
+        portable(on.http(), use=use)(handler)
+
+
+def test_middleware_that_forgets_to_return_or_to_await_is_a_500_that_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    async def forgets_await(event: Any, ctx: Context, call_next: Any) -> Any:
+        return call_next(event, ctx)
+
+    def forgets_return(event: Any, ctx: Context, call_next: Any) -> Any:
+        call_next(event, ctx)
+
+    for middleware, why in ((forgets_return, "returned None"), (forgets_await, "without await")):
+        function = portable(on.http(), use=[middleware])(lambda request: {})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            assert answer(fake.request(), function).status == 500
+            gc.collect()
+        assert why in str(caplog.records[-1].exc_info)
 
 
 def test_inner_middleware_may_return_what_a_handler_may() -> None:

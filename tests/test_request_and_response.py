@@ -161,7 +161,7 @@ NUMBER = uuid.UUID(int=1)
     [
         ({"a": [1, 2.5, None, True, "é"]}, {"a": [1, 2.5, None, True, "é"]}),
         ([], []),
-        ((1, 2), [1, 2]),
+        ({"pair": (1, 2)}, {"pair": [1, 2]}),
         (3, 3),
         (Point(1, date(2026, 1, 2)), {"x": 1, "when": "2026-01-02"}),
         ({"p": [Point(1, date(2026, 1, 2))]}, {"p": [{"x": 1, "when": "2026-01-02"}]}),
@@ -183,7 +183,10 @@ def test_a_result_that_json_can_say_is_json(result: object, expected: object) ->
     assert json.loads(response.body) == expected
 
 
-@pytest.mark.parametrize("result", [object(), {"a": object()}, {"a": float("nan")}, {("a",): 1}, {"a": b"x"}, 1j])
+@pytest.mark.parametrize(
+    "result",
+    [({"a": 1}, 201), HTTPError(404), object(), {"a": object()}, {"a": float("nan")}, {("a",): 1}, {"a": b"x"}, 1j],
+)
 def test_a_result_that_json_cannot_say_is_an_error_that_names_it(result: object) -> None:
     with pytest.raises(EncodeError):
         to_response(result)
@@ -233,6 +236,9 @@ def test_a_response_that_cannot_be_is_refused() -> None:
     for body in ({"a": 1}, 5):
         with pytest.raises(TypeError, match=r"Response.json\(\)"):
             Response(body=body)  # type: ignore[arg-type]
+    for cookies in ("hello", b"hello", ["a=1"], iter([])):
+        with pytest.raises(TypeError, match=r"a body is Response\(body=…\)"):
+            Response(200, (), cookies)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="redirection"):
         Response.redirect("/", 200)
 
@@ -258,5 +264,8 @@ def test_head_tells_the_length_and_204_and_304_have_no_body() -> None:
 
 def test_an_http_error_is_from_400_to_599() -> None:
     assert str(HTTPError(404, "gone")) == "404 gone"
-    with pytest.raises(ValueError, match="400 to 599"):
-        HTTPError(200)
+    for status in (200, "not found"):
+        with pytest.raises(ValueError, match="400 to 599"):
+            HTTPError(status)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="detail is a str"):
+        HTTPError(404, {"a": 1})  # type: ignore[arg-type]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-from _thread import allocate_lock
-from collections.abc import Coroutine
 from typing import Any
 
 from portable_fn.errors import EncodeError
 from portable_fn.http import Request, unquoted
 from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer, Exchange
+from portable_fn.testing.loop import run
 from portable_fn_asgi.entry import entry
 
 SERVICES = ("http",)
@@ -77,20 +75,6 @@ def answer(sent: list[dict[str, Any]]) -> Answer:
     if length is not None and body and int(length) != len(body):
         raise EncodeError(f"a server would refuse {len(body)} bytes where content-length says {length}")
     return Answer(starts[0]["status"], headers, body, chunks)
-
-
-_loop: asyncio.AbstractEventLoop | None = None
-_one_at_a_time = allocate_lock()
-
-
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """The coroutine's result on the one event loop of all exchanges."""
-    global _loop
-    with _one_at_a_time:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            atexit.register(_loop.close)
-        return _loop.run_until_complete(coroutine)
 
 
 def _lines(request: Request[Any]) -> list[tuple[str, str]]:

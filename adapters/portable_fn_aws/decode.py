@@ -68,7 +68,8 @@ class HTTPAPIRequest(Request):
         self.raw_query = payload.get("rawQueryString") or ""
         self.method = context["http"]["method"]
         self.scheme = "https"
-        self.params = payload.get("pathParameters") or {}
+        params = payload.get("pathParameters")
+        self.params = params.copy() if params else {}
         body = payload.get("body")
         self.body = _body(body, payload.get("isBase64Encoded")) if body else b""
         has_principal = "authorizer" in context or "authentication" in context
@@ -104,8 +105,8 @@ class HTTPAPIRequest(Request):
 
     @lazy
     def _time(self) -> float:
-        epoch = self.native["requestContext"].get("timeEpoch")
-        return time.time() if epoch is None else epoch / 1000
+        seconds = _seconds(self.native["requestContext"].get("timeEpoch"), 1000)
+        return time.time() if seconds is None else seconds
 
 
 def rest_api(payload: Payload) -> Request:
@@ -119,7 +120,6 @@ def rest_api(payload: Payload) -> Request:
     if decoded and root_path and path.startswith(f"{root_path}/"):
         path = path[len(root_path) :]
     params = payload.get("pathParameters") or {}
-    epoch = context.get("requestTimeEpoch")
     headers = _multi_headers(payload)
     return Request(
         payload["httpMethod"],
@@ -127,14 +127,14 @@ def rest_api(payload: Payload) -> Request:
         _query(_multi(payload, "multiValueQueryStringParameters", "queryStringParameters")),
         headers,
         _body(payload.get("body"), payload.get("isBase64Encoded")),
-        params=params if decoded else {name: _unquoted(value) for name, value in params.items()},
+        params=params.copy() if decoded else {name: _unquoted(value) for name, value in params.items()},
         host=context.get("domainName"),
-        scheme=headers.get("x-forwarded-proto", "https"),
+        scheme=_scheme(headers),
         root_path=root_path,
         client_ip=identity.get("sourceIp"),
         principal=_rest_api_principal(context),
         id=context.get("requestId"),
-        time=None if epoch is None else epoch / 1000,
+        time=_seconds(context.get("requestTimeEpoch"), 1000),
         native=payload,
     )
 
@@ -149,7 +149,7 @@ def alb(payload: Payload) -> Request:
         "&".join(f"{name}={value}" for name, value in pairs),
         headers,
         _body(payload.get("body"), payload.get("isBase64Encoded")),
-        scheme=headers.get("x-forwarded-proto", "https"),
+        scheme=_scheme(headers),
         client_ip=_last(headers.get("x-forwarded-for")),
         native=payload,
     )
@@ -165,7 +165,7 @@ def lattice_v1(payload: Payload) -> Request:
         query or _query(_flat(payload.get("query_string_parameters"))),
         headers,
         _body(payload.get("body"), payload.get("is_base64_encoded")),
-        scheme=headers.get("x-forwarded-proto", "https"),
+        scheme=_scheme(headers),
         client_ip=_last(headers.get("x-forwarded-for")),
         native=payload,
     )
@@ -177,18 +177,17 @@ def lattice_v2(payload: Payload) -> Request:
     headers = Headers(_flat(payload.get("headers")))
     path, _, query = payload["path"].partition("?")
     identity = context.get("identity") or {}
-    epoch = context.get("timeEpoch")
     return Request(
         payload["method"],
         path or "/",
         query or _query(_flat(payload.get("queryStringParameters"))),
         headers,
         _body(payload.get("body"), payload.get("isBase64Encoded")),
-        scheme=headers.get("x-forwarded-proto", "https"),
+        scheme=_scheme(headers),
         client_ip=_last(headers.get("x-forwarded-for")),
         principal=Principal(identity["principal"], "iam", identity) if identity.get("type") == "AWS_IAM" else None,
         # Microseconds, as a string.
-        time=None if epoch is None else int(epoch) / 1_000_000,
+        time=_seconds(context.get("timeEpoch"), 1_000_000),
         native=payload,
     )
 
@@ -294,7 +293,9 @@ def _http_api_principal(context: Mapping[str, Any]) -> Principal | None:
 def _rest_api_principal(context: Mapping[str, Any]) -> Principal | None:
     authorizer = context.get("authorizer") or {}
     identity = context.get("identity") or {}
-    if claims := authorizer.get("claims"):
+    # Cognito's authorizer; one of one's own may give a `claims` as well, but no object.
+    claims = authorizer.get("claims")
+    if claims and isinstance(claims, dict):
         return Principal(str(claims.get("sub", "")), "jwt", claims)
     if authorizer:
         return Principal(str(authorizer.get("principalId", "")), "custom", authorizer)
@@ -349,6 +350,21 @@ def _encoded(path: str) -> str:
 
 def _unquoted(value: str) -> str:
     return value if "%" not in value else unquoted(value)
+
+
+def _seconds(epoch: object, units: int) -> float | None:
+    """The seconds of a time since the epoch that is told in parts of a second; None where that is no such number."""
+    if isinstance(epoch, str) and epoch.isdecimal() and len(epoch) < 20:
+        epoch = int(epoch)
+    try:
+        return epoch / units  # type: ignore[operator]  # the answer is the check
+    except (TypeError, OverflowError):
+        return None
+
+
+def _scheme(headers: Headers) -> str:
+    """What the service says of the client's connection, last in X-Forwarded-Proto: a client can send the others."""
+    return "http" if headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower() == "http" else "https"
 
 
 def _last(forwarded: str | None) -> str | None:

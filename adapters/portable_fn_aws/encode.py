@@ -38,10 +38,14 @@ def multi_value(response: Response) -> ProxyAnswer:
 
 
 def single_value(response: Response) -> ProxyAnswer:
-    """ALB with single-value headers, and VPC Lattice: a repeated header goes out under spellings that differ in case."""
+    """ALB with single-value headers, and VPC Lattice: a repeated header goes out under spellings that differ in case.
+
+    Where its name has no other spelling, the values are joined.
+    """
     headers: dict[str, str] = {}
     for name, value in response.wire_headers():
-        headers[next(spelling for spelling in _spellings(name) if spelling not in headers)] = value
+        spelling = next((spelling for spelling in _spellings(name) if spelling not in headers), name)
+        headers[spelling] = f"{headers[name]}, {value}" if spelling in headers else value
     text, is_base64 = _text(response, response.headers)
     return {"statusCode": response.status, "headers": headers, "body": text, "isBase64Encoded": is_base64}
 
@@ -66,7 +70,7 @@ def _spellings(name: str) -> Iterable[str]:
         yield "".join(chars)
 
 
-_TEXT = ("application/json", "text/", "application/problem+json", "application/xml", "application/javascript")
+_TEXT = ("application/json", "text/")
 
 
 def _text(response: Response, headers: Mapping[str, str]) -> tuple[str, bool]:
@@ -74,9 +78,15 @@ def _text(response: Response, headers: Mapping[str, str]) -> tuple[str, bool]:
     body = response.body
     if not body or not isinstance(body, bytes):
         return "", False
-    if headers.get("content-type", "").startswith(_TEXT) and "content-encoding" not in headers:
+    content_type = headers.get("content-type", "")
+    if (content_type.startswith(_TEXT) or _is_text(content_type)) and "content-encoding" not in headers:
         try:
             return body.decode(), False
         except UnicodeDecodeError:
             pass
     return b2a_base64(body, newline=False).decode(), True
+
+
+def _is_text(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type.startswith("text/") or media_type.endswith(("json", "xml", "javascript", "yaml"))

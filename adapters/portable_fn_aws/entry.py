@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _contextvars import copy_context
 from _thread import allocate_lock
 from collections.abc import AsyncIterable
 
@@ -14,15 +15,16 @@ from portable_fn_aws import decode, encode
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
+    from contextvars import Context as Variables
     from typing import Any
 
-    from portable_fn.http import Stream
     from portable_fn_aws.decode import LambdaInvocation
     from portable_fn_aws.native import LambdaContext, ProxyAnswer
 
     LambdaHandler = Callable[[Any, LambdaContext], object]
     Write = Callable[[Response], ProxyAnswer]
+    Invoke = Callable[[Any, LambdaContext], tuple[Response, Write, LambdaInvocation, Variables]]
 
 
 def entry(*targets: object) -> LambdaHandler:
@@ -33,36 +35,40 @@ def entry(*targets: object) -> LambdaHandler:
     invoke = invoker(*targets)
 
     def lambda_handler(payload: Any, native: LambdaContext) -> ProxyAnswer:
-        response, write, context = invoke(payload, native)
+        response, write, context, variables = invoke(payload, native)
         if type(response.body) is not bytes:
-            response = collected(response, context)
+            response = collected(response, context, variables)
         if "pending" in context.__dict__:
-            run(finish_background(context))
+            finish(context, variables)
         return write(response)
 
     return lambda_handler
 
 
-def invoker(*targets: object) -> Callable[[Any, LambdaContext], tuple[Response, Write, LambdaInvocation]]:
-    """The road up to the response, which may be a stream still, with how its service takes it."""
+def invoker(*targets: object) -> Invoke:
+    """The road up to the response, which may be a stream still, with how its service takes it.
+
+    The context variables that the handler sets are of its invocation alone, of its stream and background work too.
+    """
     router = Router(bindings(*targets))
     cold_start = True
 
-    def invoke(payload: Any, native: LambdaContext) -> tuple[Response, Write, LambdaInvocation]:
+    def invoke(payload: Any, native: LambdaContext) -> tuple[Response, Write, LambdaInvocation, Variables]:
         nonlocal cold_start
         service = decode.service(payload)
         context = decode.LambdaInvocation(native, cold_start)
         cold_start = False
+        variables = copy_context()
         try:
             request = decode.request(payload, service)
         except HTTPError as exc:
             response: Any = failed(exc, Request(), context)
         else:
             context.event = request
-            response = respond(router, request, context)
+            response = variables.run(respond, router, request, context)
             if type(response) is not Response:
-                response = run(response)
-        return response, encode.answer(service, payload), context
+                response = run(response, variables)
+        return response, encode.answer(service, payload), context, variables
 
     return invoke
 
@@ -71,43 +77,72 @@ _loop: asyncio.AbstractEventLoop | None = None
 _one_at_a_time = allocate_lock()
 
 
-def run(awaitable: Awaitable[Any]) -> Any:
-    """The result of the awaitable on the process's one event loop, which lives from call to call."""
+def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
+    """The result of the awaitable on the process's one event loop, which lives from call to call.
+
+    Raises RuntimeError where an event loop runs in this thread already.
+    """
     global _loop
     import asyncio
 
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError(
+            "an event loop runs in this thread already, so a Lambda handler can't run its own: "
+            "call it where none runs, for instance by asyncio.to_thread"
+        )
     if _loop is None:
         import atexit
 
         _loop = asyncio.new_event_loop()
         atexit.register(_loop.close)
+    result: Any = None
+    error: BaseException | None = None
 
-    async def awaited() -> Any:
-        return await awaitable
+    async def awaited() -> None:
+        nonlocal result, error
+        try:
+            result = await awaitable
+        except BaseException as exc:
+            error = exc
 
     with _one_at_a_time:
-        return _loop.run_until_complete(awaited())
+        task = _loop.create_task(awaited(), context=variables)
+        while not task.done():
+            try:
+                _loop.run_until_complete(task)
+            except asyncio.CancelledError:
+                # So ends a task that has cancelled itself, whatever it came to.
+                pass
+            except SystemExit as exc:
+                # Of a task that the handler began; the loop stops for it.
+                _loop.call_exception_handler({"message": "a task would have ended the process", "exception": exc})
+    if error is not None:
+        raise error
+    return result
 
 
-def collected(response: Response, context: LambdaInvocation) -> Response:
+def collected(response: Response, context: LambdaInvocation, variables: Variables) -> Response:
     """The response with its stream read to the end; a problem document where the stream fails on the way."""
+    from portable_fn.streams import chunks, joined
+
     try:
-        response.body = b"".join(chunks(response.stream or ()))
+        body: Any = response.body
+        if isinstance(body, AsyncIterable):
+            response.body = run(joined(body), variables)
+        else:
+            response.body = b"".join(chunks(body, variables, run))
     except BaseException as exc:
         return failed(exc, context.event or Request(), context)
     return response
 
 
-def chunks(stream: Stream) -> Iterator[bytes]:
-    """The chunks of a sync or async stream; str as UTF-8."""
-    from portable_fn.streams import chunk_bytes
+def finish(context: LambdaInvocation, variables: Variables) -> None:
+    """Does the background work that the handler left; what fails there is logged."""
+    from asyncio import CancelledError
 
-    return map(chunk_bytes, _pulled(stream.__aiter__()) if isinstance(stream, AsyncIterable) else stream)
-
-
-def _pulled(stream: AsyncIterator[bytes | str]) -> Iterator[bytes | str]:
-    while True:
+    while context.has_background:
         try:
-            yield run(stream.__anext__())
-        except StopAsyncIteration:
-            return
+            run(finish_background(context), variables)
+        except (CancelledError, GeneratorExit):
+            # Of the work itself, and logged; nobody else cancels.
+            pass

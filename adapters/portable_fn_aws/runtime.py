@@ -12,18 +12,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 import time
 
-from portable_fn.adapter import finish_background
-from portable_fn_aws.entry import chunks, collected, invoker, run
+from portable_fn.record import lazy
+from portable_fn.streams import chunks
+from portable_fn_aws.entry import collected, finish, invoker, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Mapping
     from types import ModuleType
     from typing import Any, NoReturn
+
+    from portable_fn_aws.entry import Invoke
 
 _VERSION = "/2018-06-01/runtime"
 _STREAMED = "application/vnd.awslambda.http-integration-response"
@@ -34,23 +38,34 @@ class Invocation:
 
     def __init__(self, headers: Mapping[str, str], payload: bytes) -> None:
         self.payload = payload
+        self._headers = headers
         self.attempt = headers.get("lambda-runtime-invocation-id")
         self.trace = headers.get("lambda-runtime-trace-id")
         self.aws_request_id = headers["lambda-runtime-aws-request-id"]
         self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn", "")
         self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
-        self.client_context = json.loads(headers.get("lambda-runtime-client-context") or "null")
-        self.identity = json.loads(headers.get("lambda-runtime-cognito-identity") or "null")
         self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
         self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "")
         self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
         self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
         self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
-        self._deadline_ms = int(headers.get("lambda-runtime-deadline-ms") or 0)
+
+    # The caller's own words, which may be malformed.
+
+    @lazy
+    def client_context(self) -> Any:
+        """What the caller says of itself."""
+        return json.loads(self._headers.get("lambda-runtime-client-context") or "null")
+
+    @lazy
+    def identity(self) -> Any:
+        """The Cognito identity of the caller."""
+        return json.loads(self._headers.get("lambda-runtime-cognito-identity") or "null")
 
     def get_remaining_time_in_millis(self) -> int:
         """The milliseconds until Lambda ends the invocation."""
-        return max(self._deadline_ms - int(time.time() * 1000), 0)
+        deadline = int(self._headers.get("lambda-runtime-deadline-ms") or 0)
+        return max(deadline - int(time.time() * 1000), 0)
 
 
 class RuntimeAPI:
@@ -61,10 +76,27 @@ class RuntimeAPI:
         self._address = host, int(port or 80)
         self._host = address
         self._reader: Any = None
+        self._waits = self._ended = False
+
+    def end(self) -> None:
+        """Ends the process, once the invocation that runs is answered."""
+        self._ended = True
+        if self._waits:
+            sys.exit()
 
     def next(self) -> Invocation:
-        """Waits for the next invocation."""
-        _, headers, payload = self._exchange("GET", "/invocation/next")
+        """Waits for the next invocation; ConnectionError where there is no Runtime API any more."""
+        self._waits = True
+        if self._ended:
+            sys.exit()
+        try:
+            status, headers, payload = self._exchange("GET", "/invocation/next")
+        except OSError:
+            # A kept connection may be closed at any time while nothing is under way.
+            status, headers, payload = self._exchange("GET", "/invocation/next")
+        self._waits = False
+        if status != 200:
+            raise ConnectionError(f"the Runtime API has no next invocation but {status}: {payload[:300]!r}")
         return Invocation(headers, payload)
 
     def respond(self, invocation: Invocation, body: bytes) -> None:
@@ -72,7 +104,7 @@ class RuntimeAPI:
         headers = {"Content-Type": "application/json"}
         self._finish(invocation, "response", headers, [body])
 
-    def stream(self, invocation: Invocation, prelude: bytes, body: Iterator[bytes]) -> None:
+    def stream(self, invocation: Invocation, prelude: bytes, body: Iterable[bytes]) -> None:
         """Sends an answer as it comes: the prelude at once, then the body; an error on the way as trailers."""
         headers = {
             "Lambda-Runtime-Function-Response-Mode": "streaming",
@@ -80,7 +112,11 @@ class RuntimeAPI:
             "Transfer-Encoding": "chunked",
             "Trailer": "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body",
         }
-        self._finish(invocation, "response", headers, _chunked(prelude, body))
+        parts = _chunked(prelude, body)
+        try:
+            self._finish(invocation, "response", headers, parts)
+        finally:
+            parts.close()
 
     def fail(self, invocation: Invocation, error: BaseException) -> None:
         """Reports that the invocation failed."""
@@ -95,13 +131,18 @@ class RuntimeAPI:
         # Lambda names each attempt since July 2026, and refuses an answer to an earlier one with 410.
         if invocation.attempt is not None:
             headers["Lambda-Runtime-Invocation-Id"] = invocation.attempt
-        status, _, text = self._exchange("POST", f"/invocation/{invocation.aws_request_id}/{what}", headers, body)
+        try:
+            status, _, text = self._exchange("POST", f"/invocation/{invocation.aws_request_id}/{what}", headers, body)
+        except OSError as exc:
+            print(f"the {what} didn't reach the Runtime API: {exc}", file=sys.stderr)
+            return
         if status >= 400:
             print(f"the Runtime API refused the {what} with {status}: {text[:300]!r}", file=sys.stderr)
 
     def _exchange(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: Iterable[bytes] = ()
     ) -> tuple[int, dict[str, str], bytes]:
+        """The answer to a request; OSError where the connection breaks, which is a new one the next time."""
         lines = {"Host": self._host, **(headers or {})}
         if "Transfer-Encoding" not in lines and method == "POST":
             body = list(body)
@@ -109,59 +150,94 @@ class RuntimeAPI:
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         parts = iter(body)
         first = f"{method} {_VERSION}{path} HTTP/1.1\r\n{head}\r\n".encode() + next(parts, b"")
-        if self._reader is None:
-            self._connect()
-        self._socket.sendall(first)
-        for part in parts:
-            self._socket.sendall(part)
-        return self._read()
+        try:
+            if self._reader is None:
+                self._connect()
+            self._socket.sendall(first)
+            for part in parts:
+                self._socket.sendall(part)
+            return self._read()
+        except BaseException:
+            self._disconnect()
+            raise
 
     def _connect(self) -> None:
         self._socket = socket.create_connection(self._address)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = self._socket.makefile("rb")
 
+    def _disconnect(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._socket.close()
+            self._reader = None
+
     def _read(self) -> tuple[int, dict[str, str], bytes]:
-        line = self._reader.readline()
-        if not line:
-            raise ConnectionError("the Runtime API closed the connection")
-        status = int(line.split()[1])
+        status = int(self._line().split()[1])
         headers = {}
-        while (line := self._reader.readline().strip()) != b"":
+        while line := self._line():
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.lower()] = value.strip()
         if "chunked" in headers.get("transfer-encoding", ""):
             body = b""
-            while size := int(self._reader.readline().partition(b";")[0], 16):
-                body += self._reader.read(size)
-                self._reader.readline()
-            self._reader.readline()
+            while size := int(self._line().partition(b";")[0], 16):
+                body += self._octets(size)
+                self._line()
+            self._line()
         else:
-            body = self._reader.read(int(headers.get("content-length") or 0))
+            body = self._octets(int(headers.get("content-length") or 0))
         if headers.get("connection", "").lower() == "close":
-            self._socket.close()
-            self._reader = None
+            self._disconnect()
         return status, headers, body
 
+    def _line(self) -> bytes:
+        line: bytes = self._reader.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionError("the Runtime API closed the connection")
+        return line.strip()
 
-def _chunked(prelude: bytes, body: Iterator[bytes]) -> Iterator[bytes]:
+    def _octets(self, count: int) -> bytes:
+        read: bytes = self._reader.read(count)
+        if len(read) < count:
+            raise ConnectionError("the Runtime API closed the connection")
+        return read
+
+
+def _chunked(prelude: bytes, body: Iterable[bytes]) -> Generator[bytes, None, None]:
     """The transfer chunks of a streamed answer; an empty chunk would end it."""
-    yield _chunk(prelude + bytes(8))
+    parts = iter(body)
     try:
-        for part in body:
+        yield _chunk(prelude + bytes(8))
+        while True:
+            # What a stream raises is caught here alone: around a `yield` it would be this generator's own end as well.
+            try:
+                part = next(parts, None)
+            except BaseException as exc:
+                yield _broken_off(exc)
+                return
+            if part is None:
+                yield b"0\r\n\r\n"
+                return
             if part:
                 yield _chunk(part)
-    except BaseException as exc:
-        from binascii import b2a_base64
+    finally:
+        try:
+            if close := getattr(parts, "close", None):
+                close()
+        except BaseException as exc:
+            _log(exc)
 
-        _log(exc)
-        document = b2a_base64(json.dumps(_document(exc)).encode(), newline=False).decode()
-        yield (
-            f"0\r\nLambda-Runtime-Function-Error-Type: Runtime.{type(exc).__name__}\r\n"
-            f"Lambda-Runtime-Function-Error-Body: {document}\r\n\r\n"
-        ).encode()
-    else:
-        yield b"0\r\n\r\n"
+
+def _broken_off(error: BaseException) -> bytes:
+    """The end of a streamed answer that tells an error."""
+    from binascii import b2a_base64
+
+    _log(error)
+    document = b2a_base64(json.dumps(_document(error)).encode(), newline=False).decode()
+    return (
+        f"0\r\nLambda-Runtime-Function-Error-Type: Runtime.{type(error).__name__}\r\n"
+        f"Lambda-Runtime-Function-Error-Body: {document}\r\n\r\n"
+    ).encode()
 
 
 def _chunk(part: bytes) -> bytes:
@@ -169,7 +245,11 @@ def _chunk(part: bytes) -> bytes:
 
 
 def _document(error: BaseException) -> dict[str, Any]:
-    return {"errorMessage": str(error), "errorType": type(error).__name__}
+    try:
+        message = str(error)
+    except BaseException:
+        message = ""
+    return {"errorMessage": message, "errorType": type(error).__name__}
 
 
 def _error(error: BaseException) -> tuple[dict[str, str], list[bytes]]:
@@ -224,22 +304,29 @@ def serve(api: RuntimeAPI, target: str, mode: str | None) -> NoReturn:
         else:
             os.environ.pop("_X_AMZN_TRACE_ID", None)
         try:
-            response, write, context = invoke(json.loads(invocation.payload), invocation)
+            _answer(api, invocation, invoke, mode)
         except BaseException as exc:
             _log(exc)
             api.fail(invocation, exc)
-            continue
+
+
+def _answer(api: RuntimeAPI, invocation: Invocation, invoke: Invoke, mode: str | None) -> None:
+    """Answers an invocation, then does the work that its handler left."""
+    response, write, context, variables = invoke(json.loads(invocation.payload), invocation)
+    try:
         if mode == "RESPONSE_STREAM" or (mode is None and response.is_stream):
             answer = write(response)
             prelude = {name: value for name, value in answer.items() if name not in ("body", "isBase64Encoded")}
-            body = iter([response.body]) if isinstance(response.body, bytes) else chunks(response.stream or ())
-            api.stream(invocation, json.dumps(prelude).encode(), body)
+            body = response.body
+            parts = [body] if isinstance(body, bytes) else chunks(body, variables, run)
+            api.stream(invocation, json.dumps(prelude).encode(), parts)
         else:
             if response.is_stream:
-                response = collected(response, context)
+                response = collected(response, context, variables)
             api.respond(invocation, json.dumps(write(response)).encode())
+    finally:
         if context.has_background:
-            run(finish_background(context))
+            finish(context, variables)
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -256,7 +343,9 @@ def main(arguments: list[str]) -> NoReturn:
     for folder in (os.environ.get("LAMBDA_TASK_ROOT"), os.getcwd()):
         if folder and folder not in sys.path:
             sys.path.insert(0, folder)
-    serve(RuntimeAPI(address), target, mode)
+    api = RuntimeAPI(address)
+    signal.signal(signal.SIGTERM, lambda *_: api.end())
+    serve(api, target, mode)
 
 
 if __name__ == "__main__":

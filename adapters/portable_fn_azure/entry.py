@@ -194,16 +194,10 @@ async def _completed(
     if not isinstance(response, Response):
         response = await response
     if not isinstance(response.body, bytes):
-        from portable_fn.streams import pump
-
-        chunks: list[bytes] = []
-
-        async def write(chunk: bytes) -> None:
-            chunks.append(chunk)
+        from portable_fn.streams import joined
 
         try:
-            await pump(response.body, write)
-            response.body = b"".join(chunks)
+            response.body = await joined(response.body)
         except BaseException as exc:
             response = failed(exc, request, context)
     if context.has_background:

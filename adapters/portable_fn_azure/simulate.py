@@ -6,10 +6,12 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
+from portable_fn.binding import is_awaitable
 from portable_fn.errors import EncodeError
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer, Exchange
+from portable_fn.testing.loop import run
 from portable_fn_azure.entry import entry
 
 SERVICES = ("http",)
@@ -49,11 +51,7 @@ def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -
 
     def invoke() -> Any:
         result = function(req=native, context=FunctionContext(trace))
-        if not hasattr(result, "__await__"):
-            return result
-        from asyncio import run
-
-        return run(result)
+        return run(result) if is_awaitable(result) else result
 
     return Exchange(native, invoke, lambda result: answer(result, request.method))
 

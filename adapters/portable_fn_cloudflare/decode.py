@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from portable_fn.adapter import finish_background
 from portable_fn.context import Context
 from portable_fn.http import Principal, Request, given_id
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
+from portable_fn_cloudflare.task import finish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,8 +71,11 @@ class WorkerInvocation(Context):
         self._env = env
 
     def _wait_until(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        from asyncio import create_task
+
         self.pending.append(coroutine)
-        self.native.waitUntil(finish_background(self))
+        # As a task it has the handler's context variables; a coroutine would begin in JavaScript, where there are none.
+        self.native.waitUntil(create_task(finish(self)))
 
     @lazy
     def region(self) -> str:

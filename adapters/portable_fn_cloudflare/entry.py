@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, failed, is_not_ours, respond, too_large
+from portable_fn.adapter import bindings, failed, respond, too_large
 from portable_fn.errors import HTTPError
 from portable_fn.http import Response
 from portable_fn.routing import Router
 from portable_fn_cloudflare import decode, encode
+from portable_fn_cloudflare.task import settled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,11 +51,9 @@ def _fetch(router: Router, js: JavaScript, ffi: FFI) -> Callable[[Any, SDKReques
                 event.body = await _body(native, event.headers.get("content-length"), router.max_body, ffi)
             response = respond(router, event, context)
             if not isinstance(response, Response):
-                response = await response
+                response = await settled(response)
             return encode.response(response, context, js, ffi)
         except BaseException as exc:
-            if is_not_ours(exc):
-                raise
             return encode.response(failed(exc, event, context), context, js, ffi)
 
     return fetch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 
@@ -54,7 +54,7 @@ class SDKRequest(Protocol):
 class ExecutionContext(Protocol):
     """https://developers.cloudflare.com/workers/runtime-apis/context/"""
 
-    def waitUntil(self, work: Coroutine[Any, Any, object]) -> object: ...  # noqa: N802
+    def waitUntil(self, work: Awaitable[object]) -> object: ...  # noqa: N802
 
 
 class Env(Protocol):

@@ -16,6 +16,7 @@ from typing import Any
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer, Exchange
+from portable_fn.testing.loop import run
 from portable_fn_cloudflare.entry import worker
 
 SERVICES = ("fetch",)
@@ -28,7 +29,7 @@ def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -
     """The request on its way to the functions and back."""
     default = worker(targets, WorkerEntrypoint, JS, FFI)
     native = fetch_request(request)
-    return Exchange(native, lambda: asyncio.run(served(default, native)), answer)
+    return Exchange(native, lambda: run(served(default, native)), answer)
 
 
 async def served(default: type[Any], native: FetchRequest, env: dict[str, Any] | None = None) -> JSResponse:

@@ -59,7 +59,7 @@ def _request(method: str, raw_path: str, raw_query: str, headers: Headers, schem
         raw_query,
         headers,
         # Google's front end sets the one and appends to the other; nobody reaches the function but through it.
-        scheme=headers.get("x-forwarded-proto", scheme),
+        scheme=_scheme(headers.get("x-forwarded-proto"), scheme),
         client_ip=_last(headers.get("x-forwarded-for")),
         id=headers.get("function-execution-id"),
         native=native,
@@ -151,6 +151,13 @@ def _from_latin_1(text: str) -> bytes:
 def _path(raw_uri: str) -> str:
     """The path of a request's target as it came, which may be a whole URL (RFC 9112, section 3.2.2)."""
     return asgi.origin_form(asgi.percent_encoded(_from_latin_1(raw_uri.partition("?")[0])))
+
+
+def _scheme(forwarded: str | None, scheme: str) -> str:
+    """The scheme that Google's front end saw, last in X-Forwarded-Proto, else the server's own."""
+    if forwarded is None:
+        return scheme
+    return "http" if forwarded.rpartition(",")[2].strip().lower() == "http" else "https"
 
 
 def _last(forwarded: str | None) -> str | None:

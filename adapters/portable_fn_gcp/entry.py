@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from _contextvars import copy_context
 from _thread import allocate_lock
-from collections.abc import AsyncIterable
 
 from portable_fn.adapter import bindings, failed, finish_background, respond, too_large
 from portable_fn.asgi import Disconnected, send_response
@@ -12,13 +12,14 @@ from portable_fn.binding import is_awaitable
 from portable_fn.errors import HTTPError
 from portable_fn.http import Response
 from portable_fn.routing import Router
-from portable_fn.streams import aclose, broken, chunk_bytes
+from portable_fn.streams import broken, chunks
 from portable_fn_gcp import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from contextvars import Context as Variables
     from typing import Any
 
     from werkzeug.wrappers import Response as WerkzeugResponse
@@ -81,17 +82,20 @@ def _flask(router: Router, native: FlaskRequest, cold_start: bool) -> WerkzeugRe
     """The answer to Flask's request."""
     request = decode.http(native)
     context = decode.FunctionInvocation(request, cold_start)
+    # What a handler sets in a context variable is for its stream as well, and not for the thread's next request.
+    variables = copy_context()
     try:
         request.body = _body(native, router.max_body)
     except HTTPError as exc:
         response = failed(exc, request, context)
     else:
-        answer = respond(router, request, context)
-        response = answer if isinstance(answer, Response) else run(answer)
+        answer = variables.run(respond, router, request, context)
+        response = answer if isinstance(answer, Response) else run(answer, variables)
     # Cloud Run takes the CPU away once the answer is out, so the work comes first.
-    _finish_background(context)
+    _finish(context, variables)
     body = response.body
-    return encode.http(response, None if isinstance(body, bytes) else _chunks(body, context))
+    streamed = None if isinstance(body, bytes) else _chunks(body, context, variables)
+    return encode.http(response, streamed, request.method == "HEAD")
 
 
 def _body(native: FlaskRequest, limit: int) -> bytes:
@@ -111,58 +115,53 @@ def _body(native: FlaskRequest, limit: int) -> bytes:
     return body
 
 
-def _chunks(stream: Stream, context: Context) -> Iterator[bytes]:
+def _chunks(stream: Stream, context: Context, variables: Variables) -> Iterator[bytes]:
     """The chunks of a stream, each as it comes."""
-    chunks = _awaited(stream) if isinstance(stream, AsyncIterable) else iter(stream)
     try:
-        for chunk in chunks:
-            if data := chunk_bytes(chunk):
-                yield data
-        _finish_background(context)
+        yield from chunks(stream, variables, run)
+        _finish(context, variables)
     except GeneratorExit:
         raise
     except BaseException as exc:
         raise broken(exc, context) from exc
-    finally:
-        if close := getattr(chunks, "close", None):
-            close()
 
 
-def _awaited(stream: AsyncIterable[bytes | str]) -> Iterator[bytes | str]:
-    """The chunks of an async stream, whose steps run on the event loop."""
-    iterator = aiter(stream)
+def _finish(context: Context, variables: Variables) -> None:
+    """Does the background work that the handler left; what fails there is logged."""
+    if not context.has_background:
+        return
+    from asyncio import CancelledError
 
-    async def step() -> list[bytes | str]:
-        async for chunk in iterator:
-            return [chunk]
-        return []
-
-    try:
-        while chunk := run(step()):
-            yield from chunk
-    finally:
-        run(aclose(iterator))
-
-
-def _finish_background(context: Context) -> None:
-    if "pending" in context.__dict__:
-        run(finish_background(context))
+    while context.has_background:
+        try:
+            run(finish_background(context), variables)
+        except (CancelledError, GeneratorExit):
+            # Of the work itself, and logged; nobody else cancels.
+            pass
 
 
 _loop: asyncio.AbstractEventLoop | None = None
 _one_at_a_time = allocate_lock()
 
 
-def run(awaitable: Awaitable[Any]) -> Any:
+def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
     """The result of the awaitable, which runs on the process's one event loop, beside those of other threads."""
-    from asyncio import run_coroutine_threadsafe
+    from concurrent.futures import Future
 
-    async def awaited() -> Any:
-        return await awaitable
+    outcome: Future[Any] = Future()
+    tasks: list[object] = []
+
+    async def awaited() -> None:
+        # Kept here, since a task that has cancelled itself ends as cancelled whatever it came to.
+        try:
+            outcome.set_result(await awaitable)
+        except BaseException as exc:
+            outcome.set_exception(exc)
 
     with _one_at_a_time:
         loop = _loop or _start_loop()
-    return run_coroutine_threadsafe(awaited(), loop).result()
+    loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(awaited(), context=variables)))
+    return outcome.result()
 
 
 def _start_loop() -> asyncio.AbstractEventLoop:
@@ -197,8 +196,6 @@ def _starlette(router: Router, native: StarletteRequest, cold_start: bool) -> An
 
     It does the whole road, since functions-framework calls a `def` in a thread that has no event loop.
     """
-    from contextvars import copy_context
-
     request = decode.http_async(native)
     context = decode.FunctionInvocation(request, cold_start)
     # The framework's log records take the execution id from a context variable, which it resets before it sends.

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-from _thread import allocate_lock
-from collections.abc import Coroutine
 from io import BytesIO
 from typing import Any
 
@@ -13,6 +10,7 @@ from portable_fn.errors import ConfigurationError, EncodeError
 from portable_fn.http import Request, unquoted
 from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer, Exchange
+from portable_fn.testing.loop import run
 from portable_fn_gcp.entry import entry
 
 SERVICES = ("http", "http_async")
@@ -141,20 +139,6 @@ async def _asgi(target: Any, made: dict[str, Any], body: bytes) -> list[dict[str
     response = target(StarletteRequest(native, receive, send))
     await response(native, receive, send)
     return sent
-
-
-_loop: asyncio.AbstractEventLoop | None = None
-_one_at_a_time = allocate_lock()
-
-
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """The coroutine's result on the one event loop of all exchanges."""
-    global _loop
-    with _one_at_a_time:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            atexit.register(_loop.close)
-        return _loop.run_until_complete(coroutine)
 
 
 def _lines(request: Request[Any]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import sys
 
 from portable_fn.context import Context
 from portable_fn.data import InvalidData, Validator
-from portable_fn.errors import ConfigurationError, HTTPError
+from portable_fn.errors import ConfigurationError, EncodeError, HTTPError
 from portable_fn.events import Event
 from portable_fn.http import Request, Response, to_response
 from portable_fn.on import HTTPTrigger, Trigger
@@ -60,7 +60,7 @@ class Binding:
             if not issubclass(Request, self.kind):
                 raise ConfigurationError(f"{self.name} is for on.http but takes a {self.kind.__name__}, not a Request")
             self.kind = Request
-        self.use = tuple(use)
+        self.use = _middleware(use, self.name)
         self.is_async = any(_is_async(function) for function in (handler, *use))
         self.call = around(self.use, self._innermost(), _is_async(handler))
 
@@ -88,7 +88,11 @@ class Binding:
             else:
                 data = self._validator.from_plain(data)
         except InvalidData as exc:
-            detail = "The body is empty." if isinstance(event, Request) and not event.body else "The body is not valid."
+            detail = "The body is not valid."
+            if isinstance(event, Request) and not event.body:
+                detail = "The body is empty."
+            elif isinstance(event, Request) and event.has_form:
+                detail = f"The body, read as the form that its content type {event.content_type} says, is not valid."
             extensions: dict[str, object] = {"errors": exc.errors}
             if exc.count > len(exc.errors):
                 extensions["count"] = exc.count
@@ -137,7 +141,18 @@ def _step(middleware: Middleware, call: Callable[[Any, Context], Any], is_async:
 
     def step(event: Any, context: Context) -> Any:
         result = middleware(event, context, follow)
-        return then(result, _own_response) if isinstance(event, Request) else result
+        if isinstance(event, Request):
+            return then(result, _own_response if middleware is _normalised else answered)
+        return result
+
+    def answered(result: Any) -> Response:
+        name = getattr(middleware, "__name__", repr(middleware))
+        if result is None:
+            raise EncodeError(f"the middleware {name} returned None: return what call_next gives, or a Response")
+        if is_awaitable(result):
+            result.close()
+            raise EncodeError(f"the middleware {name} returned what call_next gave without await")
+        return _own_response(result)
 
     return step
 
@@ -145,6 +160,21 @@ def _step(middleware: Middleware, call: Callable[[Any, Context], Any], is_async:
 def _own_response(result: object) -> Response:
     """The response that middleware may change: the handler may keep the one that it returned."""
     return result.copy() if isinstance(result, Response) else to_response(result)
+
+
+def _middleware(use: object, name: str) -> tuple[Middleware, ...]:
+    """The functions of `use`; ConfigurationError for what can't be called as middleware."""
+    if not isinstance(use, (list, tuple)):
+        raise ConfigurationError(f"use of {name} is a list of middleware, use=[…], not {type(use).__name__}")
+    for function in use:
+        code: CodeType | None = getattr(_unwrapped(function), "__code__", None)
+        takes = None if code is None else code.co_argcount - (1 if hasattr(function, "__self__") else 0)
+        if not callable(function) or (code is not None and takes != 3 and not code.co_flags & _VARARGS):
+            shown = getattr(function, "__name__", repr(function))
+            raise ConfigurationError(
+                f"use=[{shown}] of {name}: middleware is a function (event, ctx, call_next); cors is called: cors()"
+            )
+    return tuple(use)
 
 
 def is_awaitable(value: object) -> bool:
@@ -239,7 +269,10 @@ def _kind(annotation: object, name: str) -> tuple[type[Event[Any]], Validator | 
     origin = getattr(annotation, "__origin__", None)
     kind: Any = annotation if origin is None else origin
     if kind not in KINDS.values():
-        shown = annotation.__qualname__ if isinstance(annotation, type) else repr(annotation)
+        shown = (
+            f"{annotation.__module__}.{annotation.__qualname__}" if isinstance(annotation, type) else repr(annotation)
+        )
+        shown = shown.removeprefix("builtins.")
         possible = ", ".join(sorted(KINDS))
         raise ConfigurationError(
             f"{name} takes a {shown}; possible are {possible}, such with a type of data, or no annotation"

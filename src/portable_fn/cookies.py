@@ -43,6 +43,8 @@ class Cookie(Record):
     ) -> None:
         if not is_token(name):
             raise ValueError(f"{name!r} is not a cookie name: letters, digits and !#$%&'*+-.^_`|~ are possible")
+        if not isinstance(value, str):
+            raise ValueError(f"cookie {name}: the value is a str, not {type(value).__name__}")
         if not value.isascii() or not value.isprintable() or any(char in ' ",;\\' for char in value):
             raise ValueError(
                 f"cookie {name}: the value has a character that no cookie can carry (spaces, quotes, commas, "

@@ -56,7 +56,7 @@ def _decorated(
             if not binding.takes_context:
                 return handler(event)
             return handler(event, args[1] if len(args) == 2 else Context())
-        return _native(function, args, entries)
+        return _native(binding.function, args, entries)
 
     function.__name__ = binding.name
     function.__qualname__ = getattr(handler, "__qualname__", binding.name)

@@ -40,8 +40,12 @@ class HTTPError(PortableError):
         headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         extensions: Mapping[str, object] | None = None,
     ) -> None:
-        if not 400 <= status <= 599:
-            raise ValueError(f"HTTPError takes a status from 400 to 599, not {status!r}")
+        if not isinstance(status, int) or not 400 <= status <= 599:
+            raise ValueError(f"HTTPError takes a status from 400 to 599, not {status!r}: HTTPError(404, detail)")
+        if not isinstance(detail, str):
+            raise ValueError(
+                f"HTTPError's detail is a str, not {detail.__class__.__name__}; other members go into extensions"
+            )
         super().__init__(status, detail)
         self.status = status
         self.detail = detail

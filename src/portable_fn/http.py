@@ -15,7 +15,7 @@ from portable_fn.record import Generic, Record, lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from typing import Any, BinaryIO
 
@@ -238,15 +238,14 @@ class Response(Record):
         self,
         status: int = 200,
         headers: HeadersInput = (),
-        cookies: Iterable[Cookie] | Mapping[str, str] = (),
+        cookies: Sequence[Cookie] | Mapping[str, str] = (),
         body: Body | str | None = b"",
     ) -> None:
         if not isinstance(status, int) or not 200 <= status <= 599:
             raise ValueError(f"a response's status is from 200 to 599, not {status!r}")
         self.status = int(status)
         self.headers = MutableHeaders(headers)
-        pairs = cookies.items() if isinstance(cookies, Mapping) else None
-        self.cookies: list[Cookie] = [Cookie(*pair) for pair in pairs] if pairs is not None else list(cookies)  # type: ignore[arg-type]
+        self.cookies: list[Cookie] = _cookies(cookies)
         self.body: Body = self._bytes_or_stream(body)
 
     def _bytes_or_stream(self, body: Body | str | None) -> Body:
@@ -358,6 +357,17 @@ class Response(Record):
         return response
 
 
+def _cookies(cookies: Any) -> list[Cookie]:
+    if isinstance(cookies, Mapping):
+        return [Cookie(name, value) for name, value in cookies.items()]
+    if isinstance(cookies, (list, tuple)) and all(isinstance(cookie, Cookie) for cookie in cookies):
+        return list(cookies)
+    shown = type(cookies).__name__
+    raise TypeError(
+        f"cookies are a list of Cookie, or a mapping of names and values, not {shown}; a body is Response(body=…)"
+    )
+
+
 def _typed(status: int, headers: HeadersInput, content_type: str, body: bytes) -> Response:
     response = Response(status, headers, (), body)
     response.headers.setdefault("content-type", content_type)
@@ -381,7 +391,10 @@ def encode_json(value: object) -> bytes:
         # A lone surrogate, which JSON can say and UTF-8 can't, comes in as \ud800 and goes out so.
         return text.encode() if text.isascii() else text.encode("utf-8", "backslashreplace")
     except (TypeError, ValueError, RecursionError) as exc:
-        raise EncodeError(f"the handler's {type(value).__name__} can't be written as JSON: {exc}") from exc
+        raise EncodeError(
+            f"the handler's {type(value).__name__} can't be written as JSON ({exc}); possible are a Response, dict, list, "
+            "dataclass, pydantic model, str, bytes, number, generator or None"
+        ) from exc
 
 
 def json_response(value: object) -> Response:
@@ -406,6 +419,10 @@ def to_response(result: object) -> Response:
         return Response.text(result)
     if isinstance(result, (bytes, bytearray, memoryview)):
         return _typed(200, (), "application/octet-stream", bytes(result))
+    if isinstance(result, tuple) and not hasattr(result, "_fields"):
+        raise EncodeError("the handler returned a tuple; for a status and a body return Response.json(body, 201)")
+    if isinstance(result, BaseException):
+        raise EncodeError(f"the handler returned a {type(result).__name__}: raise it")
     if hasattr(result, "__aiter__") or hasattr(result, "__next__"):
         return Response(200, {"content-type": "application/octet-stream"}, (), result)  # type: ignore[arg-type]
     return json_response(result)

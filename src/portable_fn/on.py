@@ -43,19 +43,28 @@ def http(method: str | Iterable[str] = "ANY", path: str = "/{path+}", *, max_bod
     `{name}` in the path takes one segment, a last `{name+}` all that are left, even none. GET answers HEAD too. A body of
     over `max_body` bytes is answered with 413.
     """
-    if not path.startswith("/"):
-        raise ConfigurationError(f"the path {path!r} doesn't start with '/'")
-    methods = tuple(name.upper() for name in ([method] if isinstance(method, str) else method))
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise ConfigurationError(f"the path {path!r} doesn't start with '/': on.http(method, path)")
+    if type(max_body) is not int or max_body < 0:
+        raise ConfigurationError(f"max_body is a whole number of bytes, not {max_body!r}")
+    try:
+        methods = tuple(name.upper() for name in ([method] if isinstance(method, str) else method))
+    except (TypeError, AttributeError) as exc:
+        raise ConfigurationError(f"{method!r} is not an HTTP method: on.http(method, path)") from exc
     if not methods:
         raise ConfigurationError("on.http has no method; 'ANY' takes all of them")
     for name in methods:
-        if not is_token(name):
-            raise ConfigurationError(f"{name!r} is not an HTTP method")
+        if not is_token(name) or name == "*":
+            raise ConfigurationError(f"{name!r} is not an HTTP method; 'ANY' is all of them: on.http(method, path)")
     return HTTPTrigger(() if "ANY" in methods else methods, path, max_body)
 
 
 def _segment(path: str, segment: str) -> tuple[str, str]:
     if "{" not in segment and "}" not in segment:
+        if segment[:1] == ":" or any(char in "<>* " for char in segment):
+            raise ConfigurationError(
+                f"in the path {path!r}, {segment!r} is no plain text; a parameter is {{name}}, a rest {{name+}}"
+            )
         return segment, ""
     name = segment[1:-1]
     if segment[0] != "{" or segment[-1] != "}" or not name.removesuffix("+").isidentifier():

@@ -28,11 +28,23 @@ _PACKAGES = {
 }
 
 
-def adapter(provider: str) -> Any:
-    """The adapter's package; a name that isn't one of ours is imported as a module, for a third party's adapter."""
+def adapter(provider: str, part: str = "") -> Any:
+    """The adapter's package, or a module in it; a name that isn't one of ours is a third party's adapter, by its module.
+
+    Raises ConfigurationError where there is none of that name.
+    """
     from importlib import import_module
 
-    return import_module(ADAPTERS.get(provider, provider))
+    package = ADAPTERS.get(provider, provider)
+    name = f"{package}.{part}" if part else package
+    try:
+        return import_module(name)
+    except (ModuleNotFoundError, TypeError, ValueError) as exc:
+        if isinstance(exc, ModuleNotFoundError) and exc.name not in (package, name):
+            raise
+        raise ConfigurationError(
+            f"no provider {provider!r}; possible are {', '.join(ADAPTERS)}, or the module of an adapter"
+        ) from exc
 
 
 def recognise(args: tuple[object, ...]) -> str:

@@ -44,7 +44,9 @@ class Route:
         for method in trigger.methods or (_ANY,):
             if method in self.functions:
                 other = self.functions[method].name
-                raise ConfigurationError(f"{other} and {function.name} both answer {method} {trigger.path}")
+                raise ConfigurationError(
+                    f"{other} and {function.name} both answer {method} {trigger.path}: give one another path or method"
+                )
             self.functions[method] = function
             target = (function.call, trigger.max_body, function.is_async)
             self.targets[method] = target
@@ -86,9 +88,10 @@ class Router:
             if not function.triggers:
                 if self._fallback is not None:
                     raise ConfigurationError(
-                        f"{function.name} and another function both answer every path: add on.http(…)"
+                        f"{self._fallback_name} and {function.name} both answer every path: add on.http(…)"
                     )
                 self._fallback = (function.call, MAX_BODY, function.is_async)
+                self._fallback_name = function.name
             for trigger in function.triggers:
                 if isinstance(trigger, HTTPTrigger):
                     shape = tuple((literal, name.endswith("+")) for literal, name in trigger.segments)

@@ -9,7 +9,7 @@ from portable_fn.errors import EncodeError, PortableError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Task
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
     from contextvars import Context as Variables
     from typing import Any
 
@@ -64,6 +64,31 @@ async def joined(stream: Stream) -> bytes:
 
     await pump(stream, write)
     return b"".join(chunks)
+
+
+def chunks(
+    stream: Stream, variables: Variables, run: Callable[[Coroutine[Any, Any, Any], Variables], Any]
+) -> Iterator[bytes]:
+    """The chunks of a stream, each as it comes, where no event loop runs; `run` runs a coroutine on one.
+
+    The stream has the context variables given, and is closed however its reading ends.
+    """
+    if isinstance(stream, AsyncIterable):
+        driven = Driven(stream, variables)
+        try:
+            while chunk := run(driven.next(), variables):
+                yield chunk
+        finally:
+            run(driven.close(), variables)
+        return
+    iterator = variables.run(iter, stream)
+    try:
+        while (step := variables.run(next, iterator, _END)) is not _END:
+            if data := chunk_bytes(step):
+                yield data
+    finally:
+        if close := getattr(iterator, "close", None):
+            variables.run(close)
 
 
 class Driven:

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import platform
+import socket
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 from tests.runtimes.environments import Unavailable, downloaded, venv
 from tests.runtimes.process import Process, Server, free_ports, running, serving
@@ -34,6 +35,8 @@ FUNCTION = {
     "AWS_LAMBDA_LOG_STREAM_NAME": "2025/01/01/[$LATEST]0123456789abcdef0123456789abcdef",
     "AWS_REGION": "eu-central-1",
 }
+# When the Runtime API closes the connection without a word: while the runtime answers, in place of taking the answer, or after.
+HangsUp = Literal["on the way", "instead", "after"]
 INTEGRATION_RESPONSE = "application/vnd.awslambda.http-integration-response"
 _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -158,6 +161,7 @@ class Answer:
 class _Invocation:
     headers: dict[str, str]
     payload: bytes
+    hangs_up: HangsUp | None = None
     answered: Future[Answer] = field(default_factory=Future)
     delivered: float = 0.0
 
@@ -185,9 +189,13 @@ class RuntimeApi:
         cognito_identity: object = None,
         tenant_id: str | None = None,
         invocation_id: str | None = None,
+        hangs_up: HangsUp | None = None,
         timeout: float = 30,
     ) -> Answer:
-        """The runtime's answer to one event, bytes going as they are; the deadline, in epoch ms, is else in 30 s."""
+        """The runtime's answer to one event, bytes going as they are; the deadline, in epoch ms, is else in 30 s.
+
+        A client context that is a str goes as it is, too.
+        """
         request_id = str(uuid.uuid4())
         deadline = round(time.time() * 1000) + 30_000 if deadline_ms is None else deadline_ms
         headers = {
@@ -195,13 +203,16 @@ class RuntimeApi:
             "Lambda-Runtime-Deadline-Ms": str(deadline),
             "Lambda-Runtime-Invoked-Function-Arn": ARN,
             "Lambda-Runtime-Trace-Id": trace_id,
-            "Lambda-Runtime-Client-Context": None if client_context is None else json.dumps(client_context),
+            "Lambda-Runtime-Client-Context": client_context
+            if client_context is None or isinstance(client_context, str)
+            else json.dumps(client_context),
             "Lambda-Runtime-Cognito-Identity": None if cognito_identity is None else json.dumps(cognito_identity),
             "Lambda-Runtime-Aws-Tenant-Id": tenant_id,
             "Lambda-Runtime-Invocation-Id": invocation_id,
         }
         event = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        invocation = _Invocation({name: value for name, value in headers.items() if value is not None}, event)
+        named = {name: value for name, value in headers.items() if value is not None}
+        invocation = _Invocation(named, event, hangs_up)
         self.unanswered[request_id] = invocation
         self.waiting.put(invocation)
         return self._awaited(invocation.answered, timeout)
@@ -244,18 +255,29 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(200, invocation.headers, invocation.payload)
 
     def do_POST(self) -> None:
+        hangs_up = None
         match self.path.removeprefix("/2018-06-01/runtime/").split("/"):
             case ["init", "error"] if not self.api.stillborn.done():
                 answered, since = self.api.stillborn, time.monotonic()
             case ["invocation", request_id, "response" | "error"] if request_id in self.api.unanswered:
                 invocation = self.api.unanswered.pop(request_id)
-                answered, since = invocation.answered, invocation.delivered
+                answered, since, hangs_up = invocation.answered, invocation.delivered, invocation.hangs_up
             case _:
                 # What the emulator's source says to a second answer; the developer guide allows an error only before
                 # a response begins.
                 return self._reply(403, {}, b'{"errorType": "InvalidStateTransition"}')
         headers = [(name.lower(), value) for name, value in self.headers.items()]
         answer = Answer(failed=self.path.endswith("/error"), headers=headers)
+        if hangs_up in ("on the way", "instead"):
+            if hangs_up == "on the way":
+                self.rfile.read(100)
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            answer.complete = False
+            answered.set_result(answer)
+            return None
+        if hangs_up == "after":
+            self.close_connection = True
         try:
             answer.trailers = read_body(self.rfile, headers, since, answer.chunks)
         except (EOFError, ConnectionError):

@@ -55,13 +55,13 @@ def _streaming(service: str) -> Harness:
                 Path(folder), _RUNTIME, pythonpath=PYTHONPATH, env={"PORTABLE_FN_AWS_INVOKE_MODE": "RESPONSE_STREAM"}
             ) as api,
         ):
-            yield _one_at_a_time(lambda request: _streamed(api, request, service))
+            yield _one_at_a_time(lambda request: streamed(api, request, service))
 
     cannot = {story: reason for story, reason in _OF_SERVICE[service].items() if story != STREAM}
     return Harness(f"portable_fn_aws.runtime, {service}, streaming", start, cannot)
 
 
-def _streamed(api: RuntimeApi, request: Request, service: str) -> Answer:
+def streamed(api: RuntimeApi, request: Request, service: str) -> Answer:
     posted = api.invoke(simulate.payload(request, service))
     prelude, body = posted.split()
     whole = simulate.answer(prelude, service)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
-from portable_fn.providers import ADAPTERS
+from portable_fn.providers import adapter
 from portable_fn.record import Record
+from portable_fn.testing.loop import outside
 
 
 class Answer(Record):
@@ -58,7 +58,7 @@ class Exchange(Record):
 
 def exchange(targets: tuple[object, ...], event: Request[Any], to: str, via: str | None = None) -> Exchange:
     """The event on its way through the provider's real shapes; ValueError for a service that the provider doesn't have."""
-    simulate = import_module(f"{ADAPTERS.get(to, to)}.simulate")
+    simulate = adapter(to, "simulate")
     if via is not None and via not in simulate.SERVICES:
         raise ValueError(f"{to} has no {via!r}; possible are {', '.join(simulate.SERVICES)}")
     made: Exchange = simulate.exchange(targets, event, via or simulate.SERVICES[0])
@@ -69,7 +69,8 @@ def deliver(handler: object, event: Request[Any], *, to: str = "aws", via: str |
     """Sends the event to the handler as the provider would, and gives the answer as its caller would receive it.
 
     `handler` is a portable function or a module of them, `to` is aws, gcp, azure, cloudflare or asgi, `via` the provider's
-    service where it has several, such as "rest_api".
+    service where it has several, such as "rest_api". In a running event loop, such as an async test's, the handler runs in
+    another thread; RuntimeError in an async handler that was itself called by `deliver`.
     """
     sent = exchange((handler,), event, to, via)
-    return sent.answer(sent.invoke())
+    return sent.answer(outside(sent.invoke))

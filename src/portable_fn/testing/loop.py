@@ -1,0 +1,49 @@
+"""The event loop of the simulated providers: one for all exchanges, so that what lives in it outlives each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar, copy_context
+from threading import Lock
+from typing import Any
+
+_loop: asyncio.AbstractEventLoop | None = None
+_one_at_a_time = Lock()
+
+# How many exchanges are under way around this one: a handler may send a request to another one.
+_depth: ContextVar[int] = ContextVar("_depth", default=0)
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The coroutine's result on the one event loop, or on another one where that waits for this exchange."""
+    global _loop
+    if _depth.get() > 1:
+        return asyncio.run(coroutine)
+    with _one_at_a_time:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            atexit.register(_loop.close)
+        return _loop.run_until_complete(coroutine)
+
+
+def outside(invoke: Callable[[], Any]) -> Any:
+    """What `invoke` gives, which is called where no event loop runs: in a thread of its own where one runs here.
+
+    Raises RuntimeError in an async handler that is itself called so, whose event loop would wait for ever.
+    """
+    depth = _depth.get()
+    variables = copy_context()
+    variables.run(_depth.set, depth + 1)
+    if asyncio._get_running_loop() is None:
+        return variables.run(invoke)
+    if depth:
+        raise RuntimeError(
+            "an async handler that deliver calls can't call deliver, for which its event loop would have to wait: "
+            "await the other function itself, with a fake request"
+        )
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1, "portable_fn.testing") as executor:
+        return executor.submit(variables.run, invoke).result()
