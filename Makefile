@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint bench wheel clean
+.PHONY: help demo test test-fast lint bench wheel providers clean
 
 # A Python that is new enough and can make environments: with pip of its own, or with the pip that it carries along.
 CAN_MAKE := import sys, venv; from importlib.util import find_spec as has; \
@@ -43,6 +43,9 @@ bench: .venv/.made  ## cold start and overhead, beside other libraries
 
 wheel: .venv/.made  ## build the wheel and test it without the sources
 	.venv/bin/python tools/wheel.py
+
+providers: .venv/.made  ## write docs/providers.md anew
+	.venv/bin/python -m tests.provider_matrix
 
 clean:  ## remove what make made
 	rm -rf .venv .venv-demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

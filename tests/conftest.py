@@ -6,7 +6,9 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.runtimes.environments import Unavailable
+from tests.runtimes.environments import CACHE, Unavailable
+
+pytest.register_assert_rewrite("portable_fn.testing.stories")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -56,13 +58,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         shown = [_CELLS[story, runtime][0] for story in stories if (story, runtime) in _CELLS]
         counts = ", ".join(f"{shown.count(word)} {word}" for word in ("ok", "no", "skip", "FAIL") if word in shown)
         write(f"{letter} = {runtime}: {counts}")
-    width = min(max(map(len, stories)), 90)
-    write(f"{'':{width}} " + "".join(f"{letter:>6}" for letter in _letters(len(runtimes))))
-    for story in stories:
-        cells = [_shown(_CELLS.get((story, runtime), ("-", "")), reasons) for runtime in runtimes]
-        write(f"{story[:width]:{width}} " + "".join(f"{cell:>6}" for cell in cells))
+    cells = {
+        story: [_shown(_CELLS.get((story, runtime), ("-", "")), reasons) for runtime in runtimes] for story in stories
+    }
+    table = [_row("", _letters(len(runtimes))), *(_row(story, shown) for story, shown in cells.items())]
+    # Rows that are "ok" from end to end say nothing; the file has them too.
+    odd = [row for row in table[1:] if set(row[0].split()) != {"ok"}]
+    write(f"{len(table) - 1 - len(odd)} stories are ok on all of them; the others:")
+    for row, story in [table[0], *odd]:
+        write(f"{row} {story}")
     for number, reason in enumerate(reasons, 1):
         write(f"[{number}] {reason}")
+    file = CACHE / "stories.txt"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("".join(f"{row} {story}\n" for row, story in table))
+    write(f"every row: {file.relative_to(file.parents[1])}")
+
+
+def _row(story: str, cells: list[str]) -> tuple[str, str]:
+    return "".join(f"{cell:>5}" for cell in cells), story
 
 
 def _shown(cell: tuple[str, str], reasons: list[str]) -> str:

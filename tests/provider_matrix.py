@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "providers.md"
 
 HEAD = f"""# What each provider can't do
 
-Generated from the tests by `python -m tests.provider_matrix`. There are {len(HTTP_STORIES)} stories of HTTP in
+Generated from the tests by `make providers`. There are {len(HTTP_STORIES)} stories of HTTP in
 `portable_fn.testing.stories`; each is told through every harness below. Here are those that can't hold somewhere. A story that is
 not here holds everywhere, and one that is here is tested to fail there, so that the list doesn't outlive its reasons.
 

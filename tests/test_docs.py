@@ -41,4 +41,4 @@ def test_the_page_of_what_providers_cannot_do_is_what_the_harnesses_say() -> Non
     from tests.provider_matrix import PAGE, check_names, page
 
     check_names()
-    assert PAGE.read_text() == page(), "python -m tests.provider_matrix writes it anew"
+    assert PAGE.read_text() == page(), "make providers writes it anew"

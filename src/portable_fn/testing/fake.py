@@ -37,6 +37,10 @@ def request(
 
     `json` and `form` give the body and its content type.
     """
+    if not target.startswith("/"):
+        raise ValueError(f"the target {target!r} doesn't start with '/'; a request's host is host=…")
+    if method != method.upper():
+        raise ValueError(f"{method!r} is no method: methods have a case, and it is {method.upper()!r}")
     path, _, query = target.partition("?")
     lines = list(Headers(headers).pairs)
     given = {name for name, _ in lines}
