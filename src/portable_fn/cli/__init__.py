@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -18,4 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"portable-fn needs {exc.name}: pip install 'portable-fn[cli]'", file=sys.stderr)
         return 2
+    # As `python -m` has it: an adapter of one's own may lie here.
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)
     return run(arguments)

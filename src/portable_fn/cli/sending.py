@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
@@ -21,8 +20,9 @@ from portable_fn.cli.excerpt import Plain, plain
 from portable_fn.cli.failure import Failure
 from portable_fn.cli.target import place, what
 from portable_fn.context import Context
+from portable_fn.errors import ConfigurationError
 from portable_fn.http import Request
-from portable_fn.providers import ADAPTERS
+from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.testing.delivery import Answer, Exchange, exchange
 
 # No longer than this is spent on timing one provider, whatever --repeat says.
@@ -58,8 +58,11 @@ def services(asked: str) -> list[tuple[str, str | None]]:
             found += [(provider, None) for provider in ADAPTERS]
             continue
         provider, _, service = name.partition("/")
-        if provider not in ADAPTERS and not (provider.isidentifier() and find_spec(provider)):
-            raise Failure(f"no provider {provider!r}; possible are {', '.join(ADAPTERS)}, all, or an adapter's module")
+        if provider not in ADAPTERS:
+            try:
+                adapter(provider, "simulate")
+            except ConfigurationError as exc:
+                raise Failure(f"{exc}; a service is named as in aws/rest_api") from exc
         if service:
             with suppress(ModuleNotFoundError):  # It is told later, in the provider's place.
                 if service not in (known := _services(provider)):
