@@ -37,7 +37,7 @@ def request(
 
     `json` and `form` give the body and its content type.
     """
-    if not target.startswith("/"):
+    if target and not target.startswith("/"):
         raise ValueError(f"the target {target!r} doesn't start with '/'; a request's host is host=…")
     if method != method.upper():
         raise ValueError(f"{method!r} is no method: methods have a case, and it is {method.upper()!r}")
