@@ -6,12 +6,11 @@ import os
 
 from portable_fn.asgi import headers, paths, percent_encoded
 from portable_fn.context import Context
-from portable_fn.http import Request, given_id
+from portable_fn.http import Request
 from portable_fn.record import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from portable_fn.trace import Trace
     from portable_fn_asgi.native import HTTPScope
 
 
@@ -37,18 +36,16 @@ class ServerInvocation(Context):
     The names are Knative's and Cloud Run's: https://knative.dev/docs/serving/ (K_SERVICE, K_REVISION).
     """
 
-    _wait_until = _deadline = _env = None
-
     def __init__(self, scope: HTTPScope, event: Request, cold_start: bool) -> None:
         self.provider = "asgi"
         self.region = ""
         self.native = scope
         self.cold_start = cold_start
-        self._event = event
+        self.event: Request = event
 
     @lazy
     def invocation_id(self) -> str:
-        return self._event.id
+        return self.event.id
 
     @lazy
     def function(self) -> str:
@@ -57,13 +54,3 @@ class ServerInvocation(Context):
     @lazy
     def version(self) -> str:
         return os.environ.get("K_REVISION", "")
-
-    @lazy
-    def trace(self) -> Trace | None:
-        from portable_fn.trace import parse_traceparent
-
-        return parse_traceparent(self._event.headers.get("traceparent"), self._event.headers.get("tracestate"))
-
-    @lazy
-    def correlation_id(self) -> str:
-        return given_id(self._event.headers, "x-correlation-id") or self.invocation_id

@@ -8,7 +8,7 @@ from binascii import a2b_base64
 
 from portable_fn.context import Context
 from portable_fn.errors import DecodeError, HTTPError
-from portable_fn.http import Principal, Request, given_id, unquoted
+from portable_fn.http import Principal, Request, unquoted
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 
@@ -217,10 +217,7 @@ def request(payload: Payload, name: str) -> Request:
 class LambdaInvocation(Context):
     """What surrounds an invocation, read from Lambda's context when it is asked for."""
 
-    _wait_until = None
     native: LambdaContext
-
-    event: Request | None = None
 
     def __init__(self, native: LambdaContext, cold_start: bool) -> None:
         self.provider = "aws"
@@ -248,22 +245,13 @@ class LambdaInvocation(Context):
     def trace(self) -> Trace | None:
         return trace(self.event)
 
-    @lazy
-    def correlation_id(self) -> str:
-        headers = Headers() if self.event is None else self.event.headers
-        return given_id(headers, "x-correlation-id", "x-request-id") or self.invocation_id
-
 
 def trace(event: Request | None) -> Trace | None:
     """The caller's trace: `traceparent`, else `X-Amzn-Trace-Id`, else what Lambda puts into the environment."""
-    from portable_fn.trace import parse_traceparent
+    from portable_fn.trace import caller_trace
 
     headers = Headers() if event is None else event.headers
-    return (
-        parse_traceparent(headers.get("traceparent"), headers.get("tracestate"))
-        or _x_ray(headers.get("x-amzn-trace-id"))
-        or _x_ray(os.environ.get("_X_AMZN_TRACE_ID"))
-    )
+    return caller_trace(headers) or _x_ray(headers.get("x-amzn-trace-id")) or _x_ray(os.environ.get("_X_AMZN_TRACE_ID"))
 
 
 def _x_ray(value: str | None) -> Trace | None:

@@ -7,7 +7,7 @@ import os
 from portable_fn.asgi import headers as asgi_headers
 from portable_fn.asgi import paths, percent_encoded
 from portable_fn.context import Context
-from portable_fn.http import Principal, Request, given_id
+from portable_fn.http import Principal, Request
 from portable_fn.pairs import Headers
 from portable_fn.record import Record, lazy
 
@@ -113,10 +113,7 @@ def streaming(native: StreamingRequest, context: FunctionContext, place: Place) 
 class FunctionInvocation(Context):
     """What surrounds an invocation, read from the worker's context when it is asked for."""
 
-    _wait_until = _deadline = _env = None
     version = ""
-
-    event: Request | None = None
 
     def __init__(self, native: FunctionContext | None, cold_start: bool) -> None:
         self.provider = "azure"
@@ -137,19 +134,14 @@ class FunctionInvocation(Context):
 
     @lazy
     def trace(self) -> Trace | None:
-        from portable_fn.trace import parse_traceparent
+        from portable_fn.trace import caller_trace, parse_traceparent
 
         headers = Headers() if self.event is None else self.event.headers
         # What the host gives has its own span in place of the caller's.
         continued = getattr(self.native, "trace_context", None)
-        return parse_traceparent(headers.get("traceparent"), headers.get("tracestate")) or parse_traceparent(
+        return caller_trace(headers) or parse_traceparent(
             getattr(continued, "trace_parent", None), getattr(continued, "trace_state", None)
         )
-
-    @lazy
-    def correlation_id(self) -> str:
-        headers = Headers() if self.event is None else self.event.headers
-        return given_id(headers, "x-correlation-id", "x-request-id") or self.invocation_id
 
 
 # The claims that may hold the subject, where the header of its own is missing.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from portable_fn.context import Context
-from portable_fn.http import Principal, Request, given_id
+from portable_fn.http import Principal, Request
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 from portable_fn_cloudflare.task import finish
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from typing import Any
 
-    from portable_fn.trace import Trace
     from portable_fn_cloudflare.native import Cf, Env, ExecutionContext
 
 
@@ -66,7 +65,7 @@ class WorkerInvocation(Context):
         self.invocation_id = event.id
         self.native = native
         self.cold_start = cold_start
-        self._event = event
+        self.event: Request = event
         self._cf = cf
         self._env = env
 
@@ -85,17 +84,6 @@ class WorkerInvocation(Context):
     def version(self) -> str:
         metadata = self.env.get("CF_VERSION_METADATA")
         return metadata.get("id", "") if isinstance(metadata, Mapping) else ""
-
-    @lazy
-    def trace(self) -> Trace | None:
-        from portable_fn.trace import parse_traceparent
-
-        return parse_traceparent(self._event.headers.get("traceparent"), self._event.headers.get("tracestate"))
-
-    @lazy
-    def correlation_id(self) -> str:
-        headers = self._event.headers
-        return given_id(headers, "x-correlation-id", "x-request-id") or self.invocation_id
 
 
 class Bindings(Mapping[str, "Any"]):

@@ -7,7 +7,7 @@ import time
 
 from portable_fn import asgi
 from portable_fn.context import Context
-from portable_fn.http import Request, given_id
+from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 
@@ -69,20 +69,18 @@ def _request(method: str, raw_path: str, raw_query: str, headers: Headers, schem
 class FunctionInvocation(Context):
     """What surrounds an invocation of functions-framework, read when it is asked for."""
 
-    _wait_until = _env = None
-
     def __init__(self, event: Request, cold_start: bool) -> None:
         self.provider = "gcp"
         # Only the metadata server knows it.
         self.region = ""
         self.native = event.native
         self.cold_start = cold_start
-        self._event = event
+        self.event: Request = event
         self._received = time.time()
 
     @lazy
     def invocation_id(self) -> str:
-        return self._event.id
+        return self.event.id
 
     @lazy
     def function(self) -> str:
@@ -99,21 +97,14 @@ class FunctionInvocation(Context):
 
     @lazy
     def trace(self) -> Trace | None:
-        return trace(self._event.headers)
-
-    @lazy
-    def correlation_id(self) -> str:
-        headers = self._event.headers
-        return given_id(headers, "x-correlation-id", "x-request-id") or self.invocation_id
+        return trace(self.event.headers)
 
 
 def trace(headers: Headers) -> Trace | None:
     """The caller's trace: `traceparent`, else `X-Cloud-Trace-Context`."""
-    from portable_fn.trace import parse_traceparent
+    from portable_fn.trace import caller_trace
 
-    return parse_traceparent(headers.get("traceparent"), headers.get("tracestate")) or _cloud_trace(
-        headers.get("x-cloud-trace-context", "")
-    )
+    return caller_trace(headers) or _cloud_trace(headers.get("x-cloud-trace-context", ""))
 
 
 def _cloud_trace(value: str) -> Trace | None:

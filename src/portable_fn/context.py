@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from logging import Logger, LoggerAdapter
     from typing import Any
 
+    from portable_fn.http import Request
     from portable_fn.trace import Trace
 
 
@@ -24,6 +25,14 @@ class Context(Record):
     """
 
     _fields = ("provider", "function", "version", "region", "invocation_id", "cold_start", "native")
+
+    # What an adapter's own context, which reads the rest when it is asked for, need not set.
+    event: Request[Any] | None = None
+    _deadline: float | Callable[[], float | None] | None = None
+    _trace: Callable[[], Trace | None] | Trace | None = None
+    _correlation_id: Callable[[], str | None] | str | None = None
+    _env: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None
+    _wait_until: Callable[[Coroutine[Any, Any, object]], object] | None = None
 
     def __init__(
         self,
@@ -86,12 +95,21 @@ class Context(Record):
     @lazy
     def trace(self) -> Trace | None:
         """The caller's W3C trace context, decoded from whatever header the provider uses."""
-        return self._trace() if callable(self._trace) else self._trace
+        given = self._trace() if callable(self._trace) else self._trace
+        if given is not None or self.event is None:
+            return given
+        from portable_fn.trace import caller_trace
+
+        return caller_trace(self.event.headers)
 
     @lazy
     def correlation_id(self) -> str:
         """The caller's `x-correlation-id`, else `x-request-id`, else the invocation id."""
         given = self._correlation_id() if callable(self._correlation_id) else self._correlation_id
+        if not given and self.event is not None:
+            from portable_fn.http import given_id
+
+            given = given_id(self.event.headers, "x-correlation-id", "x-request-id")
         return given or self.invocation_id
 
     @lazy

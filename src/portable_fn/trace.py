@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from portable_fn.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class Trace(Record):
     """The caller's span: `trace_id` as 32 and `span_id` as 16 hexadecimal digits, `sampled`, and `state` as it came."""
@@ -24,6 +28,11 @@ class Trace(Record):
 
     def __str__(self) -> str:
         return self.traceparent
+
+
+def caller_trace(headers: Mapping[str, str]) -> Trace | None:
+    """The trace that a request's `traceparent` and `tracestate` tell."""
+    return parse_traceparent(headers.get("traceparent"), headers.get("tracestate"))
 
 
 def parse_traceparent(value: str | None, state: str | None = None) -> Trace | None:

@@ -195,14 +195,14 @@ async def async_stream(request: Request) -> Response:
     async def chunks() -> AsyncIterator[bytes]:
         for chunk in CHUNKS:
             yield chunk
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
 
     return Response(200, {"content-type": "text/plain", "x-stream": "yes"}, [Cookie("s", "1")], chunks())
 
 
 @portable(on.http("GET", "/slow/{name}"))
 async def slow(request: Request, ctx: Context) -> dict[str, str]:
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.02)
     return {"name": request.params["name"], "correlation_id": ctx.correlation_id}
 
 
