@@ -229,15 +229,33 @@ def test_a_stream_is_closed_when_gunicorn_closes_it(kind: str) -> None:
     assert closed.wait(2)
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
-@pytest.mark.parametrize("via", ["http", "http_async"])
+@pytest.mark.parametrize(
+    ("error", "via"),
+    [
+        (ZeroDivisionError, "http"),
+        (SystemExit, "http"),
+        (GeneratorExit, "http"),
+        (ZeroDivisionError, "http_async"),
+        (SystemExit, "http_async"),
+    ],
+)
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_what_a_stream_raises_is_logged_and_cuts_it(
     error: type[BaseException], via: str, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def parts() -> Iterator[bytes]:
-        yield b"one"
-        raise error("on purpose")
+    class Parts:
+        """No generator, whose own end GeneratorExit would be."""
+
+        def __init__(self) -> None:
+            self._parts = [b"one"]
+
+        def __iter__(self) -> Iterator[bytes]:
+            return self
+
+        def __next__(self) -> bytes:
+            if self._parts:
+                return self._parts.pop()
+            raise error("on purpose")
 
     async def async_parts() -> AsyncIterator[bytes]:
         yield b"one"
@@ -245,7 +263,7 @@ def test_what_a_stream_raises_is_logged_and_cuts_it(
 
     @portable(on.http())
     def stream(request: Request) -> Response:
-        return Response(200, (), (), parts() if kind == "sync" else async_parts())
+        return Response(200, (), (), Parts() if kind == "sync" else async_parts())
 
     with pytest.raises(PortableError, match="broke off"):
         deliver(stream, fake.request(), to="gcp", via=via)

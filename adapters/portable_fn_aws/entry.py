@@ -90,11 +90,6 @@ def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
             "an event loop runs in this thread already, so a Lambda handler can't run its own: "
             "call it where none runs, for instance by asyncio.to_thread"
         )
-    if _loop is None:
-        import atexit
-
-        _loop = asyncio.new_event_loop()
-        atexit.register(_loop.close)
     result: Any = None
     error: BaseException | None = None
 
@@ -106,6 +101,11 @@ def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
             error = exc
 
     with _one_at_a_time:
+        if _loop is None:
+            import atexit
+
+            _loop = asyncio.new_event_loop()
+            atexit.register(_loop.close)
         task = _loop.create_task(awaited(), context=variables)
         while not task.done():
             try:

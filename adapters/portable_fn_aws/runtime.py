@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sys
 import time
 
 from portable_fn.record import lazy
-from portable_fn.streams import chunks
 from portable_fn_aws.entry import collected, finish, invoker, run
 
 TYPE_CHECKING = False
@@ -318,7 +316,12 @@ def _answer(api: RuntimeAPI, invocation: Invocation, invoke: Invoke, mode: str |
             answer = write(response)
             prelude = {name: value for name, value in answer.items() if name not in ("body", "isBase64Encoded")}
             body = response.body
-            parts = [body] if isinstance(body, bytes) else chunks(body, variables, run)
+            if isinstance(body, bytes):
+                parts: Iterable[bytes] = [body]
+            else:
+                from portable_fn.streams import chunks
+
+                parts = chunks(body, variables, run)
             api.stream(invocation, json.dumps(prelude).encode(), parts)
         else:
             if response.is_stream:
@@ -344,7 +347,10 @@ def main(arguments: list[str]) -> NoReturn:
         if folder and folder not in sys.path:
             sys.path.insert(0, folder)
     api = RuntimeAPI(address)
-    signal.signal(signal.SIGTERM, lambda *_: api.end())
+    # signal itself would cost 0.5 ms of cold start, for its enums.
+    from _signal import SIGTERM, signal  # type: ignore[import-not-found]
+
+    signal(SIGTERM, lambda *_: api.end())
     serve(api, target, mode)
 
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from portable_fn.http import Response
 
 
-def http(response: Response, chunks: Iterable[bytes] | None, is_head: bool) -> WerkzeugResponse:
-    """What Flask takes; `chunks` are those of a stream, `is_head` says that the body is left out."""
+def http(response: Response, chunks: Iterable[bytes] | None) -> WerkzeugResponse:
+    """What Flask takes; `chunks` are those of a stream."""
     # Flask is there, since it calls.
     from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -26,6 +26,4 @@ def http(response: Response, chunks: Iterable[bytes] | None, is_head: bool) -> W
         if name != "transfer-encoding":
             # WSGI has bytes as Latin-1 text (PEP 3333).
             answer.headers.add(name, value if value.isascii() else value.encode().decode("latin-1"))
-    # werkzeug would tell that of no body, which a GET need not have (RFC 9110, section 8.6).
-    answer.automatically_set_content_length = not is_head
     return answer

@@ -94,8 +94,7 @@ def _flask(router: Router, native: FlaskRequest, cold_start: bool) -> WerkzeugRe
     # Cloud Run takes the CPU away once the answer is out, so the work comes first.
     _finish(context, variables)
     body = response.body
-    streamed = None if isinstance(body, bytes) else _chunks(body, context, variables)
-    return encode.http(response, streamed, request.method == "HEAD")
+    return encode.http(response, None if isinstance(body, bytes) else _chunks(body, context, variables))
 
 
 def _body(native: FlaskRequest, limit: int) -> bytes:
@@ -117,11 +116,19 @@ def _body(native: FlaskRequest, limit: int) -> bytes:
 
 def _chunks(stream: Stream, context: Context, variables: Variables) -> Iterator[bytes]:
     """The chunks of a stream, each as it comes."""
+    made = chunks(stream, variables, run)
     try:
-        yield from chunks(stream, variables, run)
-        _finish(context, variables)
-    except GeneratorExit:
-        raise
+        while (chunk := _unbroken(context, next, made, None)) is not None:
+            yield chunk
+    finally:
+        _unbroken(context, made.close)
+    _finish(context, variables)
+
+
+def _unbroken(context: Context, step: Callable[..., Any], *args: object) -> Any:
+    """A step of a stream; whatever it raises is logged, and an error for which gunicorn cuts the connection."""
+    try:
+        return step(*args)
     except BaseException as exc:
         raise broken(exc, context) from exc
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from io import BytesIO
 from typing import Any
 
-from portable_fn.errors import ConfigurationError, EncodeError
+from portable_fn.errors import ConfigurationError
 from portable_fn.http import Request, unquoted
 from portable_fn.pairs import Headers
+from portable_fn.testing import asgi
 from portable_fn.testing.delivery import Answer, Exchange
 from portable_fn.testing.loop import run
 from portable_fn_gcp.entry import entry
@@ -26,7 +26,7 @@ def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -
         made = environ(request)
         return Exchange(made, lambda: _wsgi(target, made, request.body), lambda native: native)
     made = scope(request)
-    return Exchange(made, lambda: run(_asgi(target, made, request.body)), answer)
+    return Exchange(made, lambda: run(_asgi(target, made, request.body)), asgi.answer)
 
 
 def environ(request: Request[Any]) -> dict[str, Any]:
@@ -56,38 +56,9 @@ def environ(request: Request[Any]) -> dict[str, Any]:
 
 def scope(request: Request[Any]) -> dict[str, Any]:
     """The http scope that uvicorn makes of the request."""
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "server": ("127.0.0.1", 8080),
-        "client": ("169.254.169.126", 0),
-        "scheme": "http",
-        "method": request.method,
-        "root_path": "",
-        "path": unquoted(request.raw_path),
-        "raw_path": request.raw_path.encode("ascii"),
-        "query_string": request.raw_query.encode("ascii"),
-        "headers": [
-            (name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in _lines(request)
-        ],
-        "state": {},
-    }
-
-
-def answer(sent: list[dict[str, Any]]) -> Answer:
-    """What the caller receives for ASGI messages; EncodeError for messages that uvicorn would refuse."""
-    start, *bodies = sent or [{"type": "nothing"}]
-    kinds = [message["type"] for message in sent]
-    if (
-        kinds != ["http.response.start", *["http.response.body"] * len(bodies)]
-        or not bodies
-        or bodies[-1].get("more_body")
-    ):
-        raise EncodeError(f"uvicorn would refuse the messages {kinds}")
-    headers = Headers((name.decode("ascii"), value.decode()) for name, value in start["headers"])
-    chunks = [message["body"] for message in bodies if message.get("body")]
-    return Answer(start["status"], headers, b"".join(chunks), chunks)
+    return asgi.scope(
+        request, _lines(request), server=("127.0.0.1", 8080), client=("169.254.169.126", 0), scheme="http"
+    )
 
 
 def _wsgi(target: Any, made: dict[str, Any], body: bytes) -> Answer:
@@ -116,43 +87,18 @@ async def _asgi(target: Any, made: dict[str, Any], body: bytes) -> list[dict[str
     except ImportError as exc:
         raise ConfigurationError("Google's async requests are Starlette's: pip install 'portable-fn[gcp]'") from exc
 
-    sent: list[dict[str, Any]] = []
-    received = False
-
-    async def receive() -> dict[str, Any]:
-        nonlocal received
-        if received:
-            await asyncio.Event().wait()
-        received = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
+    connection = asgi.Connection(body)
     if made["method"] not in ASYNC_METHODS:
-        refusal = b"Method Not Allowed"
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"allow", ", ".join(ASYNC_METHODS).encode())]
-        await send({"type": "http.response.start", "status": 405, "headers": headers})
-        await send({"type": "http.response.body", "body": refusal})
-        return sent
+        await connection.send({"type": "http.response.start", "status": 405, "headers": headers})
+        await connection.send({"type": "http.response.body", "body": b"Method Not Allowed"})
+        return connection.sent
     native = dict(made)
-    response = target(StarletteRequest(native, receive, send))
-    await response(native, receive, send)
-    return sent
+    response = target(StarletteRequest(native, connection.receive, connection.send))
+    await response(native, connection.receive, connection.send)
+    return connection.sent
 
 
 def _lines(request: Request[Any]) -> list[tuple[str, str]]:
-    """The header lines as they reach the function: with the host, what Google's front end adds, and a body's length."""
-    left_out = ("host", "x-forwarded-for", "x-forwarded-proto", "content-length")
-    forwarded = [*request.headers.get_all("x-forwarded-for"), request.client_ip or ""]
-    lines = [
-        ("host", request.host),
-        ("x-forwarded-for", ",".join(forwarded)),
-        ("x-forwarded-proto", request.scheme),
-        # Without one of Google's, functions-framework invents an execution id.
-        ("function-execution-id", request.id),
-        *(pair for pair in request.headers.pairs if pair[0] not in left_out),
-    ]
-    if request.body:
-        lines.append(("content-length", str(len(request.body))))
-    return lines
+    # Without one of Google's, functions-framework invents an execution id.
+    return asgi.proxied(request, ("function-execution-id", request.id))

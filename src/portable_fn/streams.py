@@ -9,7 +9,7 @@ from portable_fn.errors import EncodeError, PortableError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Task
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
     from contextvars import Context as Variables
     from typing import Any
 
@@ -68,7 +68,7 @@ async def joined(stream: Stream) -> bytes:
 
 def chunks(
     stream: Stream, variables: Variables, run: Callable[[Coroutine[Any, Any, Any], Variables], Any]
-) -> Iterator[bytes]:
+) -> Generator[bytes]:
     """The chunks of a stream, each as it comes, where no event loop runs; `run` runs a coroutine on one.
 
     The stream has the context variables given, and is closed however its reading ends.

@@ -1,0 +1,89 @@
+"""A server's half of ASGI, and a proxy's half of HTTP, as the adapters' `simulate` play them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from portable_fn.errors import EncodeError
+from portable_fn.http import Request, unquoted
+from portable_fn.pairs import Headers
+from portable_fn.testing.delivery import Answer
+
+
+def proxied(request: Request[Any], *added: tuple[str, str]) -> list[tuple[str, str]]:
+    """The header lines behind a proxy: with the host, what the proxy says of the client and adds, and the length of a body."""
+    left_out = ("host", "x-forwarded-for", "x-forwarded-proto", "content-length")
+    forwarded = [*request.headers.get_all("x-forwarded-for"), request.client_ip or ""]
+    lines = [
+        ("host", request.host),
+        ("x-forwarded-for", ", ".join(forwarded)),
+        ("x-forwarded-proto", request.scheme),
+        *added,
+        *(pair for pair in request.headers.pairs if pair[0] not in left_out),
+    ]
+    if request.body:
+        lines.append(("content-length", str(len(request.body))))
+    return lines
+
+
+def scope(
+    request: Request[Any],
+    lines: list[tuple[str, str]],
+    *,
+    server: tuple[str, int],
+    client: tuple[str, int] | None,
+    scheme: str,
+    root_path: str = "",
+) -> dict[str, Any]:
+    """The http scope that uvicorn makes of the request; lone surrogates in header values are bytes (PEP 383)."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "server": server,
+        "client": client,
+        "scheme": scheme,
+        "method": request.method,
+        "root_path": root_path,
+        "path": unquoted(root_path + request.raw_path),
+        "raw_path": (root_path + request.raw_path).encode("ascii"),
+        "query_string": request.raw_query.encode("ascii"),
+        "headers": [(name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in lines],
+        "state": {},
+    }
+
+
+class Connection:
+    """A client's connection that stays until the end: `receive` gives the body, `send` keeps what is `sent`."""
+
+    def __init__(self, body: bytes) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self._body: bytes | None = body
+
+    async def receive(self) -> dict[str, Any]:
+        """The body, and after it nothing."""
+        if self._body is None:
+            await asyncio.Event().wait()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(self, message: Any) -> None:
+        """Keeps the message."""
+        self.sent.append(message)
+
+
+def answer(sent: list[dict[str, Any]]) -> Answer:
+    """What the caller receives for the messages; EncodeError for messages that a server would refuse."""
+    start, *bodies = sent or [{"type": "nothing"}]
+    kinds = [message["type"] for message in sent]
+    expected = ["http.response.start", *["http.response.body"] * len(bodies)]
+    if kinds != expected or not bodies or bodies[-1].get("more_body"):
+        raise EncodeError(f"a server would refuse the messages {kinds}")
+    headers = Headers((name.decode("ascii"), value.decode()) for name, value in start["headers"])
+    chunks = [message["body"] for message in bodies if message.get("body")]
+    body = b"".join(chunks)
+    length = headers.get("content-length")
+    if length is not None and body and int(length) != len(body):
+        raise EncodeError(f"a server would refuse {len(body)} bytes where content-length says {length}")
+    return Answer(start["status"], headers, body, chunks)
