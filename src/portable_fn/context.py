@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from logging import Logger, LoggerAdapter
     from typing import Any
 
-    from portable_fn.http import Request
     from portable_fn.trace import Trace
 
 
@@ -27,12 +26,12 @@ class Context(Record):
     _fields = ("provider", "function", "version", "region", "invocation_id", "cold_start", "native")
 
     # What an adapter's own context, which reads the rest when it is asked for, need not set.
-    event: Request[Any] | None = None
+    event: Any = None
     _deadline: float | Callable[[], float | None] | None = None
     _trace: Callable[[], Trace | None] | Trace | None = None
     _correlation_id: Callable[[], str | None] | str | None = None
     _env: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None
-    _wait_until: Callable[[Coroutine[Any, Any, object]], object] | None = None
+    _wait_until: Any = None
 
     def __init__(
         self,
