@@ -238,7 +238,7 @@ class LambdaInvocation(Context):
         return os.environ.get("AWS_REGION", "")
 
     @lazy
-    def _deadline_seconds(self) -> float:
+    def _deadline_seconds(self) -> float | None:
         return time.time() + self.native.get_remaining_time_in_millis() / 1000
 
     @lazy
