@@ -439,13 +439,13 @@ def test_an_unknown_scope_is_refused_with_what_is_known() -> None:
     ],
 )
 def test_the_root_path_is_taken_off_the_path(scope: Message, raw_path: str, root_path: str, path: str) -> None:
-    request = decode.request({**simulate.scope(fake.request()), **scope})
+    request = decode.ScopeRequest({**simulate.scope(fake.request()), **scope})
     assert (raw_path, root_path, path) == (request.raw_path, request.root_path, request.path)
 
 
 def test_header_values_are_utf_8_or_else_latin_1_and_repeats_are_kept() -> None:
     lines = [(b"x-name", "Zoë".encode()), (b"x-old", "Zoë".encode("latin-1")), (b"x-tag", b"1"), (b"x-tag", b"2")]
-    request = decode.request({**simulate.scope(fake.request()), "headers": lines})
+    request = decode.ScopeRequest({**simulate.scope(fake.request()), "headers": lines})
     assert ("Zoë", "Zoë", ["1", "2"]) == (
         request.headers["x-name"], request.headers["x-old"], request.headers.get_all("x-tag"),
     )  # fmt: skip
@@ -455,7 +455,7 @@ def test_the_names_of_the_context_are_those_of_knative(monkeypatch: pytest.Monke
     monkeypatch.setenv("K_SERVICE", "orders")
     monkeypatch.setenv("K_REVISION", "orders-00001")
     scope = simulate.scope(fake.request(headers={"x-request-id": "r-1"}))
-    context = decode.ServerInvocation(scope, decode.request(scope), True)
+    context = decode.ServerInvocation(scope, decode.ScopeRequest(scope), True)
     assert ("orders", "orders-00001", "r-1", None) == (
         context.function, context.version, context.invocation_id, context.remaining(),
     )  # fmt: skip

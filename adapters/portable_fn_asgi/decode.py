@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from time import time
 
 from portable_fn.asgi import headers, paths, percent_encoded
 from portable_fn.context import Context
-from portable_fn.http import Request
+from portable_fn.http import Request, unquoted
+from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 
 TYPE_CHECKING = False
@@ -14,20 +16,31 @@ if TYPE_CHECKING:
     from portable_fn_asgi.native import HTTPScope
 
 
-def request(scope: HTTPScope) -> Request:
-    """The request of an http scope, its body still to be read."""
-    raw_path, root_path = paths(scope)
-    client = scope.get("client")
-    return Request(
-        scope["method"],
-        raw_path,
-        percent_encoded(scope["query_string"]),
-        lambda: headers(scope["headers"]),
-        scheme=scope.get("scheme", "http"),
-        root_path=root_path,
-        client_ip=client[0] if client else None,
-        native=scope,
-    )
+class ScopeRequest(Request):
+    """The request of an http scope, its body still to be read; what is seldom used is read when it is asked for."""
+
+    native: HTTPScope
+    _host = _principal = _id = None
+
+    def __init__(self, scope: HTTPScope) -> None:
+        self.method = scope["method"]
+        self.raw_path, self.root_path = paths(scope)
+        self.path = self.raw_path if "%" not in self.raw_path else unquoted(self.raw_path)
+        self.raw_query = percent_encoded(scope["query_string"])
+        self.scheme = scope.get("scheme", "http")
+        self.body = b""
+        self.params = {}
+        self._time = time()
+        self.native = scope
+
+    @lazy
+    def _headers(self) -> Headers:
+        return headers(self.native["headers"])
+
+    @lazy
+    def _client_ip(self) -> str | None:
+        client = self.native.get("client")
+        return client[0] if client else None
 
 
 class ServerInvocation(Context):

@@ -29,7 +29,7 @@ def entry(*targets: object) -> Application:
         nonlocal cold_start
         if scope["type"] != "http":
             return await _without_request(scope, receive, send)
-        request = decode.request(scope)
+        request = decode.ScopeRequest(scope)
         context = decode.ServerInvocation(scope, request, cold_start)
         cold_start = False
         try:

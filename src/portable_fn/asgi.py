@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from portable_fn.context import Context
     from portable_fn.http import Request, Response
-    from portable_fn.routing import Router
+    from portable_fn.routing import Router, Target
     from portable_fn.streams import Stream
 
     Scope = Mapping[str, Any]
@@ -74,16 +74,34 @@ def percent_encoded(raw: bytes) -> str:
     return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
 
 
-async def respond(router: Router, request: Request[Any], context: Context, scope: Scope, receive: Receive) -> Response:
-    """The answer to a request whose body is still to be read, up to what its function takes; Disconnected where the client
-    has gone."""
+def respond(
+    router: Router, request: Request[Any], context: Context, scope: Scope, receive: Receive
+) -> Awaitable[Response]:
+    """The answer to a request whose body is still to be read, up to what its function takes.
+
+    Awaiting it raises Disconnected where the client has gone.
+    """
     try:
         target = router.find(request)
-        if request.method != "GET" or has_body(scope):
-            request.body = await read_body(scope, receive, target[1])
+    except HTTPError as exc:
+        return _refused(exc, request, context)
+    if request.method == "GET" and not has_body(scope):
+        return respond_in_loop(target, request, context)
+    return _with_body(target, request, context, scope, receive)
+
+
+async def _with_body(
+    target: Target, request: Request[Any], context: Context, scope: Scope, receive: Receive
+) -> Response:
+    try:
+        request.body = await read_body(scope, receive, target[1])
     except HTTPError as exc:
         return failed(exc, request, context)
     return await respond_in_loop(target, request, context)
+
+
+async def _refused(error: HTTPError, request: Request[Any], context: Context) -> Response:
+    return failed(error, request, context)
 
 
 def has_body(scope: Scope) -> bool:
@@ -139,13 +157,13 @@ async def send_response(response: Response, context: Context, receive: Receive, 
     A stream is closed as soon as the client goes. What it raises is logged and raised as a PortableError, for which servers
     cut the connection, so that the client can't take a part for the whole.
     """
-    body = response.body
+    stream = response.stream
     try:
         await send(start(response))
-        if isinstance(body, bytes):
-            await send({"type": "http.response.body", "body": body})
+        if stream is None:
+            await send({"type": "http.response.body", "body": response.body})
         else:
-            await _stream(body, context, receive, send)
+            await _stream(stream, context, receive, send)
     except OSError:
         # From `send`, where the client has gone (specification 2.4); what a stream raises never comes as one.
         pass
