@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.runtimes.environments import CACHE, Unavailable
+from tests.runtimes.environments import Unavailable
 
 pytest.register_assert_rewrite("portable_fn.testing.stories")
 
@@ -62,17 +62,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         story: [_shown(_CELLS.get((story, runtime), ("-", "")), reasons) for runtime in runtimes] for story in stories
     }
     table = [_row("", _letters(len(runtimes))), *(_row(story, shown) for story, shown in cells.items())]
-    # Rows that are "ok" from end to end say nothing; the file has them too.
-    odd = [row for row in table[1:] if set(row[0].split()) != {"ok"}]
-    write(f"{len(table) - 1 - len(odd)} stories are ok on all of them; the others:")
-    for row, story in [table[0], *odd]:
+    for row, story in table:
         write(f"{row} {story}")
     for number, reason in enumerate(reasons, 1):
         write(f"[{number}] {reason}")
-    file = CACHE / "stories.txt"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text("".join(f"{row} {story}\n" for row, story in table))
-    write(f"every row: {file.relative_to(file.parents[1])}")
 
 
 def _row(story: str, cells: list[str]) -> tuple[str, str]:
