@@ -218,23 +218,17 @@ def echo_of(function: Any) -> Any:
 
 
 def recorded(name: str) -> dict[str, Any]:
-    event: dict[str, Any] = json.loads((CORPUS / name).read_text())
+    event: dict[str, Any] = json.loads((Path(__file__).parent / "payloads" / name).read_text())
     return event
 
 
-needs_corpus = pytest.mark.skipif(
-    not CORPUS.exists(), reason="recorded payloads of AWS (../shared/corpora) that are not part of this repository"
-)
-
-
-@needs_corpus
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("aws-lambda-go/apigw-request.json", {"method": "POST", "path": "/hello/world", "client_ip": "192.168.196.186"}),
         ("aws-lambda-go/apigw-v2-request-iam.json", {"method": "GET", "path": "/my/path", "client_ip": "IP"}),
         ("aws-lambda-go/apigw-v2-request-jwt-authorizer.json", {"principal": ["", "jwt", {"claim1": "value1", "claim2": "value2"}]}),
-        ("aws-lambda-go/apigw-v2-request-no-authorizer.json", {"cookies": []}),
+        ("aws-lambda-go/apigw-v2-request-no-authorizer.json", {"cookies": [], "method": "GET"}),
         ("aws-lambda-go/lambda-urls-request.json", {"method": "POST", "body": b"Hello from client!".hex()}),
         ("aws-lambda-go/alb-lambda-target-request-headers-only.json", {"query": [["key", "hello"]], "client_ip": "25.12.198.67"}),
         ("aws-lambda-go/alb-lambda-target-request-multivalue-headers.json", {"client_ip": "72.21.198.67", "url": "http://lambda-test-alb-1234567.us-east-1.elb.amazonaws.com/?key=hello"}),
@@ -258,7 +252,9 @@ HTTP = {
 }
 
 
-@needs_corpus
+@pytest.mark.skipif(
+    not CORPUS.exists(), reason="those of AWS's recorded payloads (../shared/corpora) that are no HTTP are not in here"
+)
 def test_of_the_recorded_payloads_those_of_http_are_requests_and_all_others_decode_errors() -> None:
     found = set()
     for file in sorted((CORPUS / "aws-lambda-go").glob("*.json")):
