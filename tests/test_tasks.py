@@ -155,9 +155,9 @@ def test_a_stream_has_its_handlers_context_variables_and_its_own_and_the_next_in
         assert "nobody,the handler,the stream" == send(fake.request("GET", "/variables")).text
 
 
-def test_so_has_the_stream_of_a_sync_handler(alone: Send) -> None:
+def test_so_has_the_stream_of_a_sync_handler(send: Send) -> None:
     for _ in range(3):
-        assert "nobody,the handler,the stream" == alone(fake.request("GET", "/sync-variables")).text
+        assert "nobody,the handler,the stream" == send(fake.request("GET", "/sync-variables")).text
 
 
 def test_background_work_has_its_handlers_context_variables(alone: Send) -> None:

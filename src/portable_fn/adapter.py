@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterable
 from types import FunctionType, ModuleType
 
 from portable_fn.binding import Binding, is_awaitable
@@ -102,7 +103,17 @@ async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any],
         # Caught in the thread, since a Future takes no StopIteration; encoded there, since that may take long.
         try:
             result = call(request, context)
-            return result if is_awaitable(result) else to_response(result)
+            if is_awaitable(result):
+                return result
+            response = finish(to_response(result), request)
+            stream = response.stream
+            if stream and not isinstance(stream, AsyncIterable):
+                from portable_fn.streams import Threaded
+
+                # Made here, it keeps the context variables that the handler has set.
+                response = response.copy()
+                response.body = Threaded(stream)
+            return response
         except BaseException as exc:
             return failed(exc, request, context)
 
