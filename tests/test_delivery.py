@@ -91,3 +91,13 @@ def test_nothing_is_left_open_at_exit(way: dict[str, str]) -> None:
     command = [sys.executable, "-X", "dev", "-c", code]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert "" == result.stderr
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_whatever_an_async_handler_raises_is_answered(way: dict[str, str], error: type[BaseException]) -> None:
+    @portable
+    async def odd(request: Request) -> None:
+        raise error
+
+    answer = deliver(odd, fake.request(), **way)
+    assert (500, "application/problem+json") == (answer.status, answer.headers["content-type"])

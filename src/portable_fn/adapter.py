@@ -147,8 +147,11 @@ async def finish_background(context: Context) -> None:
 def is_not_ours(error: BaseException) -> bool:
     """Whether an error in async code is to go on up: the coroutine is closed, or the server cancels the running task, as it
     does when it stops or the client has gone."""
-    if isinstance(error, GeneratorExit):
-        return True
     asyncio = sys.modules.get("asyncio")
-    task = asyncio.current_task() if asyncio is not None else None
+    try:
+        task = asyncio.current_task() if asyncio is not None else None
+    except RuntimeError:
+        task = None  # no event loop runs: the coroutine is being closed
+    if isinstance(error, GeneratorExit):
+        return task is None
     return task is not None and task.cancelling() > 0
