@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -64,7 +65,7 @@ def carried(request: Request[Any], names: set[str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("harness", IN_PROCESS, ids=lambda harness: harness.name)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=100 if os.environ.get("CI") else 40)
 @given(request_sent=requests())
 def test_decode_reads_what_simulate_renders(harness: Harness, request_sent: Request[Any]) -> None:
     if harness.name == "azure":
