@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from time import time
 
 from portable_fn.asgi import headers, paths, percent_encoded
-from portable_fn.context import Context
 from portable_fn.http import Request, unquoted
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
@@ -25,7 +23,7 @@ class ScopeRequest(Request):
     def __init__(self, scope: HTTPScope) -> None:
         self.method = scope["method"]
         self.raw_path, self.root_path = paths(scope)
-        self.path = self.raw_path if "%" not in self.raw_path else unquoted(self.raw_path)
+        self.path = unquoted(self.raw_path)
         self.raw_query = percent_encoded(scope["query_string"])
         self.scheme = scope.get("scheme", "http")
         self.body = b""
@@ -41,29 +39,3 @@ class ScopeRequest(Request):
     def _client_ip(self) -> str | None:
         client = self.native.get("client")
         return client[0] if client else None
-
-
-class ServerInvocation(Context):
-    """What surrounds a request to an ASGI server, read when it is asked for.
-
-    The names are Knative's and Cloud Run's: https://knative.dev/docs/serving/ (K_SERVICE, K_REVISION).
-    """
-
-    def __init__(self, scope: HTTPScope, event: Request, cold_start: bool) -> None:
-        self.provider = "asgi"
-        self.region = ""
-        self.native = scope
-        self.cold_start = cold_start
-        self.event: Request = event
-
-    @lazy
-    def invocation_id(self) -> str:
-        return self.event.id
-
-    @lazy
-    def function(self) -> str:
-        return os.environ.get("K_SERVICE", "")
-
-    @lazy
-    def version(self) -> str:
-        return os.environ.get("K_REVISION", "")

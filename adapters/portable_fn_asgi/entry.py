@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portable_fn.adapter import bindings, finish_background
-from portable_fn.asgi import Disconnected, respond, send_response
+from portable_fn.asgi import Disconnected, ServerInvocation, respond, send_response
 from portable_fn.errors import DecodeError
 from portable_fn.routing import Router
 from portable_fn_asgi import decode
@@ -30,7 +30,7 @@ def entry(*targets: object) -> Application:
         if scope["type"] != "http":
             return await _without_request(scope, receive, send)
         request = decode.ScopeRequest(scope)
-        context = decode.ServerInvocation(scope, request, cold_start)
+        context = ServerInvocation("asgi", request, cold_start)
         cold_start = False
         try:
             response = await respond(router, request, context, scope, receive)

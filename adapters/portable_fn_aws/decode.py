@@ -8,7 +8,7 @@ from binascii import a2b_base64
 
 from portable_fn.context import Context
 from portable_fn.errors import DecodeError, HTTPError
-from portable_fn.http import Principal, Request, unquoted
+from portable_fn.http import Principal, Request, forwarded_for, forwarded_scheme, unquoted
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 
@@ -127,9 +127,9 @@ def rest_api(payload: Payload) -> Request:
         _query(_multi(payload, "multiValueQueryStringParameters", "queryStringParameters")),
         headers,
         _body(payload.get("body"), payload.get("isBase64Encoded")),
-        params=params.copy() if decoded else {name: _unquoted(value) for name, value in params.items()},
+        params=params.copy() if decoded else {name: unquoted(value) for name, value in params.items()},
         host=context.get("domainName"),
-        scheme=_scheme(headers),
+        scheme=forwarded_scheme(headers, "https"),
         root_path=root_path,
         client_ip=identity.get("sourceIp"),
         principal=_rest_api_principal(context),
@@ -149,8 +149,8 @@ def alb(payload: Payload) -> Request:
         "&".join(f"{name}={value}" for name, value in pairs),
         headers,
         _body(payload.get("body"), payload.get("isBase64Encoded")),
-        scheme=_scheme(headers),
-        client_ip=_last(headers.get("x-forwarded-for")),
+        scheme=forwarded_scheme(headers, "https"),
+        client_ip=forwarded_for(headers),
         native=payload,
     )
 
@@ -165,8 +165,8 @@ def lattice_v1(payload: Payload) -> Request:
         query or _query(_flat(payload.get("query_string_parameters"))),
         headers,
         _body(payload.get("body"), payload.get("is_base64_encoded")),
-        scheme=_scheme(headers),
-        client_ip=_last(headers.get("x-forwarded-for")),
+        scheme=forwarded_scheme(headers, "https"),
+        client_ip=forwarded_for(headers),
         native=payload,
     )
 
@@ -183,8 +183,8 @@ def lattice_v2(payload: Payload) -> Request:
         query or _query(_flat(payload.get("queryStringParameters"))),
         headers,
         _body(payload.get("body"), payload.get("isBase64Encoded")),
-        scheme=_scheme(headers),
-        client_ip=_last(headers.get("x-forwarded-for")),
+        scheme=forwarded_scheme(headers, "https"),
+        client_ip=forwarded_for(headers),
         principal=Principal(identity["principal"], "iam", identity) if identity.get("type") == "AWS_IAM" else None,
         # Microseconds, as a string.
         time=_seconds(context.get("timeEpoch"), 1_000_000),
@@ -336,10 +336,6 @@ def _encoded(path: str) -> str:
     return quote(path, safe="/:@!$&'()*+,;=-._~")
 
 
-def _unquoted(value: str) -> str:
-    return value if "%" not in value else unquoted(value)
-
-
 def _seconds(epoch: object, units: int) -> float | None:
     """The seconds of a time since the epoch that is told in parts of a second; None where that is no such number."""
     if isinstance(epoch, str) and epoch.isdecimal() and len(epoch) < 20:
@@ -348,16 +344,6 @@ def _seconds(epoch: object, units: int) -> float | None:
         return epoch / units  # type: ignore[operator]  # the answer is the check
     except (TypeError, OverflowError):
         return None
-
-
-def _scheme(headers: Headers) -> str:
-    """What the service says of the client's connection, last in X-Forwarded-Proto: a client can send the others."""
-    return "http" if headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower() == "http" else "https"
-
-
-def _last(forwarded: str | None) -> str | None:
-    """The last address of X-Forwarded-For: the one that the balancer itself saw; a client can send the others."""
-    return forwarded.rpartition(",")[2].strip() if forwarded else None
 
 
 def _body(body: str | None, is_base64: bool | None) -> bytes:

@@ -6,7 +6,7 @@ from _contextvars import copy_context
 from _thread import allocate_lock
 from collections.abc import AsyncIterable
 
-from portable_fn.adapter import bindings, failed, finish_background, respond
+from portable_fn.adapter import bindings, failed, finish_alone, respond
 from portable_fn.errors import HTTPError
 from portable_fn.http import Request, Response
 from portable_fn.routing import Router
@@ -138,11 +138,4 @@ def collected(response: Response, context: LambdaInvocation, variables: Variable
 
 def finish(context: LambdaInvocation, variables: Variables) -> None:
     """Does the background work that the handler left; what fails there is logged."""
-    from asyncio import CancelledError
-
-    while context.has_background:
-        try:
-            run(finish_background(context), variables)
-        except (CancelledError, GeneratorExit):
-            # Of the work itself, and logged; nobody else cancels.
-            pass
+    finish_alone(context, lambda work: run(work, variables))

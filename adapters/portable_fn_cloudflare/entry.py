@@ -61,11 +61,11 @@ def _fetch(router: Router, js: JavaScript, ffi: FFI) -> Callable[[Any, SDKReques
 
 async def _body(request: FetchRequest, length: str | None, limit: int, ffi: FFI) -> bytes:
     """The request's body; HTTPError 413 as soon as it is known to be over the limit, 400 where it breaks off."""
-    known = int(length) if length is not None and length.isdecimal() else None
-    if known is not None and known > limit:
+    known = length is not None and length.isdecimal()
+    if length is not None and known and (len(length) > 18 or int(length) > limit):
         raise too_large(limit)
     try:
-        if known is not None:
+        if known:
             return (await request.arrayBuffer()).to_bytes()
         chunks: list[bytes] = []
         size = 0

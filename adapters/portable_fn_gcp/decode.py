@@ -6,8 +6,7 @@ import os
 import time
 
 from portable_fn import asgi
-from portable_fn.context import Context
-from portable_fn.http import Request
+from portable_fn.http import Request, forwarded_for, forwarded_scheme
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 
@@ -59,36 +58,19 @@ def _request(method: str, raw_path: str, raw_query: str, headers: Headers, schem
         raw_query,
         headers,
         # Google's front end sets the one and appends to the other; nobody reaches the function but through it.
-        scheme=_scheme(headers.get("x-forwarded-proto"), scheme),
-        client_ip=_last(headers.get("x-forwarded-for")),
+        scheme=forwarded_scheme(headers, scheme),
+        client_ip=forwarded_for(headers),
         id=headers.get("function-execution-id"),
         native=native,
     )
 
 
-class FunctionInvocation(Context):
+class FunctionInvocation(asgi.ServerInvocation):
     """What surrounds an invocation of functions-framework, read when it is asked for."""
 
     def __init__(self, event: Request, cold_start: bool) -> None:
-        self.provider = "gcp"
-        # Only the metadata server knows it.
-        self.region = ""
-        self.native = event.native
-        self.cold_start = cold_start
-        self.event: Request = event
+        super().__init__("gcp", event, cold_start)
         self._received = time.time()
-
-    @lazy
-    def invocation_id(self) -> str:
-        return self.event.id
-
-    @lazy
-    def function(self) -> str:
-        return os.environ.get("K_SERVICE", "")
-
-    @lazy
-    def version(self) -> str:
-        return os.environ.get("K_REVISION", "")
 
     @lazy
     def _deadline_seconds(self) -> float | None:
@@ -142,15 +124,3 @@ def _from_latin_1(text: str) -> bytes:
 def _path(raw_uri: str) -> str:
     """The path of a request's target as it came, which may be a whole URL (RFC 9112, section 3.2.2)."""
     return asgi.origin_form(asgi.percent_encoded(_from_latin_1(raw_uri.partition("?")[0])))
-
-
-def _scheme(forwarded: str | None, scheme: str) -> str:
-    """The scheme that Google's front end saw, last in X-Forwarded-Proto, else the server's own."""
-    if forwarded is None:
-        return scheme
-    return "http" if forwarded.rpartition(",")[2].strip().lower() == "http" else "https"
-
-
-def _last(forwarded: str | None) -> str | None:
-    """The last address of X-Forwarded-For: the one that Google's front end saw; a client can send the others."""
-    return forwarded.rpartition(",")[2].strip() if forwarded else None

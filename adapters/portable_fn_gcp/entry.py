@@ -5,7 +5,7 @@ from __future__ import annotations
 from _contextvars import copy_context
 from _thread import allocate_lock
 
-from portable_fn.adapter import bindings, failed, finish_background, respond, too_large
+from portable_fn.adapter import bindings, failed, finish_alone, finish_background, respond, too_large
 from portable_fn.asgi import Disconnected, send_response
 from portable_fn.asgi import respond as respond_async
 from portable_fn.binding import is_awaitable
@@ -135,16 +135,7 @@ def _unbroken(context: Context, step: Callable[..., Any], *args: object) -> Any:
 
 def _finish(context: Context, variables: Variables) -> None:
     """Does the background work that the handler left; what fails there is logged."""
-    if not context.has_background:
-        return
-    from asyncio import CancelledError
-
-    while context.has_background:
-        try:
-            run(finish_background(context), variables)
-        except (CancelledError, GeneratorExit):
-            # Of the work itself, and logged; nobody else cancels.
-            pass
+    finish_alone(context, lambda work: run(work, variables))
 
 
 _loop: asyncio.AbstractEventLoop | None = None
@@ -225,10 +216,10 @@ def _starlette(router: Router, native: StarletteRequest, cold_start: bool) -> An
 
 async def _answer(response: Response, context: Context, receive: Receive, send: Send) -> None:
     # Cloud Run takes the CPU away once the answer is out, so the work comes first; a stream may leave some more.
-    if "pending" in context.__dict__:
+    if context.has_background:
         await finish_background(context)
     try:
         await send_response(response, context, receive, send)
     finally:
-        if "pending" in context.__dict__:
+        if context.has_background:
             await finish_background(context)

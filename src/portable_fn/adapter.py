@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 
 from portable_fn.binding import Binding, is_awaitable
 from portable_fn.errors import ConfigurationError, HTTPError
-from portable_fn.http import Request, Response, finish, json_response, to_response
+from portable_fn.http import Request, Response, finish, to_response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ def respond(router: Router, request: Request[Any], context: Context) -> Response
         if len(request.body) > max_body:
             raise too_large(max_body)
         result = call(request, context)
-        if type(result) is dict:
-            return finish(json_response(result), request)
-        if not is_awaitable(result):
+        if type(result) is dict or not is_awaitable(result):
             return finish(to_response(result), request)
     except BaseException as exc:
         return failed(exc, request, context)
@@ -89,7 +87,7 @@ async def respond_in_loop(target: Target, request: Request[Any], context: Contex
         result = call(request, context) if is_async else await _in_thread(call, request, context)
         if is_awaitable(result):
             result = await result
-        return finish(json_response(result) if type(result) is dict else to_response(result), request)
+        return finish(to_response(result), request)
     except BaseException as exc:
         if is_not_ours(exc):
             raise
@@ -142,6 +140,19 @@ async def finish_background(context: Context) -> None:
             context.log.error("background work failed", exc_info=exc)
             if is_not_ours(exc):
                 raise
+
+
+def finish_alone(context: Context, run: Callable[[Awaitable[None]], object]) -> None:
+    """Does the background work where `run` runs it on an event loop, and nobody but the work itself cancels its task."""
+    if not context.has_background:
+        return
+    from asyncio import CancelledError
+
+    while context.has_background:
+        try:
+            run(finish_background(context))
+        except CancelledError:
+            pass  # of the work itself, and logged
 
 
 def is_not_ours(error: BaseException) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 from portable_fn.adapter import failed, is_not_ours, respond_in_loop, too_large
+from portable_fn.context import Context
 from portable_fn.errors import HTTPError
 from portable_fn.pairs import Headers
+from portable_fn.record import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from typing import Any
 
-    from portable_fn.context import Context
     from portable_fn.http import Request, Response
     from portable_fn.routing import Router, Target
     from portable_fn.streams import Stream
@@ -25,6 +28,34 @@ if TYPE_CHECKING:
 
 class Disconnected(Exception):
     """The client has gone; nobody waits for an answer, or for the rest of one."""
+
+
+class ServerInvocation(Context):
+    """What surrounds a request to a server in a container, read when it is asked for.
+
+    The names are Knative's and Cloud Run's: https://knative.dev/docs/serving/ (K_SERVICE, K_REVISION).
+    """
+
+    def __init__(self, provider: str, event: Request[Any], cold_start: bool) -> None:
+        self.provider = provider
+        # On Google only the metadata server knows it.
+        self.region = ""
+        self.native = event.native
+        self.cold_start = cold_start
+        self.event = event
+
+    @lazy
+    def invocation_id(self) -> str:
+        id: str = self.event.id
+        return id
+
+    @lazy
+    def function(self) -> str:
+        return os.environ.get("K_SERVICE", "")
+
+    @lazy
+    def version(self) -> str:
+        return os.environ.get("K_REVISION", "")
 
 
 def headers(lines: Lines) -> Headers:

@@ -116,14 +116,16 @@ def around(
     """The call with the middleware around it, the first outermost; inside, a Request is answered by a Response."""
     if not use:
         return call
-    for middleware in (_normalised, *reversed(use)):
-        call = _step(middleware, call, is_async)
+
+    def normalised(event: Any, context: Context) -> Any:
+        result = call(event, context)
+        return then(result, _own_response) if isinstance(event, Request) else result
+
+    wrapped: Callable[[Any, Context], Any] = normalised
+    for middleware in reversed(use):
+        wrapped = _step(middleware, wrapped, is_async)
         is_async = is_async or _is_async(middleware)
-    return call
-
-
-def _normalised(event: Any, context: Context, call: Callable[[Any, Context], Any]) -> Any:
-    return call(event, context)
+    return wrapped
 
 
 def _step(middleware: Middleware, call: Callable[[Any, Context], Any], is_async: bool) -> Callable[[Any, Context], Any]:
@@ -141,9 +143,7 @@ def _step(middleware: Middleware, call: Callable[[Any, Context], Any], is_async:
 
     def step(event: Any, context: Context) -> Any:
         result = middleware(event, context, follow)
-        if isinstance(event, Request):
-            return then(result, _own_response if middleware is _normalised else answered)
-        return result
+        return then(result, answered) if isinstance(event, Request) else result
 
     def answered(result: Any) -> Response:
         name = getattr(middleware, "__name__", repr(middleware))

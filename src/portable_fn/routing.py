@@ -62,16 +62,16 @@ class Route:
         if len(segments) != len(self.segments) and not (self.greedy and len(segments) >= len(self.segments) - 1):
             return None
         for index, literal in self._literals:
-            if literal != segments[index] and literal != _decoded(segments[index]):
+            if literal != segments[index] and literal != unquoted(segments[index]):
                 return None
         params = {}
         for index, name in self._parameters:
             if not segments[index]:
                 return None
-            params[name] = _decoded(segments[index])
+            params[name] = unquoted(segments[index])
         if self.greedy:
             rest = segments[len(self.segments) - 1 :]
-            params[self.names[-1]] = _decoded("/".join(rest))
+            params[self.names[-1]] = unquoted("/".join(rest))
         return params
 
 
@@ -80,23 +80,21 @@ class Router:
 
     def __init__(self, functions: Iterable[Binding]) -> None:
         routes: dict[tuple[tuple[str, bool], ...], Route] = {}
-        self._fallback: Target | None = None
+        bare: Binding | None = None
         self.max_body = MAX_BODY
         for function in functions:
             if not issubclass(Request, function.kind):
                 continue
             if not function.triggers:
-                if self._fallback is not None:
-                    raise ConfigurationError(
-                        f"{self._fallback_name} and {function.name} both answer every path: add on.http(…)"
-                    )
-                self._fallback = (function.call, MAX_BODY, function.is_async)
-                self._fallback_name = function.name
+                if bare is not None:
+                    raise ConfigurationError(f"{bare.name} and {function.name} both answer every path: add on.http(…)")
+                bare = function
             for trigger in function.triggers:
                 if isinstance(trigger, HTTPTrigger):
                     shape = tuple((literal, name.endswith("+")) for literal, name in trigger.segments)
                     routes.setdefault(shape, Route(trigger)).add(trigger, function)
                     self.max_body = max(self.max_body, trigger.max_body)
+        self._fallback: Target | None = None if bare is None else (bare.call, MAX_BODY, bare.is_async)
         # Literal segments before parameters, parameters before what takes the rest.
         self._routes = sorted(routes.values(), key=lambda route: [_rank(*segment) for segment in route.segments])
         self._only = self._routes[0] if len(self._routes) == 1 else None
@@ -112,7 +110,7 @@ class Router:
         method = request.method
         only = self._only
         if only is not None and only.names and given and only.name_set <= given.keys():
-            if target := only.targets.get(method) or only.targets.get(_ANY):
+            if target := only.target(method):
                 return target
             matching = [only]
         elif (literal := self._without_parameters.get(request.raw_path)) and (target := literal.target(method)):
@@ -153,7 +151,3 @@ def _without_handler(request: Request[Any], routes: list[Route]) -> Target:
 
 def _rank(literal: str, name: str) -> tuple[int, str]:
     return (0, literal) if not name else (2 if name.endswith("+") else 1, "")
-
-
-def _decoded(segment: str) -> str:
-    return segment if "%" not in segment else unquoted(segment)
