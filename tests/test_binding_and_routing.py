@@ -166,7 +166,7 @@ def unresolved(event: Request[Decimal]) -> None: ...
         (three, "can't be called"),
         (keyword_only, "can't be called"),
         (context_first, "the event comes first"),
-        (wrong_kind, r"takes a dict\[str, typing.Any\]; possible are Event, Request"),
+        (wrong_kind, r"takes a dict\[str, typing.Any\]; possible are Batch, ChangeEvent, CloudEvent, Event"),
         (unresolved, "Decimal"),
         (second_is_no_context, "the context second"),
         (context_second_by_name, "the context second"),

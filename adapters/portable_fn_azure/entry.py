@@ -283,7 +283,7 @@ def _route(trigger: HTTPTrigger, name: str) -> str:
             raise ConfigurationError(
                 f"Azure has no route for the path {trigger.path!r} of {name}: see its part {text!r}"
             )
-    if len({parameter.lower() for parameter in trigger.names}) < len(trigger.names):
+    if len({parameter.lower() for parameter in trigger.parameters}) < len(trigger.parameters):
         raise ConfigurationError(
             f"Azure takes the parameters of {trigger.path!r} for the same: their names differ in case"
         )

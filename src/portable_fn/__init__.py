@@ -5,8 +5,18 @@ from portable_fn.context import Context
 from portable_fn.cookies import Cookie
 from portable_fn.decorator import portable
 from portable_fn.errors import ConfigurationError, DecodeError, EncodeError, HTTPError, PortableError
-from portable_fn.events import Event
+from portable_fn.events import (
+    Batch,
+    ChangeEvent,
+    CloudEvent,
+    Event,
+    Message,
+    ObjectEvent,
+    ScheduleEvent,
+    Task,
+)
 from portable_fn.http import Principal, Request, Response
+from portable_fn.outcomes import Reject, Retry
 from portable_fn.pairs import Headers, MutableHeaders, Pairs
 
 TYPE_CHECKING = False
@@ -19,6 +29,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Batch",
+    "ChangeEvent",
+    "CloudEvent",
     "ConfigurationError",
     "Context",
     "Cookie",
@@ -27,12 +40,18 @@ __all__ = [
     "Event",
     "HTTPError",
     "Headers",
+    "Message",
     "MutableHeaders",
+    "ObjectEvent",
     "Pairs",
     "PortableError",
     "Principal",
+    "Reject",
     "Request",
     "Response",
+    "Retry",
+    "ScheduleEvent",
+    "Task",
     "Trace",
     "Upload",
     "asgi_app",

@@ -7,9 +7,15 @@ import sys
 from portable_fn.context import Context
 from portable_fn.data import InvalidData, Validator
 from portable_fn.errors import ConfigurationError, EncodeError, HTTPError
-from portable_fn.events import Event
+from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request, Response, to_response
-from portable_fn.on import HTTPTrigger, Trigger
+from portable_fn.on import (
+    EventTrigger,
+    MessageTrigger,
+    TaskTrigger,
+    Trigger,
+)
+from portable_fn.outcomes import Reject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +26,12 @@ if TYPE_CHECKING:
     Handler = Callable[..., Any]
     Middleware = Callable[[Any, Context, Callable[[Any, Context], Any]], Any]
 
-KINDS: dict[str, type[Event[Any]]] = {"Event": Event, "Request": Request}
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (Event, Request, Message, Batch, ObjectEvent, ChangeEvent, ScheduleEvent, CloudEvent, Task)
+}
+# The kinds that come in batches: queues, topics, streams, and the streams of tables.
+_BATCHED = (Message, ChangeEvent)
 
 # Flags of a code object: https://docs.python.org/3/library/inspect.html#code-objects-bit-flags
 _VARARGS, _COROUTINE = 0x04, 0x80
@@ -35,12 +46,17 @@ class Binding:
         triggers: tuple[Trigger, ...] = (),
         use: Sequence[Middleware] = (),
         scope: Mapping[str, object] | None = None,
+        concurrency: int = 1,
     ) -> None:
         self.handler = handler
         # What @portable makes of the handler.
         self.function: Handler = handler
         self.name: str = getattr(handler, "__name__", type(handler).__name__)
-        self.triggers = triggers
+        # A task is called what the handler is, where it has no name of its own.
+        self.triggers = tuple(
+            TaskTrigger(self.name) if isinstance(trigger, TaskTrigger) and not trigger.name else trigger
+            for trigger in triggers
+        )
         code = _code(handler, self.name)
         self.file, self.line = code.co_filename, code.co_firstlineno
         self.parameters = _parameters(handler, code, self.name)
@@ -55,13 +71,20 @@ class Binding:
             raise ConfigurationError(
                 f"{self.name}({', '.join(self.parameters)}): the event comes first, the context second, and nothing else"
             )
-        self.kind, self._validator = _kind(event, self.name)
-        if any(isinstance(trigger, HTTPTrigger) for trigger in triggers):
-            if not issubclass(Request, self.kind):
-                raise ConfigurationError(f"{self.name} is for on.http but takes a {self.kind.__name__}, not a Request")
-            self.kind = Request
+        self.kind, self.takes_batch, self._validator = _kind(event, self.name)
+        """The kind of event that the handler takes, `Event` for any; with `takes_batch`, a Batch of them."""
+        for trigger in triggers:
+            _check(trigger, self)
+        kinds = {trigger.kind for trigger in triggers}
+        if self.kind is Event and len(kinds) == 1:
+            (self.kind,) = kinds
         self.use = _middleware(use, self.name)
         self.is_async = any(_is_async(function) for function in (handler, *use))
+        if type(concurrency) is not int or concurrency < 1:
+            raise ConfigurationError(f"concurrency of {self.name} is a whole number from 1, not {concurrency!r}")
+        if concurrency > 1 and not self.is_async:
+            raise ConfigurationError(f"concurrency is for async handlers; {self.name} is not one")
+        self.concurrency = concurrency
         self.call = around(self.use, self._innermost(), _is_async(handler))
 
     def _innermost(self) -> Callable[[Any, Context], Any]:
@@ -74,30 +97,47 @@ class Binding:
             bind(event)
             return call(event, context)
 
-        return with_data
+        # batch.py has validated each message of a batch, since one that isn't valid must not cost the others.
+        return call if self.takes_batch else with_data
 
     def bind_data(self, event: Event[Any]) -> None:
-        """Validates the event's data as the annotation says; HTTPError 422 for a Request that doesn't pass."""
+        """Validates the event's data as the annotation says.
+
+        Raises for one that doesn't pass HTTPError 422 where it is a Request, ValueError where it is a Task, else Reject.
+        """
         if self._validator is None:
-            return
+            return None
+        if not isinstance(event, Request):
+            return self._bind_plain(self._validator, event)
         # Read first, since malformed JSON is a 400.
         data = event.read_data()
         try:
-            if isinstance(event, Request) and event.body and not event.has_form:
+            if event.body and not event.has_form:
                 data = self._validator.from_json(event.text)
             else:
                 data = self._validator.from_plain(data)
         except InvalidData as exc:
             detail = "The body is not valid."
-            if isinstance(event, Request) and not event.body:
+            if not event.body:
                 detail = "The body is empty."
-            elif isinstance(event, Request) and event.has_form:
+            elif event.has_form:
                 detail = f"The body, read as the form that its content type {event.content_type} says, is not valid."
             extensions: dict[str, object] = {"errors": exc.errors}
             if exc.count > len(exc.errors):
                 extensions["count"] = exc.count
             raise HTTPError(422, detail, extensions=extensions) from exc
         event.__dict__["data"] = data
+
+    def _bind_plain(self, validator: Validator, event: Event[Any]) -> None:
+        # Read first: malformed JSON is a DecodeError, which is retried.
+        data = event.read_data()
+        text = event.json_text()
+        try:
+            event.__dict__["data"] = validator.from_json(text) if text else validator.from_plain(data)
+        except InvalidData as exc:
+            if isinstance(event, Task):
+                raise ValueError(f"the task's input is not valid: {exc}") from exc
+            raise Reject(f"the data is not valid: {exc}") from exc
 
     def positional(self, args: tuple[Any, ...], by_name: Mapping[str, Any]) -> tuple[Any, ...]:
         """The arguments of a call in the handler's order; TypeError for one that it doesn't have."""
@@ -262,10 +302,39 @@ def _is_any(annotation: object) -> bool:
     return annotation is object or repr(annotation) == "typing.Any"
 
 
-def _kind(annotation: object, name: str) -> tuple[type[Event[Any]], Validator | None]:
-    """The kind of event that an annotation asks for, and the validator of its data."""
+def _check(trigger: Trigger, function: Binding) -> None:
+    """Raises ConfigurationError where the trigger can't call a handler of the function's kind."""
+    kind = function.kind
+    if issubclass(trigger.kind, kind):
+        return
+    # What a message, or an event of a bus, holds is unwrapped for whoever asks for it.
+    if isinstance(trigger, (MessageTrigger, EventTrigger)) and issubclass(kind, (*INSIDE, CloudEvent)):
+        return
+    raise ConfigurationError(
+        f"{function.name} is for on.{trigger.word} but takes a {kind.__name__}, not a {trigger.kind.__name__}"
+    )
+
+
+# What comes inside of messages and of events of a bus.
+INSIDE = (ObjectEvent, ChangeEvent, ScheduleEvent)
+
+
+def _kind(annotation: object, name: str) -> tuple[type[Event[Any]], bool, Validator | None]:
+    """The kind of event that an annotation asks for, whether in batches, and the validator of its data."""
     if annotation is None or _is_any(annotation):
-        return Event, None
+        return Event, False, None
+    if annotation is Batch or getattr(annotation, "__origin__", None) is Batch:
+        (inside,) = getattr(annotation, "__args__", (Message,))
+        kind, _, validator = _kind(inside, name)
+        if kind not in _BATCHED:
+            raise ConfigurationError(
+                f"{name} takes a Batch[{kind.__name__}]; possible are Batch[Message], Batch[ChangeEvent]"
+            )
+        return kind, True, validator
+    return _single_kind(annotation, name)
+
+
+def _single_kind(annotation: object, name: str) -> tuple[type[Event[Any]], bool, Validator | None]:
     origin = getattr(annotation, "__origin__", None)
     kind: Any = annotation if origin is None else origin
     if kind not in KINDS.values():
@@ -278,13 +347,13 @@ def _kind(annotation: object, name: str) -> tuple[type[Event[Any]], Validator | 
             f"{name} takes a {shown}; possible are {possible}, such with a type of data, or no annotation"
         )
     if origin is None:
-        return kind, None
+        return kind, False, None
     (wanted,) = annotation.__args__  # type: ignore[attr-defined]  # it has an __origin__, so it is a GenericAlias
     if isinstance(wanted, str):
         raise ConfigurationError(
             f"{name} takes a {kind.__name__}[{wanted!r}]: put the quotes around the whole annotation"
         )
-    return kind, None if _is_any(wanted) else Validator(wanted)
+    return kind, False, None if _is_any(wanted) else Validator(wanted)
 
 
 def _annotations(handler: Handler, scope: Mapping[str, object], name: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
     from logging import Logger, LoggerAdapter
-    from typing import Any
+    from typing import Any, Self
 
     from portable_fn.trace import Trace
 
@@ -62,6 +62,14 @@ class Context(Record):
         self._env = env
         self._wait_until = wait_until
 
+    def of(self, event: Any) -> Self:
+        """The context as one of the invocation's events sees it, with that event's own trace and correlation id."""
+        context = object.__new__(type(self))
+        context.__dict__.update(self.__dict__)
+        context.pending = self.pending
+        context.event = event
+        return context
+
     @property
     def has_background(self) -> bool:
         """Whether the entry still has background work to finish."""
@@ -99,7 +107,7 @@ class Context(Record):
             return given
         from portable_fn.trace import caller_trace
 
-        return caller_trace(self.event.headers)
+        return caller_trace(self.event.carrier)
 
     @lazy
     def correlation_id(self) -> str:
@@ -108,7 +116,7 @@ class Context(Record):
         if not given and self.event is not None:
             from portable_fn.http import given_id
 
-            given = given_id(self.event.headers, "x-correlation-id", "x-request-id")
+            given = given_id(self.event.carrier, "x-correlation-id", "correlationid", "x-request-id")
         return given or self.invocation_id
 
     @lazy

@@ -7,7 +7,7 @@ import sys
 from portable_fn.binding import Binding
 from portable_fn.context import Context
 from portable_fn.errors import ConfigurationError
-from portable_fn.events import Event
+from portable_fn.events import Batch, Event
 from portable_fn.on import Trigger
 from portable_fn.record import overload
 
@@ -24,35 +24,41 @@ if TYPE_CHECKING:
 @overload
 def portable(handler: F, /) -> F: ...
 @overload
-def portable(*triggers: Trigger, use: Sequence[Middleware] = ()) -> Callable[[F], F]: ...
-def portable(*triggers: Any, use: Sequence[Middleware] = ()) -> Any:
+def portable(*triggers: Trigger, use: Sequence[Middleware] = (), concurrency: int = 1) -> Callable[[F], F]: ...
+def portable(*triggers: Any, use: Sequence[Middleware] = (), concurrency: int = 1) -> Any:
     """Makes a handler run on every provider: `@portable`, or `@portable(on.http("GET", "/items/{id}"), use=[cors()])`.
 
     The handler takes a neutral event and, if it wants it, a Context; it may be sync or async. Called with a neutral event
-    the result calls the handler and returns what it returned; called by a provider it does the whole road.
+    the result calls the handler and returns what it returned; called by a provider it does the whole road. `concurrency` is
+    how many messages of a batch an async handler gets side by side, one at a time of each key.
     Raises ConfigurationError for a handler that can't be called so.
     """
     scope = sys._getframe(1).f_locals
     if len(triggers) == 1 and not isinstance(triggers[0], Trigger) and callable(triggers[0]):
-        return _decorated(triggers[0], (), use, scope)
+        return _decorated(triggers[0], (), use, scope, concurrency)
     for trigger in triggers:
         if not isinstance(trigger, Trigger):
             raise ConfigurationError(f"@portable takes triggers such as on.http('GET', '/'), not {trigger!r}")
-    return lambda handler: _decorated(handler, triggers, use, scope)
+    return lambda handler: _decorated(handler, triggers, use, scope, concurrency)
 
 
 def _decorated(
-    handler: Callable[..., Any], triggers: tuple[Trigger, ...], use: Sequence[Middleware], scope: Mapping[str, object]
+    handler: Callable[..., Any],
+    triggers: tuple[Trigger, ...],
+    use: Sequence[Middleware],
+    scope: Mapping[str, object],
+    concurrency: int,
 ) -> Callable[..., Any]:
-    binding = Binding(handler, triggers, use, scope)
+    binding = Binding(handler, triggers, use, scope, concurrency)
     entries: dict[str, Callable[..., Any]] = {}
 
     def function(*args: Any, **by_name: Any) -> Any:
         if by_name:
             args = binding.positional(args, by_name)
         event = args[0] if args else None
-        if isinstance(event, Event) and len(args) <= 2:
-            binding.bind_data(event)
+        if isinstance(event, (Event, Batch)) and len(args) <= 2:
+            for one in event if isinstance(event, Batch) else (event,):
+                binding.bind_data(one)
             if not binding.takes_context:
                 return handler(event)
             return handler(event, args[1] if len(args) == 2 else Context())

@@ -120,6 +120,10 @@ class Request(Event[T], Generic[T]):
         """Who calls, only as the platform itself verified it."""
         return self._principal
 
+    @property
+    def carrier(self) -> Headers:
+        return self.headers
+
     @lazy
     def source(self) -> str:
         """The server's origin: scheme and host."""
@@ -492,11 +496,17 @@ _DIGITS = "0123456789abcdefABCDEF"
 _BYTES: dict[bytes, bytes] = {}
 
 
-def given_id(headers: Headers, *names: str) -> str | None:
-    """The first of the headers that can be an id: up to 128 visible ASCII characters, since ids reach logs."""
+def given_id(headers: Mapping[str, Any], *names: str) -> str | None:
+    """The first of the headers or attributes that can be an id: up to 128 visible ASCII characters, since ids reach logs."""
     for name in names:
         value = headers.get(name)
-        if value and len(value) <= 128 and value.isascii() and value.isprintable() and " " not in value:
+        if (
+            isinstance(value, str)
+            and 0 < len(value) <= 128
+            and value.isascii()
+            and value.isprintable()
+            and " " not in value
+        ):
             return value
     return None
 

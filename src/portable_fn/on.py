@@ -3,26 +3,184 @@
 from __future__ import annotations
 
 from portable_fn.errors import ConfigurationError
+from portable_fn.events import (
+    CHANGE_ACTIONS,
+    OBJECT_ACTIONS,
+    ChangeEvent,
+    CloudEvent,
+    Event,
+    Message,
+    ObjectEvent,
+    ScheduleEvent,
+    Task,
+)
+from portable_fn.http import Request
 from portable_fn.pairs import is_token
 from portable_fn.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 # What API Gateway itself accepts; Lambda takes 6 MB, Azure 100 MB, Cloudflare 100 MB.
 MAX_BODY = 10 * 1024 * 1024
 
 
 class Trigger(Record):
-    """What a function is called for."""
+    """What a function is called for: `kind` is the kind of event that comes of it, `word` what it is called in `on`.
+
+    `name` is whose events they are (a queue, topic, stream, bucket, table, job or task), "" for any; `dead_letter` where an
+    event is sent that the handler rejects, None where the provider is to do it by its own means.
+    """
+
+    kind: type[Event[Any]]
+    word = ""
+    name = ""
+    dead_letter: str | None = None
+
+    def names(self, event: Any) -> bool:
+        """Whether the event, or one of its envelopes, is of what the trigger names."""
+        return not self.name or any(self.name == _name(one) for one in (event, *event.envelopes))
+
+    def wants(self, event: Any) -> bool:
+        """Whether the event is among those that the trigger is for; one that isn't is done without a call."""
+        return True
+
+
+def _name(event: Any) -> Any:
+    """What a trigger may call the place that an event comes from."""
+    for attribute in ("channel", "bucket", "table", "name"):
+        if (name := getattr(event, attribute, None)) is not None:
+            return name
+    return None
+
+
+class MessageTrigger(Trigger):
+    """Messages of a queue, topic or stream."""
+
+    kind = Message
+    _fields = ("word", "name", "dead_letter", "retry")
+
+    def __init__(self, word: str, name: str, dead_letter: str | None, retry: RetryPolicy | None) -> None:
+        self.word = word
+        self.name = name
+        self.dead_letter = dead_letter
+        self.retry = retry
+
+
+class RetryPolicy(Record):
+    """How often an event comes again, and how many seconds apart: first `delay`, doubled up to `max_delay`.
+
+    It is declared with the provider where code can declare it (Azure's Event Hubs, Kafka, Cosmos DB and timers).
+    """
+
+    _fields = ("attempts", "delay", "max_delay")
+
+    def __init__(self, attempts: int = 5, delay: float = 5, max_delay: float | None = None) -> None:
+        if type(attempts) is not int or attempts < -1 or attempts == 0:
+            raise ConfigurationError(
+                f"RetryPolicy's attempts is how often it comes again, -1 for ever, not {attempts!r}"
+            )
+        if delay <= 0 or (max_delay is not None and max_delay < delay):
+            raise ConfigurationError("RetryPolicy's delay is a number of seconds above 0 and at most max_delay")
+        self.attempts = attempts
+        self.delay = delay
+        self.max_delay = max_delay
+
+
+class ObjectTrigger(Trigger):
+    """Objects of a bucket."""
+
+    kind = ObjectEvent
+    word = "object"
+    _fields = ("name", "actions", "prefix", "suffix", "dead_letter")
+
+    def __init__(self, name: str, actions: tuple[str, ...], prefix: str, suffix: str, dead_letter: str | None) -> None:
+        self.name = name
+        self.actions = actions
+        self.prefix = prefix
+        self.suffix = suffix
+        self.dead_letter = dead_letter
+
+    def wants(self, event: Any) -> bool:
+        return (
+            event.action in (self.actions or OBJECT_ACTIONS)
+            and event.key.startswith(self.prefix)
+            and event.key.endswith(self.suffix)
+        )
+
+
+class ChangeTrigger(Trigger):
+    """Rows of a table, or documents of a collection."""
+
+    kind = ChangeEvent
+    word = "change"
+    _fields = ("name", "actions", "dead_letter", "retry")
+
+    def __init__(self, name: str, actions: tuple[str, ...], dead_letter: str | None, retry: RetryPolicy | None) -> None:
+        self.name = name
+        self.actions = actions
+        self.dead_letter = dead_letter
+        self.retry = retry
+
+    def wants(self, event: Any) -> bool:
+        return event.action in (self.actions or CHANGE_ACTIONS)
+
+
+class ScheduleTrigger(Trigger):
+    """A schedule."""
+
+    kind = ScheduleEvent
+    word = "schedule"
+    _fields = ("cron", "timezone", "name", "retry")
+
+    def __init__(self, cron: str, timezone: str, name: str, retry: RetryPolicy | None) -> None:
+        self.cron = cron
+        self.timezone = timezone
+        self.name = name
+        self.retry = retry
+
+    def names(self, event: Any) -> bool:
+        return bool(self.name and self.name == event.name) or bool(event.cron and event.cron == self.cron)
+
+
+class EventTrigger(Trigger):
+    """CloudEvents of some types and a source."""
+
+    kind = CloudEvent
+    word = "event"
+    _fields = ("types", "source", "dead_letter")
+
+    def __init__(self, types: tuple[str, ...], source: str, dead_letter: str | None) -> None:
+        self.types = types
+        self.source = source
+        self.dead_letter = dead_letter
+
+    def names(self, event: Any) -> bool:
+        return True
+
+    def wants(self, event: Any) -> bool:
+        return (not self.types or event.type in self.types) and self.source in ("", event.source)
+
+
+class TaskTrigger(Trigger):
+    """Direct calls of a name."""
+
+    kind = Task
+    word = "task"
+    _fields = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class HTTPTrigger(Trigger):
     """HTTP requests with one of the methods (none means any) on the paths of a template."""
 
+    kind = Request
+    word = "http"
     _fields = ("methods", "path", "max_body")
-    __slots__ = (*_fields, "segments", "names")
 
     def __init__(self, methods: tuple[str, ...], path: str, max_body: int) -> None:
         self.methods = methods
@@ -30,8 +188,8 @@ class HTTPTrigger(Trigger):
         self.max_body = max_body
         # (literal, "") or ("", name); a last "{name+}" takes all the segments that are left.
         self.segments = tuple(_segment(path, segment) for segment in path.split("/")[1:])
-        self.names = tuple(name.rstrip("+") for _, name in self.segments if name)
-        if len(set(self.names)) < len(self.names):
+        self.parameters = tuple(name.rstrip("+") for _, name in self.segments if name)
+        if len(set(self.parameters)) < len(self.parameters):
             raise ConfigurationError(f"the path {path!r} names a parameter twice")
         if any(name.endswith("+") for _, name in self.segments[:-1]):
             raise ConfigurationError(f"the path {path!r} has a greedy parameter before its end")
@@ -57,6 +215,89 @@ def http(method: str | Iterable[str] = "ANY", path: str = "/{path+}", *, max_bod
         if not is_token(name) or name == "*":
             raise ConfigurationError(f"{name!r} is not an HTTP method; 'ANY' is all of them: on.http(method, path)")
     return HTTPTrigger(() if "ANY" in methods else methods, path, max_body)
+
+
+def queue(name: str, *, dead_letter: str | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
+    """Messages of a queue: SQS, Amazon MQ, Pub/Sub, Cloud Tasks, Azure's queues, Cloudflare Queues.
+
+    `name` is the queue's own; where an entry has one function for messages, it gets them whatever the queue is called.
+    `dead_letter` names where a rejected message is sent, in the provider's words, where the queue itself can't do it.
+    """
+    return MessageTrigger("queue", _named("queue", name), _dead_letter(dead_letter), _retry(retry))
+
+
+def topic(name: str, *, dead_letter: str | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
+    """Messages published to a topic: SNS, also by SQS, Pub/Sub, a Service Bus topic, Dapr's pub/sub."""
+    return MessageTrigger("topic", _named("topic", name), _dead_letter(dead_letter), _retry(retry))
+
+
+def stream(name: str, *, dead_letter: str | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
+    """Messages of a stream, in order within a partition: Kinesis, Kafka, Event Hubs, Pub/Sub with ordering keys."""
+    return MessageTrigger("stream", _named("stream", name), _dead_letter(dead_letter), _retry(retry))
+
+
+def object(
+    bucket: str, *actions: str, prefix: str = "", suffix: str = "", dead_letter: str | None = None
+) -> ObjectTrigger:
+    """Objects of a bucket or container that were created, deleted, archived or changed (all, where no action is named)."""
+    _known("on.object", actions, OBJECT_ACTIONS)
+    return ObjectTrigger(_named("object", bucket), actions, prefix, suffix, _dead_letter(dead_letter))
+
+
+def change(
+    table: str, *actions: str, dead_letter: str | None = None, retry: RetryPolicy | None = None
+) -> ChangeTrigger:
+    """Rows of a table, or documents of a collection, that were inserted, updated or removed (all, where no action is named)."""
+    _known("on.change", actions, CHANGE_ACTIONS)
+    return ChangeTrigger(_named("change", table), actions, _dead_letter(dead_letter), _retry(retry))
+
+
+def schedule(cron: str, *, timezone: str = "UTC", name: str = "", retry: RetryPolicy | None = None) -> ScheduleTrigger:
+    """Times by a cron expression of five fields: minute, hour, day of month, month, day of week.
+
+    `name` is the rule's, job's or timer's own, which tells schedules apart where the provider doesn't tell the expression.
+    """
+    if not isinstance(cron, str) or len(cron.split()) != 5:
+        raise ConfigurationError(
+            f"on.schedule takes a cron expression of five fields such as '0 3 * * *', not {cron!r}"
+        )
+    return ScheduleTrigger(" ".join(cron.split()), timezone, name, _retry(retry))
+
+
+def event(*types: str, source: str = "", dead_letter: str | None = None) -> EventTrigger:
+    """Events of a bus, of any of the types (none means all) and, where given, of that source."""
+    if not all(isinstance(one, str) and one for one in types):
+        raise ConfigurationError(f"on.event takes types such as 'order.created', not {types!r}")
+    return EventTrigger(types, source, _dead_letter(dead_letter))
+
+
+def task(name: str = "") -> TaskTrigger:
+    """Direct calls: Lambda's invoke, Step Functions, Workflows, Durable activities, RPC. `name` is the handler's, if not given."""
+    return TaskTrigger(name)
+
+
+def _named(word: str, name: str) -> str:
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(f"on.{word} takes a name, not {name!r}: on.{word}('orders')")
+    return name
+
+
+def _dead_letter(name: str | None) -> str | None:
+    if name is not None and (not isinstance(name, str) or not name):
+        raise ConfigurationError(f"dead_letter is the name of a queue or topic, not {name!r}")
+    return name
+
+
+def _retry(policy: RetryPolicy | None) -> RetryPolicy | None:
+    if policy is not None and not isinstance(policy, RetryPolicy):
+        raise ConfigurationError(f"retry is an on.RetryPolicy(attempts=5, delay=5), not {policy!r}")
+    return policy
+
+
+def _known(word: str, actions: tuple[str, ...], possible: tuple[str, ...]) -> None:
+    for action in actions:
+        if action not in possible:
+            raise ConfigurationError(f"{word} has no action {action!r}; possible are {', '.join(possible)}")
 
 
 def _segment(path: str, segment: str) -> tuple[str, str]:

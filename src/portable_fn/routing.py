@@ -25,8 +25,8 @@ class Route:
 
     def __init__(self, trigger: HTTPTrigger) -> None:
         self.segments = trigger.segments
-        self.names = trigger.names
-        self.name_set = frozenset(trigger.names)
+        self.names = trigger.parameters
+        self.name_set = frozenset(trigger.parameters)
         self.greedy = bool(self.segments[-1][1].endswith("+"))
         numbered = list(enumerate(trigger.segments))
         self._literals = [(index, literal) for index, (literal, name) in numbered if not name]
@@ -37,7 +37,7 @@ class Route:
 
     def add(self, trigger: HTTPTrigger, function: Binding) -> None:
         """Has the function answer the trigger's methods; ConfigurationError where another one does already."""
-        if trigger.names != self.names:
+        if trigger.parameters != self.names:
             raise ConfigurationError(
                 f"{trigger.path!r} of {function.name} and {self.path!r} are one path with other names"
             )

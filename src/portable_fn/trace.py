@@ -7,6 +7,7 @@ from portable_fn.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 
 class Trace(Record):
@@ -30,9 +31,10 @@ class Trace(Record):
         return self.traceparent
 
 
-def caller_trace(headers: Mapping[str, str]) -> Trace | None:
-    """The trace that a request's `traceparent` and `tracestate` tell."""
-    return parse_traceparent(headers.get("traceparent"), headers.get("tracestate"))
+def caller_trace(carrier: Mapping[str, Any]) -> Trace | None:
+    """The trace that the `traceparent` and `tracestate` among headers or attributes tell."""
+    value, state = carrier.get("traceparent"), carrier.get("tracestate")
+    return parse_traceparent(value if isinstance(value, str) else None, state if isinstance(state, str) else None)
 
 
 def parse_traceparent(value: str | None, state: str | None = None) -> Trace | None:

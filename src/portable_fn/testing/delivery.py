@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, overload
 
+from portable_fn.events import Batch, Event
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.providers import adapter
@@ -41,6 +42,60 @@ class Answer(Record):
         return self.headers.get_all("set-cookie")
 
 
+class Settled(Record):
+    """What became of one event, as the provider has it: "acknowledged", "retried", "dead-lettered" or "lost".
+
+    `after` is how many seconds a retry waits, None where nobody said; `why` is the reason where the provider keeps it.
+    """
+
+    _fields = ("outcome", "after", "why")
+
+    def __init__(self, outcome: str, after: float | None = None, why: str = "") -> None:
+        self.outcome = outcome
+        self.after = after
+        self.why = why
+
+
+class Delivery(Record):
+    """What became of events on a provider: each one's `Settled`, in their order.
+
+    `result` is what a task's caller or a CloudEvent's sender receives, `error` the name and message that a failed task's
+    caller sees, else None. `native_requests` are what the provider handed over, `native_answers` what came back for each.
+    """
+
+    _fields = ("settled", "result", "error")
+
+    def __init__(
+        self,
+        settled: Sequence[Settled],
+        *,
+        result: Any = None,
+        error: tuple[str, str] | None = None,
+        native_requests: Sequence[Any] = (),
+        native_answers: Sequence[Any] = (),
+    ) -> None:
+        self.settled = list(settled)
+        self.result = result
+        self.error = error
+        self.native_requests = list(native_requests)
+        self.native_answers = list(native_answers)
+
+    @property
+    def outcomes(self) -> list[str]:
+        """The word for each event."""
+        return [one.outcome for one in self.settled]
+
+
+class Raised(Record):
+    """A function's answer where it raised: the name of the error's class, and its message."""
+
+    _fields = ("name", "message")
+
+    def __init__(self, name: str, message: str) -> None:
+        self.name = name
+        self.message = message
+
+
 class Exchange(Record):
     """A neutral request on its way through a provider's real shapes; every adapter's `simulate.exchange` makes one.
 
@@ -65,12 +120,53 @@ def exchange(targets: tuple[object, ...], event: Request[Any], to: str, via: str
     return made
 
 
-def deliver(handler: object, event: Request[Any], *, to: str = "aws", via: str | None = None) -> Answer:
+def kind_of(event: Event[Any]) -> str:
+    """The name of the neutral kind that an event is of, whatever class an adapter made it of."""
+    return next(base.__name__ for base in type(event).__mro__ if base.__module__.startswith("portable_fn."))
+
+
+def service_for(simulate: Any, to: str, kind: str, via: str | None) -> str:
+    """The provider's service that hands over such events; ValueError where it has none, or none of that name."""
+    possible = simulate.EVENT_SERVICES.get(kind, ())
+    if not possible:
+        raise ValueError(f"{to} hands over no {kind}")
+    if via is not None and via not in possible:
+        raise ValueError(f"{to} hands over no {kind} by {via!r}; possible are {', '.join(possible)}")
+    return via or possible[0]
+
+
+@overload
+def deliver(handler: object, event: Request[Any], *, to: str = "aws", via: str | None = None) -> Answer: ...
+@overload
+def deliver(
+    handler: object,
+    event: Event[Any] | Batch[Any] | Sequence[Event[Any]],
+    *,
+    to: str = "aws",
+    via: str | None = None,
+    seconds: float = 30,
+) -> Delivery: ...
+def deliver(handler: object, event: Any, *, to: str = "aws", via: str | None = None, seconds: float = 30) -> Any:
     """Sends the event to the handler as the provider would, and gives the answer as its caller would receive it.
 
     `handler` is a portable function or a module of them, `to` is aws, gcp, azure, cloudflare or asgi, `via` the provider's
-    service where it has several, such as "rest_api". In a running event loop, such as an async test's, the handler runs in
-    another thread; RuntimeError in an async handler that was itself called by `deliver`.
+    service where it has several, such as "rest_api" or "sqs". A request is answered by an `Answer`; other events, one or
+    several that come together, by a `Delivery`, which says what became of each. `seconds` is how long the function may take
+    where the provider tells a deadline. In a running event loop, such as an async test's, the handler runs in another thread;
+    RuntimeError in an async handler that was itself called by `deliver`.
     """
-    sent = exchange((handler,), event, to, via)
-    return sent.answer(outside(sent.invoke))
+    if isinstance(event, Request):
+        sent = exchange((handler,), event, to, via)
+        return sent.answer(outside(sent.invoke))
+    events = [event] if isinstance(event, Event) else list(event)
+    if not events:
+        raise ValueError("deliver needs an event, or several")
+    simulate = adapter(to, "simulate")
+    service = service_for(simulate, to, kind_of(events[0]), via)
+    natives = simulate.payloads(events, service)
+    with simulate.playing(service):
+        invoke = simulate.invoker((handler,), service, seconds)
+        answers = [outside(lambda native=native: invoke(native)) for native in natives]
+        made: Delivery = simulate.settled(events, service, answers)
+    made.native_requests, made.native_answers = natives, answers
+    return made

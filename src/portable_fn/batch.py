@@ -1,0 +1,420 @@
+"""Many messages: order, concurrency, partial failure, duplicates and the deadline."""
+
+from __future__ import annotations
+
+import time
+from _contextvars import copy_context
+
+from portable_fn.binding import is_awaitable
+from portable_fn.errors import DecodeError
+from portable_fn.events import Batch, Event
+from portable_fn.outcomes import DONE, Done, Reject, Retry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from typing import Any
+
+    from portable_fn.binding import Binding
+    from portable_fn.context import Context
+    from portable_fn.dispatch import Dispatcher
+    from portable_fn.events import Window
+    from portable_fn.outcomes import Outcome
+
+    # An event, or why it can't be read: that one alone is retried.
+    Item = Event[Any] | DecodeError
+    # The key within which events are in order; None for one that may overtake the others.
+    Key = Callable[[Any], object]
+    # Whether a rejected event was sent to where the function's trigger says.
+    Settle = Callable[[Any, Reject, str], bool]
+
+# A message isn't begun where less than this is left, in seconds, or less than what the longest one took.
+MARGIN = 0.1
+
+
+class Consumer:
+    """How an adapter has events handled: by which functions, in which order, and what the provider can do with one.
+
+    `key` gives the key within which events are in order: after the first of a key that is retried, the rest of that key comes
+    again too. `settle(event, reject, dead_letter)` sends a rejected event to where its trigger says; without it the
+    provider takes rejections itself, if `rejects`. A rejected event that nobody takes is retried. What `id` and `key` read
+    must be known to be readable: an adapter gives a DecodeError in place of an event where it isn't.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        *,
+        key: Key | None = None,
+        rejects: bool = False,
+        settle: Settle | None = None,
+    ) -> None:
+        self.dispatcher = dispatcher
+        self.key = key
+        self.rejects = rejects
+        self.settle = settle
+
+    def handle(
+        self, items: Sequence[Item], context: Context, *, window: Window | None = None, state: Any = None
+    ) -> list[Outcome] | Awaitable[list[Outcome]]:
+        """The outcome of each item, in their order; to be awaited where a function that they are for is async.
+
+        Whatever a handler raises is an outcome, and logged. A batch handler gets the `window` and its `state`.
+        """
+        function = self.dispatcher.direct(type(items[0])) if items and isinstance(items[0], Event) else None
+        functions = self.dispatcher.functions
+        if any(one.takes_batch for one in functions):
+            whole = function if function is not None else functions[0] if len(functions) == 1 else None
+            if whole is not None and whole.takes_batch:
+                return _WholeBatch(self, whole, items, context, window, state).handle()
+        if any(one.is_async for one in ([function] if function is not None else functions)):
+            return self._handle_async(items, function, context)
+        return self._one_by_one(items, function, context)
+
+    def _one_by_one(self, items: Sequence[Item], function: Binding | None, context: Context) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        add = outcomes.append
+        seen: dict[str, Outcome] = {}
+        stopped: set[object] = set()
+        key = self.key
+        deadline = context._deadline_seconds
+        before = time.time() if deadline is not None else 0.0
+        longest = MARGIN
+        call = None if function is None else function.call
+        takes_context = function is None or function.takes_context or bool(function.use)
+        for item in items:
+            if isinstance(item, DecodeError):
+                # Which key it has can't be known, so whatever has one stops.
+                if key is not None:
+                    stopped.add(None)
+                add(_failed(item, context, "an event can't be read"))
+                continue
+            if (known := seen.get(item.id)) is not None:
+                add(known)
+                continue
+            mine = None if key is None else key(item)
+            if stopped and mine is not None and (mine in stopped or None in stopped):
+                add(Retry("an earlier event of its key comes again first"))
+                continue
+            if deadline is not None:
+                now = time.time()
+                if now - before > longest:
+                    longest = now - before
+                before = now
+                if now + longest > deadline:
+                    stopped.add(mine)
+                    add(Retry("the time ran short"))
+                    continue
+            try:
+                if call is not None:
+                    result = copy_context().run(call, item, context.of(item) if takes_context else context)
+                    outcome = DONE if result is None else Done(result)
+                else:
+                    outcome = self._call_each(item, context)
+            except BaseException as exc:
+                outcome = self._outcome(exc, item, function, context)
+                if mine is not None and isinstance(outcome, Retry):
+                    stopped.add(mine)
+            seen[item.id] = outcome
+            add(outcome)
+        return outcomes
+
+    def _call_each(self, item: Event[Any], context: Context) -> Outcome:
+        """Calls the functions that the event is for, for all that they get of it, even where one of them fails."""
+        results: list[object] = []
+        failures: list[tuple[BaseException, Binding]] = []
+        for function, events in self.dispatcher.calls(item):
+            for event in events:
+                try:
+                    results.append(copy_context().run(function.call, event, context.of(event)))
+                except BaseException as exc:
+                    failures.append((exc, function))
+        return self._of_all(item, results, failures, context)
+
+    async def _call_each_async(self, item: Event[Any], context: Context) -> Outcome:
+        results: list[object] = []
+        failures: list[tuple[BaseException, Binding]] = []
+        for function, events in self.dispatcher.calls(item):
+            for event in events:
+                try:
+                    results.append(await _called(function, event, context))
+                except BaseException as exc:
+                    if _is_not_ours(exc):
+                        raise
+                    failures.append((exc, function))
+        return self._of_all(item, results, failures, context)
+
+    def _of_all(
+        self,
+        item: Event[Any],
+        results: list[object],
+        failures: list[tuple[BaseException, Binding]],
+        context: Context,
+    ) -> Outcome:
+        """One outcome for several calls: retried where one is to be, else rejected where one was."""
+        outcomes = [self._outcome(exc, item, function, context) for exc, function in failures]
+        for outcome in outcomes:
+            if isinstance(outcome, Retry):
+                return outcome
+        for outcome in outcomes:
+            if isinstance(outcome, Reject):
+                return outcome
+        return Done(results[0]) if len(results) == 1 and results[0] is not None else DONE
+
+    async def _handle_async(self, items: Sequence[Item], function: Binding | None, context: Context) -> list[Outcome]:
+        import asyncio
+
+        at_once = max((one.concurrency for one in ([function] if function else self.dispatcher.functions)), default=1)
+        outcomes: list[Outcome | None] = [None] * len(items)
+        first: dict[str, int] = {}
+        lanes: dict[object, list[int]] = {}
+        unreadable = False
+        for index, item in enumerate(items):
+            if isinstance(item, DecodeError):
+                outcomes[index] = _failed(item, context, "an event can't be read")
+                unreadable = unreadable or self.key is not None
+            elif first.setdefault(item.id, index) == index:
+                mine = None if self.key is None else self.key(item)
+                if unreadable and mine is not None:
+                    outcomes[index] = Retry("an earlier event, which can't be read, comes again first")
+                else:
+                    lanes.setdefault((index,) if mine is None else mine, []).append(index)
+        deadline = context._deadline_seconds
+        longest = MARGIN
+
+        async def lane(indices: list[int]) -> None:
+            nonlocal longest
+            stopped: Retry | None = None
+            keyed = self.key is not None and len(indices) > 0
+            for index in indices:
+                item: Any = items[index]
+                began = time.time()
+                if stopped is None and deadline is not None and began + longest > deadline:
+                    stopped = Retry("the time ran short")
+                if stopped is not None:
+                    outcomes[index] = stopped
+                    continue
+                outcome = await self._isolated(item, function, context)
+                longest = max(longest, time.time() - began)
+                outcomes[index] = outcome
+                if keyed and isinstance(outcome, Retry):
+                    stopped = Retry("an earlier event of its key comes again first")
+
+        if at_once == 1:
+            # In the order in which they came, whatever their keys.
+            stopped_keys: dict[object, Retry] = {}
+            order = sorted((index, mine) for mine, indices in enumerate(lanes.values()) for index in indices)
+            for index, mine in order:
+                if mine in stopped_keys:
+                    outcomes[index] = stopped_keys[mine]
+                    continue
+                await lane([index])
+                if isinstance(outcomes[index], Retry):
+                    stopped_keys[mine] = Retry("an earlier event of its key comes again first")
+        else:
+            room = asyncio.Semaphore(at_once)
+
+            async def within(indices: list[int]) -> None:
+                async with room:
+                    await lane(indices)
+
+            await asyncio.gather(*(within(indices) for indices in lanes.values()))
+        for index, item in enumerate(items):
+            if outcomes[index] is None:
+                outcomes[index] = outcomes[first[item.id]]  # type: ignore[union-attr]  # an unreadable one has an outcome
+        return outcomes  # type: ignore[return-value]  # each has one now
+
+    async def _isolated(self, item: Event[Any], function: Binding | None, context: Context) -> Outcome:
+        """The outcome of one event, in a task of its own."""
+        try:
+            if function is None:
+                return await _in_task(self._call_each_async(item, context))
+            result = await _in_task(_called(function, item, context))
+            return DONE if result is None else Done(result)
+        except BaseException as exc:
+            if _is_not_ours(exc):
+                raise
+            return self._outcome(exc, item, function, context)
+
+    def _outcome(self, error: BaseException, event: Event[Any], function: Binding | None, context: Context) -> Outcome:
+        """What becomes of an event whose handler has raised."""
+        name = "a function" if function is None else function.name
+        if isinstance(error, Reject):
+            return self._rejected(error, event, function, context)
+        if isinstance(error, Retry):
+            context.log.warning("%s retries %s: %s", name, event.id, error.why or "no reason given")
+            return error
+        return _failed(error, context, f"{name} failed for {event.id}")
+
+    def _rejected(self, reject: Reject, event: Event[Any], function: Binding | None, context: Context) -> Outcome:
+        name = "a function" if function is None else function.name
+        dead_letter = (
+            next((one.dead_letter for one in function.triggers if one.dead_letter), None) if function else None
+        )
+        context.log.error("%s rejects %s: %s", name, event.id, reject.why or "no reason given")
+        if self.rejects:
+            return reject
+        if dead_letter is not None and self.settle is not None:
+            try:
+                if self.settle(event, reject, dead_letter):
+                    return reject
+            except Exception as exc:
+                context.log.error("%s can't be sent to the dead letters %s", event.id, dead_letter, exc_info=exc)
+        context.log.warning("%s is retried, since nothing takes rejected events here", event.id)
+        retry = Retry(f"rejected: {reject.why}")
+        retry.__cause__ = reject
+        return retry
+
+
+class _WholeBatch:
+    """A batch on its way to a handler that takes it whole."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        function: Binding,
+        items: Sequence[Item],
+        context: Context,
+        window: Window | None,
+        state: Any,
+    ) -> None:
+        self._consumer = consumer
+        self._function = function
+        self._items = items
+        self._context = context
+        self._outcomes: list[Outcome | None] = [None] * len(items)
+        self._events: list[tuple[int, Event[Any]]] = []
+        self._first: dict[str, int] = {}
+        stopped: set[object] = set()
+        key = consumer.key
+        for index, item in enumerate(items):
+            if isinstance(item, DecodeError):
+                self._outcomes[index] = _failed(item, context, "an event can't be read")
+                if key is not None:
+                    stopped.add(None)
+                continue
+            if self._first.setdefault(item.id, index) != index:
+                continue
+            mine = None if key is None else key(item)
+            if stopped and mine is not None and (mine in stopped or None in stopped):
+                self._outcomes[index] = Retry("an earlier event of its key comes again first")
+                continue
+            try:
+                event = consumer.dispatcher.only(function.kind, item)
+                function.bind_data(event)
+            except BaseException as exc:
+                outcome = consumer._outcome(exc, item, function, context)
+                self._outcomes[index] = outcome
+                if mine is not None and isinstance(outcome, Retry):
+                    stopped.add(mine)
+                continue
+            self._events.append((index, event))
+        self._batch: Batch[Any] = Batch([event for _, event in self._events], window=window, state=state)
+
+    def handle(self) -> Any:
+        if not self._events and self._batch.window is None:
+            return self._settled(None)
+        try:
+            result = copy_context().run(self._function.call, self._batch, self._context)
+        except BaseException as exc:
+            return self._settled(exc)
+        return self._later(result) if is_awaitable(result) else self._settled(None)
+
+    async def _later(self, result: Any) -> list[Outcome]:
+        try:
+            await _in_task(result)
+        except BaseException as exc:
+            if _is_not_ours(exc):
+                raise
+            return self._settled(exc)
+        return self._settled(None)
+
+    def _settled(self, error: BaseException | None) -> list[Outcome]:
+        """The outcomes after the handler: what it settled, and the rest done, or failed with its error."""
+        consumer, context, outcomes = self._consumer, self._context, self._outcomes
+        rest: Outcome = DONE
+        if isinstance(error, Retry):
+            rest = error
+            context.log.warning("%s retries the batch: %s", self._function.name, error.why or "no reason given")
+        elif error is not None and not isinstance(error, Reject):
+            rest = _failed(error, context, f"{self._function.name} failed for a batch of {len(self._events)}")
+        stopped: set[object] = set()
+        key = consumer.key
+        for index, event in self._events:
+            given = self._batch.settled.get(id(event))
+            if given is None and isinstance(error, Reject):
+                given = error
+            outcome = (
+                consumer._rejected(given, event, self._function, context)
+                if isinstance(given, Reject)
+                else given or rest
+            )
+            mine = None if key is None else key(self._items[index])
+            if mine is not None:
+                if mine in stopped and not isinstance(outcome, Retry):
+                    outcome = Retry("an earlier event of its key comes again first")
+                if isinstance(outcome, Retry):
+                    stopped.add(mine)
+            outcomes[index] = outcome
+        for index, item in enumerate(self._items):
+            if outcomes[index] is None:
+                outcomes[index] = outcomes[self._first[item.id]]  # type: ignore[union-attr]  # an unreadable one has an outcome
+        return outcomes  # type: ignore[return-value]  # each has one now
+
+
+async def _in_task(work: Awaitable[Any]) -> Any:
+    """The result of the work, done in a task of its own, so that its context variables and its cancelling itself stay its own."""
+    import asyncio
+
+    result: Any = None
+    error: BaseException | None = None
+
+    async def done() -> None:
+        # Kept here: a task that has cancelled itself ends as cancelled, whatever it came to.
+        nonlocal result, error
+        try:
+            result = await work
+        except BaseException as exc:
+            error = exc
+
+    task = asyncio.get_running_loop().create_task(done())
+    try:
+        await asyncio.wait((task,))
+    except BaseException:
+        task.cancel()
+        raise
+    if error is not None:
+        raise error
+    return result
+
+
+async def _called(function: Binding, event: Event[Any], context: Context) -> Any:
+    """What the function returns; one that isn't async runs in a thread where the platform has threads."""
+    if function.is_async:
+        result = function.call(event, context.of(event))
+        return await result if is_awaitable(result) else result
+    import sys
+
+    if sys.platform == "emscripten":
+        return function.call(event, context.of(event))
+    from asyncio import to_thread
+
+    return await to_thread(function.call, event, context.of(event))
+
+
+def _failed(error: BaseException, context: Context, what: str) -> Retry:
+    context.log.error(what, exc_info=error)
+    retry = Retry(f"{type(error).__name__}")
+    retry.__cause__ = error
+    return retry
+
+
+def _is_not_ours(error: BaseException) -> bool:
+    from portable_fn.adapter import is_not_ours
+
+    return is_not_ours(error)
+
+
+def failures(outcomes: Iterable[Outcome]) -> list[Retry]:
+    """Those that must come again."""
+    return [outcome for outcome in outcomes if isinstance(outcome, Retry)]
