@@ -108,7 +108,7 @@ class Consumer:
             try:
                 if call is not None:
                     result = copy_context().run(call, item, context.of(item) if takes_context else context)
-                    outcome = DONE if result is None else Done(result)
+                    outcome: Outcome = DONE if result is None else Done(result)
                 else:
                     outcome = self._call_each(item, context)
             except BaseException as exc:
@@ -228,7 +228,8 @@ class Consumer:
         """The outcome of one event, in a task of its own."""
         try:
             if function is None:
-                return await _in_task(self._call_each_async(item, context))
+                each: Outcome = await _in_task(self._call_each_async(item, context))
+                return each
             result = await _in_task(_called(function, item, context))
             return DONE if result is None else Done(result)
         except BaseException as exc:
@@ -311,7 +312,7 @@ class _WholeBatch:
             self._events.append((index, event))
         self._batch: Batch[Any] = Batch([event for _, event in self._events], window=window, state=state)
 
-    def handle(self) -> Any:
+    def handle(self) -> list[Outcome] | Awaitable[list[Outcome]]:
         if not self._events and self._batch.window is None:
             return self._settled(None)
         try:

@@ -87,6 +87,11 @@ class Binding:
         self.concurrency = concurrency
         self.call = around(self.use, self._innermost(), _is_async(handler))
 
+    @property
+    def validates(self) -> bool:
+        """Whether the data is validated against a type that the annotation names."""
+        return self._validator is not None
+
     def _innermost(self) -> Callable[[Any, Context], Any]:
         call = self.handler if self.takes_context else _without_context(self.handler)
         if self._validator is None:

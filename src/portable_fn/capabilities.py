@@ -29,18 +29,21 @@ FEATURES = (
 
 
 class Capability(Record):
-    """Whether a service can do one thing: `native`, `emulated` (`how`) or `impossible` (`why`).
+    """Whether a service can do one thing: `native`, `emulated` (`note` says how) or `impossible` (why).
 
-    `loses` says that what the feature is about is lost there, not only done another way. `by_documentation` says that
-    nothing here has shown it.
+    `loses` says that without it what the feature is about is lost, not only done another way. `needs` names the trigger's
+    argument ("retry", "dead_letter") without which it doesn't hold. `by_documentation` says that nothing here has shown it.
     """
 
-    _fields = ("level", "note", "loses", "by_documentation")
+    _fields = ("level", "note", "loses", "needs", "by_documentation")
 
-    def __init__(self, level: str, note: str = "", *, loses: bool = False, by_documentation: bool = False) -> None:
+    def __init__(
+        self, level: str, note: str = "", *, loses: bool = False, needs: str = "", by_documentation: bool = False
+    ) -> None:
         self.level = level
         self.note = note
         self.loses = loses
+        self.needs = needs
         self.by_documentation = by_documentation
 
 
@@ -49,9 +52,9 @@ def native(note: str = "", *, by_documentation: bool = False) -> Capability:
     return Capability("native", note, by_documentation=by_documentation)
 
 
-def emulated(how: str, *, by_documentation: bool = False) -> Capability:
-    """The adapter does it."""
-    return Capability("emulated", how, by_documentation=by_documentation)
+def emulated(how: str, *, needs: str = "", loses: bool = False, by_documentation: bool = False) -> Capability:
+    """The adapter does it; where it `needs` an argument of the trigger, `loses` says that something is lost without it."""
+    return Capability("emulated", how, loses=loses, needs=needs, by_documentation=by_documentation)
 
 
 def impossible(why: str, *, loses: bool = False, by_documentation: bool = False) -> Capability:

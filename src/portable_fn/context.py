@@ -65,9 +65,7 @@ class Context(Record):
     def of(self, event: Any) -> Self:
         """The context as one of the invocation's events sees it, with that event's own trace and correlation id."""
         context = object.__new__(type(self))
-        context.__dict__.update(self.__dict__)
-        context.pending = self.pending
-        context.event = event
+        context.__dict__.update(self.__dict__, pending=self.pending, event=event)
         return context
 
     @property

@@ -69,25 +69,26 @@ class Dispatcher:
 
         Raises DecodeError where none takes such an event.
         """
-        named: list[Call] = []
+        named: list[tuple[int, Call]] = []
         unnamed: list[Call] = []
         bare: list[tuple[int, Call]] = []
         for function in self.functions:
             depth, events = self.find(function.kind, event)
             if not events:
                 continue
-            triggers = [
-                trigger for trigger in function.triggers if issubclass(_kind_of(trigger, function), function.kind)
-            ]
             if not function.triggers:
                 bare.append((depth if function.kind is not Event else -1, (function, events)))
                 continue
-            for found, fits in ((named, True), (unnamed, False)):
-                mine = [trigger for trigger in triggers if trigger.names(events[0]) is fits]
-                if mine:
-                    left = [one for one in events if any(trigger.wants(one) for trigger in mine)]
-                    found.append((function, left))
-        found = named or _innermost(bare)
+            triggers = [trigger for trigger in function.triggers if _calls_for(trigger, function, events[0])]
+            mine = [trigger for trigger in triggers if trigger.names(events[0])]
+            left = [one for one in events if any(trigger.wants(one) for trigger in mine or triggers)]
+            if mine:
+                named.append((depth, (function, left)))
+            elif triggers:
+                unnamed.append((function, left))
+        # What is furthest inside is what the event is about.
+        innermost = max((depth for depth, _ in named), default=0)
+        found = [call for depth, call in named if depth == innermost] or _innermost(bare)
         if not found and len(unnamed) > 1:
             names = ", ".join(f"{function.name} (on.{function.triggers[0].word})" for function, _ in unnamed)
             raise DecodeError(
@@ -123,10 +124,11 @@ class Dispatcher:
         return 5, []
 
 
-def _kind_of(trigger: Any, function: Binding) -> type[Event[Any]]:
-    # A trigger for messages, or events of a bus, also calls a function for what is inside of them.
-    kind: type[Event[Any]] = trigger.kind
-    return function.kind if kind in (Message, CloudEvent) and function.kind is not Event else kind
+def _calls_for(trigger: Trigger, function: Binding, event: Event[Any]) -> bool:
+    """Whether the trigger is one for such an event; those for messages and events of a bus are also for what is inside."""
+    if isinstance(event, trigger.kind):
+        return True
+    return trigger.kind in (Message, CloudEvent) and function.kind is not Event and bool(event.envelopes)
 
 
 def _innermost(bare: list[tuple[int, Call]]) -> list[Call]:

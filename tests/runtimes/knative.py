@@ -21,9 +21,7 @@ serve(function.new if hasattr(function, "new") else function.handle)
 
 
 @contextmanager
-def knative_function(
-    module: str, *, pythonpath: Sequence[Path] = (), env: Mapping[str, str] = {}
-) -> Iterator[Server]:
+def knative_function(module: str, *, pythonpath: Sequence[Path] = (), env: Mapping[str, str] = {}) -> Iterator[Server]:
     """Serve a module that has `handle`, an ASGI application by that __name__, or `new`, which makes an object of one.
 
     /health/liveness and /health/readiness answer before the function; an object's methods start(settings), stop(),

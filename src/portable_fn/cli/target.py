@@ -107,7 +107,7 @@ def _functions(module: ModuleType) -> dict[str, Binding]:
 def _is_of(folder: Path, module: ModuleType) -> bool:
     """Whether the module is one of the user's own in the folder, not an installed one or ours."""
     file: str | None = getattr(module, "__file__", None)
-    return file is not None and Path(file).is_relative_to(folder) and _is_own(file)
+    return file is not None and Path(file).is_relative_to(folder) and is_own(file)
 
 
 def place(error: BaseException) -> str:
@@ -115,11 +115,11 @@ def place(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{short(error.filename)}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
-    frame = next((frame for frame in reversed(frames) if _is_own(frame.filename)), frames[-1])
+    frame = next((frame for frame in reversed(frames) if is_own(frame.filename)), frames[-1])
     return f"{short(frame.filename)}:{frame.lineno}"
 
 
-def _is_own(file: str) -> bool:
+def is_own(file: str) -> bool:
     """Whether the file is the user's: neither installed, of Python, nor ours."""
     return (
         not file.startswith(("<", sys.prefix, sys.base_prefix, str(Path(__file__).parents[1])))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, overload
 
-from portable_fn.events import Batch, Event
+from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.providers import adapter
@@ -135,12 +136,24 @@ def service_for(simulate: Any, to: str, kind: str, via: str | None) -> str:
     return via or possible[0]
 
 
+Deliverable = (
+    Message[Any]
+    | ObjectEvent[Any]
+    | ChangeEvent[Any]
+    | ScheduleEvent[Any]
+    | CloudEvent[Any]
+    | Task[Any]
+    | Batch[Any]
+    | Sequence[Event[Any]]
+)
+
+
 @overload
 def deliver(handler: object, event: Request[Any], *, to: str = "aws", via: str | None = None) -> Answer: ...
 @overload
 def deliver(
     handler: object,
-    event: Event[Any] | Batch[Any] | Sequence[Event[Any]],
+    event: Deliverable,
     *,
     to: str = "aws",
     via: str | None = None,
@@ -166,7 +179,7 @@ def deliver(handler: object, event: Any, *, to: str = "aws", via: str | None = N
     natives = simulate.payloads(events, service)
     with simulate.playing(service):
         invoke = simulate.invoker((handler,), service, seconds)
-        answers = [outside(lambda native=native: invoke(native)) for native in natives]
+        answers = [outside(partial(invoke, native)) for native in natives]
         made: Delivery = simulate.settled(events, service, answers)
     made.native_requests, made.native_answers = natives, answers
     return made

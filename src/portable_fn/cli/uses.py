@@ -1,0 +1,228 @@
+"""Which features a function uses: what its declaration says, and what its source shows."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from portable_fn.binding import Binding
+from portable_fn.cli.target import is_own
+from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, ObjectEvent, Task
+from portable_fn.http import Request
+from portable_fn.on import ChangeTrigger, ObjectTrigger, Trigger
+from portable_fn.outcomes import Reject, Retry
+
+# What reading an attribute of an event, or calling a method of a batch, uses; for events of which kinds.
+_OF_EVENTS: dict[str, tuple[str, tuple[type[Any], ...]]] = {
+    "attempt": ("attempt count", (Event,)),
+    "attributes": ("attributes", (Message, Event)),
+    "before": ("before-image", (ChangeEvent, Event)),
+    "body": ("binary body", (Message, CloudEvent, Request, Event)),
+    "key": ("order", (Message, Event)),
+    "principal": ("typed principal", (Request, Event)),
+    "reject": ("reject", (Batch,)),
+}
+_OF_CONTEXT = ("deadline", "remaining")
+# Called with an event or a batch, these give events.
+_PASSING = ("enumerate", "filter", "iter", "list", "next", "reversed", "sorted", "tuple", "zip")
+
+
+def uses(function: Binding, trigger: Trigger | None) -> set[str]:
+    """The features that the function uses when it is called for the trigger; best effort where its source is to be read."""
+    found = _by_declaration(function) | (set() if trigger is None else _by_trigger(trigger))
+    reading = _Reading(function)
+    for called in (function.handler, *function.use):
+        reading.read(called, {0}, 1)
+    if function.kind is Request:
+        # Any request of HTTP is answered; what a handler does with the outcomes of events means nothing there.
+        return (found | reading.found) - {"retry", "retry delay", "reject", "reply"}
+    return found | reading.found - {"streaming"}
+
+
+def _by_declaration(function: Binding) -> set[str]:
+    """What every handler of its kind uses: any may fail, and a task is answered."""
+    if function.kind is Request:
+        return set()
+    if function.kind is Task:
+        return {"reply"}
+    found = {"retry", "partial failure"}
+    if function.takes_batch or function.concurrency > 1:
+        found.add("batch")
+    # Data that isn't valid is a Reject.
+    if function.validates:
+        found.add("reject")
+    return found
+
+
+def _by_trigger(trigger: Trigger) -> set[str]:
+    found: set[str] = set()
+    if trigger.dead_letter is not None:
+        found.add("reject")
+    if trigger.word == "stream":
+        found.add("order")
+    if isinstance(trigger, ObjectTrigger) and (not trigger.actions or "deleted" in trigger.actions):
+        found.add("deletes")
+    if isinstance(trigger, ChangeTrigger) and (not trigger.actions or "removed" in trigger.actions):
+        found.add("deletes")
+    return found
+
+
+class _Reading:
+    """The features that the source of a function shows, and of those of the user's own functions that it calls."""
+
+    def __init__(self, function: Binding) -> None:
+        self.kind: type[Any] = function.kind
+        self.takes_batch = function.takes_batch
+        self.found: set[str] = set()
+        self._read: set[tuple[CodeType, frozenset[int], int | None]] = set()
+
+    def read(self, function: Callable[..., Any], events: set[int], context: int | None) -> None:
+        """Reads a function whose parameters at these places are events, or a batch, and the context."""
+        while hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        if not isinstance(function, FunctionType) or not is_own(function.__code__.co_filename):
+            return
+        code = function.__code__
+        if (visit := (code, frozenset(events), context)) in self._read:
+            return
+        self._read.add(visit)
+        node = _source(code)
+        if node is None:
+            self._by_names(code)
+            return
+        parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        names = {parameters[place] for place in events if place < len(parameters)}
+        contexts = {parameters[context]} if context is not None and context < len(parameters) else set[str]()
+        self._walk(node, function, _derived(node, names), _derived(node, contexts))
+
+    def _by_names(self, code: CodeType) -> None:
+        """What the names of a function without source show."""
+        used = set(code.co_names)
+        self.found |= {"reject"} & ({"reject"} if "Reject" in used else set())
+        keywords = {name for names in code.co_consts if isinstance(names, tuple) for name in names}
+        if "Retry" in used and "after" in keywords:
+            self.found.add("retry delay")
+        self.found |= {"deadline"} if used & set(_OF_CONTEXT) else set()
+        for name in used & set(_OF_EVENTS):
+            self._attribute(name)
+
+    def _walk(self, root: ast.AST, function: FunctionType, events: set[str], contexts: set[str]) -> None:
+        for node in ast.walk(root):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, (ast.Name, ast.Subscript)):
+                if _is_of(node.value, events):
+                    self._attribute(node.attr)
+                elif _is_of(node.value, contexts) and node.attr in _OF_CONTEXT:
+                    self.found.add("deadline")
+            elif isinstance(node, (ast.Yield, ast.YieldFrom)):
+                self.found.add("streaming")
+            elif isinstance(node, ast.Return) and self.kind is CloudEvent and not _is_none(node.value):
+                self.found.add("reply")
+            elif isinstance(node, ast.Raise) and node.exc is not None and _is_class(_value(node.exc, function), Reject):
+                self.found.add("reject")
+            elif isinstance(node, ast.Call):
+                self._call(node, function, events, contexts)
+
+    def _call(self, node: ast.Call, function: FunctionType, events: set[str], contexts: set[str]) -> None:
+        called = _value(node.func, function)
+        after = next((keyword.value for keyword in node.keywords if keyword.arg == "after"), None)
+        if _is_class(called, Reject):
+            self.found.add("reject")
+        elif _is_class(called, Retry):
+            if not _is_none(after):
+                self.found.add("retry delay")
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "retry" and _is_of(node.func.value, events):
+            if not _is_none(after) or len(node.args) > 1:
+                self.found.add("retry delay")
+        elif isinstance(called, FunctionType):
+            self._follow(node, called, events, contexts)
+
+    def _follow(self, node: ast.Call, called: FunctionType, events: set[str], contexts: set[str]) -> None:
+        """Reads the function that is called, with those of its parameters that get an event or the context."""
+        called = getattr(called, "__portable__", None) and called.__portable__.handler or called
+        parameters = called.__code__.co_varnames
+        given: list[tuple[int, ast.expr]] = list(enumerate(node.args))
+        given += [
+            (parameters.index(keyword.arg), keyword.value) for keyword in node.keywords if keyword.arg in parameters
+        ]
+        mine = {place for place, value in given if _is_of(value, events)}
+        self.read(called, mine, next((place for place, value in given if _is_of(value, contexts)), None))
+
+    def _attribute(self, name: str) -> None:
+        feature, kinds = _OF_EVENTS.get(name, ("", ()))
+        if self.kind in kinds or (Batch in kinds and self.takes_batch) or kinds == (Event,):
+            self.found.add(feature)
+
+
+def _source(code: CodeType) -> ast.AST | None:
+    """The function in its file, by its first line, which is its first decorator's; None where there is no such source."""
+    try:
+        tree = ast.parse(Path(code.co_filename).read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+            name: str = getattr(node, "name", "<lambda>")
+            if name == code.co_name and code.co_firstlineno == min(node.lineno, *(one.lineno for one in decorators)):
+                return node
+    return None
+
+
+def _derived(root: ast.AST, names: set[str]) -> set[str]:
+    """The names, and those that are given their values, or what a loop over them gives."""
+    found = set(names)
+    pairs = list(_assigned(root))
+    while True:
+        more = {
+            target.id
+            for targets, value in pairs
+            if _is_of(value, found)
+            for target in ast.walk(targets)
+            if isinstance(target, ast.Name)
+        }
+        if more <= found:
+            return found
+        found |= more
+
+
+def _assigned(root: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    for node in ast.walk(root):
+        if isinstance(node, ast.Assign):
+            yield from ((target, node.value) for target in node.targets)
+        elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
+            yield node.target, node.iter
+        elif isinstance(node, ast.NamedExpr) or (isinstance(node, ast.AnnAssign) and node.value is not None):
+            yield node.target, node.value  # type: ignore[misc]  # not None, as just asked
+
+
+def _is_of(value: ast.expr, names: set[str]) -> bool:
+    """Whether it is one of the names, an item of it, or a list of its items."""
+    if isinstance(value, ast.Name):
+        return value.id in names
+    if isinstance(value, ast.Subscript):
+        return _is_of(value.value, names)
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in _PASSING:
+        return any(_is_of(argument, names) for argument in value.args)
+    return False
+
+
+def _value(node: ast.expr, function: FunctionType) -> object:
+    """What a name, or an attribute of a module, stands for where the function was defined."""
+    if isinstance(node, ast.Name):
+        # Imported inside of the function, it is no global.
+        by_name = {"Reject": Reject, "Retry": Retry}.get(node.id)
+        return function.__globals__.get(node.id, by_name)
+    if isinstance(node, ast.Attribute) and isinstance(module := _value(node.value, function), ModuleType):
+        return getattr(module, node.attr, None)
+    return None
+
+
+def _is_class(value: object, of: type[Any]) -> bool:
+    return isinstance(value, type) and issubclass(value, of)
+
+
+def _is_none(value: ast.expr | None) -> bool:
+    return value is None or (isinstance(value, ast.Constant) and value.value is None)

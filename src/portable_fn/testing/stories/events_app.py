@@ -1,0 +1,190 @@
+"""The functions that the stories of events are told to: each shows what it saw and does as the event's data says."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from portable_fn import (
+    Batch,
+    ChangeEvent,
+    CloudEvent,
+    Context,
+    Event,
+    Message,
+    ObjectEvent,
+    Reject,
+    Retry,
+    ScheduleEvent,
+    Task,
+    on,
+    portable,
+)
+
+# What the functions saw in this process, newest last.
+SEEN: list[dict[str, Any]] = []
+# Before each line that a runtime's process prints of it.
+MARK = "portable_fn saw "
+
+
+class OutOfStock(Exception):
+    """An error with a name of its own."""
+
+
+def see(event: Event[Any], context: Context) -> None:
+    """Shows the event: kept in SEEN, and printed where PORTABLE_FN_STORIES says so, for a runtime in another process."""
+    shown = {**_shown(event), "provider": context.provider, "remaining": context.remaining() is not None}
+    SEEN.append(shown)
+    if os.environ.get("PORTABLE_FN_STORIES") == "print" or sys.platform == "emscripten":
+        print(MARK + json.dumps(shown), flush=True)
+
+
+def _shown(event: Any) -> dict[str, Any]:
+    names = {
+        "Message": ("channel", "subject", "attempt", "key", "partition", "sequence", "content_type"),
+        "ObjectEvent": ("bucket", "key", "action", "size", "etag", "version", "content_type"),
+        "ChangeEvent": ("table", "action", "sequence"),
+        "ScheduleEvent": ("name", "cron", "is_late"),
+        "CloudEvent": ("type", "subject", "schema", "content_type"),
+        "Task": ("name", "type"),
+    }
+    kind = _kind(event)
+    shown = {"kind": kind, "id": event.id, "source": event.source, "envelopes": [_kind(one) for one in event.envelopes]}
+    shown["time"] = None if event.time is None else event.time.isoformat()
+    shown.update((name, getattr(event, name)) for name in names[kind])
+    if kind in ("Message", "CloudEvent"):
+        shown["body"] = base64.b64encode(event.body).decode()
+    if kind == "Message":
+        shown["attributes"] = {name: _plain(value) for name, value in event.attributes.items()}
+    if kind == "CloudEvent":
+        shown["extensions"] = dict(event.extensions)
+    if kind == "ChangeEvent":
+        shown["row"] = _plain(event.key)
+        shown["before"], shown["after"] = _plain(event.before), _plain(event.after)
+    if kind in ("ScheduleEvent", "Task"):
+        shown["input"] = event.input
+    return shown
+
+
+def _kind(event: Event[Any]) -> str:
+    return next(base.__name__ for base in type(event).__mro__ if base.__module__ == "portable_fn.events")
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: bytes, decimals and sets by their name."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, bytes):
+        return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, (set, frozenset)):
+        return {"set": sorted(_plain(one) for one in value)}
+    if type(value).__name__ == "Decimal":
+        return float(value) if value % 1 else int(value)
+    return value
+
+
+def act(data: Any) -> Any:
+    """Does what the data says: {"do": "fail"}, "retry", "reject", "sleep", "return"; nothing for any other."""
+    if not isinstance(data, dict):
+        return None
+    what = data.get("do")
+    if what == "fail":
+        raise OutOfStock("told to fail")
+    if what == "retry":
+        raise Retry("told to", after=data.get("after"))
+    if what == "reject":
+        raise Reject("told to")
+    if what == "exit":
+        raise SystemExit("told to")
+    if what == "sleep":
+        time.sleep(data["seconds"])
+    return data.get("value") if what == "return" else None
+
+
+def _data(event: Message[Any] | CloudEvent[Any]) -> Any:
+    try:
+        return event.data
+    except Exception:
+        return None  # a body that is no JSON says nothing
+
+
+@portable(
+    on.queue("orders", dead_letter="orders-dead"),
+    on.topic("orders", dead_letter="orders-dead"),
+    on.stream("orders", dead_letter="orders-dead", retry=on.RetryPolicy(attempts=5, delay=5)),
+)
+def message(event: Message[Any], ctx: Context) -> None:
+    """A message, each on its own."""
+    see(event, ctx)
+    act(_data(event))
+
+
+@portable(on.object("uploads", dead_letter="orders-dead"))
+def stored(event: ObjectEvent[Any], ctx: Context) -> None:
+    """An object; one whose key begins with "fail" fails."""
+    see(event, ctx)
+    for what in ("fail", "reject"):
+        if event.key.startswith(what):
+            act({"do": what})
+
+
+@portable(on.change("users", dead_letter="orders-dead", retry=on.RetryPolicy(attempts=5, delay=5)))
+def changed(event: ChangeEvent[Any], ctx: Context) -> None:
+    """A row of a table."""
+    see(event, ctx)
+    act(event.data)
+
+
+@portable(on.schedule("0 3 * * *", name="nightly", retry=on.RetryPolicy(attempts=5, delay=5)))
+def tick(event: ScheduleEvent[Any], ctx: Context) -> None:
+    """A schedule."""
+    see(event, ctx)
+    act(event.input)
+
+
+@portable(on.event(dead_letter="orders-dead"))
+def happened(event: CloudEvent[Any], ctx: Context) -> Any:
+    """An event of a bus."""
+    see(event, ctx)
+    return act(_data(event))
+
+
+@portable(on.task("function"))
+def function(event: Task[Any], ctx: Context) -> Any:
+    """A task."""
+    see(event, ctx)
+    return act(event.data)
+
+
+BY_KIND = {
+    "Message": message,
+    "ObjectEvent": stored,
+    "ChangeEvent": changed,
+    "ScheduleEvent": tick,
+    "CloudEvent": happened,
+    "Task": function,
+}
+
+
+@portable(
+    on.queue("orders", dead_letter="orders-dead"),
+    on.topic("orders", dead_letter="orders-dead"),
+    on.stream("orders", dead_letter="orders-dead", retry=on.RetryPolicy(attempts=5, delay=5)),
+)
+def batch(messages: Batch[Message[Any]], ctx: Context) -> None:
+    """Messages as they came together; each is settled as its data says."""
+    for one in messages:
+        see(one, ctx)
+        data = _data(one) or {}
+        if data.get("do") == "retry":
+            messages.retry(one, after=data.get("after"), why="told to")
+        elif data.get("do") == "reject":
+            messages.reject(one, "told to")
+        elif data.get("do") == "fail":
+            raise OutOfStock("told to fail")

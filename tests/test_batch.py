@@ -1,0 +1,393 @@
+"""Many messages: order, duplicates, partial failure, the deadline, concurrency and rejections, without a provider."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from portable_fn import Batch, Context, DecodeError, Event, Message, Reject, Retry, on, portable
+from portable_fn.adapter import bindings
+from portable_fn.batch import Consumer
+from portable_fn.dispatch import Dispatcher
+from portable_fn.outcomes import Done
+from portable_fn.testing import fake
+
+calls: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_called() -> None:
+    calls.clear()
+
+
+def act(event: Message[Any]) -> None:
+    calls.append(event.id)
+    if event.data == "fail":
+        raise LookupError("told to")
+    if event.data == "retry":
+        raise Retry("told to", after=5)
+    if event.data == "reject":
+        raise Reject("told to")
+    if event.data == "exit":
+        raise SystemExit
+
+
+@portable
+def each(event: Message[Any]) -> None:
+    act(event)
+
+
+@portable
+async def each_async(event: Message[Any]) -> None:
+    await asyncio.sleep(0)
+    act(event)
+
+
+@portable(concurrency=3)
+async def three_at_once(event: Message[Any]) -> None:
+    await asyncio.sleep(0)
+    act(event)
+
+
+EACH = pytest.mark.parametrize("function", [each, each_async, three_at_once])
+
+
+def outcomes(
+    function: Any,
+    items: Sequence[Any],
+    *,
+    key: Callable[[Any], Any] | None = None,
+    seconds: float | None = None,
+    **fields: Any,
+) -> list[str]:
+    """The outcomes' words: "done", "retry" or "reject"."""
+    targets = function if isinstance(function, tuple) else (function,)
+    consumer = Consumer(Dispatcher(bindings(*targets)), key=key, **fields)
+    context = Context(deadline=None if seconds is None else time.time() + seconds)
+    found: Any = consumer.handle(items, context)
+    if not isinstance(found, list):
+
+        async def awaited() -> Any:
+            return await found
+
+        found = asyncio.run(awaited())
+    assert len(items) == len(found)
+    return ["done" if isinstance(one, Done) else type(one).__name__.lower() for one in found]
+
+
+def messages(*datas: Any, keys: str = "") -> list[Message[Any]]:
+    return [fake.message(data, id=str(number), key=keys[number] if keys else None) for number, data in enumerate(datas)]
+
+
+def by_key(event: Any) -> Any:
+    return event.key
+
+
+@EACH
+def test_a_failure_costs_only_itself(function: Any) -> None:
+    assert ["done", "retry", "done", "retry"] == outcomes(function, messages(1, "fail", 2, "retry"))
+    assert {"0", "1", "2", "3"} == set(calls)
+
+
+@EACH
+def test_after_a_failure_the_rest_of_its_key_comes_again_unhandled(function: Any) -> None:
+    sent = messages(1, "fail", 2, 3, 4, keys="aabba")
+    assert ["done", "retry", "done", "done", "retry"] == outcomes(function, sent, key=by_key)
+    assert ["0", "1", "2", "3"] == sorted(calls)
+
+
+@EACH
+def test_within_a_key_messages_are_handled_in_order(function: Any) -> None:
+    sent = messages(*range(12), keys="abcabcabcabc")
+    assert ["done"] * 12 == outcomes(function, sent, key=by_key)
+    for key in "abc":
+        mine = [event.id for event in sent if event.key == key]
+        assert mine == [one for one in calls if one in mine]
+
+
+@EACH
+def test_a_duplicate_is_handled_once_and_shares_the_outcome(function: Any) -> None:
+    one, two = messages(1, "fail")
+    assert ["done", "retry", "done", "retry"] == outcomes(function, [one, two, one, two])
+    assert ["0", "1"] == sorted(calls)
+
+
+@EACH
+def test_one_that_cannot_be_read_is_retried_alone(function: Any) -> None:
+    assert ["done", "retry", "done"] == outcomes(function, [*messages(1), DecodeError("broken"), *messages(2, 3)[1:]])
+
+
+@EACH
+def test_after_one_that_cannot_be_read_everything_with_a_key_comes_again(function: Any) -> None:
+    first, second = messages(1, 2, keys="ab")
+    assert ["done", "retry", "retry"] == outcomes(function, [first, DecodeError("broken"), second], key=by_key)
+
+
+@EACH
+def test_whatever_is_raised_is_an_outcome(function: Any) -> None:
+    assert ["retry", "done"] == outcomes(function, messages("exit", 1))
+
+
+@EACH
+def test_a_rejected_message_is_retried_where_nobody_takes_it(function: Any) -> None:
+    assert ["retry", "done"] == outcomes(function, messages("reject", 1))
+
+
+@EACH
+def test_a_rejected_message_stays_rejected_where_the_provider_takes_it_and_holds_up_nobody(function: Any) -> None:
+    assert ["reject", "done"] == outcomes(function, messages("reject", 1, keys="aa"), key=by_key, rejects=True)
+
+
+@portable(on.queue("orders", dead_letter="dead"))
+def with_dead_letter(event: Message[Any]) -> None:
+    act(event)
+
+
+def test_a_rejected_message_goes_to_the_dead_letters_of_its_trigger() -> None:
+    sent: list[Any] = []
+
+    def settle(event: Any, reject: Reject, dead_letter: str) -> bool:
+        sent.append((event.id, reject.why, dead_letter))
+        return True
+
+    assert ["reject"] == outcomes(with_dead_letter, messages("reject"), settle=settle)
+    assert [("0", "told to", "dead")] == sent
+
+
+def test_a_rejected_message_that_cannot_be_sent_to_the_dead_letters_is_retried() -> None:
+    def settle(event: Any, reject: Reject, dead_letter: str) -> bool:
+        raise OSError("no network")
+
+    assert ["retry"] == outcomes(with_dead_letter, messages("reject"), settle=settle)
+
+
+@portable
+def slow(event: Message[Any]) -> None:
+    calls.append(event.id)
+    time.sleep(0.15)
+
+
+@portable
+async def slow_async(event: Message[Any]) -> None:
+    calls.append(event.id)
+    await asyncio.sleep(0.15)
+
+
+@pytest.mark.parametrize("function", [slow, slow_async])
+def test_messages_not_begun_when_time_runs_short_come_again(function: Any) -> None:
+    found = outcomes(function, messages(*range(10)), seconds=0.6)
+    begun = len(calls)
+    assert 1 <= begun < 6
+    assert ["done"] * begun + ["retry"] * (10 - begun) == found
+
+
+def test_nothing_is_begun_when_the_deadline_has_passed() -> None:
+    assert ["retry"] * 3 == outcomes(each, messages(1, 2, 3), seconds=-1)
+    assert [] == calls
+
+
+def test_as_many_are_handled_at_once_as_the_function_says() -> None:
+    running = highest = 0
+
+    @portable(concurrency=3)
+    async def counted(event: Message[Any]) -> None:
+        nonlocal running, highest
+        running += 1
+        highest = max(highest, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+
+    assert ["done"] * 9 == outcomes(counted, messages(*range(9)))
+    assert 3 == highest
+
+
+def test_one_key_is_never_handled_twice_at_once() -> None:
+    running: dict[str, int] = {}
+
+    @portable(concurrency=5)
+    async def counted(event: Message[Any]) -> None:
+        running[event.key or ""] = running.get(event.key or "", 0) + 1
+        assert 1 == running[event.key or ""]
+        await asyncio.sleep(0.005)
+        running[event.key or ""] -= 1
+
+    assert ["done"] * 12 == outcomes(counted, messages(*range(12), keys="abcabcabcabc"), key=by_key)
+
+
+variable: ContextVar[str] = ContextVar("variable", default="unset")
+
+
+def test_what_one_message_sets_in_a_context_variable_the_next_does_not_see() -> None:
+    @portable
+    def sets(event: Message[Any]) -> None:
+        calls.append(variable.get())
+        variable.set(event.id)
+
+    @portable
+    async def sets_async(event: Message[Any]) -> None:
+        calls.append(variable.get())
+        variable.set(event.id)
+
+    for function in (sets, sets_async):
+        outcomes(function, messages(1, 2, 3))
+    assert ["unset"] * 6 == calls
+    assert "unset" == variable.get()
+
+
+def test_a_task_that_cancels_itself_costs_only_its_message() -> None:
+    @portable
+    async def cancels(event: Message[Any]) -> None:
+        if event.data == "cancel":
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+
+    assert ["done", "retry", "done"] == outcomes(cancels, messages(1, "cancel", 2))
+
+
+def test_the_server_can_cancel_it_all() -> None:
+    @portable
+    async def waits(event: Message[Any]) -> None:
+        await asyncio.sleep(10)
+
+    async def cancelled() -> None:
+        found: Any = Consumer(Dispatcher(bindings(waits))).handle(messages(1, 2), Context())
+        task = asyncio.ensure_future(found)
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+
+
+class Order(BaseModel):
+    sku: str
+
+
+@portable
+def typed(event: Message[Order]) -> None:
+    calls.append(event.data.sku)
+
+
+def test_data_that_is_not_valid_is_rejected_and_json_that_cannot_be_read_is_retried() -> None:
+    sent = [
+        fake.message({"sku": "lamp"}, id="1"),
+        fake.message({"sku": 7}, id="2"),
+        fake.message(body="{", id="3"),
+        fake.message(body=b"\xff", id="4"),
+    ]
+    assert ["done", "reject", "retry", "retry"] == outcomes(typed, sent, rejects=True)
+    assert ["lamp"] == calls
+
+
+# Whole batches
+
+
+@portable
+def whole(batch: Batch[Message[Any]]) -> None:
+    calls.extend(event.id for event in batch)
+    for event in batch:
+        if event.data == "retry":
+            batch.retry(event, after=3)
+        if event.data == "reject":
+            batch.reject(event, "told to")
+        if event.data == "fail":
+            raise LookupError
+
+
+@portable
+async def whole_async(batch: Batch[Message[Any]]) -> None:
+    await asyncio.sleep(0)
+    whole(batch)
+
+
+WHOLE = pytest.mark.parametrize("function", [whole, whole_async])
+
+
+@WHOLE
+def test_a_batch_handler_settles_single_messages_and_the_rest_is_done(function: Any) -> None:
+    assert ["done", "retry", "reject", "done"] == outcomes(function, messages(1, "retry", "reject", 2), rejects=True)
+    assert ["0", "1", "2", "3"] == calls
+
+
+@WHOLE
+def test_a_batch_handler_that_fails_has_all_retried_but_what_it_rejected(function: Any) -> None:
+    assert ["retry", "reject", "retry"] == outcomes(function, messages(1, "reject", "fail"), rejects=True)
+
+
+@WHOLE
+def test_after_a_retried_message_of_a_batch_the_rest_of_its_key_comes_again(function: Any) -> None:
+    sent = messages(1, "retry", 2, 3, keys="aaab")
+    assert ["done", "retry", "retry", "done"] == outcomes(function, sent, key=by_key)
+
+
+@WHOLE
+def test_a_batch_has_no_duplicates_and_nothing_unreadable(function: Any) -> None:
+    (one,) = messages(1)
+    assert ["done", "done", "retry"] == outcomes(function, [one, one, DecodeError("broken")])
+    assert ["0"] == calls
+
+
+def test_the_data_of_a_batch_is_validated_message_by_message() -> None:
+    @portable
+    def orders(batch: Batch[Message[Order]]) -> None:
+        calls.extend(event.data.sku for event in batch)
+
+    sent = [fake.message({"sku": "lamp"}, id="1"), fake.message({}, id="2"), fake.message(body="{", id="3")]
+    assert ["done", "reject", "retry"] == outcomes(orders, sent, rejects=True)
+    assert ["lamp"] == calls
+
+
+def test_a_batch_takes_no_message_of_another() -> None:
+    batch = fake.batch([1, 2])
+    with pytest.raises(ValueError, match="not of this batch"):
+        batch.retry(fake.message(1))
+
+
+# Several functions
+
+
+def test_every_function_for_a_source_gets_its_messages_and_one_failure_brings_it_back() -> None:
+    @portable(on.topic("orders"))
+    def first(event: Message[Any]) -> None:
+        calls.append("first")
+        raise LookupError
+
+    @portable(on.topic("orders"))
+    async def second(event: Message[Any]) -> None:
+        calls.append("second")
+
+    assert ["retry"] == outcomes((first, second), messages(1))
+    assert ["first", "second"] == calls
+
+
+datas = st.lists(st.sampled_from([0, "fail", "retry", "reject"]), max_size=12)
+
+
+@given(datas, st.data())
+def test_sync_async_and_concurrent_handlers_come_to_the_same_outcomes(sent: list[Any], data: st.DataObject) -> None:
+    keys = data.draw(st.text("abc", min_size=len(sent), max_size=len(sent)))
+    items = messages(*sent, keys=keys)
+    expected = outcomes(each, items, key=by_key)
+    assert expected == outcomes(each_async, items, key=by_key) == outcomes(three_at_once, items, key=by_key)
+    # What is retried is the first failure of its key, or after it.
+    for key in set(keys):
+        mine = [outcome for outcome, item in zip(expected, items, strict=True) if item.key == key]
+        assert mine == sorted(mine)
+
+
+def test_an_event_that_no_function_takes_is_retried() -> None:
+    def any_event(event: Event[Any]) -> None: ...
+
+    assert ["retry"] == outcomes(each, [fake.schedule()])
+    assert ["done"] == outcomes(portable(any_event), [fake.schedule()])

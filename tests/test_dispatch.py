@@ -1,0 +1,245 @@
+"""Which function gets an event, and what it gets of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from portable_fn import (
+    Batch,
+    ChangeEvent,
+    CloudEvent,
+    ConfigurationError,
+    Context,
+    DecodeError,
+    Event,
+    Message,
+    ObjectEvent,
+    Request,
+    ScheduleEvent,
+    Task,
+    on,
+    portable,
+)
+from portable_fn.adapter import bindings
+from portable_fn.dispatch import Dispatcher
+from portable_fn.testing import fake
+
+
+def unwrap(event: Event[Any]) -> list[Event[Any]]:
+    """What the tests' provider holds: a message's data says what is inside."""
+    inside = {
+        "object": fake.object,
+        "event": lambda: fake.cloud_event("order.created", {"inside": "object"}),
+        "objects": lambda: fake.object("uploads", "b.png"),
+    }
+    data = event.data if isinstance(event, (Message, CloudEvent)) else None
+    if not isinstance(data, dict) or "inside" not in data:
+        return []
+    made = inside[data["inside"]]()
+    made.envelopes = (*event.envelopes, event)
+    return [made, fake.object()] if data["inside"] == "objects" else [made]
+
+
+def called(event: Event[Any], *functions: Any) -> list[tuple[str, list[str]]]:
+    """The names of the functions that get the event, with the kinds of what they get."""
+    found = Dispatcher(bindings(*functions), unwrap).calls(event)
+    return [(function.name, [type(one).__name__ for one in events]) for function, events in found]
+
+
+@portable(on.queue("orders"))
+def orders(event: Message[Any]) -> None: ...
+
+
+@portable(on.queue("invoices"))
+def invoices(event: Message[Any]) -> None: ...
+
+
+@portable
+def any_message(event: Message[Any]) -> None: ...
+
+
+@portable
+def anything(event: Event[Any]) -> None: ...
+
+
+@portable
+def any_object(event: ObjectEvent[Any]) -> None: ...
+
+
+@portable(on.object("uploads", "created", suffix=".png"))
+def pictures(event: ObjectEvent[Any]) -> None: ...
+
+
+@portable(on.event("order.created"))
+def created(event: CloudEvent[Any]) -> None: ...
+
+
+@portable(on.schedule("0 3 * * *", name="nightly"))
+def nightly(event: ScheduleEvent[Any]) -> None: ...
+
+
+@portable(on.schedule("0 4 * * *"))
+def later(event: ScheduleEvent[Any]) -> None: ...
+
+
+@portable(on.change("users", "removed"))
+def removed(event: ChangeEvent[Any]) -> None: ...
+
+
+@portable(on.task())
+def double(event: Task[Any]) -> None: ...
+
+
+@portable(on.http("GET", "/"))
+def page(event: Request[Any]) -> None: ...
+
+
+def test_the_function_whose_trigger_names_the_source_gets_the_message() -> None:
+    assert [("invoices", ["Message"])] == called(fake.message(channel="invoices"), orders, invoices, any_message)
+
+
+def test_one_without_triggers_gets_what_no_other_names() -> None:
+    assert [("any_message", ["Message"])] == called(fake.message(channel="other"), orders, invoices, any_message)
+    assert [("anything", ["Message"])] == called(fake.message(channel="other"), orders, anything)
+
+
+def test_the_only_function_for_messages_gets_them_whatever_the_source_is_called() -> None:
+    assert [("orders", ["Message"])] == called(fake.message(channel="prod-orders-1A2B"), orders, nightly, page)
+
+
+def test_several_functions_of_which_none_names_the_source_are_an_error_that_names_them() -> None:
+    with pytest.raises(DecodeError, match=r"Message of 'other' is for none of orders \(on.queue\), invoices"):
+        called(fake.message(channel="other"), orders, invoices)
+
+
+def test_an_event_that_no_function_takes_is_an_error_that_says_what_they_take() -> None:
+    with pytest.raises(DecodeError, match=r"a ScheduleEvent of 'nightly' is for none .* orders \(a Message\)"):
+        called(fake.schedule(), orders)
+    with pytest.raises(DecodeError, match="none but for HTTP"):
+        called(fake.schedule(), page)
+
+
+def test_what_is_inside_goes_to_who_asks_for_it() -> None:
+    event = fake.message({"inside": "object"}, channel="notifications")
+    assert [("any_object", ["ObjectEvent"])] == called(event, any_object)
+    assert [("any_object", ["ObjectEvent"])] == called(event, any_object, any_message)
+    assert [("pictures", ["ObjectEvent"])] == called(event, pictures, orders)
+    assert [("anything", ["Message"])] == called(event, anything)
+
+
+def test_what_is_inside_of_what_is_inside_goes_to_who_asks_for_it() -> None:
+    event = fake.message({"inside": "event"})
+    assert [("any_object", ["ObjectEvent"])] == called(event, any_object)
+    assert [("created", ["CloudEvent"])] == called(event, created)
+    assert [("created", ["CloudEvent"])] == called(event, created, orders)
+
+
+def test_all_that_one_envelope_holds_is_handed_over() -> None:
+    event = fake.message({"inside": "objects"})
+    assert [("any_object", ["ObjectEvent", "ObjectEvent"])] == called(event, any_object)
+
+
+def test_what_a_trigger_does_not_want_is_done_without_a_call() -> None:
+    assert [] == called(fake.object("uploads", "a.txt"), pictures)
+    assert [] == called(fake.object("uploads", "a.png", action="deleted"), pictures)
+    assert [("pictures", ["ObjectEvent"])] == called(fake.object("uploads", "a.png"), pictures)
+    assert [] == called(fake.cloud_event("order.deleted", {}), created)
+    assert [] == called(fake.change("users", after={}), removed)
+    assert [("removed", ["ChangeEvent"])] == called(fake.change("users", before={}), removed)
+
+
+def test_a_schedule_is_found_by_its_name_or_its_cron_expression() -> None:
+    assert [("nightly", ["ScheduleEvent"])] == called(fake.schedule(name="nightly"), nightly, later)
+    assert [("later", ["ScheduleEvent"])] == called(fake.schedule(name="x", cron="0 4 * * *"), nightly, later)
+    assert [("nightly", ["ScheduleEvent"])] == called(fake.schedule(name="rule-1A2B"), nightly)
+    with pytest.raises(DecodeError, match="name the trigger"):
+        called(fake.schedule(name="rule-1A2B"), nightly, later)
+
+
+def test_a_task_is_found_by_its_name_which_is_the_handlers() -> None:
+    assert [("double", ["Task"])] == called(fake.task(name="double"), double, anything)
+    assert "double" == bindings(double)[0].triggers[0].name
+
+
+def test_two_functions_that_take_everything_of_a_kind_are_refused() -> None:
+    @portable
+    def another(event: Message[Any]) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="any_message and another both take every Message"):
+        Dispatcher(bindings(any_message, another))
+
+
+@pytest.mark.parametrize(
+    ("trigger", "annotation", "why"),
+    [
+        (on.object("uploads"), Message, r"is for on.object but takes a Message, not a ObjectEvent"),
+        (on.schedule("* * * * *"), CloudEvent, "on.schedule but takes a CloudEvent"),
+        (on.http("GET", "/"), Message, "on.http but takes a Message"),
+        (on.task(), Message, "on.task but takes a Message"),
+        (on.queue("orders"), Request, "on.queue but takes a Request"),
+        (on.change("users"), ObjectEvent, "on.change but takes a ObjectEvent"),
+    ],
+)
+def test_a_trigger_that_cannot_call_the_handler_is_refused(trigger: Any, annotation: Any, why: str) -> None:
+    def handler(event): ...
+
+    handler.__annotations__ = {"event": annotation}
+    with pytest.raises(ConfigurationError, match=why):
+        portable(trigger)(handler)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "annotation"),
+    [
+        (on.queue("orders"), ObjectEvent),
+        (on.topic("orders"), CloudEvent),
+        (on.event(), ObjectEvent),
+        (on.queue("orders"), Batch),
+        (on.change("users"), Batch[ChangeEvent]),
+        (on.queue("orders"), Event),
+    ],
+)
+def test_a_message_may_call_a_handler_of_what_is_inside(trigger: Any, annotation: Any) -> None:
+    def handler(event): ...
+
+    handler.__annotations__ = {"event": annotation}
+    portable(trigger)(handler)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: on.queue(""), r"on.queue takes a name"),
+        (lambda: on.queue(7), r"on.queue takes a name, not 7"),
+        (lambda: on.object("uploads", "made"), r"no action 'made'; possible are created, deleted"),
+        (lambda: on.change("users", "created"), r"no action 'created'; possible are inserted"),
+        (lambda: on.schedule("hourly"), r"five fields"),
+        (lambda: on.schedule("0 0 3 * * *"), r"five fields"),
+        (lambda: on.event(""), r"on.event takes types"),
+        (lambda: on.queue("orders", dead_letter=""), r"dead_letter is the name"),
+        (lambda: on.queue("orders", retry=5), r"on.RetryPolicy"),
+        (lambda: on.RetryPolicy(attempts=0), r"attempts"),
+        (lambda: on.RetryPolicy(delay=0), r"delay"),
+    ],
+)
+def test_a_trigger_that_makes_no_sense_is_refused(make: Any, why: str) -> None:
+    with pytest.raises(ConfigurationError, match=why):
+        make()
+
+
+def test_concurrency_is_for_async_handlers_alone() -> None:
+    def handler(event: Message[Any], ctx: Context) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="async"):
+        portable(concurrency=3)(handler)
+    with pytest.raises(ConfigurationError, match="whole number"):
+        portable(concurrency=0)(handler)
+
+
+def test_a_batch_of_what_does_not_come_in_batches_is_refused() -> None:
+    def handler(event: Batch[ObjectEvent[Any]]) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"Batch\[ObjectEvent\]; possible are Batch\[Message\]"):
+        portable(handler)
