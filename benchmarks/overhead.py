@@ -41,7 +41,7 @@ def measure(code: Staged, quick: bool) -> Section:
         "on; microseconds of CPU time, which is all the time there is, as no contender waits for anything. “over” and “times” are medians of the differences and ratios within a round."
     )
     with ExitStack() as stack:
-        processes = {name: stack.enter_context(_process(code, module)) for name, module in CONTENDERS.items()}
+        processes = {name: stack.enter_context(process(code, "items", module)) for name, module in CONTENDERS.items()}
         for event, described in EVENTS.items():
             _check(processes, event)
             _event(section, processes, event, described, rounds)
@@ -93,6 +93,10 @@ class Contender:
         """The handler's answer."""
         return json.loads(self._told(event, 0))
 
+    def peak(self, event: str) -> int:
+        """The most bytes that a call had allocated."""
+        return int(self._told(event, -1))
+
     def _told(self, event: str, count: int) -> str:
         self._input.write(f"{event} {count}\n")
         self._input.flush()
@@ -102,10 +106,11 @@ class Contender:
 
 
 @contextmanager
-def _process(code: Staged, module: str) -> Iterator[Contender]:
+def process(code: Staged, peers: str, *arguments: str) -> Iterator[Contender]:
+    """A contender of the folder `peers`, by its module and that of its events."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    env = {**inherited, "PYTHONPATH": os.pathsep.join(map(str, code.pythonpath("items")))}
-    command = [str(interpreter("aws")), str(code.folder / "inside/call_loop.py"), module]
+    env = {**inherited, "PYTHONPATH": os.pathsep.join(map(str, code.pythonpath(peers)))}
+    command = [str(interpreter("aws")), str(code.folder / "inside/call_loop.py"), *arguments]
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as popen:
         try:
             yield Contender(popen)

@@ -1,0 +1,118 @@
+"""Batches: what SQS messages, Kinesis records and changed rows cost besides their handler's own work."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from operator import sub, truediv
+from typing import Any
+
+from benchmarks.overhead import BLOCK, Contender, process
+from benchmarks.report import Goal, Section, Table, median, paired
+from benchmarks.staging import Staged
+
+HAND_WRITTEN, PORTABLE, POWERTOOLS = "hand-written loop", "portable_fn", "Powertools BatchProcessor"
+CONTENDERS = {
+    HAND_WRITTEN: "hand_written_batches",
+    PORTABLE: "portable_batches",
+    f"{PORTABLE}, async handler": "portable_async_batches",
+    POWERTOOLS: "powertools_batches",
+}
+EVENTS = {
+    "sqs10": "SQS, 10 messages",
+    "sqs100": "SQS, 100 messages",
+    "kinesis100": "Kinesis, 100 records",
+    "dynamodb100": "DynamoDB stream, 100 rows with both images",
+}
+MANY = "sqs10000"
+
+MOST_TIMES_HAND_WRITTEN, LEAST_POWERTOOLS, MOST_TIMES_PER_MESSAGE, MOST_TIMES_PAYLOAD = 1.5, 1.0, 1.2, 2.0
+
+
+def measure(code: Staged, quick: bool) -> Section:
+    """The time of one call of each contender's Lambda handler."""
+    rounds = 5 if quick else 60
+    section = Section(
+        "One call of the Lambda handler with a parsed payload. All decode each body (base64 and JSON, or DynamoDB's attribute values, "
+        "numbers as Decimal), catch each failure and report it; here none fails. Each contender in a process of its own, "
+        f"{rounds} blocks of {BLOCK * 1000:.0f} ms at least, taking turns; microseconds of CPU time. “over” and “times” are medians within a round."
+    )
+    with ExitStack() as stack:
+        processes = {
+            name: stack.enter_context(process(code, "batches", module, "batches"))
+            for name, module in CONTENDERS.items()
+        }
+        for event, described in EVENTS.items():
+            _check(processes, event)
+            _event(section, processes, event, described, rounds)
+        _linear(section, processes[PORTABLE], rounds)
+        _memory(section, processes)
+    return section
+
+
+def _check(processes: dict[str, Contender], event: str) -> None:
+    """All must have read the same."""
+    answers = {name: contender.answer(event) for name, contender in processes.items()}
+    for name, answer in answers.items():
+        assert answer == answers[HAND_WRITTEN], f"{name} answered {event} with {answer}, not {answers[HAND_WRITTEN]}"
+
+
+def _event(section: Section, processes: dict[str, Contender], event: str, described: str, rounds: int) -> None:
+    counts = {}
+    for name, contender in processes.items():
+        contender.seconds(event, 50)  # The interpreter specialises its bytecode meanwhile.
+        counts[name] = max(1, int(BLOCK / contender.seconds(event, 20)))
+    samples: dict[str, list[float]] = {name: [] for name in processes}
+    for _ in range(rounds):
+        for name, contender in processes.items():
+            samples[name].append(contender.seconds(event, counts[name]) * 1e6)
+    columns = ["", "median", "least", "over hand-written", "times hand-written"]
+    rows: list[list[Any]] = [
+        [name, median(taken), min(taken), *(paired(taken, samples[HAND_WRITTEN], each) for each in (sub, truediv))]
+        for name, taken in samples.items()
+    ]
+    section.tables.append(Table(described, columns, rows, digits=2))
+    own = paired(samples[PORTABLE], samples[HAND_WRITTEN], truediv)
+    section.goals.append(Goal(f"{described}: beside hand-written", own, MOST_TIMES_HAND_WRITTEN, "times"))
+    faster = paired(samples[POWERTOOLS], samples[PORTABLE], truediv)
+    section.goals.append(Goal(f"{described}: faster than Powertools", faster, LEAST_POWERTOOLS, "times", at_least=True))
+
+
+def _linear(section: Section, contender: Contender, rounds: int) -> None:
+    """What a message costs among 10,000, beside one among 100."""
+    few, many = [], []
+    for _ in range(max(3, rounds // 4)):
+        few.append(contender.seconds("sqs100", 100) / 100)
+        many.append(contender.seconds(MANY, 1) / 10_000)
+    ratio = paired(many, few, truediv)
+    section.goals.append(Goal("SQS, a message among 10,000 beside one among 100", ratio, MOST_TIMES_PER_MESSAGE, "times"))
+
+
+def _memory(section: Section, processes: dict[str, Contender]) -> None:
+    """The most that handling 10,000 messages allocates, beside the size of the payload as Python objects."""
+    from benchmarks.inside.batches import EVENTS as events
+
+    payload = _size(events[MANY])
+    rows: list[list[Any]] = []
+    for name, contender in processes.items():
+        rows.append([name, contender.peak(MANY) / 1e6, contender.peak(MANY) / payload])
+    section.tables.append(
+        Table(
+            f"Memory: 10,000 SQS messages, a payload of {payload / 1e6:.1f} MB as objects ({len(json.dumps(events[MANY])) / 1e6:.1f} MB as JSON)",
+            ["", "most allocated, MB", "times payload"],
+            rows,
+            digits=2,
+        )
+    )
+    section.goals.append(Goal("Memory beside the payload's", rows[1][2], MOST_TIMES_PAYLOAD, "times"))
+
+
+def _size(value: Any) -> int:
+    """The bytes of a JSON value's objects."""
+    size = sys.getsizeof(value)
+    if isinstance(value, dict):
+        size += sum(_size(each) for each in value.values())
+    elif isinstance(value, list):
+        size += sum(map(_size, value))
+    return size
