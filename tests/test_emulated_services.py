@@ -36,6 +36,23 @@ def handler(event, context):
     return {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 """
 
+PORTABLE = """
+from portable_fn import Request, on, portable
+
+@portable(on.http("GET", "/hello/{name}"))
+def hello(request: Request) -> str:
+    return request.params["name"]
+"""
+
+HELLO = {
+    "version": "2.0",
+    "rawPath": "/hello/Ada",
+    "rawQueryString": "",
+    "headers": {"host": "example.com"},
+    "requestContext": {"http": {"method": "GET", "path": "/hello/Ada"}, "stage": "$default"},
+    "isBase64Encoded": False,
+}
+
 KNATIVE = """
 import json
 
@@ -109,6 +126,15 @@ def test_a_lambda_function_answers_and_its_error_has_its_name(cloud: Cloud, func
     assert {"n": 1} == listener.next().json
     error = cloud.invoke(function, {"fail": "no such thing"})
     assert ("LookupError", "no such thing") == (error["errorType"], error["errorMessage"])
+
+
+@pytest.mark.parametrize("client", ["awslambdaric", "portable_fn_aws.runtime"])
+def test_a_lambda_function_is_deployed_with_portable_fn(cloud: Cloud, tmp_path: Path, client: str) -> None:
+    (tmp_path / "app.py").write_text(PORTABLE)
+    function = cloud.function(
+        client.replace(".", "-"), tmp_path, "app.hello", bootstrap=["python", "-m", client, "app.hello"]
+    )
+    assert (200, "Ada") == tuple(cloud.invoke(function, HELLO)[name] for name in ("statusCode", "body"))
 
 
 def test_an_asynchronous_invocation_is_tried_three_times(cloud: Cloud, function: str, listener: Listener) -> None:

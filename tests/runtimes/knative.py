@@ -30,6 +30,6 @@ def knative_function(module: str, *, pythonpath: Sequence[Path] = (), env: Mappi
     """
     [port] = free_ports(1)
     address = {"LISTEN_ADDRESS": f"127.0.0.1:{port}"}
-    command = [venv("knative"), "-c", _SERVICE, module]
+    command: list[str | Path] = [venv("knative"), "-c", _SERVICE, module]
     with serving(command, port, pythonpath=pythonpath, env={**env, **address}) as server:
         yield server

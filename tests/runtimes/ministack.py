@@ -35,8 +35,9 @@ class Queue:
 class Cloud:
     """A running ministack with nothing in it; every resource is named by its ARN where AWS does so.
 
-    Seen with ministack 1.5.33, unlike AWS: a Kinesis mapping takes reported failures for success, no permission to
-    invoke is asked for, and a function's errors are retried after 0.1 s. A mapping looks for work once a second.
+    Seen with ministack 1.5.33, unlike AWS: the mapping of a Kinesis or DynamoDB stream takes reported failures for
+    success and, when the function raises, tries again each second without end; no permission to invoke is asked for.
+    A mapping looks for work at once or each second, a schedule at most ten seconds late.
     """
 
     server: Server
@@ -134,7 +135,8 @@ class Cloud:
 
     def receive(self, queue: Queue, count: int = 1, *, timeout: float = 20) -> list[dict[str, Any]]:
         """Take and delete so many messages of a queue, awaited, with all their attributes."""
-        sqs, received = self.client("sqs"), []
+        sqs = self.client("sqs")
+        received: list[dict[str, Any]] = []
 
         def enough() -> list[dict[str, Any]] | None:
             answer = sqs.receive_message(

@@ -55,9 +55,8 @@ class PubSub:
             "enableMessageOrdering": ordered,
         }
         if push_to is not None:
-            subscription["pushConfig"] = {"pushEndpoint": push_to}
-            if unwrapped:
-                subscription["pushConfig"]["noWrapper"] = {"writeMetadata": write_metadata}
+            wrapper = {"noWrapper": {"writeMetadata": write_metadata}} if unwrapped else {}
+            subscription["pushConfig"] = {"pushEndpoint": push_to, **wrapper}
         if dead_letter_topic is not None:
             subscription["deadLetterPolicy"] = {
                 "deadLetterTopic": _topic(dead_letter_topic),

@@ -108,7 +108,7 @@ def listening() -> Iterator[Listener]:
     """Hear every GET, POST and PUT with a Content-Length on a free port of 127.0.0.1."""
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         listener = Listener(f"http://127.0.0.1:{server.server_port}")
-        server.RequestHandlerClass = partial(_Handler, listener)  # type: ignore[assignment]
+        server.RequestHandlerClass = partial(_Handler, listener)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield listener
