@@ -44,7 +44,7 @@ bench: .venv/.made  ## cold start and overhead, beside other libraries
 wheel: .venv/.made  ## build the wheel and test it without the sources
 	.venv/bin/python tools/wheel.py
 
-providers: .venv/.made  ## write docs/providers.md anew
+providers: .venv/.made  ## write what docs/ says of each provider anew
 	.venv/bin/python -m tests.provider_matrix
 
 clean:  ## remove what make made

@@ -2,4 +2,221 @@
 
 from __future__ import annotations
 
-CANNOT: dict[tuple[str, str], dict[str, str]] = {}
+# Services whose messages have a form of their own (a mail, log lines), so that no story can say what is in them.
+OWN_CONTENT = {("aws", "logs"), ("aws", "ses"), ("cloudflare", "email")}
+TOLD_ON_OWN_CONTENT = {
+    "Message: it has the id that the provider gave it",
+    "Message: redelivered it has the id that it had",
+    "Message: its time is aware, in UTC",
+    "Message: the function knows how much time is left",
+}
+
+WAITS = "Message: a retry waits as long as the handler says"
+LEFT, *_LEFTS = (
+    f"{kind}: the function knows how much time is left"
+    for kind in ("Message", "ObjectEvent", "ChangeEvent", "ScheduleEvent", "CloudEvent", "Task")
+)
+SHORT = "Message: those not begun when time runs short come again"
+ORDER = "Message: what follows a failed one of its key comes again, unhandled"
+KEY = "Message: its key arrives"
+ATTEMPT = "Message: the attempt is counted from 1"
+ATTRIBUTES = "Message: its attributes arrive as text"
+BYTES = "Message: bytes stay bytes"
+TWICE = "Message: one that comes twice in a batch is handled once"
+ITSELF = "Message: a failed one costs only itself"
+APART = "Message: several that fail are each told apart"
+BEFORE = "Message: what came before a failed one is done"
+DEAD = "Message: a rejected one is dead-lettered"
+ONE_AGAIN = "Message: a batch handler can have one of them come again"
+ROW_BEFORE = "ChangeEvent: what came before a failed one is done"
+ROW_ORDER = "ChangeEvent: what follows a failed one comes again, unhandled"
+ROW_OLD = "ChangeEvent: an updated row arrives with its old values too"
+ROW_NEW = "ChangeEvent: an inserted row arrives with its values"
+ROW_GONE = "ChangeEvent: a removed row arrives as such"
+ROW_KEY = "ChangeEvent: what identifies the row arrives"
+DUE = "ScheduleEvent: it comes with the time at which it was due"
+LATE = "ScheduleEvent: one that is late says so"
+INPUT = "ScheduleEvent: its input arrives"
+BATCH = "Message: a batch arrives whole"
+ROW_BATCH = "ChangeEvent: a batch arrives whole"
+ROW_WAITS = "ChangeEvent: a retry waits as long as the handler says"
+OBJECT_WAITS = "ObjectEvent: a retry waits as long as the handler says"
+EVENT_BEFORE = "CloudEvent: what came before a failed one is done"
+REPLY = "CloudEvent: one that is returned is the reply"
+EVENT_WAITS = "CloudEvent: a retry waits as long as the handler says"
+EVENT_DEAD = "CloudEvent: a rejected one is dead-lettered"
+EVENT_BYTES = "CloudEvent: bytes stay bytes"
+SUBJECT = "CloudEvent: its subject arrives"
+EXTENSIONS = "CloudEvent: its extensions arrive"
+
+# Providers that tell no deadline, whatever the service.
+NO_DEADLINES = {
+    "asgi": "the sender doesn't tell how long it waits",
+    "azure": "the worker tells no deadline",
+    "cloudflare": "the runtime tells no deadline",
+}
+
+
+def because(reason: str, *stories: str) -> dict[str, str]:
+    """The stories, all for one reason."""
+    return dict.fromkeys(stories, reason)
+
+
+ONE_BY_ONE = {
+    **because("each message is a call of its own", TWICE, ORDER, BATCH),
+    **because("each message is a call of its own, with time of its own", SHORT),
+}
+UNORDERED = {**ONE_BY_ONE, ORDER: "it has no order"}
+NO_KEY = because("it has no keys", KEY)
+
+# Google: each message is an HTTP request.
+PUSH_WAITS = because("Pub/Sub waits as the subscription's retry policy says, whatever the answer", WAITS)
+EVENTARC_WAITS = because("Eventarc waits as its own retry policy says", EVENT_WAITS, OBJECT_WAITS, ROW_WAITS)
+BUS = {EVENT_WAITS: EVENTARC_WAITS[EVENT_WAITS], REPLY: "nobody takes a reply to an event"}
+NO_ATTEMPT = because("it doesn't tell the attempt", ATTEMPT)
+ROW_ONE_BY_ONE = because("each change is a call of its own", ROW_ORDER, ROW_BATCH)
+FIRESTORE = {**ROW_ONE_BY_ONE, ROW_WAITS: EVENTARC_WAITS[ROW_WAITS]}
+STORAGE = because("Eventarc and Pub/Sub wait as their own retry policies say", OBJECT_WAITS)
+GCP = {
+    ("gcp", "pubsub_push"): {
+        **PUSH_WAITS,
+        **because("each message is a call of its own", TWICE, BATCH),
+        SHORT: ONE_BY_ONE[SHORT],
+    },
+    ("gcp", "pubsub_push_unwrapped"): {
+        **PUSH_WAITS,
+        **NO_ATTEMPT,
+        **because("each message is a call of its own", TWICE, BATCH),
+        SHORT: ONE_BY_ONE[SHORT],
+    },
+    ("gcp", "pubsub_eventarc"): {**PUSH_WAITS, **ONE_BY_ONE},
+    ("gcp", "pubsub_legacy"): {**PUSH_WAITS, **NO_ATTEMPT, **ONE_BY_ONE},
+    ("gcp", "cloud_tasks"): {**UNORDERED, **NO_KEY},
+    ("gcp", "firestore"): FIRESTORE,
+    ("gcp", "firestore_base64"): FIRESTORE,
+    ("gcp", "firestore_legacy"): FIRESTORE,
+    ("gcp", "eventarc"): BUS,
+    ("gcp", "eventarc_structured"): BUS,
+    ("gcp", "eventarc_batched"): {**BUS, EVENT_BEFORE: "a batch of events has one answer"},
+    ("gcp", "pubsub_structured"): BUS,
+    ("gcp", "storage_eventarc"): STORAGE,
+    ("gcp", "storage_notification"): STORAGE,
+    ("gcp", "storage_legacy"): STORAGE,
+    ("gcp", "bigquery"): because(
+        "a remote function takes and gives a list, and its error is one text",
+        "Task: a value comes in and a value goes out",
+        "Task: an error reaches the caller by its name and message",
+    ),
+}
+
+# Containers: nobody tells a deadline.
+NO_DEADLINE = because(NO_DEADLINES["asgi"], SHORT)
+DAPR_WAITS = because("Dapr waits as its resiliency policy or its broker says", WAITS)
+ASGI = {
+    ("asgi", "cloud_event"): {
+        **ONE_BY_ONE,
+        **NO_DEADLINE,
+        ATTEMPT: "Knative tells no number of the delivery",
+        **ROW_ONE_BY_ONE,
+    },
+    ("asgi", "dapr_pubsub"): {**ONE_BY_ONE, **NO_DEADLINE, **DAPR_WAITS},
+    ("asgi", "dapr_bulk"): {**NO_DEADLINE, **DAPR_WAITS},
+    ("asgi", "dapr_binding"): {
+        **ONE_BY_ONE,
+        **NO_DEADLINE,
+        **DAPR_WAITS,
+        DEAD: "a binding has no dead letters; a rejected message comes again",
+    },
+    ("asgi", "batched"): {
+        EVENT_BEFORE: "a batch of events has one answer",
+        REPLY: "a batch of events has no reply",
+    },
+    ("asgi", "dapr_job"): because("Dapr tells no time of a job", DUE, LATE),
+    ("asgi", "dapr_cron"): because("a cron binding has no input", INPUT),
+}
+
+# Cloudflare: a queue hands over a batch without order or attributes.
+NO_ATTRIBUTES = because("it has no attributes", ATTRIBUTES)
+NO_CLOCK = because("the runtime tells no deadline", SHORT)
+QUEUES = {**NO_ATTRIBUTES, **NO_CLOCK, **NO_KEY, ORDER: "it has no order", REPLY: "nobody takes a reply to a message"}
+CLOUDFLARE = {
+    ("cloudflare", "queue"): QUEUES,
+    ("cloudflare", "queue_raw"): {story: why for story, why in QUEUES.items() if story != REPLY},
+    ("cloudflare", "scheduled"): because("a cron trigger has no input", INPUT),
+}
+
+# Azure: the worker tells no deadline, and a batch is done or comes again as a whole.
+HOST_WAITS = because("the host waits as host.json or the entity says", WAITS)
+WHOLE = because("a batch is done or comes again as a whole", ONE_AGAIN)
+SERVICE_BUS = {
+    **because("each message is a call of its own", TWICE),
+    **NO_CLOCK,
+    **HOST_WAITS,
+    **WHOLE,
+    ORDER: "it has no order without sessions",
+}
+PARTITION = {
+    **NO_CLOCK,
+    **HOST_WAITS,
+    **WHOLE,
+    **because("a partition waits for the event that is retried", ITSELF, APART),
+    **because("each message is a call of its own", TWICE),
+}
+EVENT_GRID = {
+    **because("Event Grid waits as its own retry policy says", EVENT_WAITS, OBJECT_WAITS),
+    REPLY: "nobody takes a reply to an event",
+}
+ROW_WHOLE = because("the host waits as the retry policy says", ROW_WAITS) | because(
+    "a batch of rows is done or comes again as a whole", ROW_BEFORE, ROW_ORDER
+)
+AZURE = {
+    ("azure", "storage_queue"): {**UNORDERED, **NO_CLOCK, **HOST_WAITS, **NO_KEY, **NO_ATTRIBUTES},
+    ("azure", "service_bus_queue"): SERVICE_BUS,
+    ("azure", "service_bus_topic"): SERVICE_BUS,
+    ("azure", "service_bus_sessions"): {story: why for story, why in SERVICE_BUS.items() if story != ORDER},
+    ("azure", "service_bus_settled"): {**NO_CLOCK, **HOST_WAITS},
+    ("azure", "event_hubs"): PARTITION,
+    ("azure", "kafka"): PARTITION,
+    ("azure", "event_grid_storage_queue"): because("the host waits as host.json says", OBJECT_WAITS),
+    ("azure", "timer"): because("a timer has no input", INPUT),
+    ("azure", "event_grid"): {
+        **because("Event Grid's own schema has no extensions and no data but JSON", EXTENSIONS, EVENT_BYTES),
+        **EVENT_GRID,
+    },
+    ("azure", "event_grid_cloud_events"): EVENT_GRID,
+    ("azure", "blob"): {
+        **because("the host waits as host.json says", OBJECT_WAITS),
+        "ObjectEvent: a deleted one arrives as such, with its odd key": "the blob trigger tells of no deletion",
+    },
+    ("azure", "cosmos_db"): {
+        **ROW_WHOLE,
+        **because(
+            "the change feed has the row as it is now, and doesn't say what happened", ROW_NEW, ROW_OLD, ROW_GONE
+        ),
+    },
+    ("azure", "cosmos_db_versions"): ROW_WHOLE,
+    ("azure", "sql"): {
+        **ROW_WHOLE,
+        ROW_OLD: "the trigger has the row as it is now",
+        ROW_KEY: "the trigger doesn't say which columns are the key",
+    },
+    ("azure", "mysql"): {
+        **ROW_WHOLE,
+        **because("the trigger has the row as it is now, and doesn't say what happened", ROW_NEW, ROW_OLD, ROW_GONE),
+        ROW_KEY: "the trigger doesn't say which columns are the key",
+    },
+}
+
+_CANNOT: dict[tuple[str, str], dict[str, str]] = {**GCP, **ASGI, **CLOUDFLARE, **AZURE}
+
+
+def cannot(provider: str, service: str, story: str) -> str | None:
+    """Why the story can't hold on the service; None where it can."""
+    if story in (LEFT, *_LEFTS) and provider in NO_DEADLINES:
+        return NO_DEADLINES[provider]
+    return _CANNOT.get((provider, service), {}).get(story)
+
+
+def told(provider: str, service: str, story: str) -> bool:
+    """Whether the story can be told there at all."""
+    return (provider, service) not in OWN_CONTENT or story in TOLD_ON_OWN_CONTENT

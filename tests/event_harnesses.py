@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from event_cannot import cannot, told
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.record import Record
 from portable_fn.testing import deliver
@@ -28,20 +29,33 @@ class EventCell(Record):
     def deliver(self, events: Any, *, seconds: float = 30) -> Told:
         """Brings the events through the service to the story's functions."""
         events_app.SEEN.clear()
-        handler = events_app.batch if self.story.app == "batch" else events_app.BY_KIND[self.story.kind]
+        handler = events_app.function_for(self.story.kind, self.story.app)
         delivery = deliver(handler, list(events), to=self.provider, via=self.service, seconds=seconds)
         return Told(delivery, list(events_app.SEEN))
 
 
 def cells(provider: str | None = None) -> list[EventCell]:
     """Every story on every service that hands over events of its kind."""
-    from event_cannot import CANNOT
+    return [
+        EventCell(name, service, story, cannot(name, service, story.name))
+        for name in (ADAPTERS if provider is None else [provider])
+        for story in EVENT_STORIES
+        for service in adapter(name, "simulate").EVENT_SERVICES.get(story.kind, ())
+        if told(name, service, story.name)
+    ]
 
-    found = []
-    for name in ADAPTERS if provider is None else [provider]:
-        services = getattr(adapter(name, "simulate"), "EVENT_SERVICES", {})
-        for story in EVENT_STORIES:
-            for service in services.get(story.kind, ()):
-                reason = CANNOT.get((name, service), {}).get(story.name)
-                found.append(EventCell(name, service, story, reason))
+
+def all_that_cannot() -> dict[tuple[str, str], dict[str, str]]:
+    """For a provider and its service, the stories that can't hold, or be told, there, with the reason."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for name in ADAPTERS:
+        for kind, services in adapter(name, "simulate").EVENT_SERVICES.items():
+            for service in services:
+                for story in EVENT_STORIES:
+                    if story.kind == kind:
+                        why = cannot(name, service, story.name)
+                        if not told(name, service, story.name):
+                            why = "its messages have a form of their own"
+                        if why is not None:
+                            found.setdefault((name, service), {})[story.name] = why
     return found

@@ -121,6 +121,13 @@ def test_a_duplicate_is_handled_once_and_shares_the_outcome(function: Any) -> No
 
 
 @EACH
+def test_the_same_id_from_another_source_is_another_message(function: Any) -> None:
+    sent = [fake.message(1, id="1", source="a"), fake.message("fail", id="1", source="b")]
+    assert ["done", "retry"] == outcomes(function, sent)
+    assert ["1", "1"] == calls
+
+
+@EACH
 def test_one_that_cannot_be_read_is_retried_alone(function: Any) -> None:
     assert ["done", "retry", "done"] == outcomes(function, [*messages(1), DecodeError("broken"), *messages(2, 3)[1:]])
 

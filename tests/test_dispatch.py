@@ -150,6 +150,16 @@ def test_what_a_trigger_does_not_want_is_done_without_a_call() -> None:
     assert [("removed", ["ChangeEvent"])] == called(fake.change("users", before={}), removed)
 
 
+def test_what_one_function_does_not_want_another_still_gets() -> None:
+    event = fake.message({"inside": "event"}, channel="orders")
+
+    @portable(on.event("order.deleted"))
+    def deleted(event: CloudEvent[Any]) -> None: ...
+
+    assert [("orders", ["Message"])] == called(event, deleted, orders)
+    assert [("created", ["CloudEvent"])] == called(event, deleted, created)
+
+
 def test_a_schedule_is_found_by_its_name_or_its_cron_expression() -> None:
     assert [("nightly", ["ScheduleEvent"])] == called(fake.schedule(name="nightly"), nightly, later)
     assert [("later", ["ScheduleEvent"])] == called(fake.schedule(name="x", cron="0 4 * * *"), nightly, later)

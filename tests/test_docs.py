@@ -42,3 +42,23 @@ def test_the_page_of_what_providers_cannot_do_is_what_the_harnesses_say() -> Non
 
     check_names()
     assert PAGE.read_text() == page(), "make providers writes it anew"
+
+
+def test_the_page_of_each_provider_has_what_its_adapter_declares() -> None:
+    from tests.provider_matrix import provider_pages
+
+    for path, text in provider_pages().items():
+        assert path.read_text() == text, "make providers writes it anew"
+
+
+def test_what_is_generated_leaves_the_rest_of_a_page_as_it_is() -> None:
+    from tests.provider_matrix import BEGIN, END, embedded
+
+    assert f"a\n{BEGIN}\n\nnew\n\n{END}\nb" == embedded(f"a\n{BEGIN}old{END}\nb", "new\n")
+    for text in ("", BEGIN, END, f"{END}{BEGIN}", f"{BEGIN}{END}{END}", f"{BEGIN}{BEGIN}{END}"):
+        with pytest.raises(ValueError, match="a provider's page"):
+            embedded(text, "new")
+
+
+def test_the_page_of_aws_begins_with_what_must_be_set_lest_messages_are_lost() -> None:
+    assert "ReportBatchItemFailures" in (ROOT / "docs" / "aws.md").read_text().splitlines()[0]

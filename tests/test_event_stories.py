@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from event_cannot import CANNOT
+from event_cannot import _CANNOT
 from event_harnesses import EventCell, cells
 
 CELLS = cells()
@@ -22,5 +22,5 @@ def test_story(cell: EventCell) -> None:
 
 def test_what_cannot_hold_names_stories_and_services_that_there_are() -> None:
     known = {(cell.provider, cell.service, cell.story.name) for cell in CELLS}
-    said = {(provider, service, story) for (provider, service), stories in CANNOT.items() for story in stories}
+    said = {(provider, service, story) for (provider, service), stories in _CANNOT.items() for story in stories}
     assert set() == said - known

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # What the tests need beside the wheel; constraints.txt pins it.
-TESTING = ["fastapi", "hypothesis", "pytest", "starlette"]
+TESTING = ["fastapi", "hypothesis", "pillow", "pytest", "starlette"]
 
 
 def main() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from time import time
 
-from portable_fn.asgi import headers, paths, percent_encoded
-from portable_fn.http import Request, unquoted
+from portable_fn.asgi import ServerInvocation, headers, paths, percent_encoded
+from portable_fn.errors import HTTPError
+from portable_fn.http import Request, given_id, unquoted
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from portable_fn.trace import Trace
     from portable_fn_asgi.native import HTTPScope
 
 
@@ -39,3 +41,43 @@ class ScopeRequest(Request):
     def _client_ip(self) -> str | None:
         client = self.native.get("client")
         return client[0] if client else None
+
+
+class EventInvocation(ServerInvocation):
+    """What surrounds events that came in a request; what an event doesn't tell itself is the request's."""
+
+    def __init__(self, request: Request, cold_start: bool) -> None:
+        super().__init__("asgi", request, cold_start)
+        self.request = request
+
+    @lazy
+    def invocation_id(self) -> str:
+        return self.request.id
+
+    @lazy
+    def trace(self) -> Trace | None:
+        from portable_fn.trace import caller_trace
+
+        return caller_trace(self.event.carrier) or caller_trace(self.request.headers)
+
+    @lazy
+    def correlation_id(self) -> str:
+        for carrier in (self.event.carrier, self.request.headers):
+            if id := given_id(carrier, "x-correlation-id", "correlationid", "x-request-id"):
+                return id
+        return self.invocation_id
+
+
+def check_token(request: Request) -> None:
+    """Raises HTTPError 401 where the environment has Dapr's APP_API_TOKEN and the request hasn't.
+
+    https://docs.dapr.io/operations/security/app-api-token/
+    """
+    import os
+
+    token = os.environ.get("APP_API_TOKEN")
+    if token:
+        from hmac import compare_digest
+
+        if not compare_digest(request.headers.get("dapr-api-token", "").encode(), token.encode()):
+            raise HTTPError(401, "An event is taken only with the header dapr-api-token that APP_API_TOKEN says.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, finish_background
-from portable_fn.asgi import Disconnected, ServerInvocation, respond, send_response
-from portable_fn.errors import DecodeError
+from portable_fn.adapter import bindings, failed, finish_background
+from portable_fn.asgi import Disconnected, ServerInvocation, read_body, respond, send_response
+from portable_fn.errors import DecodeError, HTTPError
+from portable_fn.http import Request, Response
+from portable_fn.on import MAX_BODY
 from portable_fn.routing import Router
 from portable_fn_asgi import decode
 
@@ -12,17 +14,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from portable_fn.context import Context
     from portable_fn_asgi.native import Application, Receive, Send
+    from portable_fn_asgi.roads import Road, Roads
 
 
-def entry(*targets: object) -> Application:
+def entry(*targets: object, pubsub: str = "pubsub") -> Application:
     """The ASGI 3 application of portable functions, or of a module of them: `app = entry(functions)`.
 
     Async functions run in the event loop, the others in its default executor. `request.client_ip` and the scheme are the
     server's word: behind a proxy it must be told to trust it, as `uvicorn --proxy-headers --forwarded-allow-ips=…` is.
     WebSockets are refused; another kind of scope raises DecodeError.
+
+    Functions for other events get them by POST, at paths that no HTTP function answers: CloudEvents at any, as Knative sends
+    them; tasks at their name; what a Dapr sidecar sends, whose component for topics is called `pubsub`. Whoever reaches the
+    server can send such events: keep it from the public, or have Dapr send APP_API_TOKEN, without which, where it is set, no
+    event is taken.
     """
-    router = Router(bindings(*targets))
+    functions = bindings(*targets)
+    router = Router(functions)
     cold_start = True
 
     async def application(scope: Any, receive: Receive, send: Send) -> None:
@@ -42,7 +52,62 @@ def entry(*targets: object) -> Application:
             if "pending" in context.__dict__:
                 await finish_background(context)
 
-    return application
+    if all(function.kind is Request for function in functions):
+        return application
+
+    from portable_fn_asgi.roads import Roads
+
+    roads = Roads(functions, router, pubsub)
+
+    async def with_events(scope: Any, receive: Receive, send: Send) -> None:
+        nonlocal cold_start
+        if scope["type"] != "http" or scope["method"] not in ("POST", "GET", "OPTIONS"):
+            return await application(scope, receive, send)
+        request = decode.ScopeRequest(scope)
+        found = roads.find(request)
+        if found is None:
+            return await application(scope, receive, send)
+        context = decode.EventInvocation(request, cold_start)
+        cold_start = False
+        try:
+            response = await _respond(found, roads, request, context, receive)
+        except Disconnected:
+            return None
+        try:
+            await send_response(response, context, receive, send)
+        finally:
+            if context.has_background:
+                await finish_background(context)
+
+    return with_events
+
+
+async def _respond(
+    found: Road | Response, roads: Roads, request: decode.ScopeRequest, context: Context, receive: Receive
+) -> Response:
+    """The answer to a request that is an event, whose body is still to be read."""
+    if isinstance(found, Response):
+        return found
+    try:
+        decode.check_token(request)
+        request.body = await read_body(request.native, receive, MAX_BODY)
+        try:
+            items, encode = found.decode(request)
+        except DecodeError as exc:
+            context.log.error("an event can't be read", exc_info=exc)
+            raise HTTPError(400, str(exc)) from exc
+        if roads.is_async:
+            outcomes: Any = found.consumer.handle(items, context)
+            outcomes = await outcomes if hasattr(outcomes, "__await__") else outcomes
+        else:
+            from asyncio import to_thread
+
+            outcomes = await to_thread(found.consumer.handle, items, context)
+        return encode(outcomes)
+    except Disconnected:
+        raise
+    except Exception as exc:
+        return failed(exc, request, context)
 
 
 async def _without_request(scope: Any, receive: Receive, send: Send) -> None:

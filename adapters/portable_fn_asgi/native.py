@@ -20,6 +20,22 @@ class HTTPScope(TypedDict):
     client: NotRequired[tuple[str, int] | None]
 
 
+class BulkSubscribe(TypedDict):
+    """Whether messages come in bulk."""
+
+    enabled: bool
+
+
+class Subscription(TypedDict):
+    """What Dapr is to subscribe to. https://docs.dapr.io/reference/api/pubsub_api/"""
+
+    pubsubname: str
+    topic: str
+    route: str
+    deadLetterTopic: NotRequired[str]
+    bulkSubscribe: NotRequired[BulkSubscribe]
+
+
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Application = Callable[[Any, Receive, Send], Awaitable[None]]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from portable_fn.events import Event
     from portable_fn.trace import Trace
     from portable_fn_aws.native import LambdaContext, Payload
 
@@ -24,7 +25,15 @@ KNOWN = "API Gateway REST and HTTP API, function URL, ALB, VPC Lattice v1 and v2
 
 
 def service(payload: Any) -> str:
-    """The service whose shape the payload has; DecodeError, with what was seen and what is known, for any other."""
+    """The service whose request the payload is; DecodeError, with what was seen and what is known, for any other."""
+    name = http_service(payload)
+    if name is None:
+        raise unknown(payload)
+    return name
+
+
+def http_service(payload: Any) -> str | None:
+    """The service whose request the payload is, None for what is no request."""
     if isinstance(payload, dict):
         context = payload.get("requestContext")
         if isinstance(context, dict):
@@ -40,10 +49,16 @@ def service(payload: Any) -> str:
                     return "rest_api"
         elif "raw_path" in payload and "method" in payload:
             return "lattice_v1"
+    return None
+
+
+def unknown(payload: Any) -> DecodeError:
+    """The error for a payload that is no request, where all functions are for requests."""
+    if isinstance(payload, dict):
         seen = f"an object with {', '.join(sorted(map(str, payload))[:20]) or 'nothing in it'}"
     else:
         seen = f"a {type(payload).__name__}"
-    raise DecodeError(f"the payload has no known shape: seen is {seen}; known are {KNOWN}")
+    return DecodeError(f"the payload has no known shape: seen is {seen}; known are {KNOWN}")
 
 
 class HTTPAPIRequest(Request):
@@ -246,19 +261,21 @@ class LambdaInvocation(Context):
         return trace(self.event)
 
 
-def trace(event: Request | None) -> Trace | None:
+def trace(event: Event[Any] | None) -> Trace | None:
     """The caller's trace: `traceparent`, else `X-Amzn-Trace-Id`, else what Lambda puts into the environment."""
     from portable_fn.trace import caller_trace
 
-    headers = Headers() if event is None else event.headers
-    return caller_trace(headers) or _x_ray(headers.get("x-amzn-trace-id")) or _x_ray(os.environ.get("_X_AMZN_TRACE_ID"))
+    carrier = {} if event is None else event.carrier
+    return caller_trace(carrier) or _x_ray(carrier.get("x-amzn-trace-id")) or _x_ray(os.environ.get("_X_AMZN_TRACE_ID"))
 
 
-def _x_ray(value: str | None) -> Trace | None:
+def _x_ray(value: object) -> Trace | None:
     """X-Ray's `Root=1-EPOCH-RANDOM;Parent=SPAN;Sampled=1`, whose ids are W3C's with dashes."""
     from portable_fn.trace import make_trace
 
-    parts = [part.strip().partition("=") for part in (value or "").split(";")]
+    if not isinstance(value, str):
+        return None
+    parts = [part.strip().partition("=") for part in value.split(";")]
     fields = {name: text for name, _, text in parts}
     version, _, trace_id = fields.get("Root", "").partition("-")
     if version != "1":

@@ -19,23 +19,28 @@ if TYPE_CHECKING:
     from contextvars import Context as Variables
     from typing import Any
 
+    from portable_fn.binding import Binding
     from portable_fn_aws.decode import LambdaInvocation
+    from portable_fn_aws.entry_events import Events
     from portable_fn_aws.native import LambdaContext, ProxyAnswer
 
     LambdaHandler = Callable[[Any, LambdaContext], object]
     Write = Callable[[Response], ProxyAnswer]
-    Invoke = Callable[[Any, LambdaContext], tuple[Response, Write, LambdaInvocation, Variables]]
+    Invoke = Callable[[Any, LambdaContext], tuple[Any, Write | None, LambdaInvocation, Variables]]
 
 
 def entry(*targets: object) -> LambdaHandler:
     """The Lambda handler of portable functions, or of a module of them: `lambda_handler = entry(hello)`.
 
-    Payloads of no known shape raise DecodeError. Streams are collected: awslambdaric can't stream.
+    Where all functions are for requests, any other payload raises DecodeError; else what is no request and no service's that
+    is known is a Task. Streams are collected: awslambdaric can't stream.
     """
     invoke = invoker(*targets)
 
-    def lambda_handler(payload: Any, native: LambdaContext) -> ProxyAnswer:
+    def lambda_handler(payload: Any, native: LambdaContext) -> Any:
         response, write, context, variables = invoke(payload, native)
+        if write is None:
+            return response
         if type(response.body) is not bytes:
             response = collected(response, context, variables)
         if "pending" in context.__dict__:
@@ -48,17 +53,28 @@ def entry(*targets: object) -> LambdaHandler:
 def invoker(*targets: object) -> Invoke:
     """The road up to the response, which may be a stream still, with how its service takes it.
 
-    The context variables that the handler sets are of its invocation alone, of its stream and background work too.
+    For what is no request it is the whole road, up to the answer, which is to be written as it is. The context variables that
+    the handler sets are of its invocation alone, of its stream and background work too.
     """
-    router = Router(bindings(*targets))
+    functions = bindings(*targets)
+    router = Router(functions)
+    events = _events(functions)
     cold_start = True
 
-    def invoke(payload: Any, native: LambdaContext) -> tuple[Response, Write, LambdaInvocation, Variables]:
+    def invoke(payload: Any, native: LambdaContext) -> tuple[Any, Write | None, LambdaInvocation, Variables]:
         nonlocal cold_start
-        service = decode.service(payload)
+        service = decode.http_service(payload)
+        if service is None and events is None:
+            raise decode.unknown(payload)
         context = decode.LambdaInvocation(native, cold_start)
         cold_start = False
         variables = copy_context()
+        if service is None:
+            try:
+                return events(payload, context, variables), None, context, variables  # type: ignore[misc]  # seen to be there
+            finally:
+                if "pending" in context.__dict__:
+                    finish(context, variables)
         try:
             request = decode.request(payload, service)
         except HTTPError as exc:
@@ -71,6 +87,17 @@ def invoker(*targets: object) -> Invoke:
         return response, encode.answer(service, payload), context, variables
 
     return invoke
+
+
+def _events(functions: list[Binding]) -> Events | None:
+    """The road of what is no request; None where all functions are for requests, which then needn't load it."""
+    if all(function.kind is Request for function in functions):
+        return None
+    from portable_fn.dispatch import Dispatcher
+    from portable_fn_aws.decode_events import inside
+    from portable_fn_aws.entry_events import Events
+
+    return Events(Dispatcher(functions, inside), run)
 
 
 _loop: asyncio.AbstractEventLoop | None = None

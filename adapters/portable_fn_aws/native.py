@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, Protocol, TypedDict
 
 Payload = Mapping[str, Any]
+# One of the records of a payload.
+Record = Mapping[str, Any]
 
 
 class LambdaContext(Protocol):

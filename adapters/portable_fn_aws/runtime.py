@@ -311,6 +311,9 @@ def serve(api: RuntimeAPI, target: str, mode: str | None) -> NoReturn:
 def _answer(api: RuntimeAPI, invocation: Invocation, invoke: Invoke, mode: str | None) -> None:
     """Answers an invocation, then does the work that its handler left."""
     response, write, context, variables = invoke(json.loads(invocation.payload), invocation)
+    if write is None:
+        api.respond(invocation, json.dumps(response).encode())
+        return
     try:
         if mode == "RESPONSE_STREAM" or (mode is None and response.is_stream):
             answer = write(response)

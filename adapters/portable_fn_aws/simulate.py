@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import time
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from portable_fn.errors import EncodeError
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
-from portable_fn.testing.delivery import Answer, Exchange
+from portable_fn.testing.delivery import Answer, Exchange, Raised
 from portable_fn_aws.entry import entry
+from portable_fn_aws.simulate_events import EVENT_SERVICES, payloads, playing, settled
+
+__all__ = [
+    "ADDED",
+    "EVENT_SERVICES",
+    "SERVICES",
+    "LambdaContext",
+    "answer",
+    "exchange",
+    "invoker",
+    "payload",
+    "payloads",
+    "playing",
+    "settled",
+]
 
 SERVICES = ("http_api", "function_url", "rest_api", "alb", "alb_multi_value", "lattice_v1", "lattice_v2")
 
@@ -40,6 +56,19 @@ def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -
     """The request on its way through one of SERVICES to the functions and back."""
     handler, native = entry(*targets), payload(request, service)
     return Exchange(native, lambda: handler(native, LambdaContext()), lambda result: answer(result, service))
+
+
+def invoker(targets: tuple[object, ...], service: str, seconds: float = 30) -> Callable[[Any], Any]:
+    """Invokes the functions, by the name of the first, with payloads; what they raise comes back as Raised."""
+    handler = entry(*targets)
+
+    def invoke(native: Any) -> Any:
+        try:
+            return handler(native, LambdaContext(seconds))
+        except Exception as exc:
+            return Raised(type(exc).__name__, str(exc))
+
+    return invoke
 
 
 def payload(request: Request[Any], service: str) -> dict[str, Any]:

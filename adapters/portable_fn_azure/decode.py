@@ -1,4 +1,4 @@
-"""Azure Functions' HTTP requests as neutral events. https://learn.microsoft.com/azure/azure-functions/functions-reference-python"""
+"""Azure Functions' HTTP requests, timers and Durable activities as neutral events. https://learn.microsoft.com/azure/azure-functions/functions-reference-python"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from portable_fn.asgi import headers as asgi_headers
 from portable_fn.asgi import paths, percent_encoded
 from portable_fn.context import Context
+from portable_fn.events import ScheduleEvent, Task
 from portable_fn.http import Principal, Request
 from portable_fn.pairs import Headers
 from portable_fn.record import Record, lazy
@@ -14,9 +15,10 @@ from portable_fn.record import Record, lazy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from portable_fn.trace import Trace
-    from portable_fn_azure.native import FunctionContext, HttpRequest, StreamingRequest
+    from portable_fn_azure.native import FunctionContext, HttpRequest, StreamingRequest, TimerRequest
 
 
 class Place(Record):
@@ -110,6 +112,44 @@ def streaming(native: StreamingRequest, context: FunctionContext, place: Place) 
     )
 
 
+def timer(native: TimerRequest, context: FunctionContext | None, name: str, cron: str) -> ScheduleEvent[Any]:
+    """The timer trigger's time; its id is the timer's name with the time that was due.
+
+    That time is in the monitor's status; a call by hand has none before the first run, and the invocation's id then.
+    """
+    # The status is brought up to date after the call. Source: azure-webjobs-sdk-extensions, TimerListener.
+    due = native.schedule_status.get("Next")
+    if due is not None and not str(due).startswith("0001-"):
+        from portable_fn.cloudevents import parse_time
+
+        time = parse_time(due)
+        id = f"{name}@{time.isoformat()}"
+    else:
+        time, id = None, str(getattr(context, "invocation_id", "") or name)
+    return ScheduleEvent(
+        id,
+        name,
+        time=time,
+        name=name,
+        cron=cron,
+        is_late=bool(native.past_due),
+        attempt=attempt(context),
+        native=native,
+    )
+
+
+def activity(native: object, context: FunctionContext | None, name: str) -> Task[Any]:
+    """A Durable activity's input, read as JSON by the worker; its id is the invocation's, another one for each try."""
+    id = getattr(context, "invocation_id", None)
+    return Task(str(id or ""), name, native, name=name, type="activity", native=native)
+
+
+def attempt(context: FunctionContext | None) -> int:
+    """Which try of the host's retry policy it is, from 1."""
+    retries = getattr(getattr(context, "retry_context", None), "retry_count", 0)
+    return (retries if type(retries) is int and retries > 0 else 0) + 1
+
+
 class FunctionInvocation(Context):
     """What surrounds an invocation, read from the worker's context when it is asked for."""
 
@@ -136,10 +176,10 @@ class FunctionInvocation(Context):
     def trace(self) -> Trace | None:
         from portable_fn.trace import caller_trace, parse_traceparent
 
-        headers = Headers() if self.event is None else self.event.headers
+        carrier = Headers() if self.event is None else self.event.carrier
         # What the host gives has its own span in place of the caller's.
         continued = getattr(self.native, "trace_context", None)
-        return caller_trace(headers) or parse_traceparent(
+        return caller_trace(carrier) or parse_traceparent(
             getattr(continued, "trace_parent", None), getattr(continued, "trace_state", None)
         )
 

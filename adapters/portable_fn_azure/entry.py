@@ -13,7 +13,7 @@ from portable_fn_azure.decode import EVERYWHERE, FunctionInvocation, Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from typing import Any, Literal
 
     from azure.functions import FunctionApp, HttpResponse
@@ -31,12 +31,19 @@ LONGEST_NAME = 128
 
 
 def entry(
-    *targets: object, auth_level: AuthLevel = "function", one_function_each: bool = False, streaming: bool = False
+    *targets: object,
+    auth_level: AuthLevel = "function",
+    one_function_each: bool = False,
+    streaming: bool = False,
+    services: Mapping[str, str] | None = None,
+    connections: Mapping[str, str] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    settlement: bool = False,
 ) -> FunctionApp:
     """The FunctionApp of portable functions, or of a module of them: `app = entry(functions)`.
 
     It has one Azure function, `http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS mean what they mean
-    everywhere.
+    everywhere, and one for each other trigger of each function, with the function's name.
 
     - `auth_level`: "function", as Azure has it, lets in who has the function's key; "anonymous" lets in everybody, "admin"
       who has the app's master key.
@@ -47,8 +54,18 @@ def entry(
     - `streaming`: a response's stream goes out chunk by chunk, and cookies, repeated headers and chunked request bodies as
       they are. Needs azurefunctions-extensions-http-fastapi and holds for all HTTP functions of the app. Methods other than
       GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS are Azure's own 404 then.
+    - `services`: which of Azure's services a trigger is for, by the function's name, the trigger's (`{"orders":
+      "service_bus_queue"}`) or its word (`{"stream": "kafka"}`). A queue is a storage_queue or service_bus_queue, a topic a
+      service_bus_topic, a stream event_hubs or kafka, an object blob or event_grid, a change cosmos_db, sql or mysql.
+    - `connections`: the names of the settings that say where a service is, by the function's name, the trigger's, the dead
+      letters' or the service's. AzureWebJobsStorage, ServiceBusConnection, EventHubsConnection, KafkaBrokers,
+      CosmosDBConnection, SqlConnection and MySqlConnection, where nothing is said.
+    - `options`: further arguments of the trigger's decorator in azure.functions, by the function's name or the trigger's:
+      `{"orders": {"is_sessions_enabled": True}}`, subscription_name, consumer_group, database_name.
+    - `settlement`: Service Bus messages come several at once and are settled each by itself, so that a rejected one is
+      dead-lettered. Needs azurefunctions-extensions-bindings-servicebus.
 
-    Raises ConfigurationError for a name or path that Azure can't have.
+    Raises ConfigurationError for what Azure can't have.
     """
     try:
         import azure.functions as func
@@ -58,10 +75,9 @@ def entry(
         level = func.AuthLevel[auth_level.upper()]
     except (KeyError, AttributeError):
         raise ConfigurationError(f"auth_level is 'anonymous', 'function' or 'admin', not {auth_level!r}") from None
-    functions = [function for function in bindings(*targets) if issubclass(Request, function.kind)]
-    if not functions:
-        raise ConfigurationError("none of the functions takes a Request")
-    router = Router(functions)
+    bound = bindings(*targets)
+    functions = [function for function in bound if _is_http(function)]
+    others = [function for function in bound if _is_for_events(function)]
     cold_start = True
 
     def begin(native: FunctionContext | None) -> FunctionInvocation:
@@ -76,18 +92,53 @@ def entry(
         def __call__(self, req: HttpRequest, context: FunctionContext | None = None) -> object:
             return direct(req, context)
 
-    everywhere = Planned("http", "{*path}", (), EVERYWHERE, any(function.is_async for function in functions))
-    triggers = functions[0].triggers
-    direct = (_in_event_loop if everywhere.is_async else _in_thread)(
-        router, begin, _place(triggers[0]) if triggers else None
-    )
     app = PortableApp(http_auth_level=level)
-    for planned in _each(functions) if one_function_each else [everywhere]:
+    taken: set[str] = set()
+    direct: Callable[[Any, Any], object] = _no_http
+    if functions:
+        router = Router(functions)
+        everywhere = Planned("http", "{*path}", (), EVERYWHERE, any(function.is_async for function in functions))
+        first = next((trigger for trigger in functions[0].triggers if isinstance(trigger, HTTPTrigger)), None)
+        direct = (_in_event_loop if everywhere.is_async else _in_thread)(
+            router, begin, None if first is None else _place(first)
+        )
+    for planned in () if not functions else _each(functions) if one_function_each else [everywhere]:
         answer = _streaming if streaming else _in_event_loop if planned.is_async else _in_thread
         # The streaming extension has its own server, which takes no other methods and leaves an invocation for one unanswered.
         route = app.route(planned.route, methods=planned.methods or (METHODS if streaming else None))
         app.function_name(planned.name)(route(answer(router, begin, planned.place)))
+        taken.add(planned.name.lower())
+    if others or services or connections or options:
+        from portable_fn_azure.triggers import register
+
+        register(
+            app,
+            others,
+            begin,
+            taken,
+            services=services or {},
+            connections=connections or {},
+            options=options or {},
+            settlement=settlement,
+        )
     return app
+
+
+def _is_http(function: Binding) -> bool:
+    if function.triggers and not any(isinstance(trigger, HTTPTrigger) for trigger in function.triggers):
+        return False
+    return issubclass(Request, function.kind)
+
+
+def _is_for_events(function: Binding) -> bool:
+    """Whether it has a trigger other than HTTP, or takes events that no request is."""
+    if not function.triggers:
+        return not issubclass(Request, function.kind)
+    return any(not isinstance(trigger, HTTPTrigger) for trigger in function.triggers)
+
+
+def _no_http(req: HttpRequest, context: FunctionContext | None) -> object:
+    raise ConfigurationError("none of the functions takes a Request")
 
 
 # Azure's worker calls these by keyword and wants no other parameter than `req` and `context`, and no annotations.
@@ -231,7 +282,7 @@ def _each(functions: Iterable[Binding]) -> list[Planned]:
     for function in functions:
         triggers = [trigger for trigger in function.triggers if isinstance(trigger, HTTPTrigger)]
         for number, trigger in enumerate(triggers or [None], 1):
-            name = _name(function.name) + (f"-{number}" if number > 1 else "")
+            name = legal_name(function.name) + (f"-{number}" if number > 1 else "")
             if name.lower() in planned:
                 raise ConfigurationError(f"two functions would have the name {name!r} on Azure: rename {function.name}")
             methods = () if trigger is None else trigger.methods
@@ -251,7 +302,7 @@ def _each(functions: Iterable[Binding]) -> list[Planned]:
     return list(planned.values())
 
 
-def _name(name: str) -> str:
+def legal_name(name: str) -> str:
     """A function's name as Azure takes it: letters, digits, "_" and "-", a letter first."""
     legal = "".join(char if char.isascii() and (char.isalnum() or char == "_") else "-" for char in name)
     legal = legal.lstrip("-_0123456789").rstrip("-")

@@ -1,4 +1,7 @@
-"""Azure's half of the wire: a request as the host and its worker hand it to a function, and its answer as the caller gets it."""
+"""Azure's half of the wire: a request as the host and its worker hand it to a function, and its answer as the caller gets it.
+
+What isn't HTTP is in `simulate_events`.
+"""
 
 from __future__ import annotations
 
@@ -13,33 +16,30 @@ from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer, Exchange
 from portable_fn.testing.loop import run
 from portable_fn_azure.entry import entry
+from portable_fn_azure.simulate_events import (
+    EVENT_SERVICES as EVENT_SERVICES,
+)
+from portable_fn_azure.simulate_events import (
+    FunctionContext,
+    TraceContext,
+)
+from portable_fn_azure.simulate_events import (
+    invoker as invoker,
+)
+from portable_fn_azure.simulate_events import (
+    payloads as payloads,
+)
+from portable_fn_azure.simulate_events import (
+    playing as playing,
+)
+from portable_fn_azure.simulate_events import (
+    settled as settled,
+)
 
 SERVICES = ("http",)
 
 # What the front end and the host themselves add to a request's headers.
 ADDED = ("host", "client-ip", "content-length", "disguised-host", "x-forwarded-for", "x-forwarded-proto")
-
-
-class TraceContext:
-    """The trace of the worker's context; the real one is continued by the host."""
-
-    def __init__(self, parent: str, state: str) -> None:
-        self.trace_parent = parent
-        self.trace_state = state
-
-
-class FunctionContext:
-    """The context that the worker hands over."""
-
-    def __init__(self, trace: TraceContext) -> None:
-        from threading import local
-
-        self.invocation_id = "00000000-0000-4000-8000-000000000001"
-        self.function_name = "http"
-        self.function_directory = "/home/site/wwwroot"
-        self.trace_context = trace
-        self.retry_context = None
-        self.thread_local_storage: Any = local()
 
 
 def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -> Exchange:

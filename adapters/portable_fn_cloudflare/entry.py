@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from portable_fn.adapter import bindings, failed, respond, too_large
 from portable_fn.errors import HTTPError
-from portable_fn.http import Response
+from portable_fn.http import Request, Response
 from portable_fn.routing import Router
 from portable_fn_cloudflare import decode, encode
 from portable_fn_cloudflare.task import settled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
     from typing import Any
 
     from portable_fn_cloudflare.native import FFI, Env, FetchRequest, JavaScript, SDKRequest, WorkerEntrypoint
@@ -32,20 +32,25 @@ def entry(*targets: object) -> type[Any]:
 
 def worker(targets: tuple[object, ...], entrypoint: type[Any], js: JavaScript, ffi: FFI) -> type[Any]:
     """The class `Default`, with nothing in it but what Cloudflare calls: any of its functions can be called by RPC."""
-    return type("Default", (entrypoint,), {"fetch": _fetch(Router(bindings(*targets)), js, ffi)})
+    functions = bindings(*targets)
+    first = iter((True,))
+    namespace: dict[str, Any] = {"fetch": _fetch(Router(functions), first, js, ffi)}
+    if any(function.kind is not Request for function in functions):
+        from portable_fn_cloudflare.entry_events import methods
+
+        namespace.update(methods(functions, first, js, ffi))
+    return type("Default", (entrypoint,), namespace)
 
 
-def _fetch(router: Router, js: JavaScript, ffi: FFI) -> Callable[[Any, SDKRequest], Coroutine[Any, Any, object]]:
-    cold_start = True
-
+def _fetch(
+    router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI
+) -> Callable[[Any, SDKRequest], Coroutine[Any, Any, object]]:
     async def fetch(self: WorkerEntrypoint, request: SDKRequest) -> object:
-        nonlocal cold_start
         native = request.js_object
         lines = js.Array.from_(native.headers).to_py()
         cf = native.cf
         event = decode.request(native.method, native.url, lines, cf, request)
-        context = decode.WorkerInvocation(self.ctx, event, cf, cold_start, lambda: _env(self.env, js, ffi))
-        cold_start = False
+        context = decode.WorkerInvocation(self.ctx, event, cf, next(first, False), lambda: env_of(self.env, js, ffi))
         try:
             if native.body is not ffi.jsnull:
                 event.body = await _body(native, event.headers.get("content-length"), router.max_body, ffi)
@@ -79,7 +84,9 @@ async def _body(request: FetchRequest, length: str | None, limit: int, ffi: FFI)
         raise HTTPError(400, f"The body can't be read to its end: {exc}.") from exc
 
 
-def _env(env: Env, js: JavaScript, ffi: FFI) -> decode.Bindings:
+def env_of(env: Env, js: JavaScript, ffi: FFI) -> decode.Bindings:
+    """A Worker's variables, secrets and bindings."""
+
     def plain(value: Any) -> Any:
         if value is ffi.jsnull:
             return None

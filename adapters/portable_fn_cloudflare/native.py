@@ -70,6 +70,37 @@ class WorkerEntrypoint(Protocol):
     ctx: ExecutionContext
 
 
+class QueueMessage(Protocol):
+    """https://developers.cloudflare.com/queues/configuration/javascript-apis/#message
+
+    `timestamp` is a Date, `body` what JavaScript has made of the message.
+    """
+
+    id: str
+    timestamp: Any
+    body: Any
+    attempts: int
+
+    def ack(self) -> None: ...
+    def retry(self, *, delaySeconds: int = ...) -> None: ...  # noqa: N803
+
+
+class MessageBatch(Protocol):
+    """https://developers.cloudflare.com/queues/configuration/javascript-apis/#messagebatch"""
+
+    queue: str
+    messages: Iterable[QueueMessage]
+
+
+class ScheduledController(Protocol):
+    """https://developers.cloudflare.com/workers/runtime-apis/handlers/scheduled/; `scheduledTime` is in milliseconds."""
+
+    cron: str
+    scheduledTime: int  # noqa: N815
+
+    def noRetry(self) -> None: ...  # noqa: N802
+
+
 class StreamController(Protocol):
     """https://developer.mozilla.org/en-US/docs/Web/API/ReadableStreamDefaultController"""
 
@@ -91,6 +122,7 @@ class JavaScript(Protocol):
     Error: Any
     JSON: Any
     Object: Any
+    Promise: Any
     ReadableStream: Any
     Response: Any
 

@@ -70,7 +70,13 @@ class FunctionInvocation(asgi.ServerInvocation):
 
     def __init__(self, event: Request, cold_start: bool) -> None:
         super().__init__("gcp", event, cold_start)
+        # `event` becomes the event in the request, where it is one.
+        self._request = event
         self._received = time.time()
+
+    @lazy
+    def invocation_id(self) -> str:
+        return self._request.id
 
     @lazy
     def _deadline_seconds(self) -> float | None:
@@ -79,7 +85,15 @@ class FunctionInvocation(asgi.ServerInvocation):
 
     @lazy
     def trace(self) -> Trace | None:
-        return trace(self.event.headers)
+        return _event_trace(self.event.carrier) or trace(self._request.headers)
+
+
+def _event_trace(carrier: Mapping[str, Any]) -> Trace | None:
+    """The trace of whoever published a message or event."""
+    from portable_fn.trace import caller_trace, parse_traceparent
+
+    # By the one name the client libraries of Pub/Sub, by the other everybody else.
+    return parse_traceparent(carrier.get("googclient_traceparent")) or caller_trace(carrier)
 
 
 def trace(headers: Headers) -> Trace | None:

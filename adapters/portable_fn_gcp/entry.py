@@ -9,8 +9,9 @@ from portable_fn.adapter import bindings, failed, finish_alone, finish_backgroun
 from portable_fn.asgi import Disconnected, send_response
 from portable_fn.asgi import respond as respond_async
 from portable_fn.binding import is_awaitable
-from portable_fn.errors import HTTPError
-from portable_fn.http import Response
+from portable_fn.errors import DecodeError, HTTPError
+from portable_fn.http import Request, Response
+from portable_fn.outcomes import Retry
 from portable_fn.routing import Router
 from portable_fn.streams import broken, chunks
 from portable_fn_gcp import decode, encode
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
 
     from werkzeug.wrappers import Response as WerkzeugResponse
 
+    from portable_fn.binding import Binding
     from portable_fn.context import Context
+    from portable_fn.outcomes import Outcome
     from portable_fn.streams import Stream
+    from portable_fn_gcp.entry_events import Received, Receiver
     from portable_fn_gcp.native import Answer, FlaskRequest, Receive, Send, StarletteRequest
 
-    Target = Callable[[Any], Any]
+    Target = Callable[..., Any]
 
 
 def entry(*targets: object) -> Target:
@@ -38,16 +42,36 @@ def entry(*targets: object) -> Target:
     loop in a thread of its own, under Starlette, sync functions run in threads. The client's address and scheme are what
     Google's front end says: behind a load balancer of one's own the address is the balancer's. `principal` is None, since
     nobody has verified the headers of IAP, nor a bearer token, where the function is open to everybody.
+
+    Where a function takes anything but requests, a request that comes from one of Google's triggers is the trigger's event:
+    Pub/Sub's, Eventarc's, Cloud Scheduler's, Cloud Tasks', BigQuery's, a first-generation one; any other POST that no HTTP
+    function answers is a task's, as Workflows sends it. By what such a request has nobody is authenticated: let only the
+    trigger's service account invoke the function. A batch of CloudEvents is answered as a whole.
     """
-    router = Router(bindings(*targets))
+    functions = bindings(*targets)
+    router = Router(functions)
+    receiver = _receiver(functions, router)
     cold_start = True
 
-    def target(native: Any) -> Any:
+    def target(native: Any, *more: Any) -> Any:
         nonlocal cold_start
         first, cold_start = cold_start, False
-        return _starlette(router, native, first) if hasattr(native, "scope") else _flask(router, native, first)
+        if hasattr(native, "scope"):
+            return _starlette(router, receiver, native, first)
+        if hasattr(native, "environ"):
+            return _flask(router, receiver, native, first)
+        return _converted(functions, receiver, (native, *more), first)
 
     return target
+
+
+def _receiver(functions: list[Binding], router: Router) -> Receiver | None:
+    """What takes events; None where all functions are for HTTP."""
+    if all(function.kind is Request for function in functions):
+        return None
+    from portable_fn_gcp.entry_events import Receiver
+
+    return Receiver(functions, router)
 
 
 def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,23 +102,54 @@ def _is_coroutine_function(handler: object) -> bool:
     return iscoroutinefunction(unwrap(handler))  # type: ignore[arg-type]  # a handler is callable
 
 
-def _flask(router: Router, native: FlaskRequest, cold_start: bool) -> WerkzeugResponse:
+def _flask(router: Router, receiver: Receiver | None, native: FlaskRequest, cold_start: bool) -> WerkzeugResponse:
     """The answer to Flask's request."""
     request = decode.http(native)
     context = decode.FunctionInvocation(request, cold_start)
     # What a handler sets in a context variable is for its stream as well, and not for the thread's next request.
     variables = copy_context()
     try:
-        request.body = _body(native, router.max_body)
+        request.body = _body(native, router.max_body if receiver is None else receiver.max_body)
     except HTTPError as exc:
         response = failed(exc, request, context)
     else:
-        answer = variables.run(respond, router, request, context)
-        response = answer if isinstance(answer, Response) else run(answer, variables)
+        if receiver is not None and (received := receiver.received(request)) is not None:
+            response = received.answer(_outcomes(received, context, variables), context)
+        else:
+            answer = variables.run(respond, router, request, context)
+            response = answer if isinstance(answer, Response) else run(answer, variables)
     # Cloud Run takes the CPU away once the answer is out, so the work comes first.
     _finish(context, variables)
     body = response.body
     return encode.http(response, None if isinstance(body, bytes) else _chunks(body, context, variables))
+
+
+def _outcomes(received: Received, context: Context, variables: Variables) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for part in received.parts:
+        of_part = variables.run(received.handle, part, context)
+        outcomes += of_part if isinstance(of_part, list) else run(of_part, variables)
+    return outcomes
+
+
+def _converted(functions: list[Binding], receiver: Receiver | None, args: tuple[Any, ...], cold_start: bool) -> None:
+    """Handles what functions-framework has made of the request, where it runs the function as `cloudevent` or `event`.
+
+    What the handler raised is raised, so that the framework answers with a 500 and the event comes again.
+    """
+    if receiver is None:
+        names = ", ".join(function.name for function in functions)
+        raise DecodeError(
+            f"functions-framework hands over a {type(args[0]).__name__}, and {names} takes requests alone"
+        )
+    received, request = receiver.converted(args)
+    context = decode.FunctionInvocation(request, cold_start)
+    variables = copy_context()
+    outcomes = _outcomes(received, context, variables)
+    _finish(context, variables)
+    for outcome in outcomes:
+        if isinstance(outcome, Retry):
+            raise outcome
 
 
 def _body(native: FlaskRequest, limit: int) -> bytes:
@@ -189,7 +244,7 @@ def _forget_loop() -> None:
     _loop, _one_at_a_time = None, allocate_lock()
 
 
-def _starlette(router: Router, native: StarletteRequest, cold_start: bool) -> Answer:
+def _starlette(router: Router, receiver: Receiver | None, native: StarletteRequest, cold_start: bool) -> Answer:
     """The answer to Starlette's request: an ASGI application, as its responses are.
 
     It does the whole road, since functions-framework calls a `def` in a thread that has no event loop.
@@ -201,7 +256,10 @@ def _starlette(router: Router, native: StarletteRequest, cold_start: bool) -> An
 
     async def road(receive: Receive, send: Send) -> None:
         try:
-            response = await respond_async(router, request, context, native.scope, receive)
+            if receiver is None:
+                response = await respond_async(router, request, context, native.scope, receive)
+            else:
+                response = await _received(router, receiver, request, context, native.scope, receive)
         except Disconnected:
             return
         await _answer(response, context, receive, send)
@@ -212,6 +270,38 @@ def _starlette(router: Router, native: StarletteRequest, cold_start: bool) -> An
         await create_task(road(receive, send), context=variables)
 
     return answer
+
+
+async def _received(
+    router: Router,
+    receiver: Receiver,
+    request: Request[Any],
+    context: Context,
+    scope: Mapping[str, Any],
+    receive: Receive,
+) -> Response:
+    """The answer to a request that may be an event, which shows when its body is read."""
+    from portable_fn.adapter import respond_in_loop
+    from portable_fn.asgi import has_body, read_body
+
+    try:
+        if has_body(scope):
+            request.body = await read_body(scope, receive, receiver.max_body)
+        received = receiver.received(request)
+        if received is None:
+            return await respond_in_loop(router.find(request), request, context)
+    except HTTPError as exc:
+        return failed(exc, request, context)
+    outcomes: list[Outcome] = []
+    for part in received.parts:
+        if received.is_async:
+            of_part = received.handle(part, context)
+        else:
+            from asyncio import to_thread
+
+            of_part = await to_thread(received.handle, part, context)
+        outcomes += of_part if isinstance(of_part, list) else await of_part
+    return received.answer(outcomes, context)
 
 
 async def _answer(response: Response, context: Context, receive: Receive, send: Send) -> None:

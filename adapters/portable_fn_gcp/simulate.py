@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -9,9 +11,23 @@ from portable_fn.errors import ConfigurationError
 from portable_fn.http import Request, unquoted
 from portable_fn.pairs import Headers
 from portable_fn.testing import asgi
-from portable_fn.testing.delivery import Answer, Exchange
+from portable_fn.testing.delivery import Answer, Exchange, Raised
 from portable_fn.testing.loop import run
 from portable_fn_gcp.entry import entry
+from portable_fn_gcp.simulate_events import EVENT_SERVICES, ordering_key, payloads, playing, settled
+
+__all__ = [
+    "EVENT_SERVICES",
+    "SERVICES",
+    "environ",
+    "exchange",
+    "invoker",
+    "payloads",
+    "playing",
+    "scope",
+    "sent",
+    "settled",
+]
 
 SERVICES = ("http", "http_async")
 
@@ -21,12 +37,52 @@ ASYNC_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 
 def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -> Exchange:
     """The request on its way through one of SERVICES to the functions and back."""
-    target = entry(*targets)
+    return sent(entry(*targets), request, service)
+
+
+def sent(target: Any, request: Request[Any], service: str = "http") -> Exchange:
+    """The request on its way through one of SERVICES to a target of functions-framework and back."""
     if service == "http":
         made = environ(request)
         return Exchange(made, lambda: _wsgi(target, made, request.body), lambda native: native)
     made = scope(request)
     return Exchange(made, lambda: run(_asgi(target, made, request.body)), asgi.answer)
+
+
+def invoker(
+    targets: tuple[object, ...], service: str, seconds: float
+) -> Callable[[Request[Any]], Answer | Raised | None]:
+    """Sends a trigger's request to the functions, under Flask, which have that many seconds; whole ones, as Cloud Run has.
+
+    None for one that isn't sent, since one before it, of the same ordering key, has not been acknowledged.
+    """
+    target = entry(*targets)
+    waiting: set[str] = set()
+
+    def invoke(native: Request[Any]) -> Answer | Raised | None:
+        key = ordering_key(native, service)
+        if key in waiting:
+            return None
+        answer = send(native)
+        if key is not None and not (isinstance(answer, Answer) and answer.status in (200, 204)):
+            waiting.add(key)
+        return answer
+
+    def send(native: Request[Any]) -> Answer | Raised:
+        before = os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS")
+        os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = str(int(seconds))
+        try:
+            exchanged = sent(target, native)
+            return exchanged.answer(exchanged.invoke())
+        except Exception as exc:
+            return Raised(type(exc).__name__, str(exc))
+        finally:
+            if before is None:
+                del os.environ["CLOUD_RUN_TIMEOUT_SECONDS"]
+            else:
+                os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = before
+
+    return invoke
 
 
 def environ(request: Request[Any]) -> dict[str, Any]:

@@ -53,6 +53,10 @@ class Consumer:
         self.key = key
         self.rejects = rejects
         self.settle = settle
+        self._direct: dict[type, Binding | None] = {}
+        functions = dispatcher.functions
+        self._takes_batch = any(one.takes_batch for one in functions)
+        self._is_async = any(one.is_async for one in functions)
 
     def handle(
         self, items: Sequence[Item], context: Context, *, window: Window | None = None, state: Any = None
@@ -61,43 +65,53 @@ class Consumer:
 
         Whatever a handler raises is an outcome, and logged. A batch handler gets the `window` and its `state`.
         """
-        function = self.dispatcher.direct(type(items[0])) if items and isinstance(items[0], Event) else None
-        functions = self.dispatcher.functions
-        if any(one.takes_batch for one in functions):
+        function = self._function_for(items[0]) if items else None
+        if self._takes_batch:
+            functions = self.dispatcher.functions
             whole = function if function is not None else functions[0] if len(functions) == 1 else None
             if whole is not None and whole.takes_batch:
                 return _WholeBatch(self, whole, items, context, window, state).handle()
-        if any(one.is_async for one in ([function] if function is not None else functions)):
+        if self._is_async if function is None else function.is_async:
             return self._handle_async(items, function, context)
         return self._one_by_one(items, function, context)
+
+    def _function_for(self, item: Item) -> Binding | None:
+        """The function that gets all events such as this one as they are, where there is but that one."""
+        kind = type(item)
+        if kind not in self._direct:
+            self._direct[kind] = self.dispatcher.direct(kind) if issubclass(kind, Event) else None
+        return self._direct[kind]
 
     def _one_by_one(self, items: Sequence[Item], function: Binding | None, context: Context) -> list[Outcome]:
         outcomes: list[Outcome] = []
         add = outcomes.append
-        seen: dict[str, Outcome] = {}
+        # Places rather than events, so that those which an adapter makes one by one needn't be kept.
+        seen: dict[str, int] = {}
         stopped: set[object] = set()
         key = self.key
         deadline = context._deadline_seconds
-        before = time.time() if deadline is not None else 0.0
+        clock = time.time
+        before = clock() if deadline is not None else 0.0
         longest = MARGIN
         call = None if function is None else function.call
         takes_context = function is None or function.takes_context or bool(function.use)
-        for item in items:
+        alone = function.handler if function is not None and function.takes_event_alone else None
+        for index, item in enumerate(items):
             if isinstance(item, DecodeError):
                 # Which key it has can't be known, so whatever has one stops.
                 if key is not None:
                     stopped.add(None)
                 add(_failed(item, context, "an event can't be read"))
                 continue
-            if (known := seen.get(item.id)) is not None:
-                add(known)
+            if (known := seen.get(item.id)) is not None and items[known].source == item.source:  # type: ignore[union-attr]  # an event
+                add(outcomes[known])
                 continue
             mine = None if key is None else key(item)
             if stopped and mine is not None and (mine in stopped or None in stopped):
                 add(Retry("an earlier event of its key comes again first"))
                 continue
             if deadline is not None:
-                now = time.time()
+                now = clock()
                 if now - before > longest:
                     longest = now - before
                 before = now
@@ -107,15 +121,21 @@ class Consumer:
                     continue
             try:
                 if call is not None:
-                    result = copy_context().run(call, item, context.of(item) if takes_context else context)
+                    result = (
+                        copy_context().run(call, item, context.of(item) if takes_context else context)
+                        if alone is None
+                        else copy_context().run(alone, item)
+                    )
                     outcome: Outcome = DONE if result is None else Done(result)
                 else:
                     outcome = self._call_each(item, context)
+                    if mine is not None and isinstance(outcome, Retry):
+                        stopped.add(mine)
             except BaseException as exc:
                 outcome = self._outcome(exc, item, function, context)
                 if mine is not None and isinstance(outcome, Retry):
                     stopped.add(mine)
-            seen[item.id] = outcome
+            seen[item.id] = index
             add(outcome)
         return outcomes
 
@@ -166,14 +186,14 @@ class Consumer:
 
         at_once = max((one.concurrency for one in ([function] if function else self.dispatcher.functions)), default=1)
         outcomes: list[Outcome | None] = [None] * len(items)
-        first: dict[str, int] = {}
+        first: dict[tuple[str, str], int] = {}
         lanes: dict[object, list[int]] = {}
         unreadable = False
         for index, item in enumerate(items):
             if isinstance(item, DecodeError):
                 outcomes[index] = _failed(item, context, "an event can't be read")
                 unreadable = unreadable or self.key is not None
-            elif first.setdefault(item.id, index) == index:
+            elif first.setdefault((item.id, item.source), index) == index:
                 mine = None if self.key is None else self.key(item)
                 if unreadable and mine is not None:
                     outcomes[index] = Retry("an earlier event, which can't be read, comes again first")
@@ -221,7 +241,7 @@ class Consumer:
             await asyncio.gather(*(within(indices) for indices in lanes.values()))
         for index, item in enumerate(items):
             if outcomes[index] is None:
-                outcomes[index] = outcomes[first[item.id]]  # type: ignore[union-attr]  # an unreadable one has an outcome
+                outcomes[index] = outcomes[first[item.id, item.source]]  # type: ignore[union-attr]  # an unreadable one has an outcome
         return outcomes  # type: ignore[return-value]  # each has one now
 
     async def _isolated(self, item: Event[Any], function: Binding | None, context: Context) -> Outcome:
@@ -283,9 +303,10 @@ class _WholeBatch:
         self._function = function
         self._items = items
         self._context = context
+        self._state = state
         self._outcomes: list[Outcome | None] = [None] * len(items)
         self._events: list[tuple[int, Event[Any]]] = []
-        self._first: dict[str, int] = {}
+        self._first: dict[tuple[str, str], int] = {}
         stopped: set[object] = set()
         key = consumer.key
         for index, item in enumerate(items):
@@ -294,7 +315,7 @@ class _WholeBatch:
                 if key is not None:
                     stopped.add(None)
                 continue
-            if self._first.setdefault(item.id, index) != index:
+            if self._first.setdefault((item.id, item.source), index) != index:
                 continue
             mine = None if key is None else key(item)
             if stopped and mine is not None and (mine in stopped or None in stopped):
@@ -333,6 +354,11 @@ class _WholeBatch:
     def _settled(self, error: BaseException | None) -> list[Outcome]:
         """The outcomes after the handler: what it settled, and the rest done, or failed with its error."""
         consumer, context, outcomes = self._consumer, self._context, self._outcomes
+        if self._state is not None and self._batch.state is not self._state:
+            # The handler may as well have given the batch another one.
+            kept = dict(self._batch.state)
+            self._state.clear()
+            self._state.update(kept)
         rest: Outcome = DONE
         if isinstance(error, Retry):
             rest = error
@@ -359,7 +385,7 @@ class _WholeBatch:
             outcomes[index] = outcome
         for index, item in enumerate(self._items):
             if outcomes[index] is None:
-                outcomes[index] = outcomes[self._first[item.id]]  # type: ignore[union-attr]  # an unreadable one has an outcome
+                outcomes[index] = outcomes[self._first[item.id, item.source]]  # type: ignore[union-attr]  # an unreadable one has an outcome
         return outcomes  # type: ignore[return-value]  # each has one now
 
 

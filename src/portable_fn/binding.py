@@ -86,6 +86,7 @@ class Binding:
             raise ConfigurationError(f"concurrency is for async handlers; {self.name} is not one")
         self.concurrency = concurrency
         self.call = around(self.use, self._innermost(), _is_async(handler))
+        self.takes_event_alone = not (self.takes_context or self.use or self._validator)
 
     @property
     def validates(self) -> bool:

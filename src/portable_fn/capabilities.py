@@ -27,29 +27,50 @@ FEATURES = (
     "reply",
 )
 
+# What makes sense to ask of a kind.
+_ALL = ("partial failure", "retry", "retry delay", "reject", "deadline")
+ASKED = {
+    "Request": ("deadline", "binary body", "typed principal", "streaming", "reply"),
+    "Message": (*_ALL, "order", "attempt count", "batch", "binary body", "attributes"),
+    "ObjectEvent": (*_ALL, "deletes"),
+    "ChangeEvent": (*_ALL, "order", "batch", "before-image", "deletes"),
+    "ScheduleEvent": ("retry", "deadline"),
+    "CloudEvent": (*_ALL, "binary body", "attributes", "reply"),
+    "Task": ("deadline", "reply"),
+}
+
 
 class Capability(Record):
     """Whether a service can do one thing: `native`, `emulated` (`note` says how) or `impossible` (why).
 
     `loses` says that without it what the feature is about is lost, not only done another way. `needs` names the trigger's
-    argument ("retry", "dead_letter") without which it doesn't hold. `by_documentation` says that nothing here has shown it.
+    argument ("retry", "dead_letter") without which it doesn't hold, `setting` what must be set outside of the code, lest
+    something is lost. `by_documentation` says that nothing here has shown it.
     """
 
-    _fields = ("level", "note", "loses", "needs", "by_documentation")
+    _fields = ("level", "note", "loses", "needs", "setting", "by_documentation")
 
     def __init__(
-        self, level: str, note: str = "", *, loses: bool = False, needs: str = "", by_documentation: bool = False
+        self,
+        level: str,
+        note: str = "",
+        *,
+        loses: bool = False,
+        needs: str = "",
+        setting: str = "",
+        by_documentation: bool = False,
     ) -> None:
         self.level = level
         self.note = note
         self.loses = loses
         self.needs = needs
+        self.setting = setting
         self.by_documentation = by_documentation
 
 
-def native(note: str = "", *, by_documentation: bool = False) -> Capability:
-    """The provider does it."""
-    return Capability("native", note, by_documentation=by_documentation)
+def native(note: str = "", *, needs: str = "", setting: str = "", by_documentation: bool = False) -> Capability:
+    """The provider does it, where it `needs` an argument of the trigger or a `setting` with those."""
+    return Capability("native", note, needs=needs, setting=setting, by_documentation=by_documentation)
 
 
 def emulated(how: str, *, needs: str = "", loses: bool = False, by_documentation: bool = False) -> Capability:
@@ -63,7 +84,10 @@ def impossible(why: str, *, loses: bool = False, by_documentation: bool = False)
 
 
 class Service(Record):
-    """A service of a provider that hands over events of a `kind` ("Message", "Request"), for a trigger's `word` ("queue")."""
+    """A service of a provider that hands over events of a `kind` ("Message", "Request"), for a trigger's `word` ("queue").
+
+    `features` are those that make sense for the kind, so that services may share a table.
+    """
 
     _fields = ("name", "kind", "word", "features")
 
@@ -71,4 +95,4 @@ class Service(Record):
         self.name = name
         self.kind = kind
         self.word = word
-        self.features = features
+        self.features = {feature: features[feature] for feature in features if feature in ASKED[kind] or feature not in FEATURES}

@@ -1,37 +1,48 @@
-"""The CloudEvents 1.0 envelope: structured JSON, and HTTP headers.
+"""The CloudEvents 1.0 envelope: structured JSON, batches of it, and HTTP headers; 0.3 is read too.
 
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
 """
 
 from __future__ import annotations
 
-from portable_fn.data import parse_json, to_json
-from portable_fn.errors import DecodeError
+from portable_fn.data import parse_json, read_json, to_json
+from portable_fn.errors import DecodeError, EncodeError
 from portable_fn.events import CloudEvent, Event, Message
+from portable_fn.http import unquoted
+from portable_fn.pairs import Headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from typing import Any
 
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
 
-_KNOWN = (
-    "specversion",
-    "id",
-    "source",
-    "type",
-    "subject",
-    "time",
-    "datacontenttype",
-    "dataschema",
-    "data",
-    "data_base64",
-)
+_KNOWN = frozenset(("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"))
+# Of version 0.3, whose `schemaurl` became `dataschema`, and whose encoding of the data became `data_base64`.
+_KNOWN_0_3 = _KNOWN - {"dataschema"} | {"schemaurl", "datacontentencoding"}
 # A name of an attribute: lower-case letters and digits.
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+
+
+def mode(headers: Mapping[str, str]) -> str:
+    """How an HTTP message holds CloudEvents: "structured", "batched" or "binary"; "" where it holds none.
+
+    DecodeError for a format that isn't JSON.
+    """
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type.startswith("application/cloudevents"):
+        if media_type == STRUCTURED:
+            return "structured"
+        if media_type == BATCHED:
+            return "batched"
+        raise DecodeError(
+            f"{media_type[:80]!r} is no known format of CloudEvents; known are {STRUCTURED} and {BATCHED}"
+        )
+    # Any of them will do: without its specversion it is a malformed event, and not none.
+    return "binary" if "ce-id" in headers or "ce-type" in headers or "ce-specversion" in headers else ""
 
 
 def is_structured(value: object) -> bool:
@@ -43,64 +54,34 @@ def structured(
     value: Mapping[str, Any], *, native: object = None, envelopes: tuple[Event[Any], ...] = ()
 ) -> CloudEvent[Any]:
     """The event that a JSON object has; DecodeError where a required attribute is missing or one is no text."""
-    attributes = {}
+    attributes: dict[str, str] = {}
     for name, given in value.items():
-        if name in ("data", "data_base64") or given is None:
+        if given is None or name == "data" or name == "data_base64":
             continue
-        if isinstance(given, bool):
-            given = "true" if given else "false"
-        elif isinstance(given, int):
-            given = str(given)
-        if not isinstance(given, str):
-            raise DecodeError(f"the CloudEvent's attribute {name!r} is a {type(given).__name__}, not a text")
-        attributes[name] = given
-    content_type = attributes.get("datacontenttype", "")
-    return _event(attributes, _body(value, content_type), native, envelopes)
+        attributes[name] = given if type(given) is str else _as_text(name, given)
+    return _event(attributes, _body(value, attributes), native, envelopes)
 
 
-def _body(value: Mapping[str, Any], content_type: str) -> bytes:
-    encoded = value.get("data_base64")
-    if encoded is not None:
-        from binascii import a2b_base64
-
-        try:
-            return a2b_base64(encoded, strict_mode=True)
-        except (ValueError, TypeError) as exc:
-            raise DecodeError("the CloudEvent's data_base64 is not base64") from exc
-    if "data" not in value:
-        return b""
-    data = value["data"]
-    media_type = content_type.partition(";")[0].rstrip().lower()
-    if isinstance(data, str) and media_type and not media_type.endswith(("/json", "+json")):
-        return data.encode()
-    try:
-        return to_json(data).encode()
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise DecodeError("the CloudEvent's data has no JSON form") from exc
+def _as_text(name: str, given: object) -> str:
+    if isinstance(given, int):
+        return str(given).lower()  # true and false too
+    raise DecodeError(
+        f"the CloudEvent's attribute {name[:40]!r} is a {type(given).__name__}; possible are a text, a whole number, "
+        "true and false"
+    )
 
 
-def binary(headers: Mapping[str, str], body: bytes, *, native: object = None) -> CloudEvent[Any]:
-    """The event of an HTTP request in binary form: attributes in `ce-` headers, percent-encoded, the data in the body."""
-    attributes = {}
-    for name in headers:
-        if name[:3].lower() == "ce-":
-            value = headers[name]
-            if "%" in value:
-                from portable_fn.http import unquoted
-
-                value = unquoted(value)
-            attributes[name[3:].lower()] = value
-    if content_type := headers.get("content-type"):
-        attributes["datacontenttype"] = content_type
-    return _event(attributes, body, native, ())
+def structured_body(body: bytes, content_type: str = "", *, native: object = None) -> CloudEvent[Any]:
+    """The event of an HTTP message's body in structured form, in the charset that its content type names."""
+    value = _json(body, content_type, "the CloudEvent")
+    if not isinstance(value, dict):
+        raise DecodeError(f"a CloudEvent is a JSON object, not a {type(value).__name__}")
+    return structured(value, native=native)
 
 
-def batched(body: bytes, *, native: object = None) -> list[CloudEvent[Any] | DecodeError]:
+def batched(body: bytes, content_type: str = "", *, native: object = None) -> list[CloudEvent[Any] | DecodeError]:
     """The events of a batch, each one that can't be read as the DecodeError that says why; DecodeError for no batch at all."""
-    try:
-        values = parse_json(body.decode())
-    except ValueError as exc:
-        raise DecodeError(f"the batch of CloudEvents is not JSON: {exc}") from exc
+    values = _json(body, content_type, "the batch of CloudEvents")
     if not isinstance(values, list):
         raise DecodeError(f"a batch of CloudEvents is a JSON array, not a {type(values).__name__}")
     events: list[CloudEvent[Any] | DecodeError] = []
@@ -114,78 +95,195 @@ def batched(body: bytes, *, native: object = None) -> list[CloudEvent[Any] | Dec
     return events
 
 
+def _json(body: bytes, content_type: str, what: str) -> object:
+    charset = "utf-8"
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            charset = value.strip().strip("\"'").lower() or charset
+    try:
+        return read_json(body, charset)
+    except (ValueError, LookupError) as exc:
+        raise DecodeError(f"{what} is not JSON: {exc.args[0] if exc.args else exc}") from exc
+
+
+def _body(value: Mapping[str, Any], attributes: Mapping[str, str]) -> bytes:
+    encoded = value.get("data_base64")
+    data = value.get("data")
+    if encoded is not None and data is not None:
+        raise DecodeError("the CloudEvent has both data and data_base64; possible is one of them")
+    if attributes.get("datacontentencoding") == "base64" and attributes.get("specversion") == "0.3":
+        encoded = data
+    if encoded is not None:
+        from binascii import a2b_base64
+
+        try:
+            return (
+                a2b_base64(encoded, strict_mode=True) if isinstance(encoded, str) and encoded else _no_base64(encoded)
+            )
+        except ValueError as exc:
+            raise DecodeError("the CloudEvent's data_base64 is not base64") from exc
+    if "data" not in value:
+        return b""
+    is_json = _is_json(attributes.get("datacontenttype", ""))
+    if data is None and not is_json:
+        return b""
+    try:
+        return data.encode() if isinstance(data, str) and not is_json else _json_body(data)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise DecodeError("the CloudEvent's data can't be a body: it has no JSON form, or is no Unicode text") from exc
+
+
+def _no_base64(encoded: object) -> bytes:
+    if encoded == "":
+        return b""
+    raise ValueError
+
+
+def _json_body(data: object) -> bytes:
+    try:
+        return to_json(data).encode()
+    except UnicodeEncodeError:
+        # A lone surrogate, which JSON allows as an escape and UTF-8 doesn't.
+        from json import dumps
+
+        return dumps(data, separators=(",", ":")).encode()
+
+
+def _is_json(content_type: str) -> bool:
+    # "datacontenttype" may be left out, and then JSON is meant (JSON format, section 3.1).
+    media_type = content_type.partition(";")[0].rstrip().lower()
+    return not media_type or media_type.endswith(("/json", "+json"))
+
+
+def binary(headers: Mapping[str, str], body: bytes, *, native: object = None) -> CloudEvent[Any]:
+    """The event of an HTTP message in binary form: attributes in `ce-` headers, percent-encoded, the data in the body."""
+    attributes: dict[str, str] = {}
+    values = headers.joined() if isinstance(headers, Headers) else headers
+    for name, value in values.items():
+        if name[:3].lower() == "ce-":
+            attributes[name[3:].lower()] = unquoted(_unescaped(value) if '"' in value else value)
+    if content_type := headers.get("content-type"):
+        attributes["datacontenttype"] = content_type
+    return _event(attributes, body, native, ())
+
+
+def _unescaped(value: str) -> str:
+    """A header's value with its quoted strings unquoted, as writers of before version 1.0.1 made them."""
+    import re
+
+    return re.sub(r'"((?:[^"\\]|\\.)*)"', lambda quoted: re.sub(r"\\(.)", r"\1", quoted[1]), value)
+
+
 def _event(
     attributes: Mapping[str, str], body: bytes, native: object, envelopes: tuple[Event[Any], ...]
 ) -> CloudEvent[Any]:
-    version = attributes.get("specversion")
-    if version not in ("1.0", "0.3"):
-        raise DecodeError(f"the CloudEvent's specversion is {version!r}; known are '1.0' and '0.3'")
-    missing = [name for name in ("id", "source", "type") if not attributes.get(name)]
-    if missing:
+    get = attributes.get
+    version = get("specversion")
+    if version == "1.0":
+        known, schema = _KNOWN, get("dataschema")
+    elif version == "0.3":
+        known, schema = _KNOWN_0_3, get("schemaurl")
+    else:
+        shown = "missing" if version is None else repr(version[:40])
+        raise DecodeError(f"the CloudEvent's specversion is {shown}; known are '1.0' and '0.3'")
+    id, source, type = get("id"), get("source"), get("type")
+    if not id or not source or not type:
+        missing = [name for name in ("id", "source", "type") if not get(name)]
         raise DecodeError(f"the CloudEvent has no {' and no '.join(missing)}")
     extensions = {}
     for name, value in attributes.items():
-        if name not in _KNOWN:
-            if not name or not _NAME.issuperset(name):
+        if name not in known:
+            if not name or name == "data" or not _NAME.issuperset(name):
                 raise DecodeError(f"the CloudEvent's attribute {name[:40]!r} is no name: possible are a-z and 0-9")
             extensions[name] = value
+        if not value.isascii():
+            _check_unicode(name, value)
     return CloudEvent(
-        attributes["id"],
-        attributes["source"],
-        attributes["type"],
+        id,
+        source,
+        type,
         body,
-        subject=attributes.get("subject", ""),
-        time=parse_time(attributes["time"]) if attributes.get("time") else None,
-        content_type=attributes.get("datacontenttype", ""),
-        schema=attributes.get("dataschema") or attributes.get("schemaurl", ""),
+        subject=get("subject") or "",
+        time=parse_time(time) if (time := get("time")) else None,
+        content_type=get("datacontenttype") or "",
+        schema=schema or "",
         extensions=extensions,
         native=native,
         envelopes=envelopes,
     )
 
 
+def _check_unicode(name: str, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise DecodeError(
+            f"the CloudEvent's attribute {name!r} has half of a surrogate pair, which is no text"
+        ) from exc
+
+
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time as aware UTC, to the microsecond; DecodeError where it is none."""
+    """An RFC 3339 time as aware UTC, to the microsecond, one without an offset as UTC; DecodeError where it is none."""
     from datetime import UTC, datetime
 
     try:
-        # Python 3.11 takes nanoseconds, and cuts them to microseconds.
-        time = datetime.fromisoformat(text)
-    except (ValueError, TypeError) as exc:
-        raise DecodeError("a time is not one of RFC 3339") from exc
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        try:
+            # Python 3.11 takes nanoseconds, and cuts them to microseconds.
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            # A leap second, which datetime has not, and a lower-case "z" are RFC 3339 too.
+            time = datetime.fromisoformat(text.upper().replace(":60", ":59"))
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, TypeError, AttributeError, OverflowError) as exc:
+        raise DecodeError("a time is not one of RFC 3339, such as 2026-01-02T03:04:05Z") from exc
+
+
+# How the bindings of CloudEvents to Kafka, HTTP and AMQP, and to Pub/Sub, call the attributes of a message.
+_PREFIXES = ("ce_", "ce-", "cloudEvents:", "cloudEvents_")
 
 
 def inside(message: Message[Any]) -> list[Event[Any]]:
-    """The CloudEvent that a message has as its body, in structured form; nothing where it has none."""
-    if '"specversion"' not in message.text:
+    """The CloudEvents that a message holds: in structured form or as a batch of it in its body, or in binary form with their
+    attributes in its own; nothing where it holds none. DecodeError where it holds one that can't be read."""
+    envelopes = (*message.envelopes, message)
+    attributes = message.attributes
+    for prefix in _PREFIXES:
+        if f"{prefix}specversion" in attributes:
+            own = {
+                name[len(prefix) :].lower(): _text(value)
+                for name, value in attributes.items()
+                if name.startswith(prefix)
+            }
+            content_type = message.content_type or _text(attributes.get("content-type", ""))
+            if content_type:
+                own["datacontenttype"] = content_type
+            return [_event(own, message.body, message.native, envelopes)]
+    if b'"specversion"' not in message.body:
         return []
     try:
-        value = parse_json(message.text)
+        value = parse_json(message.body.decode())
     except ValueError:
         return []
-    if not is_structured(value):
+    values: list[Any] = value if isinstance(value, list) else [value]
+    if not all(map(is_structured, values)):
         return []
-    return [structured(value, native=message.native, envelopes=(*message.envelopes, message))]  # type: ignore[arg-type]  # it is a dict
+    return [structured(one, native=message.native, envelopes=envelopes) for one in values]
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def write_structured(event: CloudEvent[Any]) -> dict[str, Any]:
-    """The event in structured form, a JSON object."""
-    value: dict[str, Any] = {"specversion": "1.0", "id": event.id, "source": event.source, "type": event.type}
-    if event.subject:
-        value["subject"] = event.subject
-    if event.time is not None:
-        value["time"] = write_time(event.time)
+    """The event in structured form, a JSON object; EncodeError for an attribute that has no such name or is no text."""
+    value: dict[str, Any] = dict(_attributes(event))
     if event.content_type:
         value["datacontenttype"] = event.content_type
-    if event.schema:
-        value["dataschema"] = event.schema
-    value.update(event.extensions)
     if event.body:
-        media_type = event.content_type.partition(";")[0].rstrip().lower()
         try:
             text = event.body.decode()
-            value["data"] = parse_json(text) if not media_type or media_type.endswith(("/json", "+json")) else text
+            value["data"] = parse_json(text) if _is_json(event.content_type) else text
         except ValueError:
             from binascii import b2a_base64
 
@@ -193,20 +291,41 @@ def write_structured(event: CloudEvent[Any]) -> dict[str, Any]:
     return value
 
 
+def write_batched(events: Iterable[CloudEvent[Any]]) -> bytes:
+    """The events as the body of a batch."""
+    return _json_body([write_structured(event) for event in events])
+
+
+def write_structured_body(event: CloudEvent[Any]) -> bytes:
+    """The event in structured form as a body."""
+    return _json_body(write_structured(event))
+
+
 def write_binary(event: CloudEvent[Any]) -> tuple[list[tuple[str, str]], bytes]:
-    """The event in binary form: HTTP headers and a body."""
-    headers = [("ce-specversion", "1.0"), ("ce-id", event.id), ("ce-source", event.source), ("ce-type", event.type)]
-    if event.subject:
-        headers.append(("ce-subject", event.subject))
-    if event.time is not None:
-        headers.append(("ce-time", write_time(event.time)))
-    if event.schema:
-        headers.append(("ce-dataschema", event.schema))
-    headers += [(f"ce-{name}", value) for name, value in event.extensions.items()]
-    written = [(name, _percent_encoded(value)) for name, value in headers]
+    """The event in binary form: HTTP headers and a body; EncodeError for an attribute that has no such name or is no text."""
+    headers = [(f"ce-{name}", _percent_encoded(name, value)) for name, value in _attributes(event)]
     if event.content_type:
-        written.append(("content-type", event.content_type))
-    return written, event.body
+        headers.append(("content-type", event.content_type))
+    return headers, event.body
+
+
+def _attributes(event: CloudEvent[Any]) -> list[tuple[str, str]]:
+    """All that an event has beside its content type and its data."""
+    attributes = [("specversion", "1.0"), ("id", event.id), ("source", event.source), ("type", event.type)]
+    if event.subject:
+        attributes.append(("subject", event.subject))
+    if event.time is not None:
+        attributes.append(("time", write_time(event.time)))
+    if event.schema:
+        attributes.append(("dataschema", event.schema))
+    for name, value in event.extensions.items():
+        if not name or name in _KNOWN or name == "data" or not _NAME.issuperset(name):
+            raise EncodeError(f"a CloudEvent can't have the extension {name!r}: possible are names of a-z and 0-9")
+        attributes.append((name, value))
+    for name, value in attributes:
+        if not isinstance(value, str):
+            raise EncodeError(f"the CloudEvent's {name} is a str, not {type(value).__name__}")
+    return attributes
 
 
 def write_time(time: datetime) -> str:
@@ -216,11 +335,14 @@ def write_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _percent_encoded(value: str) -> str:
-    # What the specification names: space, double quote, percent, and all but printable ASCII.
-    if value.isascii() and value.isprintable() and not any(char in ' "%' for char in value):
+def _percent_encoded(name: str, value: str) -> str:
+    # What the binding names in its section 3.1.3.2: space, double quote, percent, and all but printable ASCII.
+    if value.isascii() and value.isprintable() and not any(char in value for char in ' "%'):
         return value
-    return "".join(
-        char if "!" <= char <= "~" and char not in '"%' else "".join(f"%{byte:02X}" for byte in char.encode())
-        for char in value
-    )
+    try:
+        return "".join(
+            char if "!" <= char <= "~" and char not in '"%' else "".join(f"%{byte:02X}" for byte in char.encode())
+            for char in value
+        )
+    except UnicodeEncodeError as exc:
+        raise EncodeError(f"the CloudEvent's {name} has half of a surrogate pair, which no header can carry") from exc

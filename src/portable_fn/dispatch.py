@@ -57,7 +57,7 @@ class Dispatcher:
     def direct(self, kind: type[Event[Any]]) -> Binding | None:
         """The function that gets every event of this kind as it is, where there is but that one."""
         only = self._only
-        if only is None or not issubclass(kind, only.kind) or (only.kind is Event and kind is CloudEvent):
+        if only is None or not issubclass(kind, only.kind) or (only.kind is Event and issubclass(kind, CloudEvent)):
             return None
         for trigger in only.triggers:
             if type(trigger).wants is not Trigger.wants:
@@ -72,6 +72,7 @@ class Dispatcher:
         named: list[tuple[int, Call]] = []
         unnamed: list[Call] = []
         bare: list[tuple[int, Call]] = []
+        is_filtered = False
         for function in self.functions:
             depth, events = self.find(function.kind, event)
             if not events:
@@ -82,9 +83,11 @@ class Dispatcher:
             triggers = [trigger for trigger in function.triggers if _calls_for(trigger, function, events[0])]
             mine = [trigger for trigger in triggers if trigger.names(events[0])]
             left = [one for one in events if any(trigger.wants(one) for trigger in mine or triggers)]
-            if mine:
+            if not left:
+                is_filtered = is_filtered or bool(triggers)
+            elif mine:
                 named.append((depth, (function, left)))
-            elif triggers:
+            else:
                 unnamed.append((function, left))
         # What is furthest inside is what the event is about.
         innermost = max((depth for depth, _ in named), default=0)
@@ -95,12 +98,12 @@ class Dispatcher:
                 f"{describe(event)} is for none of {names}: name the trigger after the source, or give each an entry of its own"
             )
         found = found or unnamed
-        if not found:
+        if not found and not is_filtered:
             takes = ", ".join(f"{function.name} (a {function.kind.__name__})" for function in self.functions)
             raise DecodeError(
                 f"{describe(event)} is for none of the functions; there are {takes or 'none but for HTTP'}"
             )
-        return [(function, events) for function, events in found if events]
+        return found
 
     def only(self, kind: type[Event[Any]], event: Event[Any]) -> Event[Any]:
         """The one event of the kind that the event is or holds; DecodeError where it has none or several."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from portable_fn.data import parse_json
 from portable_fn.errors import DecodeError
 from portable_fn.record import Generic, Record, lazy, overload
 
@@ -107,8 +108,6 @@ class _Content(Event[T], Generic[T]):
 
     def read_data(self) -> Any:
         """JSON, unless the content type says text or something binary, which stay str and bytes; None for an empty body."""
-        from portable_fn.data import parse_json
-
         if self.content_type and not self._is_json:
             return self.text if self.content_type.lower().startswith("text/") else self.body
         text = self.text

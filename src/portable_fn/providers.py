@@ -22,6 +22,9 @@ _PACKAGES = {
     "flask": "gcp",
     "werkzeug": "gcp",
     "starlette": "gcp",
+    # What functions-framework makes of a request where it runs a function as `cloudevent` or `event`.
+    "cloudevents": "gcp",
+    "google": "gcp",
     "azure": "azure",
     "azure_functions_runtime": "azure",
     "azure_functions_worker": "azure",

@@ -131,6 +131,15 @@ class Router:
             raise HTTPError(404, f"Nothing answers {request.path}.")
         return self._fallback
 
+    def answers(self, request: Request[Any]) -> bool:
+        """Whether a function's path and method are those of the request, or, for OPTIONS, its path."""
+        segments = request.raw_path.split("/")[1:]
+        return any(
+            route.match(segments) is not None
+            and (request.method == "OPTIONS" or route.target(request.method) is not None)
+            for route in self._routes
+        )
+
 
 def _without_handler(request: Request[Any], routes: list[Route]) -> Target:
     """What answers OPTIONS, or 405, on a path whose functions take other methods: with the middleware of one of them."""

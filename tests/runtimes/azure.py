@@ -22,10 +22,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Function:
-    """A loaded function; its bindings as function.json has them."""
+    """A loaded function; its bindings as function.json has them, its retry policy as RpcRetryOptions, None without one."""
 
     name: str
     bindings: list[dict[str, Any]]
+    retry: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,27 @@ class AzureHost:
         them or of int a collection, and anything else JSON. `trace` has trace_parent and trace_state, `retry` has
         retry_count and max_retry_count.
         """
+        return self.invoke_typed(
+            name,
+            {each: _typed(value) for each, value in inputs.items()},
+            metadata={each: _typed(value) for each, value in metadata.items()},
+            trace=trace,
+            retry=retry,
+        )
+
+    def invoke_typed(
+        self,
+        name: str,
+        inputs: Mapping[str, Mapping[str, Any]],
+        *,
+        metadata: Mapping[str, Mapping[str, Any]] = {},
+        trace: Mapping[str, str] = {},
+        retry: Mapping[str, int] = {},
+    ) -> Invocation:
+        """The same with values that are TypedData already, in protobuf's JSON."""
         request = {
-            "input_data": [{"name": each, "data": _typed(value)} for each, value in inputs.items()],
-            "trigger_metadata": {each: _typed(value) for each, value in metadata.items()},
+            "input_data": [{"name": each, "data": value} for each, value in inputs.items()],
+            "trigger_metadata": dict(metadata),
             "trace_context": dict(trace),
         }
         if retry:
@@ -95,13 +114,16 @@ def azure_functions(
     pythonpath: Sequence[Path] = (),
     env: Mapping[str, str] = {},
     timeout: float = 30,
+    environment: str = "azure",
 ) -> Iterator[AzureHost]:
     """Serve a folder with function_app.py and host.json, by this Python or that of a version ("3.11") or a path.
+
+    `environment` is what the worker has installed: "azure", or "azure-settlement" for settling Service Bus messages.
 
     A function that has not answered after `timeout` seconds is answered for with 500. Streaming needs no option: an
     app that imports azurefunctions.extensions.http.fastapi switches the worker to it.
     """
-    interpreter = venv("azure", no_deps=True, python=pythons().get(python, python) if python else sys.executable)
+    interpreter = venv(environment, no_deps=True, python=pythons().get(python, python) if python else sys.executable)
     [port] = free_ports(1)
     command: list[str | Path] = [interpreter, "-m", "tests.runtimes.azure_host", app.resolve(), str(port), str(timeout)]
     # Azure's Linux workers run in UTC, which the library worker's cookie expiry depends on.

@@ -29,7 +29,13 @@ app = entry(functions, auth_level="anonymous"{options})
 
 @contextmanager
 def function_app(
-    source: str, *, python: str = "3.11", prefix: str = "api", env: Mapping[str, str] = {}, timeout: float = 30
+    source: str,
+    *,
+    python: str = "3.11",
+    prefix: str = "api",
+    env: Mapping[str, str] = {},
+    timeout: float = 30,
+    environment: str = "azure",
 ) -> Iterator[AzureHost]:
     """A function_app.py in the worker of a Python version, behind the host; Unavailable where that Python isn't there."""
     if python not in pythons():
@@ -44,6 +50,7 @@ def function_app(
             pythonpath=PYTHONPATH,
             env={"WEBSITE_SKU": "FlexConsumption", **env},
             timeout=timeout,
+            environment=environment,
         ) as host:
             yield host
 

@@ -33,7 +33,7 @@ CF_HEADER: Final = "CF-Blob"
 SCHEME_HEADER: Final = "X-Forwarded-Proto"
 
 # The events that don't come by HTTP, from another Worker in the same workerd, to which the Worker's queues send too.
-# An email is an RPC with a plain object, as wrangler dev brings it: workerd itself has no email event.
+# An email is an RPC with a plain object, as wrangler dev brings it (miniflare's src/workers/core/email.ts).
 EVENTS: Final = """
 const revive = (_, value) =>
   value?.$bytes !== undefined ? Uint8Array.from(atob(value.$bytes), (char) => char.charCodeAt(0))
@@ -49,7 +49,9 @@ const MADE = {
   circle: () => { const circle = { name: "circle" }; circle.self = circle; return circle; },
   deep: () => { let deep = []; for (let level = 0; level < 400; level++) deep = [deep]; return deep; },
   laughs: () => { let laughs = ["ha"]; for (let level = 0; level < 40; level++) laughs = [laughs, laughs]; return laughs; },
-  numbers: () => [NaN, 2 ** 53, 1e300, -0, 1.5],
+  numbers: () => [1, NaN],
+  whole: () => [2 ** 53, 1e300, -0, 1.5, -3],
+  keys: () => new Map([[1, "a"], ["1", "b"]]),
   regexp: () => /a/,
   error: () => new RangeError("no"),
 };
@@ -70,7 +72,8 @@ export default {
     if (request.headers.has("X-Msg-Fmt")) {
       const body = btoa(String.fromCharCode(...new Uint8Array(await request.arrayBuffer())));
       sent.push({ format: request.headers.get("X-Msg-Fmt"), body });
-      return new Response("");
+      const metrics = { backlogCount: 0, backlogBytes: 0, oldestMessageTimestamp: 0 };
+      return Response.json({ metadata: { metrics } });
     }
     const { method, args } = JSON.parse(await request.text(), revive);
     if (method === "$sent") return Response.json(sent.splice(0));
@@ -121,7 +124,7 @@ const config :Workerd.Config = (
 """
 
 
-class JSError(Exception):
+class JSError(RuntimeError):
     """What a call of the Worker threw, as the calling Worker sees it."""
 
     def __init__(self, name: str, message: str, stack: str) -> None:

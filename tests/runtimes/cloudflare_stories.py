@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,13 +31,26 @@ Default = entry(app)
 
 @contextmanager
 def worker(
-    script: str, *sources: Path, vars: dict[str, str] | None = None, snapshot: bool = False
+    script: str,
+    *sources: Path,
+    vars: dict[str, str] | None = None,
+    queues: Sequence[str] = (),
+    snapshot: bool = False,
+    built_in_sdk: bool = False,
 ) -> Iterator[Workerd]:
     """A Worker of the script, with portable_fn and its adapter beside it, in workerd."""
     with TemporaryDirectory() as folder:
         main = Path(folder, "entry.py")
         main.write_text(script)
-        with workerd(main, sources=sources, packages=PACKAGES, vars=vars or {}, snapshot=snapshot) as running:
+        with workerd(
+            main,
+            sources=sources,
+            packages=PACKAGES,
+            vars=vars or {},
+            queues=queues,
+            snapshot=snapshot,
+            built_in_sdk=built_in_sdk,
+        ) as running:
             yield running
 
 

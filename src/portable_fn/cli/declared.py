@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from portable_fn.binding import KINDS
 from portable_fn.capabilities import Service
-from portable_fn.cli.failure import Failure
+from portable_fn.cli.failure import IMPORT, Failure
+from portable_fn.cli.target import place, what
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import Batch, Event
 from portable_fn.providers import ADAPTERS, adapter
@@ -37,11 +38,13 @@ def declared(asked: str, option: str) -> list[Declared]:
 def _services(provider: str) -> tuple[Service, ...] | None:
     try:
         package = adapter(provider)
+        if not hasattr(package, "__path__") or importlib.util.find_spec(f"{package.__name__}.capabilities") is None:
+            return None
+        found: tuple[Service, ...] = adapter(provider, "capabilities").SERVICES
     except ConfigurationError as exc:
         raise Failure(str(exc)) from exc
-    if not hasattr(package, "__path__") or importlib.util.find_spec(f"{package.__name__}.capabilities") is None:
-        return None
-    found: tuple[Service, ...] = adapter(provider, "capabilities").SERVICES
+    except Exception as exc:
+        raise Failure(f"the capabilities of {provider}: {place(exc)}: {what(exc)}", IMPORT) from exc
     return found
 
 

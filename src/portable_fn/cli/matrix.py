@@ -49,24 +49,28 @@ def word(capability: Capability) -> str:
 
 
 def noted(capability: Capability) -> str:
-    """How or why, and what of the trigger it takes."""
-    if not capability.needs:
-        return capability.note
-    otherwise = "; else it is lost" if capability.loses else ""
-    return f"{capability.note} (only with {capability.needs}= on the trigger{otherwise})"
+    """How or why, and what it takes beside."""
+    parts = [capability.note] if capability.note else []
+    if capability.needs:
+        otherwise = "; else it is lost" if capability.loses else ""
+        parts.append(f"(only with {capability.needs}= on the trigger{otherwise})")
+    if capability.setting:
+        parts.append(f"(must be set: {capability.setting})")
+    return " ".join(parts)
 
 
 def matrices(all_declared: Iterable[Declared], kind: str | None = None) -> list[Matrix]:
     """The matrix of each kind that some service hands over, or of the one kind."""
     columns = [Column(one.provider, service) for one in all_declared for service in one.services or ()]
-    found: list[Matrix] = []
-    for name in HANDED_OVER if kind is None else (kind,):
-        if mine := tuple(column for column in columns if column.service.kind == name):
-            found.append(_matrix(name, mine))
-    return found
+    by_kind = {
+        name: tuple(column for column in columns if column.service.kind == name)
+        for name in (HANDED_OVER if kind is None else (kind,))
+    }
+    return [matrix_of(name, mine) for name, mine in by_kind.items() if mine]
 
 
-def _matrix(kind: str, columns: tuple[Column, ...]) -> Matrix:
+def matrix_of(kind: str, columns: tuple[Column, ...]) -> Matrix:
+    """The matrix of these columns, with their own features and notes alone."""
     asked = [column.service.features for column in columns]
     known = [feature for feature in FEATURES if any(feature in features for features in asked)]
     others = [feature for features in asked for feature in features if feature not in FEATURES]
@@ -100,24 +104,25 @@ ON_A_PAGE = 8
 
 
 def markdown(all_declared: Sequence[Declared], kind: str | None = None, heading: str = "##") -> str:
-    """The matrices as Markdown, each under a heading with its kind, its notes numbered below it."""
-    parts = [LEGEND]
+    """The matrices as Markdown, each under a heading with its kind, the notes of a table numbered below it."""
+    parts = [escaped(LEGEND)]
     for matrix in matrices(all_declared, kind):
         parts.append(f"{heading} {matrix.kind}")
-        for begin in range(0, len(matrix.columns), ON_A_PAGE):
-            parts.append(_markdown_table(matrix, matrix.columns[begin : begin + ON_A_PAGE]))
-        parts.append("\n".join(f"{number}. {_escaped(note)}" for number, note in enumerate(matrix.notes, 1)))
+        alone = len({column.provider for column in matrix.columns}) == 1
+        for start in range(0, len(matrix.columns), ON_A_PAGE):
+            part = matrix_of(matrix.kind, matrix.columns[start : start + ON_A_PAGE])
+            parts.append(_markdown_table(part, alone))
+            parts.append("\n".join(f"{number}. {escaped(note)}" for number, note in enumerate(part.notes, 1)))
     if missing := undeclared(all_declared):
         parts.append(f"Not declared yet: {', '.join(missing)}.")
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _markdown_table(matrix: Matrix, columns: Sequence[Column]) -> str:
-    asked = [name for name in matrix.features if any(name in column.service.features for column in columns)]
-    titles = [_title(column) for column in columns]
-    lines = [_row("", *titles), "|---" * (len(columns) + 1) + "|"]
-    for feature in asked:
-        lines.append(_row(feature, *(_markdown_cell(*matrix.cell(column, feature)) for column in columns)))
+def _markdown_table(matrix: Matrix, alone: bool) -> str:
+    lines = [_row("", *(_title(column, alone) for column in matrix.columns)), "|---" * (len(matrix.columns) + 1) + "|"]
+    for name in matrix.features:
+        cells = (_markdown_cell(*matrix.cell(column, name)) for column in matrix.columns)
+        lines.append(_row(name, *cells))
     return "\n".join(lines)
 
 
@@ -125,9 +130,9 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _title(column: Column) -> str:
+def _title(column: Column, alone: bool) -> str:
     service = column.service
-    return "<br>".join(filter(None, (column.provider, f"`{service.name}`", service.word)))
+    return "<br>".join(filter(None, ("" if alone else column.provider, f"`{service.name}`", service.word)))
 
 
 def _markdown_cell(found: str, number: int | None) -> str:
@@ -137,5 +142,6 @@ def _markdown_cell(found: str, number: int | None) -> str:
     return shown if number is None else f"{shown} ({number})"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """The text as Markdown shows it as it is, in tables too."""
     return re.sub(r"([|<>*_\[\]])", r"\\\1", text)

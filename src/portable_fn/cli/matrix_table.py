@@ -10,24 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from portable_fn.cli.declared import Declared, undeclared
-from portable_fn.cli.matrix import LEGEND, Column, Matrix, matrices
+from portable_fn.cli.matrix import LEGEND, Column, Matrix, matrices, matrix_of
 
 _STYLES = {"✓": "green", "emulated": "cyan", "no": "yellow", "lost": "bold red"}
 
 
 def print_matrix(console: Console, all_declared: Sequence[Declared], kind: str | None) -> None:
-    """Prints the tables of each kind with their notes, and below what the words mean."""
+    """Prints the tables of each kind, each with its notes below it, and at the end what the words mean."""
     shown = matrices(all_declared, kind)
     for matrix in shown:
         for columns in _fitting(matrix, console.width):
-            console.print(_table(matrix, columns))
-        for number, note in enumerate(matrix.notes, 1):
-            grid = Table.grid(padding=(0, 1))
-            grid.add_column(justify="right", min_width=3, no_wrap=True, style="dim")
-            grid.add_column(overflow="fold")
-            grid.add_row(str(number), Text(note))
-            console.print(grid)
-        console.print()
+            part = matrix_of(matrix.kind, columns)
+            console.print(_table(part))
+            console.print(_notes(part))
+            console.print()
     if shown:
         console.print(Text(LEGEND, "dim"))
     elif kind is not None:
@@ -57,16 +53,24 @@ def _width(matrix: Matrix, column: Column) -> int:
     return max(map(len, (column.provider, column.service.name, column.service.word, *cells)))
 
 
-def _table(matrix: Matrix, columns: Sequence[Column]) -> Table:
+def _notes(matrix: Matrix) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", min_width=3, no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for number, note in enumerate(matrix.notes, 1):
+        grid.add_row(str(number), Text(note))
+    return grid
+
+
+def _table(matrix: Matrix) -> Table:
     table = Table(box=box.ROUNDED, padding=(0, 1))
     table.add_column(Text(matrix.kind, "bold"), no_wrap=True)
-    for column in columns:
+    for column in matrix.columns:
         service = column.service
         title = Text.assemble((column.provider, "bold cyan"), f"\n{service.name}", (f"\n{service.word}", "dim"))
         table.add_column(title, overflow="fold")
     for feature in matrix.features:
-        if any(feature in column.service.features for column in columns):
-            table.add_row(feature, *(_cell(matrix, column, feature) for column in columns))
+        table.add_row(feature, *(_cell(matrix, column, feature) for column in matrix.columns))
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from portable_fn.cli.excerpt import plain, text
@@ -20,6 +20,11 @@ def print_json(place: str, functions: Sequence[str], request: Request[Any], all_
         "request": _request(request),
         "exchanges": [_exchange(sent) for sent in all_sent],
     }
+    print_object(document)
+
+
+def print_object(document: Mapping[str, Any]) -> None:
+    """Prints an object of JSON."""
     json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=str)
     sys.stdout.write("\n")
 

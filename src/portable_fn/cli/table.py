@@ -31,9 +31,7 @@ _TITLES = ("native request", "the handler sees", "native answer", "the caller ge
 
 def print_table(place: str, functions: Sequence[str], request: Request[Any], all_sent: Sequence[Sent]) -> None:
     """Prints what every side saw, for each provider."""
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(highlight=False, width=PIPED)
+    console = stdout()
     query = f"?{request.raw_query}" if request.raw_query else ""
     name = f"{place}:{functions[0]}" if len(functions) == 1 else place
     console.print(Text.assemble((f"{request.method} {request.raw_path}{query}", "bold"), f"  →  {name}"))
@@ -41,6 +39,14 @@ def print_table(place: str, functions: Sequence[str], request: Request[Any], all
     console.print(_columns(rows) if console.width >= NARROW else Group(*(_panel(*row) for row in rows)))
     for line in _summary(all_sent):
         console.print(line)
+
+
+def stdout() -> Console:
+    """What is printed on: as wide as the terminal, or as `COLUMNS` says, else as what is read from a pipe."""
+    console = Console(highlight=False)
+    if console.is_terminal or "COLUMNS" in os.environ:
+        return console
+    return Console(highlight=False, width=PIPED)
 
 
 def _columns(rows: Sequence[tuple[Sent, list[Text]]]) -> Table:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from inspect import isasyncgenfunction, isgeneratorfunction
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from portable_fn.binding import Binding
 from portable_fn.cli.target import is_own
-from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, ObjectEvent, Task
-from portable_fn.http import Request
+from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, Task
+from portable_fn.http import Request, Response
 from portable_fn.on import ChangeTrigger, ObjectTrigger, Trigger
 from portable_fn.outcomes import Reject, Retry
 
@@ -37,6 +38,8 @@ def uses(function: Binding, trigger: Trigger | None) -> set[str]:
     for called in (function.handler, *function.use):
         reading.read(called, {0}, 1)
     if function.kind is Request:
+        if isgeneratorfunction(function.handler) or isasyncgenfunction(function.handler):
+            found.add("streaming")
         # Any request of HTTP is answered; what a handler does with the outcomes of events means nothing there.
         return (found | reading.found) - {"retry", "retry delay", "reject", "reply"}
     return found | reading.found - {"streaming"}
@@ -52,7 +55,7 @@ def _by_declaration(function: Binding) -> set[str]:
     if function.takes_batch or function.concurrency > 1:
         found.add("batch")
     # Data that isn't valid is a Reject.
-    if function.validates:
+    if function._validator is not None:
         found.add("reject")
     return found
 
@@ -81,9 +84,8 @@ class _Reading:
 
     def read(self, function: Callable[..., Any], events: set[int], context: int | None) -> None:
         """Reads a function whose parameters at these places are events, or a batch, and the context."""
-        while hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        if not isinstance(function, FunctionType) or not is_own(function.__code__.co_filename):
+        function = _handler(function)
+        if not isinstance(function, FunctionType):
             return
         code = function.__code__
         if (visit := (code, frozenset(events), context)) in self._read:
@@ -101,7 +103,7 @@ class _Reading:
     def _by_names(self, code: CodeType) -> None:
         """What the names of a function without source show."""
         used = set(code.co_names)
-        self.found |= {"reject"} & ({"reject"} if "Reject" in used else set())
+        self.found |= {"reject"} if "Reject" in used else set()
         keywords = {name for names in code.co_consts if isinstance(names, tuple) for name in names}
         if "Retry" in used and "after" in keywords:
             self.found.add("retry delay")
@@ -110,16 +112,23 @@ class _Reading:
             self._attribute(name)
 
     def _walk(self, root: ast.AST, function: FunctionType, events: set[str], contexts: set[str]) -> None:
+        generators = {
+            inner.name
+            for inner in ast.walk(root)
+            if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef))
+            and any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in ast.walk(inner))
+        }
         for node in ast.walk(root):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, (ast.Name, ast.Subscript)):
+            if isinstance(node, ast.Attribute):
                 if _is_of(node.value, events):
                     self._attribute(node.attr)
                 elif _is_of(node.value, contexts) and node.attr in _OF_CONTEXT:
                     self.found.add("deadline")
-            elif isinstance(node, (ast.Yield, ast.YieldFrom)):
-                self.found.add("streaming")
-            elif isinstance(node, ast.Return) and self.kind is CloudEvent and not _is_none(node.value):
-                self.found.add("reply")
+            elif isinstance(node, ast.Return):
+                if self.kind is CloudEvent and not _is_none(node.value):
+                    self.found.add("reply")
+                if _streams(node.value, function, generators):
+                    self.found.add("streaming")
             elif isinstance(node, ast.Raise) and node.exc is not None and _is_class(_value(node.exc, function), Reject):
                 self.found.add("reject")
             elif isinstance(node, ast.Call):
@@ -136,12 +145,11 @@ class _Reading:
         elif isinstance(node.func, ast.Attribute) and node.func.attr == "retry" and _is_of(node.func.value, events):
             if not _is_none(after) or len(node.args) > 1:
                 self.found.add("retry delay")
-        elif isinstance(called, FunctionType):
-            self._follow(node, called, events, contexts)
+        elif isinstance(own := _handler(called), FunctionType) and is_own(own.__code__.co_filename):
+            self._follow(node, own, events, contexts)
 
     def _follow(self, node: ast.Call, called: FunctionType, events: set[str], contexts: set[str]) -> None:
         """Reads the function that is called, with those of its parameters that get an event or the context."""
-        called = getattr(called, "__portable__", None) and called.__portable__.handler or called
         parameters = called.__code__.co_varnames
         given: list[tuple[int, ast.expr]] = list(enumerate(node.args))
         given += [
@@ -156,6 +164,15 @@ class _Reading:
             self.found.add(feature)
 
 
+def _handler(function: Any) -> Any:
+    """The function that is read where this one is called: of a portable one its handler, of a wrapper what it wraps."""
+    binding = getattr(function, "__portable__", None)
+    function = function if binding is None else binding.handler
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
+
+
 def _source(code: CodeType) -> ast.AST | None:
     """The function in its file, by its first line, which is its first decorator's; None where there is no such source."""
     try:
@@ -166,7 +183,7 @@ def _source(code: CodeType) -> ast.AST | None:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             decorators: list[ast.expr] = getattr(node, "decorator_list", [])
             name: str = getattr(node, "name", "<lambda>")
-            if name == code.co_name and code.co_firstlineno == min(node.lineno, *(one.lineno for one in decorators)):
+            if name == code.co_name and code.co_firstlineno == min([node.lineno, *(one.lineno for one in decorators)]):
                 return node
     return None
 
@@ -218,6 +235,19 @@ def _value(node: ast.expr, function: FunctionType) -> object:
     if isinstance(node, ast.Attribute) and isinstance(module := _value(node.value, function), ModuleType):
         return getattr(module, node.attr, None)
     return None
+
+
+def _streams(value: ast.expr | None, function: FunctionType, generators: set[str]) -> bool:
+    """Whether it is a generator, of a function of one of these names or of a global one, or a response that has one as its body."""
+    if not isinstance(value, ast.Call):
+        return isinstance(value, ast.GeneratorExp)
+    called = _value(value.func, function)
+    if _is_class(called, Response):
+        given = [*value.args[3:4], *(keyword.value for keyword in value.keywords if keyword.arg == "body")]
+        return any(_streams(body, function, generators) for body in given)
+    if isinstance(value.func, ast.Name) and value.func.id in generators:
+        return True
+    return isgeneratorfunction(called) or isasyncgenfunction(called)
 
 
 def _is_class(value: object, of: type[Any]) -> bool:

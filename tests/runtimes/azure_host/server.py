@@ -174,7 +174,7 @@ class Connection(socketserver.StreamRequestHandler):
         name = request.path.removeprefix("/admin/invocations/")
         answer: Mapping[str, Any]
         if request.path == "/admin/functions":
-            functions = [{"name": each.name, "bindings": each.bindings} for each in app.functions]
+            functions = [{"name": each.name, "bindings": each.bindings, "retry": retry(each)} for each in app.functions]
             answer = {"functions": functions, "errors": list(app.errors)}
         elif function := next((each for each in app.functions if each.name == name), None):
             invocation = json_format.ParseDict(json.loads(request.body), invocation_request(function))
@@ -214,6 +214,16 @@ class Connection(socketserver.StreamRequestHandler):
 
 def invocation_request(function: Function, **fields: Any) -> Any:
     return protos.InvocationRequest(invocation_id=str(uuid.uuid4()), function_id=function.id, **fields)
+
+
+def retry(function: Function) -> dict[str, Any] | None:
+    """A function's retry policy, as the worker told it; None without one."""
+    if not function.metadata.HasField("retry_options"):
+        return None
+    policy: dict[str, Any] = json_format.MessageToDict(
+        function.metadata.retry_options, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return policy
 
 
 def trace_context(request: Request) -> dict[str, str]:

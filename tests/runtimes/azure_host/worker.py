@@ -16,6 +16,7 @@ from typing import Any
 
 import grpc
 
+from . import settlement
 from .protos import protos
 
 START_SECONDS = 60
@@ -50,13 +51,17 @@ class Worker:
     def start(self, app: Path) -> list[Function]:
         """Start the process and have it index the app; IndexingFailed carries what the worker says."""
         limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        server = grpc.server(ThreadPoolExecutor(max_workers=2), options=limits)
+        # Kept, since a server that nobody refers to stops to listen.
+        self._server = server = grpc.server(ThreadPoolExecutor(max_workers=4), options=limits)
         protos.add_FunctionRpcServicer_to_server(self, server)
+        settlement.serve(server, log)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         started = self._await("start_stream")
+        # What comes after is read by the extension that settles messages.
+        address = ["--host", "127.0.0.1", "--port", str(port), "--functions-grpc-max-message-length", "2147483647"]
         process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.front", str(app), f"127.0.0.1:{port}"],
+            [sys.executable, "-m", f"{__package__}.front", str(app), f"127.0.0.1:{port}", *address],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -36,14 +36,15 @@ class Told(Record):
         return self.seen[0]
 
 
-# Brings events that come together to the functions: deliver(events, app="each" or "batch", seconds=30).
+# Brings events that come together to the functions: deliver(events, seconds=30).
 Deliver = Callable[..., Told]
 
 
 class EventStory(Record):
     """A named fact about a kind of event; `features` are those of portable_fn.capabilities that it shows.
 
-    `app` is which of the functions it is told to: "each" gets events one by one, "batch" as they come.
+    `app` is which of the functions it is told to: "each" gets events one by one, "batch" as they come, "failing" fails for
+    each schedule.
     """
 
     _fields = ("name",)
@@ -155,11 +156,6 @@ def _(deliver: Deliver) -> None:
     assert 3 == deliver([fake.message({}, attempt=3)]).saw["attempt"]
 
 
-@story("Message", "the function knows how much time is left", "deadline")
-def _(deliver: Deliver) -> None:
-    assert True is deliver(messages({})).saw["remaining"]
-
-
 @story("Message", "one that fails comes again", "retry")
 def _(deliver: Deliver) -> None:
     assert [AGAIN] == deliver(messages(FAIL)).outcomes
@@ -217,7 +213,7 @@ def _(deliver: Deliver) -> None:
     assert [{"n": 1}, FAIL] == [json.loads(body_of(one)) for one in told.seen]
 
 
-@story("Message", "its key arrives", "order")
+@story("Message", "its key arrives")
 def _(deliver: Deliver) -> None:
     assert "customer-7" == deliver(messages({}, key="customer-7")).saw["key"]
 
@@ -242,14 +238,19 @@ def _(deliver: Deliver) -> None:
 
 @story("Message", "a batch arrives whole", "batch", app="batch")
 def _(deliver: Deliver) -> None:
+    assert [3, 3, 3] == [one["together"] for one in deliver(messages({}, {}, {})).seen]
+
+
+@story("Message", "a batch handler gets every message", app="batch")
+def _(deliver: Deliver) -> None:
     told = deliver(messages({"n": 1}, {"n": 2}, {"n": 3}))
     assert [ACK] * 3 == told.outcomes
     assert [{"n": 1}, {"n": 2}, {"n": 3}] == [json.loads(body_of(one)) for one in told.seen]
 
 
-@story("Message", "a batch handler that fails has all come again", "batch", app="batch")
+@story("Message", "a batch handler that fails has all come again", app="batch")
 def _(deliver: Deliver) -> None:
-    assert [AGAIN] * 2 == deliver(messages({}, FAIL)).outcomes
+    assert [AGAIN] * 2 == deliver(messages(FAIL, FAIL)).outcomes
 
 
 @story("Message", "a batch handler can have one of them come again", app="batch")
@@ -322,6 +323,19 @@ def _(deliver: Deliver) -> None:
     assert [DEAD] == deliver([fake.object("uploads", "reject.png")]).outcomes
 
 
+@story("ObjectEvent", "what came before a failed one is done", "partial failure")
+def _(deliver: Deliver) -> None:
+    keys = ["a.png", "fail.png", "b.png"]
+    assert [ACK, AGAIN] == deliver([fake.object("uploads", key, id=f"object-{key}") for key in keys]).outcomes[:2]
+
+
+@story("ObjectEvent", "a retry waits as long as the handler says", "retry delay")
+def _(deliver: Deliver) -> None:
+    told = deliver([fake.object("uploads", "retry.png")])
+    assert [AGAIN] == told.outcomes
+    assert 30 == told.delivery.settled[0].after
+
+
 # Rows
 
 ADA = {"id": "7", "name": "Ada", "age": 36, "tags": ["a", "b"], "address": {"city": "Zürich", "zip": None}, "ok": True}
@@ -378,6 +392,29 @@ def _(deliver: Deliver) -> None:
     assert 2 == len(told.seen)
 
 
+@story("ChangeEvent", "a retry waits as long as the handler says", "retry delay")
+def _(deliver: Deliver) -> None:
+    told = deliver([fake.change("users", after={**ADA, "do": "retry", "after": 30})])
+    assert [AGAIN] == told.outcomes
+    assert 30 == told.delivery.settled[0].after
+
+
+@story("ChangeEvent", "a rejected one is not lost")
+def _(deliver: Deliver) -> None:
+    assert deliver([fake.change("users", after={**ADA, "do": "reject"})]).outcomes in ([DEAD], [AGAIN])
+
+
+@story("ChangeEvent", "a rejected one is dead-lettered", "reject")
+def _(deliver: Deliver) -> None:
+    assert [DEAD] == deliver([fake.change("users", after={**ADA, "do": "reject"})]).outcomes
+
+
+@story("ChangeEvent", "a batch arrives whole", "batch", app="batch")
+def _(deliver: Deliver) -> None:
+    rows = [fake.change("users", after={**ADA, "id": id}, id=f"change-{id}", sequence=f"10{id}") for id in "123"]
+    assert [3, 3, 3] == [one["together"] for one in deliver(rows).seen]
+
+
 # Schedules
 
 
@@ -386,6 +423,7 @@ def _(deliver: Deliver) -> None:
     due = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2)
     told = deliver([fake.schedule(at=due, cron="0 3 * * *")])
     assert [ACK] == told.outcomes
+    assert told.saw["time"] is not None
     assert due == datetime.fromisoformat(told.saw["time"])
     assert False is told.saw["is_late"]
 
@@ -407,9 +445,9 @@ def _(deliver: Deliver) -> None:
     assert {"report": "sales"} == deliver([fake.schedule(input={"report": "sales"}, cron="0 3 * * *")]).saw["input"]
 
 
-@story("ScheduleEvent", "one that fails comes again", "retry")
+@story("ScheduleEvent", "one that fails comes again", "retry", app="failing")
 def _(deliver: Deliver) -> None:
-    assert [AGAIN] == deliver([fake.schedule(input=FAIL, cron="0 3 * * *")]).outcomes
+    assert [AGAIN] == deliver([fake.schedule(cron="0 3 * * *")]).outcomes
 
 
 # Events of a bus
@@ -463,6 +501,24 @@ def _(deliver: Deliver) -> None:
     assert 30 == told.delivery.settled[0].after
 
 
+@story("CloudEvent", "what came before a failed one is done", "partial failure")
+def _(deliver: Deliver) -> None:
+    sent = [fake.cloud_event(data=data, id=f"event-{number}") for number, data in enumerate([{}, FAIL, {}])]
+    assert [ACK, AGAIN] == deliver(sent).outcomes[:2]
+
+
+@story("CloudEvent", "a rejected one is not lost")
+def _(deliver: Deliver) -> None:
+    assert deliver([fake.cloud_event(data={"do": "reject"})]).outcomes in ([DEAD], [AGAIN])
+
+
+@story("CloudEvent", "one that is returned is the reply", "reply")
+def _(deliver: Deliver) -> None:
+    reply = deliver([fake.cloud_event(data={"do": "reply"})]).delivery.result
+    assert reply is not None
+    assert ("reply-1", "order.shipped", {"n": 1}) == (reply.id, reply.type, reply.data)
+
+
 @story("CloudEvent", "a rejected one is dead-lettered", "reject")
 def _(deliver: Deliver) -> None:
     assert [DEAD] == deliver([fake.cloud_event(data={"do": "reject"})]).outcomes
@@ -484,7 +540,7 @@ def _(deliver: Deliver) -> None:
     assert None is deliver([fake.task({})]).delivery.result
 
 
-@story("Task", "an error reaches the caller by its name and message", "retry")
+@story("Task", "an error reaches the caller by its name and message")
 def _(deliver: Deliver) -> None:
     assert ("OutOfStock", "told to fail") == deliver([fake.task(FAIL)]).delivery.error
 
@@ -495,13 +551,26 @@ def _(deliver: Deliver) -> None:
     assert told.delivery.error is not None
 
 
+# All of them
+
+
 def every_event() -> Sequence[Event[Any]]:
     """One of each kind."""
     return [
-        fake.message({}),
+        *messages({}),
         fake.object(),
         fake.change(after=ADA),
-        fake.schedule(),
-        fake.cloud_event(),
+        fake.schedule(cron="0 3 * * *"),
+        fake.cloud_event(data={}),
         fake.task({}),
     ]
+
+
+def _of_every_kind(event: Event[Any]) -> None:
+    @story(type(event).__name__, "the function knows how much time is left", "deadline")
+    def _(deliver: Deliver) -> None:
+        assert True is deliver([event]).saw["remaining"]
+
+
+for _event in every_event():
+    _of_every_kind(_event)

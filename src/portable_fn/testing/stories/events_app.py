@@ -35,9 +35,14 @@ class OutOfStock(Exception):
     """An error with a name of its own."""
 
 
-def see(event: Event[Any], context: Context) -> None:
-    """Shows the event: kept in SEEN, and printed where PORTABLE_FN_STORIES says so, for a runtime in another process."""
-    shown = {**_shown(event), "provider": context.provider, "remaining": context.remaining() is not None}
+def see(event: Event[Any], context: Context, together: int = 1) -> None:
+    """Shows the event, and how many came together: kept in SEEN, and printed where PORTABLE_FN_STORIES says so, for a runtime in another process."""
+    shown = {
+        **_shown(event),
+        "provider": context.provider,
+        "remaining": context.remaining() is not None,
+        "together": together,
+    }
     SEEN.append(shown)
     if os.environ.get("PORTABLE_FN_STORIES") == "print" or sys.platform == "emscripten":
         print(MARK + json.dumps(shown), flush=True)
@@ -127,11 +132,11 @@ def message(event: Message[Any], ctx: Context) -> None:
 
 @portable(on.object("uploads", dead_letter="orders-dead"))
 def stored(event: ObjectEvent[Any], ctx: Context) -> None:
-    """An object; one whose key begins with "fail" fails."""
+    """An object; one whose key begins with "fail", "reject" or "retry" does that."""
     see(event, ctx)
-    for what in ("fail", "reject"):
+    for what in ("fail", "reject", "retry"):
         if event.key.startswith(what):
-            act({"do": what})
+            act({"do": what, "after": 30})
 
 
 @portable(on.change("users", dead_letter="orders-dead", retry=on.RetryPolicy(attempts=5, delay=5)))
@@ -148,11 +153,21 @@ def tick(event: ScheduleEvent[Any], ctx: Context) -> None:
     act(event.input)
 
 
+@portable(on.schedule("0 3 * * *", name="nightly", retry=on.RetryPolicy(attempts=5, delay=5)))
+def failing(event: ScheduleEvent[Any], ctx: Context) -> None:
+    """A schedule whose function always fails."""
+    see(event, ctx)
+    act({"do": "fail"})
+
+
 @portable(on.event(dead_letter="orders-dead"))
 def happened(event: CloudEvent[Any], ctx: Context) -> Any:
     """An event of a bus."""
     see(event, ctx)
-    return act(_data(event))
+    data = _data(event)
+    if isinstance(data, dict) and data.get("do") == "reply":
+        return CloudEvent("reply-1", "/stories", "order.shipped", b'{"n":1}', content_type="application/json")
+    return act(data)
 
 
 @portable(on.task("function"))
@@ -180,7 +195,7 @@ BY_KIND = {
 def batch(messages: Batch[Message[Any]], ctx: Context) -> None:
     """Messages as they came together; each is settled as its data says."""
     for one in messages:
-        see(one, ctx)
+        see(one, ctx, len(messages))
         data = _data(one) or {}
         if data.get("do") == "retry":
             messages.retry(one, after=data.get("after"), why="told to")
@@ -188,3 +203,17 @@ def batch(messages: Batch[Message[Any]], ctx: Context) -> None:
             messages.reject(one, "told to")
         elif data.get("do") == "fail":
             raise OutOfStock("told to fail")
+
+
+@portable(on.change("users", dead_letter="orders-dead", retry=on.RetryPolicy(attempts=5, delay=5)))
+def changes(rows: Batch[ChangeEvent[Any]], ctx: Context) -> None:
+    """Rows as they came together."""
+    for one in rows:
+        see(one, ctx, len(rows))
+
+
+def function_for(kind: str, app: str) -> Any:
+    """The function that a story of the kind and the app is told to."""
+    if app == "batch":
+        return changes if kind == "ChangeEvent" else batch
+    return failing if app == "failing" else BY_KIND[kind]

@@ -1,0 +1,130 @@
+"""The road of everything that is no request: decode, the functions, encode."""
+
+from __future__ import annotations
+
+import os
+
+from portable_fn.batch import Consumer
+from portable_fn.dispatch import Dispatcher
+from portable_fn.errors import ConfigurationError
+from portable_fn.events import Event, Message, ScheduleEvent, Task
+from portable_fn.outcomes import DONE, Reject, Retry
+from portable_fn_aws import decode_events, encode_events
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextvars import Context as Variables
+    from typing import Any
+
+    from portable_fn.outcomes import Outcome
+    from portable_fn_aws.decode import LambdaInvocation
+    from portable_fn_aws.decode_events import Arrival, Item
+
+    Run = Callable[[Any, Variables], Any]
+
+# Sources of which some can fail and the others not, where the mapping says so.
+_REPORTED = ("sqs", "kinesis", "dynamodb", "kafka")
+
+
+class Events:
+    """What an entry's functions make of events; raises ConfigurationError where PORTABLE_FN_AWS_BATCH is no word that is known.
+
+    PORTABLE_FN_AWS_BATCH says what happens where a part of a batch fails: "report" (also where it isn't set) answers
+    batchItemFailures, which loses them where the event source mapping has no ReportBatchItemFailures; "raise" fails the
+    whole batch.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, run: Run) -> None:
+        self._run = run
+        mode = os.environ.get("PORTABLE_FN_AWS_BATCH") or "report"
+        if mode not in ("report", "raise"):
+            raise ConfigurationError(f"PORTABLE_FN_AWS_BATCH is report or raise, not {mode!r}")
+        self._report = mode == "report"
+        self._dispatcher = dispatcher
+        self._consumers: dict[Callable[[Any], object] | None, Consumer] = {
+            key: Consumer(self._dispatcher, key=key, settle=self._settle)
+            for key in (None, decode_events.group, decode_events.shard, decode_events.topic_partition)
+        }
+        takes = self._dispatcher.takes
+        # Nothing tells the input of a schedule from a direct call's but what the functions are for.
+        self._is_schedule = takes(ScheduleEvent) and not takes(Task) and not takes(Event)
+        kinds = {function.kind for function in dispatcher.functions}
+        # Whose events may be mere notices, which are done where no function asks for just anything of the source's.
+        self._noticed = {
+            *(() if kinds & {Event, Message} else ("sqs", "sns")),
+            *(() if Event in kinds else ("docdb",)),
+        }
+        self._context: LambdaInvocation | None = None
+        self._warned = False
+
+    def __call__(self, payload: Any, context: LambdaInvocation, variables: Variables) -> Any:
+        """The answer to a payload; raises what the source is to see as the invocation's failure."""
+        found = decode_events.arrival(payload, context)
+        if found.service == "invoke" and self._is_schedule:
+            found.items = [decode_events.scheduled(payload, context)]
+        self._context = context
+        if found.service in self._noticed:
+            outcomes = self._without_notices(found, context, variables)
+        else:
+            outcomes = self._outcomes(found, found.items, context, variables)
+        if found.service != "invoke":
+            if not [True for outcome in outcomes if outcome is not DONE]:
+                return encode_events.success(found)
+            if any(isinstance(outcome, Retry) for outcome in outcomes):
+                self._on_failure(found, outcomes, context)
+        return encode_events.answer(found, outcomes, report=self._report)
+
+    def _outcomes(
+        self, found: Arrival, items: Sequence[Item], context: LambdaInvocation, variables: Variables
+    ) -> list[Outcome]:
+        outcomes: Any = self._consumers[found.key].handle(items, context, window=found.window, state=found.state)
+        return outcomes if type(outcomes) is list else self._run(outcomes, variables)
+
+    def _without_notices(self, found: Arrival, context: LambdaInvocation, variables: Variables) -> list[Outcome]:
+        """The outcomes where what only tells how the source fares is done without a call."""
+        quiet = [isinstance(item, Event) and decode_events.is_notice(item) for item in found.items]
+        items = [item for item, is_quiet in zip(found.items, quiet, strict=True) if not is_quiet]
+        handled = iter(self._outcomes(found, items, context, variables))
+        return [DONE if is_quiet else next(handled) for is_quiet in quiet]
+
+    def _on_failure(self, found: Arrival, outcomes: Sequence[Outcome], context: LambdaInvocation) -> None:
+        if found.service == "sqs" and not found.pipe:
+            _delay(found, outcomes, context)
+        failed = sum(type(outcome) is Retry for outcome in outcomes)
+        if self._report and not self._warned and found.service in _REPORTED and failed < len(outcomes):
+            self._warned = True
+            context.log.warning(
+                "%d of %d %s records are reported as failed: without FunctionResponseTypes=[ReportBatchItemFailures] on the "
+                "event source mapping they are lost; PORTABLE_FN_AWS_BATCH=raise fails whole batches instead",
+                failed, len(outcomes), found.service,
+            )  # fmt: skip
+
+    def _settle(self, event: Event[Any], reject: Reject, dead_letter: str) -> bool:
+        from portable_fn_aws import sqs
+
+        owner = "" if self._context is None else self._context.native.invoked_function_arn
+        sqs.dead_letter(event, reject, dead_letter, owner)
+        return True
+
+
+def _delay(found: Arrival, outcomes: Sequence[Outcome], context: LambdaInvocation) -> None:
+    """Has SQS wait with the messages whose handler asked for it; where it refuses, they come when the queue has them come."""
+    delays = [
+        (record["receiptHandle"], outcome.after)
+        for record, outcome in zip(found.records, outcomes, strict=True)
+        if isinstance(outcome, Retry) and outcome.after is not None and isinstance(record.get("receiptHandle"), str)
+    ]
+    if not delays:
+        return
+    from portable_fn_aws import sqs
+
+    arn = next((record["eventSourceARN"] for record in found.records if record.get("eventSourceARN")), "")
+    try:
+        sqs.delay(arn, delays)
+    except sqs.SQSError as exc:
+        context.log.warning(
+            "a retry's delay can't be set, so the message comes after the queue's visibility timeout: %s; the function's role "
+            "needs sqs:ChangeMessageVisibility on %s",
+            exc, arn,
+        )  # fmt: skip

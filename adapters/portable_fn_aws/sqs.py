@@ -1,0 +1,233 @@
+"""Two calls of SQS without an SDK: a retry's delay, and a rejected event to its dead letters.
+
+The JSON protocol, signed by Signature Version 4. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html
+and https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+from __future__ import annotations
+
+import os
+
+from portable_fn.errors import PortableError
+from portable_fn.events import ChangeEvent, Message
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from portable_fn.events import Event
+    from portable_fn.outcomes import Reject
+
+# A message may be invisible for 12 hours from when it was received, at most 15 minutes of which are the function's.
+MAX_DELAY = 12 * 3600 - 15 * 60
+# Seconds that a call may take: it is within the invocation.
+TIMEOUT = 5.0
+
+
+class SQSError(PortableError):
+    """SQS refused a call, or couldn't be reached."""
+
+
+def delay(queue_arn: str, delays: Sequence[tuple[str, float]]) -> None:
+    """Has messages, by their receipt handles, come again after so many seconds; SQSError where SQS takes it for one not at all."""
+    url, region = queue_url(queue_arn)
+    refused = []
+    for start in range(0, len(delays), 10):
+        entries = [
+            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": min(-int(-seconds // 1), MAX_DELAY)}
+            for number, (handle, seconds) in enumerate(delays[start : start + 10])
+        ]
+        answer = call("ChangeMessageVisibilityBatch", {"QueueUrl": url, "Entries": entries}, url, region)
+        refused += [f"{one.get('Code')}" for one in answer.get("Failed") or ()]
+    if refused:
+        raise SQSError(f"ChangeMessageVisibilityBatch refused {len(refused)} of {len(delays)}: {refused[0]}")
+
+
+def dead_letter(event: Event[Any], reject: Reject, queue: str, owner: str) -> None:
+    """Sends a rejected event to a queue, by its name, ARN or URL, with the reason as the attribute ErrorMessage.
+
+    The attribute EventId has its id. A queue's name is one of the account and region of `owner`, an ARN. What isn't text goes
+    as base64, which the attribute ContentTransferEncoding says; an event without a body goes as the JSON in which it came.
+    """
+    url, region = queue_url(queue, owner)
+    body, attributes = _content(event)
+    about = {"ErrorMessage": _attribute(reject.why[:1024]), "EventId": _attribute(event.id)}
+    # A message of SQS's own may have ten already, and there are ten at most.
+    room = 10 if len(attributes) <= 10 else 10 - len(about)
+    attributes = dict([*attributes.items()][:room])
+    attributes.update(list(about.items())[: 10 - len(attributes)])
+    request: dict[str, Any] = {"QueueUrl": url, "MessageBody": body, "MessageAttributes": attributes}
+    outermost: Any = event.envelopes[0].native if event.envelopes else event.native
+    system = outermost.get("attributes") if isinstance(outermost, dict) else None
+    system = system if isinstance(system, dict) else {}
+    if trace := system.get("AWSTraceHeader"):
+        request["MessageSystemAttributes"] = {"AWSTraceHeader": _attribute(trace)}
+    if url.endswith(".fifo"):
+        key = getattr(event, "key", None)
+        request["MessageGroupId"] = key if isinstance(key, str) and key else event.source[-128:]
+        request["MessageDeduplicationId"] = system.get("MessageDeduplicationId") or event.id[-128:]
+    call("SendMessage", request, url, region)
+
+
+def _content(event: Event[Any]) -> tuple[str, dict[str, Any]]:
+    """The body and the attributes of a message about the event."""
+    if not isinstance(event, Message):
+        from portable_fn.data import to_json
+
+        about = event.native
+        if about is None and isinstance(event, ChangeEvent):
+            about = {"key": event.key, "before": event.before, "after": event.after}
+        return to_json(about), {}
+    attributes = {_name(name): _attribute(value) for name, value in event.attributes.items()}
+    if event.content_type:
+        attributes["content-type"] = _attribute(event.content_type)
+    try:
+        body = event.body.decode()
+    except UnicodeDecodeError:
+        body = None
+    if not body or any(char < " " and char not in "\t\n\r" for char in body):
+        attributes["ContentTransferEncoding"] = _attribute("base64")
+        from binascii import b2a_base64
+
+        # An empty body is none that SQS takes.
+        body = b2a_base64(event.body, newline=False).decode() or "="
+    return body, attributes
+
+
+def _name(name: str) -> str:
+    """An attribute's name in the characters that SQS takes: letters, digits, - and _ and dots."""
+    return "".join(char if char.isascii() and (char.isalnum() or char in "-_.") else "_" for char in name)[:256]
+
+
+def _attribute(value: str | bytes) -> dict[str, str]:
+    if isinstance(value, str):
+        return {"DataType": "String", "StringValue": value or " "}
+    from binascii import b2a_base64
+
+    return {"DataType": "Binary", "BinaryValue": b2a_base64(value, newline=False).decode()}
+
+
+def queue_url(queue: str, owner: str = "") -> tuple[str, str]:
+    """The URL and the region of a queue by its name, ARN or URL; SQSError where the account can't be known."""
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    if queue.startswith(("https://", "http://")):
+        host = queue.split("/")[2].split(".")
+        return queue, host[1] if host[0] == "sqs" and len(host) > 3 else region
+    name, account, partition = queue, "", "aws"
+    for arn in (queue, owner):
+        parts = arn.split(":")
+        if len(parts) >= 6 and parts[0] == "arn":
+            partition, account = parts[1], parts[4]
+            region = parts[3] or region
+            if arn is queue:
+                name = parts[5]
+            break
+    if not account:
+        raise SQSError(f"the account of the queue {queue} isn't known: give its ARN or its URL")
+    domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+    return f"{_endpoint() or f'https://sqs.{region}.{domain}'}/{account}/{name}", region
+
+
+def _endpoint() -> str:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    return endpoint.rstrip("/")
+
+
+def call(action: str, request: Mapping[str, Any], url: str, region: str) -> dict[str, Any]:
+    """The answer to an action; SQSError where there is none, or a refusal."""
+    import json
+    from time import gmtime, strftime
+
+    endpoint = _endpoint() or "/".join(url.split("/")[:3])
+    body = json.dumps(request).encode()
+    headers = {
+        "content-type": "application/x-amz-json-1.0",
+        "host": endpoint.split("/")[2],
+        "x-amz-date": strftime("%Y%m%dT%H%M%SZ", gmtime()),
+        "x-amz-target": f"AmazonSQS.{action}",
+    }
+    key_id, secret, token = credentials()
+    if token:
+        headers["x-amz-security-token"] = token
+    headers["authorization"] = authorization("POST", "/", headers, body, key_id, secret, region, "sqs")
+    status, text = post(endpoint, headers, body)
+    try:
+        answer = json.loads(text or b"{}")
+    except ValueError:
+        answer = {}
+    if status != 200:
+        code = str(answer.get("__type", "")).rpartition("#")[2] if isinstance(answer, dict) else ""
+        raise SQSError(f"{action} was refused with {status} {code}".rstrip())
+    return answer if isinstance(answer, dict) else {}
+
+
+def post(endpoint: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+    """The status and the body that the endpoint answers; SQSError where it doesn't."""
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+    scheme, _, host = endpoint.partition("://")
+    connection = (HTTPSConnection if scheme == "https" else HTTPConnection)(host.partition("/")[0], timeout=TIMEOUT)
+    try:
+        connection.request("POST", "/", body, dict(headers))
+        response = connection.getresponse()
+        return response.status, response.read(1024 * 1024)
+    except (OSError, HTTPException) as exc:
+        raise SQSError(f"{host} can't be reached: {type(exc).__name__}") from exc
+    finally:
+        connection.close()
+
+
+def credentials() -> tuple[str, str, str]:
+    """The function's own key, secret and session token, which Lambda sets, or serves where SnapStart is on."""
+    key_id, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
+    if key_id and secret:
+        return key_id, secret, os.environ.get("AWS_SESSION_TOKEN", "")
+    address = os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI", "")
+    if not address.startswith("http://"):
+        raise SQSError("there are no credentials in the environment")
+    import json
+    from http.client import HTTPConnection, HTTPException
+
+    host, _, path = address.removeprefix("http://").partition("/")
+    connection = HTTPConnection(host, timeout=TIMEOUT)
+    try:
+        token = os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")
+        connection.request("GET", f"/{path}", headers={"Authorization": token})
+        served = json.loads(connection.getresponse().read(65536))
+        return served["AccessKeyId"], served["SecretAccessKey"], served.get("Token", "")
+    except (OSError, HTTPException, ValueError, LookupError, TypeError) as exc:
+        raise SQSError(f"the credentials can't be had: {type(exc).__name__}") from exc
+    finally:
+        connection.close()
+
+
+def authorization(
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    key_id: str,
+    secret: str,
+    region: str,
+    service: str,
+) -> str:
+    """The authorization header of Signature Version 4 for a request without a query, all of whose headers are signed.
+
+    The headers' names are lower-case; `x-amz-date` is among them.
+    """
+    import hmac
+    from hashlib import sha256
+
+    names = sorted(headers)
+    signed = ";".join(names)
+    lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in names)
+    canonical = f"{method}\n{path}\n\n{lines}\n{signed}\n{sha256(body).hexdigest()}"
+    time = headers["x-amz-date"]
+    scope = f"{time[:8]}/{region}/{service}/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{time}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
+    key = f"AWS4{secret}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    return f"AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={signed}, Signature={signature}"

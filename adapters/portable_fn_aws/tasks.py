@@ -1,0 +1,70 @@
+"""What calls a function directly: by no service that has a kind of its own, and so as a task, with its `type` named."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# The members that tell a service's payload, in the order in which they are looked for. Payloads have no other mark.
+_SHAPES = (
+    ("durable", ("DurableExecutionArn", "CheckpointToken")),
+    ("authorizer", ("methodArn", "type")),
+    ("authorizer", ("routeArn", "type")),
+    ("appsync", ("info", "arguments")),
+    ("appsync_events", ("info", "events")),
+    ("cognito", ("triggerSource", "userPoolId")),
+    ("cognito_sync", ("datasetName", "identityPoolId")),
+    ("kinesis_analytics", ("applicationArn", "invocationId", "records")),
+    ("firehose", ("invocationId", "records")),
+    ("lex", ("currentIntent", "bot")),
+    ("lex", ("sessionState", "bot")),
+    ("bedrock_agent", ("messageVersion", "agent", "actionGroup")),
+    ("config", ("invokingEvent", "resultToken")),
+    ("codepipeline", ("CodePipeline.job",)),
+    ("codedeploy", ("DeploymentId", "LifecycleEventHookExecutionId")),
+    ("s3_batch", ("invocationSchemaVersion", "tasks")),
+    ("s3_object_lambda", ("xAmzRequestId", "userRequest")),
+    ("cloudformation", ("RequestType", "ResponseURL", "StackId")),
+    ("cloudwatch_alarm", ("alarmArn", "alarmData")),
+    ("connect", ("Name", "Details")),
+    ("secrets_manager", ("Step", "SecretId", "ClientRequestToken")),
+    ("workmail", ("summaryVersion", "envelope", "flowDirection")),
+    ("client_vpn", ("connection-id", "endpoint-id")),
+    ("transfer", ("username", "serverId", "protocol")),
+    ("iot", ("deviceEvent", "deviceInfo")),
+    ("iot", ("serialNumber", "clickType")),
+    ("iot", ("signatureVerified", "protocols")),
+    ("iot", ("certificateId", "templateArn")),
+)
+
+
+def type_of(payload: Any) -> str:
+    """Which service the payload's shape tells, "invoke" for what anybody may have sent."""
+    if isinstance(payload, list):
+        # AppSync resolves a field of many objects in one call.
+        kinds = {type_of(one) for one in payload} if payload and isinstance(payload[0], dict) else set()
+        return "appsync" if kinds == {"appsync"} else "invoke"
+    if not isinstance(payload, dict):
+        return "invoke"
+    for name, members in _SHAPES:
+        if all(member in payload for member in members):
+            return name
+    context = payload.get("requestContext")
+    if isinstance(context, dict):
+        if "connectionId" in context:
+            return "websocket"
+        if "authorizationToken" in payload and "queryString" in context:
+            return "appsync_authorizer"
+    return _type_of_records(payload.get("Records"))
+
+
+def _type_of_records(records: Any) -> str:
+    """The source that records name: CloudFront's by their member `cf`, others by their eventSource, such as aws:codecommit."""
+    first = records[0] if isinstance(records, list) and records else None
+    if not isinstance(first, dict):
+        return "invoke"
+    if "cf" in first:
+        return "cloudfront"
+    source = first.get("eventSource")
+    return source.removeprefix("aws:") or "invoke" if isinstance(source, str) else "invoke"

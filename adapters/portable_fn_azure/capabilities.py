@@ -1,0 +1,277 @@
+"""What Azure's services can do, and what the adapter makes of the rest."""
+
+from __future__ import annotations
+
+from portable_fn.capabilities import Capability, Service, emulated, impossible, native
+
+_NO_DEADLINE = impossible("the worker is told no deadline")
+_NO_DELAY = impossible("the host says when something comes again, by host.json and the service's own settings")
+_OUTPUT = emulated("an output binding sends it to dead_letter=", needs="dead_letter")
+_WHOLE = impossible("an invocation is done or failed for all that came with it; one at a time is the default")
+_ONE = native("each message is an invocation of its own")
+_NO_REMOVED = impossible("it tells of no removed rows", loses=True)
+_HOLDS = native("a policy of the host, declared by the adapter: for ever, where the trigger has none")
+_GIVES_UP = native("5 times, after which the row is given up", by_documentation=True)
+_GRID_RETRY = native("Event Grid's own, for 24 hours, then the dead letters of its subscription", by_documentation=True)
+
+_SERVICE_BUS: dict[str, Capability] = {
+    "partial failure": _ONE,
+    "retry": native("the message is abandoned"),
+    "retry delay": impossible("Service Bus gives an abandoned message out at once"),
+    "reject": _OUTPUT,
+    "order": impossible("without sessions there is none"),
+    "attempt count": native(),
+    "deadline": _NO_DEADLINE,
+    "batch": native("cardinality many; a batch fails as a whole"),
+    "binary body": native(),
+    "attributes": native(),
+}
+
+SERVICES: tuple[Service, ...] = (
+    Service(
+        "http",
+        "Request",
+        "http",
+        {
+            "deadline": _NO_DEADLINE,
+            "binary body": native(),
+            "typed principal": native("App Service authentication"),
+            "streaming": native("entry(…, streaming=True) with azurefunctions-extensions-http-fastapi"),
+            "reply": native(),
+        },
+    ),
+    Service(
+        "storage_queue",
+        "Message",
+        "queue",
+        {
+            "partial failure": _ONE,
+            "retry": native("5 times, then the queue's -poison queue"),
+            "retry delay": _NO_DELAY,
+            "reject": _OUTPUT,
+            "order": impossible("storage queues have none"),
+            "attempt count": native(),
+            "deadline": _NO_DEADLINE,
+            "batch": impossible("messages come one at a time; a batch has one"),
+            "binary body": native(),
+            "attributes": impossible("a message is its body"),
+        },
+    ),
+    Service("service_bus_queue", "Message", "queue", _SERVICE_BUS),
+    Service(
+        "service_bus_sessions",
+        "Message",
+        "queue",
+        {**_SERVICE_BUS, "order": native("within a session, with is_sessions_enabled", by_documentation=True)},
+    ),
+    Service(
+        "service_bus_settled",
+        "Message",
+        "queue",
+        {
+            **_SERVICE_BUS,
+            "partial failure": native("entry(…, settlement=True): each message is settled by itself"),
+            "reject": native("the queue's own dead letters"),
+            "order": emulated("after one that is retried, the rest of its session is, too"),
+            "batch": native("cardinality many"),
+        },
+    ),
+    Service("service_bus_topic", "Message", "topic", _SERVICE_BUS),
+    Service(
+        "event_hubs",
+        "Message",
+        "stream",
+        {
+            "partial failure": native("each event is an invocation of its own, one after the other"),
+            "retry": _HOLDS,
+            "retry delay": _NO_DELAY,
+            "reject": _OUTPUT,
+            "order": native("within a partition"),
+            "attempt count": native("the host's retries, by its policy"),
+            "deadline": _NO_DEADLINE,
+            "batch": native("cardinality many; a batch fails as a whole"),
+            "binary body": native(),
+            "attributes": native("text; bytes come in base64"),
+        },
+    ),
+    Service(
+        "kafka",
+        "Message",
+        "stream",
+        {
+            "partial failure": native("each record is an invocation of its own, one after the other"),
+            "retry": _HOLDS,
+            "retry delay": _NO_DELAY,
+            "reject": _OUTPUT,
+            "order": native("within a partition"),
+            "attempt count": native("the host's retries, by its policy"),
+            "deadline": _NO_DEADLINE,
+            "batch": native("cardinality many; a batch fails as a whole"),
+            "binary body": native(),
+            "attributes": native(),
+        },
+    ),
+    Service(
+        "event_grid",
+        "ObjectEvent",
+        "object",
+        {
+            "retry": _GRID_RETRY,
+            "reject": _OUTPUT,
+            "attempt count": impossible("Event Grid tells none"),
+            "deadline": _NO_DEADLINE,
+            "deletes": native(),
+        },
+    ),
+    Service(
+        "event_grid_cloud_events",
+        "ObjectEvent",
+        "object",
+        {
+            "retry": _GRID_RETRY,
+            "reject": _OUTPUT,
+            "attempt count": impossible("Event Grid tells none"),
+            "deadline": _NO_DEADLINE,
+            "deletes": native(),
+        },
+    ),
+    Service(
+        "blob",
+        "ObjectEvent",
+        "object",
+        {
+            "retry": native("5 times, then webjobs-blobtrigger-poison"),
+            "reject": _OUTPUT,
+            "attempt count": impossible("a blob trigger tells none"),
+            "deadline": _NO_DEADLINE,
+            "deletes": impossible("a blob trigger tells of created objects alone; event_grid tells of all", loses=True),
+        },
+    ),
+    Service(
+        "event_grid_storage_queue",
+        "ObjectEvent",
+        "queue",
+        {
+            "retry": native("5 times, then the queue's -poison queue"),
+            "reject": _OUTPUT,
+            "deadline": _NO_DEADLINE,
+            "deletes": native(),
+        },
+    ),
+    Service(
+        "cosmos_db",
+        "ChangeEvent",
+        "change",
+        {
+            "partial failure": _WHOLE,
+            "retry": _HOLDS,
+            "retry delay": _NO_DELAY,
+            "reject": _OUTPUT,
+            "order": native("within a logical partition", by_documentation=True),
+            "attempt count": impossible("a change has none"),
+            "deadline": _NO_DEADLINE,
+            "batch": native("always; it fails as a whole"),
+            "before-image": impossible("the latest version alone is in the feed"),
+            "deletes": _NO_REMOVED,
+        },
+    ),
+    Service(
+        "cosmos_db_versions",
+        "ChangeEvent",
+        "change",
+        {
+            "partial failure": _WHOLE,
+            "retry": _HOLDS,
+            "retry delay": _NO_DELAY,
+            "reject": _OUTPUT,
+            "deadline": _NO_DEADLINE,
+            "batch": native("always; it fails as a whole"),
+            "before-image": native("change_feed_mode in options", by_documentation=True),
+            "deletes": native("change_feed_mode in options", by_documentation=True),
+        },
+    ),
+    Service(
+        "sql",
+        "ChangeEvent",
+        "change",
+        {
+            "partial failure": _WHOLE,
+            "retry": _GIVES_UP,
+            "retry delay": _NO_DELAY,
+            "reject": _OUTPUT,
+            "order": impossible("change tracking has a row's latest state alone"),
+            "deadline": _NO_DEADLINE,
+            "batch": native("always; it fails as a whole"),
+            "before-image": impossible("change tracking keeps no old values"),
+            "deletes": native("with the row's key alone"),
+        },
+    ),
+    Service(
+        "mysql",
+        "ChangeEvent",
+        "change",
+        {
+            "partial failure": _WHOLE,
+            "retry": _GIVES_UP,
+            "retry delay": _NO_DELAY,
+            "reject": _OUTPUT,
+            "order": impossible("a row's latest state alone is seen"),
+            "deadline": _NO_DEADLINE,
+            "batch": native("always; it fails as a whole"),
+            "before-image": impossible("the trigger keeps no old values"),
+            "deletes": _NO_REMOVED,
+        },
+    ),
+    Service(
+        "event_grid_cloud_events",
+        "CloudEvent",
+        "event",
+        {
+            "retry": _GRID_RETRY,
+            "retry delay": impossible("Event Grid has a schedule of its own"),
+            "reject": _OUTPUT,
+            "attempt count": impossible("Event Grid tells none"),
+            "deadline": _NO_DEADLINE,
+            "binary body": native(),
+            "attributes": native(),
+            "reply": impossible("a trigger has no answer"),
+        },
+    ),
+    Service(
+        "event_grid",
+        "CloudEvent",
+        "event",
+        {
+            "retry": _GRID_RETRY,
+            "retry delay": impossible("Event Grid has a schedule of its own"),
+            "reject": _OUTPUT,
+            "attempt count": impossible("Event Grid tells none"),
+            "deadline": _NO_DEADLINE,
+            "binary body": impossible("its own schema has JSON data alone"),
+            "attributes": impossible("its own schema has no extensions"),
+            "reply": impossible("a trigger has no answer"),
+        },
+    ),
+    Service(
+        "timer",
+        "ScheduleEvent",
+        "schedule",
+        {
+            "retry": native("a policy of the host, declared by the adapter: 5 times, where the trigger has none"),
+            "retry delay": _NO_DELAY,
+            "attempt count": native("the host's retries, by its policy", by_documentation=True),
+            "deadline": _NO_DEADLINE,
+        },
+    ),
+    Service(
+        "durable_activity",
+        "Task",
+        "task",
+        {
+            "retry": native("the orchestrator's, which sees the error's name and message"),
+            "attempt count": impossible("an activity isn't told"),
+            "deadline": _NO_DEADLINE,
+            "reply": native(),
+        },
+    ),
+)

@@ -1,0 +1,95 @@
+"""Event Grid's events as neutral events, and what is inside of events and messages."""
+
+from __future__ import annotations
+
+from portable_fn.cloudevents import inside, parse_time, structured, write_time
+from portable_fn.data import parse_json, to_json
+from portable_fn.events import CloudEvent, Message
+from portable_fn_azure.messages import given, utc
+from portable_fn_azure.objects import storage_event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from portable_fn.events import Event
+    from portable_fn_azure.native import EventGridCloudEvent, EventGridEvent
+
+
+def event_grid(native: EventGridEvent | EventGridCloudEvent) -> CloudEvent[Any]:
+    """Event Grid's event, of either schema."""
+    if hasattr(native, "specversion"):
+        cloud_event: Any = native
+        return _cloud_event(cloud_event)
+    time = utc(native.event_time)
+    return _grid_event(
+        {
+            "id": native.id,
+            "topic": native.topic,
+            "subject": native.subject,
+            "eventType": native.event_type,
+            "eventTime": None if time is None else write_time(time),
+            "data": native.get_json(),
+            "dataVersion": native.data_version,
+        },
+        native,
+    )
+
+
+def _cloud_event(native: EventGridCloudEvent) -> CloudEvent[Any]:
+    time = utc(native.time)
+    value = {
+        "specversion": native.specversion,
+        "id": native.id,
+        "source": native.source,
+        "type": native.type,
+        "subject": native.subject,
+        "time": None if time is None else write_time(time),
+        "datacontenttype": native.datacontenttype,
+        "dataschema": native.dataschema,
+        # data_base64 is among them: seen with azure-functions 1.26.
+        **native.extension_attrs,
+    }
+    if native.get_json() is not None:
+        value["data"] = native.get_json()
+    return structured(value, native=native)
+
+
+def _grid_event(value: Mapping[str, Any], native: object, envelopes: tuple[Event[Any], ...] = ()) -> CloudEvent[Any]:
+    """An event of Event Grid's own schema. https://learn.microsoft.com/azure/event-grid/event-schema"""
+    time, version, data = value.get("eventTime"), value.get("dataVersion"), value.get("data")
+    return CloudEvent(
+        given(value.get("id"), "id"),
+        given(value.get("topic"), "topic"),
+        given(value.get("eventType"), "eventType"),
+        b"" if data is None else to_json(data).encode(),
+        subject=value.get("subject") or "",
+        time=parse_time(time) if time else None,
+        content_type="application/json",
+        extensions={"dataversion": version} if version else None,
+        native=native,
+        envelopes=envelopes,
+    )
+
+
+def unwrap(event: Event[Any]) -> list[Event[Any]]:
+    """What is inside of an event: events that Event Grid put into a queue, what happened to a blob."""
+    if isinstance(event, CloudEvent):
+        found = storage_event(event)
+        return [] if found is None else [found]
+    if not isinstance(event, Message):
+        return []
+    if '"eventType"' not in event.text:
+        return inside(event)
+    try:
+        values = parse_json(event.text)
+    except ValueError:
+        return []
+    outer = (*event.envelopes, event)
+    # Event Grid puts them into an event hub as a list.
+    return [
+        _grid_event(value, event.native, outer)
+        for value in (values if isinstance(values, list) else [values])
+        if isinstance(value, dict) and "eventType" in value and "topic" in value
+    ]

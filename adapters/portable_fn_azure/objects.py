@@ -1,0 +1,93 @@
+"""Blobs, and the events of storage accounts, as neutral events."""
+
+from __future__ import annotations
+
+from portable_fn.cloudevents import parse_time
+from portable_fn.errors import DecodeError
+from portable_fn.events import ObjectEvent
+from portable_fn.http import unquoted
+from portable_fn_azure.messages import given
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from portable_fn.events import CloudEvent
+    from portable_fn_azure.native import InputStream
+
+CONTAINERS = "/blobServices/default/containers/"
+# https://learn.microsoft.com/azure/event-grid/event-schema-blob-storage
+ACTIONS = {
+    "Microsoft.Storage.BlobCreated": "created",
+    "Microsoft.Storage.BlobDeleted": "deleted",
+    "Microsoft.Storage.BlobTierChanged": "archived",
+    "Microsoft.Storage.BlobRenamed": "changed",
+}
+
+
+def blob(native: InputStream) -> ObjectEvent[Any]:
+    """The blob trigger's blob, which was created or replaced.
+
+    The trigger has no event, so that the id is the blob's address and its version: its ETag, or the time of its last change
+    where the host leaves that out, as it does with Newtonsoft.Json, which finds nothing in .NET's ETag.
+    """
+    properties = native.blob_properties or {}
+    bucket, _, key = given(native.name, "BlobTrigger").partition("/")
+    etag = properties.get("ETag")
+    etag = etag.strip('"') if isinstance(etag, str) and etag else None
+    changed = properties.get("LastModified")
+    address = native.uri or native.name or ""
+    before, found, _ = address.partition(f"/{bucket}/")
+    version = properties.get("VersionId")
+    length = properties.get("ContentLength")
+    return ObjectEvent(
+        f"{address}@{etag or given(changed, 'ETag and no LastModified')}",
+        f"{before}/{bucket}" if found else bucket,
+        bucket,
+        given(key, "name of a blob in BlobTrigger"),
+        "created",
+        time=None if changed is None else parse_time(changed),
+        size=length if type(length) is int else native.length,
+        etag=etag,
+        version=version if isinstance(version, str) and version else None,
+        content_type=properties.get("ContentType") or None,
+        metadata=native.metadata or {},
+        body=native.read,
+        type="blobTrigger",
+        notification=properties,
+        native=native,
+    )
+
+
+def storage_event(event: CloudEvent[Any]) -> ObjectEvent[Any] | None:
+    """What happened to a blob, in an event of a storage account; None where it is about none."""
+    action = ACTIONS.get(event.type)
+    if action is None or not event.subject.startswith(CONTAINERS):
+        return None
+    bucket, _, named = event.subject.removeprefix(CONTAINERS).partition("/blobs/")
+    data = event.read_data()
+    if not isinstance(data, dict):
+        raise DecodeError(f"the data of {event.type} is a {type(data).__name__}, not an object")
+    url = data.get("url")
+    # The host's blob extension, too, takes the name from the URL, where it is percent-encoded.
+    # Source: Microsoft.Azure.WebJobs.Extensions.Storage.Blobs, BlobsExtensionConfigProvider.
+    _, found, encoded = (url if isinstance(url, str) else "").partition(f"/{bucket}/")
+    length = data.get("contentLength")
+    version = data.get("blobVersion")
+    etag = data.get("eTag")
+    return ObjectEvent(
+        event.id,
+        event.source,
+        bucket,
+        unquoted(encoded) if found else named,
+        action,
+        time=event.time,
+        size=length if type(length) is int and action == "created" else None,
+        etag=etag if isinstance(etag, str) and etag else None,
+        version=version if isinstance(version, str) and version else None,
+        content_type=data.get("contentType") or None,
+        type=event.type,
+        notification=data,
+        native=event.native,
+        envelopes=(*event.envelopes, event),
+    )

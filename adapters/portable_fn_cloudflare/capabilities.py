@@ -1,0 +1,106 @@
+"""What Cloudflare can do with each kind of event, as data."""
+
+from __future__ import annotations
+
+from portable_fn.capabilities import Capability, Service, emulated, impossible, native
+
+NO_DEADLINE = impossible("Cloudflare tells a Worker no deadline")
+NO_ATTEMPT = impossible("it isn't told")
+
+# What Queues do with a message, whatever it holds. https://developers.cloudflare.com/queues/
+QUEUE: dict[str, Capability] = {
+    "retry": native("up to the queue's max_retries; then its dead_letter_queue takes the message, or it is deleted"),
+    "reject": emulated(
+        "sent to the queue of the binding that dead_letter names; without it retried, until the queue's own "
+        "dead_letter_queue takes it",
+        needs="dead_letter",
+    ),
+    "order": impossible("Queues keep no order"),
+    "deadline": NO_DEADLINE,
+}
+DELAY = native("up to 12 hours")
+
+SERVICES = (
+    Service(
+        "fetch",
+        "Request",
+        "http",
+        {
+            "binary body": native(),
+            "typed principal": emulated("of a client certificate that the edge verified"),
+            "streaming": native(),
+            "reply": native(),
+            "deadline": NO_DEADLINE,
+        },
+    ),
+    *(
+        Service(
+            name,
+            "Message",
+            "queue",
+            {
+                **QUEUE,
+                "partial failure": native("ack() or retry() of each message"),
+                "retry delay": DELAY,
+                "attempt count": native(),
+                "batch": native("of up to 100 messages"),
+                "binary body": native("sent with contentType: 'bytes'"),
+                "attributes": impossible("a message is nothing but its body"),
+            },
+        )
+        for name in ("queue", "queue_raw")
+    ),
+    Service(
+        "email",
+        "Message",
+        "queue",
+        {
+            "retry": native("the call fails, and the sender's server is told so", by_documentation=True),
+            "retry delay": impossible("the sender's server decides when it sends again"),
+            "reject": native("setReject(), a permanent SMTP error with the reason", by_documentation=True),
+            "order": impossible("emails have no order"),
+            "attempt count": NO_ATTEMPT,
+            "deadline": NO_DEADLINE,
+            "batch": emulated("of the one email that a call is for"),
+            "binary body": emulated("the whole message of RFC 5322, read from its stream"),
+            "attributes": emulated("its headers, without the spaces around them, a repeated one joined by commas"),
+        },
+    ),
+    Service("r2_queue", "ObjectEvent", "object", {**QUEUE, "deletes": native("with the key alone")}),
+    Service(
+        "queue",
+        "CloudEvent",
+        "event",
+        {
+            **QUEUE,
+            "retry delay": DELAY,
+            "binary body": native("base64 in the structured form"),
+            "attributes": native("its extensions"),
+            "reply": impossible("nobody waits for an answer"),
+        },
+    ),
+    Service(
+        "scheduled",
+        "ScheduleEvent",
+        "schedule",
+        {
+            "retry": native("the call fails", by_documentation=True),
+            "retry delay": impossible("Cloudflare decides when it comes again"),
+            "reject": emulated("noRetry(), and the call fails, which Cloudflare shows"),
+            "attempt count": NO_ATTEMPT,
+            "deadline": NO_DEADLINE,
+        },
+    ),
+    Service(
+        "rpc",
+        "Task",
+        "task",
+        {
+            "retry": native("the calling Worker gets the error by its name and message, and decides"),
+            "retry delay": impossible("the calling Worker decides"),
+            "attempt count": NO_ATTEMPT,
+            "deadline": NO_DEADLINE,
+            "reply": native("the value as JSON has it"),
+        },
+    ),
+)

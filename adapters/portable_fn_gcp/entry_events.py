@@ -1,0 +1,128 @@
+"""The road of a request that is an event: which functions get it, and how it is answered."""
+
+from __future__ import annotations
+
+from portable_fn.batch import Consumer
+from portable_fn.dispatch import Dispatcher
+from portable_fn.errors import DecodeError, HTTPError
+from portable_fn.events import Event, Task
+from portable_fn.http import Request
+from portable_fn_gcp import encode, pubsub, triggers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+    from typing import Any
+
+    from portable_fn.batch import Item
+    from portable_fn.binding import Binding
+    from portable_fn.context import Context
+    from portable_fn.http import Response
+    from portable_fn.outcomes import Outcome
+    from portable_fn.routing import Router
+
+# A message of Pub/Sub may have 10 MB, which its push has as base64. https://cloud.google.com/pubsub/quotas
+MAX_BODY = 16 * 1024 * 1024
+
+
+class Receiver:
+    """Takes the requests that are events for an entry's functions."""
+
+    def __init__(self, functions: Sequence[Binding], router: Router) -> None:
+        self.dispatcher = Dispatcher(functions, triggers.unwrap)
+        self.consumer = Consumer(self.dispatcher, settle=pubsub.dead_letter)
+        self.is_async = any(function.is_async for function in self.dispatcher.functions)
+        self.max_body = max(MAX_BODY, router.max_body)
+        self._router = router
+        self._http = {function.call for function in functions if issubclass(Request, function.kind)}
+
+    def received(self, request: Request[Any]) -> Received | None:
+        """The events of the request, whose body is read; None where it is for an HTTP function, or for none.
+
+        An event that no function takes is for the HTTP function on its path, where there is one, and what is no known event
+        for a function of tasks, where there is no such.
+        """
+        name = ""
+        try:
+            name, value = triggers.trigger(request)
+            if name:
+                items = triggers.events(name, request, value)
+                if self._answers(request) and not any(self._takes(item) for item in items):
+                    return None
+            elif request.method != "POST" or self._answers(request):
+                return None
+            elif self.dispatcher.takes(Task):
+                name = "task"
+                items = triggers.events(name, request, None)
+            elif self._http:
+                return None
+            else:
+                raise DecodeError(f"a POST of {request.content_type[:80]!r} is none of {triggers.KNOWN}")
+        except DecodeError as exc:
+            items = [exc]
+        return Received(self, name, items, request)
+
+    def converted(self, args: tuple[Any, ...]) -> tuple[Received, Request[Any]]:
+        """The event that functions-framework has made of a request, where it runs the function as `cloudevent` or `event`,
+        and a request that stands for the one that was."""
+        items: list[Item]
+        try:
+            items = [triggers.of_background_event(*args) if len(args) == 2 else triggers.of_cloud_event(args[0])]
+        except DecodeError as exc:
+            items = [exc]
+        request: Request[Any] = Request("POST", native=args[-1])
+        return Received(self, "converted", items, request), request
+
+    def _answers(self, request: Request[Any]) -> bool:
+        """Whether an HTTP function answers the request, and not just the router with a 404 or 405."""
+        if not self._http:
+            return False
+        try:
+            call, _, _ = self._router.find(request)
+        except HTTPError:
+            return False
+        return call in self._http
+
+    def _takes(self, item: Item) -> bool:
+        # What can't be read was meant for the functions that take events.
+        return isinstance(item, DecodeError) or any(
+            self.dispatcher.find(function.kind, item)[1] for function in self.dispatcher.functions
+        )
+
+
+class Received:
+    """The events of one request."""
+
+    def __init__(self, receiver: Receiver, trigger: str, items: Sequence[Item], request: Request[Any]) -> None:
+        self.is_async = receiver.is_async
+        self._receiver = receiver
+        self._trigger = trigger
+        self._items = items
+        self._request = request
+
+    @property
+    def parts(self) -> list[Sequence[Item]]:
+        """The events that may be handled together: those of a batch may have the same id where their sources differ."""
+        ids = {item.id for item in self._items if isinstance(item, Event)}
+        both = {(item.id, item.source) for item in self._items if isinstance(item, Event)}
+        if len(ids) == len(both):
+            return [self._items]
+        parts: dict[object, list[Item]] = {}
+        for item in self._items:
+            parts.setdefault(item.source if isinstance(item, Event) else None, []).append(item)
+        return list(parts.values())
+
+    def handle(self, part: Sequence[Item], context: Context) -> list[Outcome] | Awaitable[list[Outcome]]:
+        """The outcomes of a part; to be awaited where a function is async."""
+        return self._receiver.consumer.handle(part, context)
+
+    def answer(self, outcomes: Sequence[Outcome], context: Context) -> Response:
+        """What Google gets for the events."""
+        first = self._items[0] if self._items else None
+        if self._trigger == "task":
+            return encode.task(outcomes[0], first)
+        if self._trigger == "bigquery":
+            return encode.bigquery(outcomes[0], first)
+        if isinstance(first, DecodeError) and len(self._items) == 1 and self._trigger not in encode.OF_EVENTARC:
+            return encode.unreadable(first, self._request, context)
+        return encode.settled(outcomes, self._request, context)

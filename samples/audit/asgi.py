@@ -1,0 +1,4 @@
+from audit import audit
+from portable_fn_asgi import entry
+
+app = entry(audit)

@@ -1,0 +1,4 @@
+from clicks import gather
+from portable_fn_aws import entry
+
+lambda_handler = entry(gather)

@@ -1,0 +1,82 @@
+"""Visits out of clicks, by a direct call and as each provider's stream has them."""
+
+import pytest
+
+import clicks
+from clicks import gather
+from portable_fn.testing import deliver, fake
+from visits import Visits
+
+PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]
+STREAM = {"aws": "kinesis", "azure": "event_hubs"}
+
+
+@pytest.fixture(autouse=True)
+def visits(monkeypatch):
+    """A table with nothing in it."""
+    visits = Visits()
+    monkeypatch.setattr(clicks, "visits", visits)
+    return visits
+
+
+def stream(*pairs):
+    """Clicks in one partition, each with its visitor as the key."""
+    return [
+        fake.message(
+            {"visitor": visitor, "page": page},
+            id=f"click-{number}",
+            channel="clicks",
+            key=visitor,
+            partition="0",
+            sequence=str(100 + number),
+        )
+        for number, (visitor, page) in enumerate(pairs, 1)
+    ]
+
+
+CLICKS = [("ada", "/"), ("bob", "/"), ("ada", "/lamps"), ("ada", "/cart"), ("bob", "/desks")]
+
+
+def test_a_batch_is_one_write_for_each_visitor(visits, monkeypatch):
+    writes = []
+    monkeypatch.setattr(visits, "add", lambda visitor, pages: writes.append((visitor, list(pages.values()))))
+
+    gather(fake.batch(stream(*CLICKS)))
+
+    assert [("ada", ["/", "/lamps", "/cart"]), ("bob", ["/", "/desks"])] == writes
+
+
+def test_only_the_clicks_of_a_throttled_visitor_come_again(visits):
+    visits.throttled = {"ada"}
+    batch = fake.batch(stream(*CLICKS))
+
+    gather(batch)
+
+    assert {id(batch[index]) for index in (0, 2, 3)} == set(batch.settled)
+    assert ["/", "/desks"] == visits.path("bob")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_clicks_of_each_visitor_stay_in_order_on_every_provider(provider, visits):
+    delivery = deliver(gather, stream(*CLICKS), to=provider, via=STREAM.get(provider))
+
+    assert ["acknowledged"] * 5 == delivery.outcomes
+    assert ["/", "/lamps", "/cart"] == visits.path("ada")
+    assert ["/", "/desks"] == visits.path("bob")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_what_comes_again_is_there_once_and_in_order(provider, visits):
+    visits.throttled = {"ada"}
+    first = deliver(gather, stream(*CLICKS), to=provider, via=STREAM.get(provider))
+    visits.throttled = set()
+    deliver(
+        gather,
+        [one for one, what in zip(stream(*CLICKS), first.outcomes, strict=True) if what == "retried"],
+        to=provider,
+        via=STREAM.get(provider),
+    )
+
+    assert ["retried"] * 3 == [first.outcomes[index] for index in (0, 2, 3)]
+    assert ["/", "/lamps", "/cart"] == visits.path("ada")
+    assert ["/", "/desks"] == visits.path("bob")

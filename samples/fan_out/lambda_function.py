@@ -1,0 +1,9 @@
+import fan_out as functions
+from portable_fn_aws import entry
+
+lambda_handler = entry(functions)
+
+# Each alone, as the handler of a Lambda function of its own.
+invoice = entry(functions.invoice)
+take = entry(functions.take)
+count = entry(functions.count)

@@ -1,0 +1,9 @@
+import fan_out as functions
+from portable_fn_gcp import entry
+
+orders_placed = entry(functions)
+
+# Each alone, as the target of a function of its own.
+invoice = entry(functions.invoice)
+take = entry(functions.take)
+count = entry(functions.count)

@@ -1,0 +1,55 @@
+"""Three functions of one topic, in one app and each alone."""
+
+import pytest
+
+import fan_out
+from portable_fn.testing import deliver, fake
+
+PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]
+# Each function of an app on Azure has a subscription of its own, so that it is alone there too.
+TOGETHER = ["aws", "gcp", "cloudflare", "asgi"]
+TOPIC = {"aws": "sns", "azure": "service_bus_topic"}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_done(monkeypatch):
+    for name in ("invoices", "taken", "counted"):
+        monkeypatch.setattr(fan_out, name, {})
+
+
+def order(**changed):
+    data = {"id": "o-1", "sku": "lamp", "count": 2, "cents": 3900, **changed}
+    return fake.message(data, channel="orders-placed", key="o-1")
+
+
+DONE = ({"o-1": 7800}, {"o-1": ("lamp", 2)}, {"o-1": "lamp"})
+
+
+def done():
+    return fan_out.invoices, fan_out.taken, fan_out.counted
+
+
+@pytest.mark.parametrize("provider", TOGETHER)
+def test_in_one_app_all_three_get_the_order(provider):
+    delivery = deliver(fan_out, order(), to=provider, via=TOPIC.get(provider))
+
+    assert ["acknowledged"] == delivery.outcomes
+    assert DONE == done()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("alone", [0, 1, 2], ids=["invoice", "take", "count"])
+def test_each_alone_does_only_its_own_on_every_provider(provider, alone):
+    function = (fan_out.invoice, fan_out.take, fan_out.count)[alone]
+
+    deliver(function, order(), to=provider, via=TOPIC.get(provider))
+
+    assert [kept if index == alone else {} for index, kept in enumerate(DONE)] == list(done())
+
+
+@pytest.mark.parametrize("provider", TOGETHER)
+def test_where_one_rejects_the_others_have_done_their_part_and_the_order_is_not_lost(provider):
+    delivery = deliver(fan_out, order(count=0), to=provider, via=TOPIC.get(provider))
+
+    assert delivery.outcomes[0] in ("dead-lettered", "retried")
+    assert ({"o-1": 0}, {}, {"o-1": "lamp"}) == done()

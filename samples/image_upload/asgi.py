@@ -1,0 +1,4 @@
+from portable_fn_asgi import entry
+from thumbnails import thumbnail
+
+app = entry(thumbnail)

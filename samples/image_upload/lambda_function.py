@@ -1,0 +1,4 @@
+from portable_fn_aws import entry
+from thumbnails import thumbnail
+
+lambda_handler = entry(thumbnail)

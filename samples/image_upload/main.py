@@ -1,0 +1,4 @@
+import thumbnails
+from portable_fn_gcp import entry
+
+thumbnail = entry(thumbnails.thumbnail)

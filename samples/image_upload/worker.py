@@ -1,0 +1,4 @@
+from portable_fn_cloudflare import entry
+from thumbnails import thumbnail
+
+Default = entry(thumbnail)

@@ -1,0 +1,25 @@
+"""The carrier; a real one is behind an API."""
+
+
+class Busy(Exception):
+    """The carrier takes nothing more for this many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"busy for {seconds} s")
+        self.seconds = seconds
+
+
+class Carrier:
+    """Takes parcels as long as there is room."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.booked: dict[str, int] = {}
+
+    def book(self, order: str, parcels: int) -> None:
+        """Books the order; once, however often it is asked, since a queue may deliver a message twice."""
+        if order in self.booked:
+            return
+        if sum(self.booked.values()) + parcels > self.room:
+            raise Busy(seconds=30)
+        self.booked[order] = parcels

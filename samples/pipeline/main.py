@@ -1,0 +1,4 @@
+import pipeline
+from portable_fn_gcp import entry
+
+reserve = entry(pipeline.reserve)

@@ -1,0 +1,32 @@
+"""A step of a workflow: takes what an order needs from the shelf; the workflow sees its result, and its errors by their names."""
+
+from pydantic import BaseModel
+
+from portable_fn import Context, Task, on, portable
+
+
+class OutOfStock(Exception):
+    """Trying again is no use: the workflow catches it and tells the customer."""
+
+
+class ShelfLocked(Exception):
+    """Somebody counts the shelf: the workflow tries again."""
+
+
+class Order(BaseModel):
+    sku: str
+    count: int
+
+
+SHELVES = {"lamp": 7, "desk": 1}
+locked = {"sofa"}
+
+
+@portable(on.task("reserve"))
+def reserve(order: Task[Order], ctx: Context) -> dict:
+    wanted = order.data
+    if wanted.sku in locked:
+        raise ShelfLocked(f"the shelf of {wanted.sku} is being counted")
+    if wanted.count > (there := SHELVES.get(wanted.sku, 0)):
+        raise OutOfStock(f"{wanted.count} of {wanted.sku} are wanted, {there} are there")
+    return {"sku": wanted.sku, "reserved": wanted.count, "by": ctx.provider}

@@ -1,0 +1,46 @@
+"""The step of a workflow, by a direct call and as each provider's workflow calls it."""
+
+import pytest
+
+from pipeline import OutOfStock, ShelfLocked, reserve
+from portable_fn.testing import deliver, fake
+
+PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]
+
+
+def test_what_is_there_is_reserved():
+    assert {"sku": "lamp", "reserved": 2, "by": "local"} == reserve(fake.task({"sku": "lamp", "count": 2}))
+
+
+def test_what_is_not_there_is_an_error_with_a_name():
+    with pytest.raises(OutOfStock, match="2 of desk are wanted, 1 are there"):
+        reserve(fake.task({"sku": "desk", "count": 2}))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_workflow_gets_the_result_on_every_provider(provider):
+    delivery = deliver(reserve, fake.task({"sku": "lamp", "count": 2}, name="reserve"), to=provider)
+
+    assert {"sku": "lamp", "reserved": 2, "by": provider} == delivery.result
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(
+    ("order", "error", "message"),
+    [
+        ({"sku": "desk", "count": 2}, OutOfStock, "2 of desk are wanted, 1 are there"),
+        ({"sku": "sofa", "count": 1}, ShelfLocked, "the shelf of sofa is being counted"),
+    ],
+)
+def test_the_workflow_gets_the_error_by_its_name_on_every_provider(provider, order, error, message):
+    delivery = deliver(reserve, fake.task(order, name="reserve"), to=provider)
+
+    assert (error.__name__, message) == delivery.error
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_input_that_is_no_order_is_an_error_of_the_caller(provider):
+    delivery = deliver(reserve, fake.task({"sku": "lamp"}, name="reserve"), to=provider)
+
+    assert "ValueError" == delivery.error[0]
+    assert "#/count" in delivery.error[1]

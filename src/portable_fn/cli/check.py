@@ -1,0 +1,204 @@
+"""What of a function wouldn't hold on a provider, by what the provider's adapter declares and what the function uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from portable_fn.binding import INSIDE, Binding
+from portable_fn.capabilities import FEATURES, Capability, Service
+from portable_fn.cli.declared import Declared, undeclared
+from portable_fn.cli.failure import Failure
+from portable_fn.cli.matrix import escaped
+from portable_fn.cli.target import short
+from portable_fn.cli.uses import uses
+from portable_fn.events import CloudEvent, Event
+from portable_fn.on import Trigger
+
+# What a finding comes to: data may be lost, something is done another way or not at all, something must be set that the code
+# doesn't show, or it is only to be known.
+LOSES, DIFFERS, SETTING, NOTE = "loses", "differs", "setting", "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that wouldn't hold: where, for which services of a provider, and why.
+
+    `others` are the services that its events may come from as well and where it holds; `everywhere` says that it doesn't hold
+    with any.
+    """
+
+    file: str
+    line: int
+    function: str
+    provider: str
+    services: tuple[str, ...]
+    others: tuple[str, ...]
+    feature: str
+    level: str
+    why: str
+    everywhere: bool = False
+
+    def __str__(self) -> str:
+        where = self.provider
+        if self.services and (len(self.services) == 1 or not self.everywhere):
+            where += f"/{','.join(self.services)}"
+        others = f" (not so with {', '.join(self.others)})" if self.others else ""
+        level = {LOSES: "data may be lost: ", SETTING: "must be set: ", NOTE: "note: "}.get(self.level, "")
+        return f"{self.file}:{self.line}: {self.function}: {where}: {self.feature}: {level}{self.why}{others}"
+
+
+def narrowed(asked: Sequence[str], all_declared: Iterable[Declared]) -> dict[str, tuple[str, ...]]:
+    """The services that `--via aws=sqs,azure=service_bus` names for each provider; Failure for one that there isn't."""
+    known = {one.provider: one.services or () for one in all_declared}
+    found: dict[str, tuple[str, ...]] = {}
+    for pair in filter(None, (part.strip() for text in asked for part in text.split(","))):
+        provider, _, name = pair.partition("=")
+        if provider not in known or not name:
+            raise Failure(f"--via: {pair!r} is not of the form provider=service; providers are {', '.join(known)}")
+        possible = list(dict.fromkeys(service.name for service in known[provider]))
+        if name not in possible:
+            raise Failure(f"--via: {provider} has no {name!r}; possible are {', '.join(possible) or 'none'}")
+        found[provider] = (*found.get(provider, ()), name)
+    return found
+
+
+def check(
+    functions: Iterable[Binding], all_declared: Sequence[Declared], via: Mapping[str, Sequence[str]]
+) -> list[Finding]:
+    """What wouldn't hold of each function on each provider, the notes too; nothing of a provider that declares nothing."""
+    found: dict[Finding, None] = {}
+    for function in functions:
+        for trigger in function.triggers or (None,):
+            used = uses(function, trigger)
+            for one in all_declared:
+                if one.services is not None:
+                    found |= dict.fromkeys(
+                        _of_provider(function, trigger, used, one.provider, one.services, via.get(one.provider, ()))
+                    )
+    return list(found)
+
+
+def _of_provider(
+    function: Binding,
+    trigger: Trigger | None,
+    used: set[str],
+    provider: str,
+    services: Sequence[Service],
+    via: Sequence[str],
+) -> list[Finding]:
+    place = short(function.file), function.line, function.name, provider
+    kind = function.kind.__name__
+    possible = _possible(function, trigger, services, via)
+    if not possible:
+        if function.kind is Event:
+            why = f"{function.name} takes any event: an annotation, a trigger or --via says which services are meant"
+            return [Finding(*place, (), (), kind, NOTE, why)]
+        return [Finding(*place, (), (), kind, DIFFERS, f"{provider} hands over no {kind}")]
+    found: list[Finding] = []
+    if trigger is not None and all(service.word != trigger.word for service in possible):
+        words = ", ".join(dict.fromkeys(service.word for service in possible))
+        why = f"on.{trigger.word} is for what comes by {words} here"
+        found.append(Finding(*place, _names(possible), (), trigger.word, NOTE, why, everywhere=True))
+    alike: dict[tuple[str, str, str], list[Service]] = {}
+    for service in possible:
+        for feature, capability in service.features.items():
+            judged = _judged(feature, capability, feature in used, trigger)
+            if judged is not None:
+                alike.setdefault((feature, *judged), []).append(service)
+    for (feature, level, why), mine in alike.items():
+        # Where another service has another reason against it, it doesn't hold there either.
+        held = [service for service in possible if not _fails(alike, feature, level, service)]
+        everywhere = len(mine) == len(possible)
+        found.append(Finding(*place, _names(mine), _names(held), feature, level, why, everywhere))
+    return sorted(found, key=_in_order)
+
+
+def _possible(
+    function: Binding, trigger: Trigger | None, services: Sequence[Service], via: Sequence[str]
+) -> list[Service]:
+    """The services that the function's events may come from: those named, else by its trigger's word, else by its kind."""
+    kind = function.kind
+    if kind is Event and trigger is None:
+        return [service for service in services if service.name in via]
+    name = trigger.kind.__name__ if kind is Event and trigger is not None else kind.__name__
+    of_kind = [service for service in services if service.kind == name]
+    if not of_kind and trigger is not None and issubclass(kind, (*INSIDE, CloudEvent)):
+        # They come inside of what the trigger is for.
+        of_kind = [service for service in services if service.kind == trigger.kind.__name__]
+    if named := [service for service in of_kind if service.name in via]:
+        return named
+    word = "" if trigger is None else trigger.word
+    return [service for service in of_kind if service.word == word] or of_kind
+
+
+def _judged(feature: str, capability: Capability, used: bool, trigger: Trigger | None) -> tuple[str, str] | None:
+    """What a capability comes to for a function, and why; None where it holds and there is nothing to say."""
+    why = capability.note
+    lacking = bool(capability.needs) and getattr(trigger, capability.needs, None) is None
+    if capability.level == "native" and not (lacking and used):
+        if used and capability.setting:
+            return SETTING, capability.setting
+        return (NOTE, "by documentation alone") if capability.by_documentation else None
+    if not used:
+        return NOTE, f"{why}; not used" if why else "not used"
+    if lacking:
+        return LOSES if capability.loses else DIFFERS, f"{why}; it takes {capability.needs}= on the trigger"
+    if capability.level == "emulated":
+        return NOTE, f"emulated: {why}"
+    return LOSES if capability.loses else DIFFERS, why
+
+
+def _fails(alike: Mapping[tuple[str, str, str], list[Service]], feature: str, level: str, service: Service) -> bool:
+    wanted = (level,) if level in (NOTE, SETTING) else (LOSES, DIFFERS)
+    return any(
+        service in services for (other, found, _), services in alike.items() if other == feature and found in wanted
+    )
+
+
+def _names(services: Iterable[Service]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(service.name for service in services))
+
+
+def _in_order(finding: Finding) -> tuple[int, int]:
+    """What loses first, then as the matrix has it."""
+    place = FEATURES.index(finding.feature) if finding.feature in FEATURES else -1
+    return (LOSES, DIFFERS, SETTING, NOTE).index(finding.level), place
+
+
+def as_json(place: str, functions: Sequence[Binding], found: Sequence[Finding], checked: Sequence[Declared]) -> Any:
+    """The findings as an object of JSON, with what was checked."""
+    return {
+        "target": place,
+        "functions": [
+            {"name": function.name, "kind": function.kind.__name__, "file": short(function.file), "line": function.line}
+            for function in functions
+        ],
+        "providers": [one.provider for one in checked if one.services is not None],
+        "undeclared": undeclared(checked),
+        "findings": [asdict(finding) for finding in found],
+    }
+
+
+def markdown(found: Sequence[Finding]) -> str:
+    """The findings as a list in Markdown."""
+    return "".join(f"- {escaped(str(finding))}\n" for finding in found) or "Everything holds.\n"
+
+
+def summary(functions: Sequence[Binding], found: Sequence[Finding], checked: Sequence[Declared]) -> str:
+    """How many functions were checked on how many providers, and what it came to."""
+    providers = [one.provider for one in checked if one.services is not None]
+    if not providers:
+        return "Nothing was checked: no provider that was named declares what it can do."
+    what = f"{_count(len(functions), 'function')} on {', '.join(providers)}"
+    lost = sum(finding.level == LOSES for finding in found)
+    differ = sum(finding.level == DIFFERS for finding in found)
+    if not lost and not differ:
+        once = " once that is set" if any(finding.level == SETTING for finding in found) else ""
+        return f"{what}: everything that is used holds{once}."
+    return f"{what}: {_count(lost, 'place')} where data may be lost, {differ} where something else doesn't hold."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,461 @@
+"""Every trigger of Azure's through the real library worker, with what the host's extensions hand to it."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import ExitStack
+from time import sleep
+from typing import Any
+
+import pytest
+
+from portable_fn.testing import deliver, fake
+from portable_fn.testing.delivery import kind_of
+from portable_fn.testing.stories import events_app
+from portable_fn_azure.simulate import payloads
+from tests.runtimes import azure_amqp
+from tests.runtimes.azure import AzureHost, Invocation, Refused
+from tests.runtimes.azure_listeners import TRIES, blob_created, poll_queue
+from tests.runtimes.azure_stories import function_app
+from tests.runtimes.azurite import Storage, azurite
+from tests.runtimes.environments import Unavailable
+
+pytestmark = pytest.mark.runtime
+
+HEAD = """
+from portable_fn import *
+from portable_fn.testing.stories import events_app as stories
+from portable_fn_azure import entry
+"""
+EACH = "stories.message, stories.stored, stories.changed, stories.tick, stories.happened, stories.function"
+DATABASE = "options={'users': {'database_name': 'database'}}"
+
+# The function apps, by name: which functions are wired how.
+APPS = {
+    "defaults": f"app = entry({EACH}, {DATABASE})",
+    "others": """app = entry(stories.message, stories.stored, stories.changed, services={
+        "queue": "service_bus_queue", "stream": "kafka", "object": "event_grid", "change": "sql"})""",
+    "mysql": "app = entry(stories.changed, services={'users': 'mysql'})",
+    "batches": "app = entry(stories.batch)",
+    "batches of others": "app = entry(stories.batch, services={'queue': 'service_bus_queue', 'stream': 'kafka'})",
+}
+
+MESSAGE = fake.message(
+    {"sku": "lamp"},
+    subject="an order",
+    content_type="application/json",
+    attributes={"tenant": "7", "city": "Zürich"},
+    key="customer-7",
+    partition="3",
+    sequence="41",
+)
+ROW = {"id": "7", "name": "Ada", "tags": ["a"], "address": {"zip": None}}
+
+# service, app, Azure function, what is sent
+ROWS: list[tuple[str, str, str, Any]] = [
+    ("storage_queue", "defaults", "message", MESSAGE),
+    ("service_bus_topic", "defaults", "message-2", MESSAGE),
+    ("event_hubs", "defaults", "message-3", MESSAGE),
+    (
+        "blob",
+        "defaults",
+        "stored",
+        fake.object("uploads", "é/a b%.png", body=bytes(range(256)), metadata={"by": "Ada"}),
+    ),
+    ("cosmos_db", "defaults", "changed", fake.change("users", after=ROW, sequence="9")),
+    ("timer", "defaults", "tick", fake.schedule(name="nightly", cron="0 3 * * *", is_late=True)),
+    ("event_grid", "defaults", "happened", fake.cloud_event("order.created", {"n": 1}, subject="orders/7")),
+    ("event_grid_cloud_events", "defaults", "happened", fake.cloud_event(data={"n": 1}, extensions={"tenant": "7"})),
+    ("durable_activity", "defaults", "function", fake.task({"do": "return", "value": [1, "é", None]})),
+    ("service_bus_queue", "others", "message", MESSAGE),
+    ("kafka", "others", "message-3", MESSAGE),
+    ("event_grid", "others", "stored", fake.object("uploads", "a+b c.png", action="deleted")),
+    ("event_grid_cloud_events", "others", "stored", fake.object("uploads", "a+b c.png", size=3)),
+    ("sql", "others", "changed", fake.change("users", after=ROW)),
+    ("mysql", "mysql", "changed", fake.change("users", after=ROW)),
+    ("event_hubs", "batches", "batch-3", MESSAGE),
+    ("service_bus_topic", "batches", "batch-2", MESSAGE),
+    ("service_bus_queue", "batches of others", "batch", MESSAGE),
+    ("kafka", "batches of others", "batch-3", MESSAGE),
+]
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[dict[str, AzureHost]]:
+    """A host for each function app, started when it is asked for."""
+    with ExitStack() as stack:
+
+        class Hosts(dict[str, AzureHost]):
+            def __missing__(self, name: str) -> AzureHost:
+                try:
+                    host = stack.enter_context(function_app(HEAD + APPS[name], env={"PORTABLE_FN_STORIES": "print"}))
+                except Unavailable as exc:
+                    pytest.skip(str(exc))
+                self[name] = host
+                return host
+
+        yield Hosts()
+
+
+def invoke(host: AzureHost, function: str, service: str, *events: Any) -> Invocation:
+    """The events in an invocation of the function, or the first of them where it takes one."""
+    arrival = payloads(list(events), service)[0]
+    many = "many" in str([one.bindings for one in host.functions if one.name == function]).lower()
+    sent = arrival.many if many or not arrival.each else arrival.each[0]
+    retry = {"retry_count": sent.retry_count, "max_retry_count": 5} if sent.retry_count else {}
+    return host.invoke_typed(function, {"event": sent.data}, metadata=sent.metadata, retry=retry)
+
+
+def send(host: AzureHost, function: str, service: str, *events: Any) -> tuple[Invocation, list[dict[str, Any]]]:
+    """The same with what the handler saw of them."""
+    before = len(host.logs)
+    invocation = invoke(host, function, service, *events)
+    lines = printed(host, before, events_app.MARK, len(events))
+    return invocation, [json.loads(line.removeprefix(events_app.MARK)) for line in lines]
+
+
+def printed(host: AzureHost, before: int, start: str, count: int) -> list[str]:
+    """The lines that the worker has printed since; its output comes by another way than its answers."""
+    for _ in range(100):
+        lines = [line for line in host.logs[before:] if line.startswith(start)]
+        if len(lines) >= count:
+            break
+        sleep(0.02)
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("service", "app", "function", "event"), [pytest.param(*row, id=f"{row[0]} {row[2]} {row[1]}") for row in ROWS]
+)
+def test_the_worker_hands_over_what_the_simulation_does(
+    hosts: dict[str, AzureHost], service: str, app: str, function: str, event: Any
+) -> None:
+    invocation, seen = send(hosts[app], function, service, event)
+    assert None is invocation.error
+    events_app.SEEN.clear()
+    handler = events_app.batch if function.startswith("batch") else events_app.BY_KIND[kind_of(event)]
+    assert ["acknowledged"] == deliver(handler, event, to="azure", via=service).outcomes
+    for one in (*seen, *events_app.SEEN):
+        if service in ("sql", "mysql", "durable_activity"):
+            del one["id"]  # which is of the invocation
+    assert events_app.SEEN == seen
+
+
+def fails(kind: str) -> Any:
+    """An event that has the stories' functions fail."""
+    return {
+        "Message": fake.message({"do": "fail"}),
+        "ObjectEvent": fake.object("uploads", "fail.png", body=b""),
+        "ChangeEvent": fake.change("users", after={"id": "7", "do": "fail"}),
+        "CloudEvent": fake.cloud_event(data={"do": "fail"}),
+        "Task": fake.task({"do": "fail"}),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("service", "app", "function", "kind"),
+    [
+        pytest.param(service, app, function, kind_of(event), id=f"{service} {function} {app}")
+        for service, app, function, event in ROWS
+        if service != "timer"
+    ],
+)
+def test_the_host_is_told_the_handlers_own_error(
+    hosts: dict[str, AzureHost], service: str, app: str, function: str, kind: str
+) -> None:
+    invocation, _ = send(hosts[app], function, service, fails(kind))
+    assert "OutOfStock: told to fail" == invocation.error
+    assert {} == invocation.outputs
+
+
+@pytest.mark.parametrize(
+    ("service", "function", "event"),
+    [
+        ("storage_queue", "message", fake.message(body=b'{"do": "reject"}')),
+        ("service_bus_topic", "message-2", fake.message(body=b'{"do": "reject"}')),
+        ("event_hubs", "message-3", fake.message(body=b'{"do": "reject"}')),
+    ],
+)
+def test_a_rejected_message_goes_to_its_dead_letters_by_the_output_binding(
+    hosts: dict[str, AzureHost], service: str, function: str, event: Any
+) -> None:
+    invocation, _ = send(hosts["defaults"], function, service, event)
+    assert (None, {"rejected": '{"do": "reject"}'}) == (invocation.error, invocation.outputs)
+
+
+@pytest.mark.parametrize(
+    ("service", "function", "event"),
+    [
+        ("blob", "stored", fake.object("uploads", "reject.png", body=b"")),
+        ("cosmos_db", "changed", fake.change("users", after={"id": "7", "do": "reject"})),
+        ("event_grid", "happened", fake.cloud_event(data={"do": "reject"})),
+    ],
+)
+def test_any_other_rejected_event_goes_there_as_json(
+    hosts: dict[str, AzureHost], service: str, function: str, event: Any
+) -> None:
+    invocation, seen = send(hosts["defaults"], function, service, event)
+    assert None is invocation.error
+    assert seen[0]["id"] == json.loads(invocation.outputs["rejected"])["id"]
+
+
+def test_rejected_messages_of_a_batch_go_there_together(hosts: dict[str, AzureHost]) -> None:
+    events = [fake.message({"do": "reject", "n": n}, sequence=str(n), partition="0") for n in (1, 2)]
+    invocation, _ = send(hosts["batches"], "batch-3", "event_hubs", *events)
+    assert None is invocation.error
+    assert [event.text for event in events] == invocation.outputs["rejected"]
+
+
+def test_a_batch_fails_as_a_whole(hosts: dict[str, AzureHost]) -> None:
+    events = [fake.message({"do": do}, sequence=str(n), partition="0") for n, do in enumerate(("", "retry", ""), 1)]
+    invocation, seen = send(hosts["batches"], "batch-3", "event_hubs", *events)
+    assert ("Retry: told to", 3) == (invocation.error, len(seen))
+
+
+def test_a_handler_that_exits_has_failed_and_the_worker_lives_on(hosts: dict[str, AzureHost]) -> None:
+    exits, _ = send(hosts["defaults"], "message", "storage_queue", fake.message({"do": "exit"}))
+    assert "Retry: SystemExit" == exits.error
+    well, seen = send(hosts["defaults"], "message", "storage_queue", fake.message({}))
+    assert (None, 1) == (well.error, len(seen))
+
+
+def test_the_attempt_of_a_stream_is_the_hosts_retry(hosts: dict[str, AzureHost]) -> None:
+    _, seen = send(hosts["defaults"], "message-3", "event_hubs", fake.message({}, attempt=3))
+    assert 3 == seen[0]["attempt"]
+
+
+def test_what_cannot_be_read_is_tried_again(hosts: dict[str, AzureHost]) -> None:
+    invocation = hosts["defaults"].invoke_typed(
+        "message", {"event": {"bytes": ""}}, metadata={"DequeueCount": {"json": "1"}}
+    )
+    assert "DecodeError: it has no Id" == invocation.error
+
+
+def test_retry_policies_reach_the_host(hosts: dict[str, AzureHost]) -> None:
+    policies = {function.name: function.retry for function in hosts["defaults"].functions}
+    told = {
+        "max_retry_count": 5,
+        "retry_strategy": "exponential_backoff",
+        "minimum_interval": "5s",
+        "maximum_interval": "300s",
+    }
+    assert told == policies["message-3"] == policies["changed"] == policies["tick"]
+    assert None is policies["message"] is policies["stored"] is policies["happened"]
+
+
+ASYNC = """
+from contextvars import ContextVar
+
+leaked = ContextVar("leaked", default="nothing")
+done = []
+
+@portable(on.queue("orders"))
+async def order(event: Message, ctx: Context) -> None:
+    print("saw", leaked.get(), flush=True)
+    leaked.set("something")
+    async def later():
+        print("done later", flush=True)
+    ctx.background(later())
+
+@portable(on.stream("clicks"))
+def click(event: Message, ctx: Context) -> None:
+    print("saw", leaked.get(), flush=True)
+    leaked.set("something")
+
+@portable(on.http("GET", "/hello"))
+def hello(request: Request) -> dict:
+    return {"hello": "there"}
+
+app = entry(order, click, hello)
+"""
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Iterator[AzureHost]:
+    try:
+        with function_app(HEAD + ASYNC) as host:
+            yield host
+    except Unavailable as exc:
+        pytest.skip(str(exc))
+
+
+@pytest.mark.parametrize(("function", "service"), [("order", "storage_queue"), ("click", "event_hubs")])
+def test_context_variables_stay_within_an_invocation(mixed: AzureHost, function: str, service: str) -> None:
+    before = len(mixed.logs)
+    for _ in range(4):
+        assert None is invoke(mixed, function, service, MESSAGE).error
+    assert ["saw nothing"] * 4 == printed(mixed, before, "saw", 4)
+
+
+def test_background_work_is_done_before_the_invocation_ends(mixed: AzureHost) -> None:
+    before = len(mixed.logs)
+    assert None is invoke(mixed, "order", "storage_queue", MESSAGE).error
+    assert ["done later"] == printed(mixed, before, "done", 1)
+
+
+def test_http_and_other_triggers_live_in_one_app(mixed: AzureHost) -> None:
+    assert ["click", "http", "order"] == sorted(function.name for function in mixed.functions)
+    policy = next(function.retry for function in mixed.functions if function.name == "click")
+    assert policy is not None and -1 == policy["max_retry_count"]
+
+
+def test_a_function_without_a_trigger_is_refused_with_what_to_add() -> None:
+    source = HEAD + "@portable\ndef order(event: Message) -> None: ...\napp = entry(order)"
+    try:
+        with (
+            pytest.raises(
+                Refused, match=r"ConfigurationError: order takes a Message.*add a trigger, such as on\.queue"
+            ),
+            function_app(source),
+        ):
+            pass
+    except Unavailable as exc:
+        pytest.skip(str(exc))
+
+
+# Queues and blobs of a real storage account's emulator
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[Storage]:
+    try:
+        with azurite() as running:
+            yield running
+    except Unavailable as exc:
+        pytest.skip(str(exc))
+
+
+STORED = """
+@portable(on.queue("orders", dead_letter="orders-dead"))
+def order(event: Message, ctx: Context) -> None:
+    print("order", event.attempt, event.id, event.body, flush=True)
+    if event.body == b"never":
+        raise Reject("not for us")
+    if event.body == b"poison" or (event.body == b"busy" and event.attempt < 3):
+        raise LookupError("not now")
+
+@portable(on.queue("uploads-events"))
+def uploaded(event: ObjectEvent) -> None:
+    print("uploaded", event.bucket, event.key, event.action, flush=True)
+
+@portable(on.object("uploads", "created"))
+async def stored(event: ObjectEvent) -> None:
+    print("stored", event.key, event.size, event.body, event.content_type, dict(event.metadata), event.id, flush=True)
+
+app = entry(order, uploaded, stored)
+"""
+
+
+@pytest.fixture(scope="module")
+def stored() -> Iterator[AzureHost]:
+    try:
+        with function_app(HEAD + STORED) as host:
+            yield host
+    except Unavailable as exc:
+        pytest.skip(str(exc))
+
+
+def test_a_queued_message_fails_twice_and_then_is_done(storage: Storage, stored: AzureHost) -> None:
+    storage.queue("orders")
+    storage.send("orders", b"busy")
+    before = len(stored.logs)
+    errors = [poll_queue(storage, stored, "orders", "order")[0].error for _ in range(3)]
+    assert ["LookupError: not now", "LookupError: not now", None] == errors
+    lines = [line.split() for line in printed(stored, before, "order", 3)]
+    assert ["1", "2", "3"] == [attempt for _, attempt, *_ in lines]
+    assert 1 == len({id for _, _, id, _ in lines})
+    assert [] == poll_queue(storage, stored, "orders", "order")
+
+
+def test_a_queued_message_that_always_fails_ends_in_the_poison_queue(storage: Storage, stored: AzureHost) -> None:
+    storage.queue("orders")
+    storage.send("orders", b"poison")
+    for _ in range(TRIES):
+        assert ["LookupError: not now"] == [one.error for one in poll_queue(storage, stored, "orders", "order")]
+    assert [] == poll_queue(storage, stored, "orders", "order")
+    (dead,) = storage.receive("orders-poison")
+    assert b"poison" == b64decode(dead.text)
+
+
+def test_a_rejected_queued_message_is_in_its_dead_letters_after_one_try(storage: Storage, stored: AzureHost) -> None:
+    storage.queue("orders")
+    storage.send("orders", b"never")
+    assert [None] == [one.error for one in poll_queue(storage, stored, "orders", "order")]
+    assert [] == poll_queue(storage, stored, "orders", "order")
+    (dead,) = storage.receive("orders-dead")
+    assert b"never" == b64decode(dead.text)
+
+
+def test_a_binary_message_passes_through_a_queue(storage: Storage, stored: AzureHost) -> None:
+    storage.queue("orders")
+    before = len(stored.logs)
+    storage.send("orders", bytes(range(256)))
+    assert [None] == [one.error for one in poll_queue(storage, stored, "orders", "order")]
+    assert printed(stored, before, "order", 1)[0].endswith(repr(bytes(range(256))))
+
+
+def test_what_event_grid_puts_into_a_queue_is_an_object_event(storage: Storage, stored: AzureHost) -> None:
+    queued = payloads([fake.object("uploads", "a b.png", size=1)], "event_grid")[0].each[0].data["json"]
+    storage.queue("uploads-events")
+    storage.send("uploads-events", queued.encode())
+    before = len(stored.logs)
+    assert [None] == [one.error for one in poll_queue(storage, stored, "uploads-events", "uploaded")]
+    assert ["uploaded uploads a b.png created"] == printed(stored, before, "uploaded", 1)
+
+
+def test_a_blob_arrives_with_its_content_and_metadata(storage: Storage, stored: AzureHost) -> None:
+    storage.container("uploads")
+    name = "é/a b+c%.bin"
+    storage.put("uploads", name, b"\xff\x00", content_type="application/octet-stream", metadata={"by": "Ada"})
+    before = len(stored.logs)
+    assert None is blob_created(storage, stored, "uploads", name, "stored").error
+    (line,) = printed(stored, before, "stored", 1)
+    content = repr(b"\xff\x00")
+    assert line.startswith(f"stored {name} 2 {content} application/octet-stream {{'by': 'Ada'}} ")
+    again = len(stored.logs)
+    blob_created(storage, stored, "uploads", name, "stored")
+    assert [line] == printed(stored, again, "stored", 1)
+
+
+# Service Bus messages settled one by one, by the extension for that
+
+
+@pytest.fixture(scope="module")
+def settling() -> Iterator[AzureHost]:
+    source = HEAD + "app = entry(stories.message, services={'queue': 'service_bus_queue'}, settlement=True)"
+    try:
+        # uamqp, which the extension needs, has wheels for Python 3.11, not for newer ones.
+        with function_app(source, env={"PORTABLE_FN_STORIES": "print"}, environment="azure-settlement") as host:
+            yield host
+    except Unavailable as exc:
+        pytest.skip(str(exc))
+
+
+def test_messages_are_settled_one_by_one(settling: AzureHost) -> None:
+    todo = [{"do": do, "n": n} for n, do in enumerate(("", "fail", "reject", "exit", ""))]
+    sent = [fake.message(data, id=f"m-{n}", attempt=n + 1) for n, data in enumerate(todo)]
+    before = len(settling.logs)
+    assert None is settling.invoke_typed("message", {"event": azure_amqp.settleable(sent)}).error
+    verbs = ("complete", "abandon", "deadletter 'told to'", "abandon", "complete")
+    assert [f"[host] {verb} {azure_amqp.lock(n)}" for n, verb in enumerate(verbs)] == [
+        line for line in settling.logs[before:] if line.startswith("[host]")
+    ]
+    seen = [json.loads(line.removeprefix(events_app.MARK)) for line in printed(settling, before, events_app.MARK, 5)]
+    assert [(f"m-{n}", n + 1) for n in range(5)] == [(one["id"], one["attempt"]) for one in seen]
+
+
+def test_a_message_that_cannot_be_settled_fails_the_invocation(settling: AzureHost) -> None:
+    # The locks are those of the messages before, which the host has settled.
+    gone = settling.invoke_typed("message", {"event": azure_amqp.settleable([fake.message({}, id="again")])})
+    assert (gone.error or "").startswith("SettlementError: [complete]")
+
+
+def test_a_settled_message_arrives_as_the_simulation_says(settling: AzureHost) -> None:
+    before = len(settling.logs)
+    settling.invoke_typed("message", {"event": azure_amqp.settleable([MESSAGE])})
+    (line,) = printed(settling, before, events_app.MARK, 1)
+    events_app.SEEN.clear()
+    deliver(events_app.message, MESSAGE, to="azure", via="service_bus_settled")
+    assert events_app.SEEN == [json.loads(line.removeprefix(events_app.MARK))]
