@@ -137,4 +137,8 @@ TESTS: dict[tuple[str, str, str, str], tuple[str, str]] = {
         ("azure", "http", ("test_azure_adapter.py", "test_the_principal_is_easy_auths_where_it_is_on")),
         ("cloudflare", "fetch", ("test_cloudflare_adapter.py", "test_a_verified_client_certificate_is_the_principal")),
     )
+} | {
+    # The context is the same, whichever service the request came by.
+    ("aws", service, "Request", "deadline"): ("test_aws_adapter.py", "test_the_context_is_lambdas")
+    for service in ("http_api", "function_url", "rest_api", "alb", "alb_multi_value", "lattice_v1", "lattice_v2")
 }

@@ -207,7 +207,81 @@ AZURE = {
     },
 }
 
-_CANNOT: dict[tuple[str, str], dict[str, str]] = {**GCP, **ASGI, **CLOUDFLARE, **AZURE}
+# AWS.
+TEXT = because("it carries text alone; an attribute can have bytes", BYTES)
+NO_REPLY = because("nobody takes a reply to an event", REPLY)
+STREAM_WAITS = because("the mapping has it again at once", WAITS, ROW_WAITS, EVENT_WAITS)
+INVOKED_AGAIN = because("Lambda invokes it again after one minute and after two", WAITS, OBJECT_WAITS, EVENT_WAITS)
+CHECKPOINT = because("a checkpoint has all that follows a failure come again", ITSELF, APART)
+NO_ORDER = because("it has no order", ORDER)
+ALL_OR_NOTHING = because(
+    "the mapping knows no failure but the whole batch's", BEFORE, ITSELF, APART, ONE_AGAIN, SHORT, ORDER
+)
+EVENTBRIDGE = {
+    **because("an event of EventBridge has no subject", SUBJECT),
+    **because("an event of EventBridge has no extensions", EXTENSIONS),
+    **because("an event of EventBridge is JSON", EVENT_BYTES),
+    **NO_REPLY,
+}
+
+
+def only(reasons: dict[str, str], *stories: str) -> dict[str, str]:
+    """Some of the stories, for their reasons."""
+    return {story: reasons[story] for story in stories}
+
+
+_SQS = {**TEXT, **NO_ORDER, **NO_KEY}
+_SNS = {
+    **TEXT,
+    **NO_KEY,
+    **NO_ATTEMPT,
+    **only(INVOKED_AGAIN, WAITS),
+    **because("each message is a call of its own", TWICE, BATCH, SHORT, ORDER),
+}
+_KINESIS = {**CHECKPOINT, **NO_ATTEMPT, **NO_ATTRIBUTES, **only(STREAM_WAITS, WAITS)}
+_KAFKA = {**CHECKPOINT, **NO_ATTEMPT, **only(STREAM_WAITS, WAITS)}
+_MQ = {**ALL_OR_NOTHING, **NO_ATTEMPT, **NO_KEY, **only(STREAM_WAITS, WAITS)}
+_PIPES_WAIT = because("a pipe waits as its source does", WAITS)
+AWS = {
+    ("aws", "sqs"): _SQS,
+    ("aws", "sqs_fifo"): TEXT,
+    ("aws", "sns"): _SNS,
+    ("aws", "sns_sqs"): _SQS,
+    ("aws", "sns_sqs_raw"): _SQS,
+    ("aws", "sns_sqs_fifo"): TEXT,
+    ("aws", "kinesis"): _KINESIS,
+    ("aws", "kafka"): _KAFKA,
+    ("aws", "self_managed_kafka"): _KAFKA,
+    ("aws", "activemq"): _MQ,
+    ("aws", "rabbitmq"): _MQ,
+    ("aws", "pipes_sqs"): {**_SQS, **_PIPES_WAIT},
+    ("aws", "pipes_kinesis"): _KINESIS,
+    ("aws", "pipes_kafka"): _KAFKA,
+    ("aws", "pipes_activemq"): _MQ,
+    ("aws", "pipes_rabbitmq"): _MQ,
+    ("aws", "dynamodb"): only(STREAM_WAITS, ROW_WAITS),
+    ("aws", "dynamodb_kinesis"): only(STREAM_WAITS, ROW_WAITS),
+    ("aws", "pipes_dynamodb"): only(STREAM_WAITS, ROW_WAITS),
+    ("aws", "docdb"): {
+        **only(STREAM_WAITS, ROW_WAITS),
+        **because("the mapping knows no failure but the whole batch's", ROW_BEFORE, ROW_ORDER),
+    },
+    ("aws", "s3"): only(INVOKED_AGAIN, OBJECT_WAITS),
+    ("aws", "s3_sns"): only(INVOKED_AGAIN, OBJECT_WAITS),
+    ("aws", "s3_eventbridge"): only(INVOKED_AGAIN, OBJECT_WAITS),
+    ("aws", "eventbridge"): {**EVENTBRIDGE, **only(INVOKED_AGAIN, EVENT_WAITS)},
+    ("aws", "eventbridge_sns"): {**EVENTBRIDGE, **only(INVOKED_AGAIN, EVENT_WAITS)},
+    ("aws", "eventbridge_sqs"): EVENTBRIDGE,
+    ("aws", "cloudevent_sqs"): NO_REPLY,
+    ("aws", "cloudevent_sns"): {**NO_REPLY, **only(INVOKED_AGAIN, EVENT_WAITS)},
+    ("aws", "cloudevent_kinesis"): {**NO_REPLY, **only(STREAM_WAITS, EVENT_WAITS)},
+    ("aws", "scheduler_input"): because("with an input of its own Scheduler tells no time", DUE, LATE),
+    ("aws", "scheduler_sqs"): because(
+        "with an input of its own nothing tells a schedule's message from another", INPUT
+    ),
+}
+
+_CANNOT: dict[tuple[str, str], dict[str, str]] = {**AWS, **GCP, **ASGI, **CLOUDFLARE, **AZURE}
 
 
 def cannot(provider: str, service: str, story: str) -> str | None:

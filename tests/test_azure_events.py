@@ -36,7 +36,8 @@ from portable_fn_azure import changes, entry, messages
 from portable_fn_azure.capabilities import SERVICES as CAPABILITIES
 from portable_fn_azure.cron import ncrontab
 from portable_fn_azure.simulate import EVENT_SERVICES, FunctionContext, TraceContext
-from portable_fn_azure.simulate_events import INVOCATION, Sent, _wired, payloads
+from portable_fn_azure.simulate_events import _wired, payloads
+from portable_fn_azure.simulate_payloads import INVOCATION, Sent
 
 # What a handler got last.
 GOT: list[Any] = []
@@ -612,6 +613,29 @@ def test_a_failing_document_has_its_whole_batch_come_again_and_what_follows_it_i
     sent = [fake.change("users", after={"id": str(n)}, id=f"c-{n}") for n in (1, 2, 3)]
     assert ["retried"] * 3 == deliver(one, sent, to="azure", via="cosmos_db").outcomes
     assert ["1", "2"] == GOT
+
+
+def test_what_was_done_is_left_out_when_the_host_tries_a_batch_again() -> None:
+    failing = {"2"}
+
+    @portable(on.change("shop/users"))
+    def one(event: ChangeEvent) -> None:
+        GOT.append(event.key["id"])
+        if event.key["id"] in failing:
+            raise Busy
+
+    wired = _wired((one,), "cosmos_db")
+    sent = payloads([fake.change("users", after={"id": str(n)}, id=f"c-{n}") for n in (1, 2, 3)], "cosmos_db")[0].many
+    GOT.clear()
+    errors = []
+    for retry in (0, 1, 2):
+        if retry == 2:
+            failing.clear()
+        errors.append(wired.invoke(Sent(sent.data, sent.metadata, retry), [0, 1, 2]).error is not None)
+    assert ([True, True, False], ["1", "2", "2", "2", "3"]) == (errors, GOT)
+    GOT.clear()
+    wired.invoke(Sent(sent.data, sent.metadata, 0), [0, 1, 2])
+    assert ["1", "2", "3"] == GOT
 
 
 def test_a_tasks_error_reaches_the_orchestrator_by_name_and_message() -> None:

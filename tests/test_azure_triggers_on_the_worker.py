@@ -245,6 +245,51 @@ def test_retry_policies_reach_the_host(hosts: dict[str, AzureHost]) -> None:
     assert None is policies["message"] is policies["stored"] is policies["happened"]
 
 
+def test_what_one_may_not_expect_is_in_the_hosts_log(hosts: dict[str, AzureHost]) -> None:
+    line = hosts["defaults"].logged("message-3: event_hubs loses what has failed 6 times")
+    assert line.startswith("[Warning] portable_fn: ")
+
+
+ON_3_13 = """
+import azure.functions as func
+mode = func.CosmosDBChangeFeedMode.ALL_VERSIONS_AND_DELETES
+app = entry(stories.message, stories.changed, stories.tick, stories.happened, stories.function,
+            options={'users': {'database_name': 'database', 'change_feed_mode': mode}})
+"""
+
+
+@pytest.mark.parametrize(
+    ("service", "function", "event"),
+    [
+        ("storage_queue", "message", MESSAGE),
+        ("service_bus_topic", "message-2", MESSAGE),
+        ("event_hubs", "message-3", MESSAGE),
+        ("cosmos_db_versions", "changed", fake.change("users", before=ROW, after={**ROW, "name": "Eve"}, sequence="9")),
+        ("cosmos_db_versions", "changed", fake.change("users", before=ROW, sequence="10")),
+        ("timer", "tick", fake.schedule(name="nightly", cron="0 3 * * *", is_late=True)),
+        ("event_grid", "happened", fake.cloud_event(data={"n": 1})),
+        ("durable_activity", "function", fake.task({"do": "return", "value": 1})),
+    ],
+)
+def test_the_same_holds_with_azure_functions_2(newer: AzureHost, service: str, function: str, event: Any) -> None:
+    invocation, seen = send(newer, function, service, event)
+    assert None is invocation.error
+    events_app.SEEN.clear()
+    assert ["acknowledged"] == deliver(events_app.BY_KIND[kind_of(event)], event, to="azure", via=service).outcomes
+    for one in (*seen, *events_app.SEEN):
+        del one["id"]  # an activity's is of the invocation
+    assert events_app.SEEN == seen
+
+
+@pytest.fixture(scope="module")
+def newer() -> Iterator[AzureHost]:
+    try:
+        with function_app(HEAD + ON_3_13, python="3.13", env={"PORTABLE_FN_STORIES": "print"}) as host:
+            yield host
+    except Unavailable as exc:
+        pytest.skip(str(exc))
+
+
 ASYNC = """
 from contextvars import ContextVar
 
@@ -459,3 +504,24 @@ def test_a_settled_message_arrives_as_the_simulation_says(settling: AzureHost) -
     events_app.SEEN.clear()
     deliver(events_app.message, MESSAGE, to="azure", via="service_bus_settled")
     assert events_app.SEEN == [json.loads(line.removeprefix(events_app.MARK))]
+
+
+SETTLED_ASYNC = """
+@portable(on.topic("orders"))
+async def order(event: Message) -> None:
+    if event.body == b"never":
+        raise Reject("not for us")
+
+app = entry(order, settlement=True)
+"""
+
+
+def test_messages_of_an_async_handler_are_settled_too() -> None:
+    sent = [fake.message(body=body, id=body.decode()) for body in (b"fine", b"never")]
+    try:
+        with function_app(HEAD + SETTLED_ASYNC, environment="azure-settlement") as host:
+            assert None is host.invoke_typed("order", {"event": azure_amqp.settleable(sent)}).error
+            told = [line for line in host.logs if line.startswith("[host]")]
+    except Unavailable as exc:
+        pytest.skip(str(exc))
+    assert [f"[host] complete {azure_amqp.lock(0)}", f"[host] deadletter 'not for us' {azure_amqp.lock(1)}"] == told

@@ -378,6 +378,34 @@ def test_every_function_for_a_source_gets_its_messages_and_one_failure_brings_it
     assert ["first", "second"] == calls
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_batch_handler_beside_others_gets_what_is_for_it(is_async: bool) -> None:
+    @portable(on.queue("orders"))
+    def together(batch: Batch[Message[Any]]) -> None:
+        calls.append(["orders", *(event.id for event in batch)])
+
+    @portable(on.queue("orders"))
+    def copy(event: Message[Any]) -> None:
+        calls.append(["copy", event.id])
+        if event.data == "fail":
+            raise LookupError
+
+    async def later(event: Message[Any]) -> None:
+        calls.append(["later", event.id])
+
+    def now(event: Message[Any]) -> None:
+        calls.append(["later", event.id])
+
+    other = portable(on.queue("later"))(later if is_async else now)
+    channels = ["orders", "later", "orders"]
+    sent = [
+        fake.message("fail" if number == 2 else 1, id=str(number), channel=channel)
+        for number, channel in enumerate(channels)
+    ]
+    assert ["done", "done", "retry"] == outcomes((together, copy, other), sent)
+    assert [["copy", "0"], ["copy", "2"], ["later", "1"], ["orders", "0", "2"]] == sorted(calls)
+
+
 datas = st.lists(st.sampled_from([0, "fail", "retry", "reject"]), max_size=12)
 
 

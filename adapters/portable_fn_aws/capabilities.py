@@ -5,6 +5,7 @@ from __future__ import annotations
 from portable_fn.capabilities import Capability, Service, emulated, impossible, native
 
 _DEADLINE = native("the function's timeout")
+_TIMEOUT = native("the function's timeout", by_documentation=True)
 _REPORT = "batchItemFailures, which the event source mapping takes with ReportBatchItemFailures alone; without it they are lost"
 _REJECT = emulated(
     "sent by SendMessage to the SQS queue that the trigger's dead_letter names; else it is retried, until the source's own "
@@ -22,7 +23,7 @@ _OF_ONE = emulated("a batch has one")
 _UNORDERED = impossible("it keeps no order")
 
 _HTTP: dict[str, Capability] = {
-    "deadline": _DEADLINE,
+    "deadline": _TIMEOUT,
     "binary body": native(),
     "typed principal": native("JWT, IAM, Lambda authorizers, client certificates"),
     "streaming": emulated("by `python -m portable_fn_aws.runtime`; with awslambdaric a stream is collected"),
@@ -125,8 +126,8 @@ _SES = {
 }
 _PIPE = "a pipe takes a target's batchItemFailures without being told to"
 
-_OBJECT = {"retry": _TWICE, "reject": _REJECT, "deletes": native()}
-_OBJECT_SQS = {**_OBJECT, "retry": _SQS["retry"]}
+_OBJECT = {"retry": _TWICE, "retry delay": _NO_WAIT, "reject": _REJECT, "deletes": native()}
+_OBJECT_SQS = {**_OBJECT, "retry": _SQS["retry"], "retry delay": _SQS["retry delay"]}
 
 _ROWS = {
     "partial failure": native(f"the first failed one of a shard, and all that follow: {_REPORT}"),
@@ -134,7 +135,7 @@ _ROWS = {
     "retry delay": _STREAM_WAIT,
     "reject": _REJECT,
     "order": native("within a shard, and so for each row"),
-    "deadline": _DEADLINE,
+    "deadline": _TIMEOUT,
     "batch": _KINESIS["batch"],
     "before-image": native("with the stream's view type NEW_AND_OLD_IMAGES"),
     "deletes": native(),
@@ -148,13 +149,13 @@ _DOCDB = {
     "before-image": native("where the collection keeps pre-images", by_documentation=True),
 }
 
-_SCHEDULE = {"retry": native("as the schedule's or the rule's retry policy says"), "deadline": _DEADLINE}
+_SCHEDULE = {"retry": native("as the schedule's or the rule's retry policy says"), "deadline": _TIMEOUT}
 _BUS = {
     "partial failure": native("each is an invocation of its own", by_documentation=True),
     "retry": _TWICE,
     "retry delay": _NO_WAIT,
     "reject": _REJECT,
-    "deadline": _DEADLINE,
+    "deadline": _TIMEOUT,
     "binary body": impossible("the detail of an event is a JSON object"),
     "attributes": impossible("an event has account, region and resources, and no attributes of one's own"),
     "reply": impossible("nobody waits for an answer"),
@@ -220,7 +221,7 @@ _SERVICES: dict[str, dict[str, tuple[str, dict[str, Capability]]]] = {
         "scheduler": ("schedule", _SCHEDULE),
         "scheduled_rule": ("schedule", _SCHEDULE),
         "scheduler_input": ("schedule", _SCHEDULE),
-        "scheduler_sqs": ("schedule", {"retry": _SQS["retry"], "deadline": _DEADLINE}),
+        "scheduler_sqs": ("schedule", {"retry": _SQS["retry"], "deadline": _TIMEOUT}),
     },
     "CloudEvent": {
         "eventbridge": ("event", _BUS),
@@ -240,7 +241,7 @@ _SERVICES: dict[str, dict[str, tuple[str, dict[str, Capability]]]] = {
                 "retry": emulated(
                     "the error's class and message reach the caller, whose policy decides (Step Functions' Retry and Catch)"
                 ),
-                "deadline": _DEADLINE,
+                "deadline": _TIMEOUT,
                 "reply": native(),
             },
         )

@@ -7,7 +7,8 @@ from portable_fn.capabilities import Capability, Service, emulated, impossible, 
 _NO_DEADLINE = impossible("the worker is told no deadline")
 _NO_DELAY = impossible("the host says when something comes again, by host.json and the service's own settings")
 _OUTPUT = emulated("an output binding sends it to dead_letter=", needs="dead_letter")
-_WHOLE = impossible("an invocation is done or failed for all that came with it; one at a time is the default")
+_WHOLE = impossible("a batch fails as a whole")
+_WHOLE_BUT = emulated("the batch comes again as a whole, and the same process leaves out what it has done")
 _ONE = native("each message is an invocation of its own")
 _NO_REMOVED = impossible("it tells of no removed rows", loses=True)
 _HOLDS = native("a policy of the host, declared by the adapter: for ever, where the trigger has none")
@@ -163,7 +164,7 @@ SERVICES: tuple[Service, ...] = (
         "ChangeEvent",
         "change",
         {
-            "partial failure": _WHOLE,
+            "partial failure": _WHOLE_BUT,
             "retry": _HOLDS,
             "retry delay": _NO_DELAY,
             "reject": _OUTPUT,
@@ -180,7 +181,7 @@ SERVICES: tuple[Service, ...] = (
         "ChangeEvent",
         "change",
         {
-            "partial failure": _WHOLE,
+            "partial failure": _WHOLE_BUT,
             "retry": _HOLDS,
             "retry delay": _NO_DELAY,
             "reject": _OUTPUT,

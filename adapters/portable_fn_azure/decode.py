@@ -7,6 +7,7 @@ import os
 from portable_fn.asgi import headers as asgi_headers
 from portable_fn.asgi import paths, percent_encoded
 from portable_fn.context import Context
+from portable_fn.errors import DecodeError
 from portable_fn.events import ScheduleEvent, Task
 from portable_fn.http import Principal, Request
 from portable_fn.pairs import Headers
@@ -125,7 +126,9 @@ def timer(native: TimerRequest, context: FunctionContext | None, name: str, cron
         time = parse_time(due)
         id = f"{name}@{time.isoformat()}"
     else:
-        time, id = None, str(getattr(context, "invocation_id", "") or name)
+        time, id = None, getattr(context, "invocation_id", None) or ""
+        if not id:
+            raise DecodeError("the timer has neither a status nor an invocation")
     return ScheduleEvent(
         id,
         name,
@@ -140,8 +143,8 @@ def timer(native: TimerRequest, context: FunctionContext | None, name: str, cron
 
 def activity(native: object, context: FunctionContext | None, name: str) -> Task[Any]:
     """A Durable activity's input, read as JSON by the worker; its id is the invocation's, another one for each try."""
-    id = getattr(context, "invocation_id", None)
-    return Task(str(id or ""), name, native, name=name, type="activity", native=native)
+    id = getattr(context, "invocation_id", None) or ""
+    return Task(id, name, native, name=name, type="activity", native=native)
 
 
 def attempt(context: FunctionContext | None) -> int:

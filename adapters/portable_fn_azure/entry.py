@@ -102,12 +102,13 @@ def entry(
         direct = (_in_event_loop if everywhere.is_async else _in_thread)(
             router, begin, None if first is None else _place(first)
         )
-    for planned in () if not functions else _each(functions) if one_function_each else [everywhere]:
-        answer = _streaming if streaming else _in_event_loop if planned.is_async else _in_thread
-        # The streaming extension has its own server, which takes no other methods and leaves an invocation for one unanswered.
-        route = app.route(planned.route, methods=planned.methods or (METHODS if streaming else None))
-        app.function_name(planned.name)(route(answer(router, begin, planned.place)))
-        taken.add(planned.name.lower())
+        for planned in _each(functions) if one_function_each else [everywhere]:
+            answer = _streaming if streaming else _in_event_loop if planned.is_async else _in_thread
+            # The streaming extension has its own server, which takes no other methods and leaves an invocation for one
+            # unanswered.
+            route = app.route(planned.route, methods=planned.methods or (METHODS if streaming else None))
+            app.function_name(planned.name)(route(answer(router, begin, planned.place)))
+            taken.add(planned.name.lower())
     if others or services or connections or options:
         from portable_fn_azure.triggers import register
 

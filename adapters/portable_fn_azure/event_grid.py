@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 def event_grid(native: EventGridEvent | EventGridCloudEvent) -> CloudEvent[Any]:
     """Event Grid's event, of either schema."""
-    if hasattr(native, "specversion"):
-        cloud_event: Any = native
-        return _cloud_event(cloud_event)
+    either: Any = native
+    return _cloud_event(either) if hasattr(native, "specversion") else _own_event(either)
+
+
+def _own_event(native: EventGridEvent) -> CloudEvent[Any]:
     time = utc(native.event_time)
     return _grid_event(
         {

@@ -1,76 +1,29 @@
-"""The Azure functions for triggers other than HTTP: which service and binding each has, and what becomes of an invocation.
-
-https://learn.microsoft.com/azure/azure-functions/functions-triggers-bindings
-"""
+"""The Azure functions for triggers other than HTTP: which service each is for, and how it is registered."""
 
 from __future__ import annotations
 
 import os
 
-from portable_fn.adapter import finish_alone, finish_background
 from portable_fn.batch import Consumer
 from portable_fn.dispatch import Dispatcher
 from portable_fn.errors import ConfigurationError
-from portable_fn.events import ChangeEvent, Event, ObjectEvent
 from portable_fn.on import HTTPTrigger, RetryPolicy
-from portable_fn.outcomes import Done, Reject
 from portable_fn.record import Record
-from portable_fn_azure import changes, decode, encode, messages, objects
-from portable_fn_azure.cron import ncrontab
-from portable_fn_azure.event_grid import event_grid, unwrap
+from portable_fn_azure.event_grid import unwrap
+from portable_fn_azure.invocation import Progress, azure_function, order_of
+from portable_fn_azure.services import A_FEW_TIMES, SERVICES, Service, consumer_group, subscription
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from azure.functions import FunctionApp
 
-    from portable_fn.batch import Item, Settle
     from portable_fn.binding import Binding
-    from portable_fn.outcomes import Outcome
-    from portable_fn_azure.decode import FunctionInvocation
-    from portable_fn_azure.native import FunctionContext, Out, ServiceBusMessageActions
+    from portable_fn_azure.invocation import Begin
 
-    Begin = Callable[[FunctionContext | None], FunctionInvocation]
     Options = Mapping[str, Mapping[str, Any]]
-
-# The host's retry policy for what it would drop otherwise: it keeps the order, and loses nothing.
-FOR_EVER = RetryPolicy(attempts=-1, delay=5, max_delay=300)
-# A time that has passed is worth a few tries; the next one comes anyway.
-A_FEW_TIMES = RetryPolicy(attempts=5, delay=5, max_delay=300)
-
-
-class Service(Record):
-    """A service of Azure: the trigger's `words` that it is for, and how its binding is declared and its payload read.
-
-    `connection` is the setting that says where it is, by default. `retry` is the host's policy where the trigger has none; None
-    where the host takes none for it. `takes_many` says that it can hand over several at once, `competes` that of two functions
-    for the same place only one would get an event.
-    """
-
-    _fields = ("name", "words", "connection", "retry", "takes_many", "competes")
-
-    def __init__(
-        self,
-        name: str,
-        words: tuple[str, ...],
-        connection: str,
-        declare: Callable[[Any, Wiring], Any],
-        items: Callable[[Any, Wiring, FunctionContext | None], list[Item]],
-        *,
-        retry: RetryPolicy | None = None,
-        takes_many: bool = False,
-        competes: bool = False,
-    ) -> None:
-        self.name = name
-        self.words = words
-        self.connection = connection
-        self.declare = declare
-        self.items = items
-        self.retry = retry
-        self.takes_many = takes_many
-        self.competes = competes
 
 
 class Wiring(Record):
@@ -109,7 +62,8 @@ class Wiring(Record):
         self.retry: RetryPolicy | None = None
         if service.retry is not None:
             self.retry = getattr(trigger, "retry", None) or service.retry
-        self.consumer = Consumer(Dispatcher([function], unwrap), key=_key, rejects=settles)
+        self.progress = Progress()
+        self.consumer = Consumer(Dispatcher([function], unwrap), key=order_of, rejects=settles)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -249,9 +203,12 @@ def _refuse_competition(planned: Iterable[Wiring]) -> None:
     for wiring in planned:
         if not wiring.service.competes:
             continue
-        subscription = _subscription(wiring) if wiring.service.name == "service_bus_topic" else None
-        group = _group(wiring) if wiring.service.name in ("event_hubs", "kafka") else None
-        place = (wiring.service.name, wiring.channel, wiring.connection, subscription, group)
+        reader = ""
+        if wiring.service.name == "service_bus_topic":
+            reader = subscription(wiring)
+        elif wiring.service.name in ("event_hubs", "kafka"):
+            reader = consumer_group(wiring)
+        place = (wiring.service.name, wiring.channel, wiring.connection, reader)
         other = places.setdefault(place, wiring)
         if other is not wiring:
             raise ConfigurationError(
@@ -260,406 +217,9 @@ def _refuse_competition(planned: Iterable[Wiring]) -> None:
             )
 
 
-# What an invocation comes to. The worker wants no other parameters than those of the bindings and `context`, and no annotations.
-
-
-def azure_function(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
-    """The Azure function, which the worker calls in a thread of its pool, or awaits where the handler is async."""
-    if wiring.function.is_async:
-        work_in_loop = _in_event_loop(wiring, begin)
-
-        async def plain_in_loop(event, context):  # type: ignore[no-untyped-def]  # see above
-            return await work_in_loop(event, context)
-
-        async def rejecting_in_loop(event, context, rejected):  # type: ignore[no-untyped-def]  # see above
-            return await work_in_loop(event, context, rejected)
-
-        async def settling_in_loop(event, context, actions):  # type: ignore[no-untyped-def]  # see above
-            return await work_in_loop(event, context, None, actions)
-
-        shapes: tuple[Any, ...] = (plain_in_loop, rejecting_in_loop, settling_in_loop)
-    else:
-        work = _in_thread(wiring, begin)
-
-        def plain(event, context):  # type: ignore[no-untyped-def]  # see above
-            return work(event, context)
-
-        def rejecting(event, context, rejected):  # type: ignore[no-untyped-def]  # see above
-            return work(event, context, rejected)
-
-        def settling(event, context, actions):  # type: ignore[no-untyped-def]  # see above
-            return work(event, context, None, actions)
-
-        shapes = (plain, rejecting, settling)
-    function: Callable[..., Any] = shapes[2 if wiring.settles else 0 if wiring.dead_letter is None else 1]
-    if wiring.settles:
-        function.__annotations__ = _settlement_types()
-    return function
-
-
-def _in_thread(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
-    def work(
-        native: Any,
-        context: FunctionContext | None,
-        rejected: Out | None = None,
-        actions: ServiceBusMessageActions | None = None,
-    ) -> Any:
-        invocation = begin(context)
-        items = _items(native, wiring, context)
-        outcomes: Any = _consumer(wiring, rejected).handle(items, invocation)
-        finish_alone(invocation, _run)
-        if actions is not None:
-            _settle_each(native, outcomes, actions, invocation)
-            return None
-        return _answer(wiring, outcomes)
-
-    return work
-
-
-def _in_event_loop(wiring: Wiring, begin: Begin) -> Callable[..., Awaitable[Any]]:
-    async def work(
-        native: Any,
-        context: FunctionContext | None,
-        rejected: Out | None = None,
-        actions: ServiceBusMessageActions | None = None,
-    ) -> Any:
-        invocation = begin(context)
-        items = _items(native, wiring, context)
-        outcomes: Any = _consumer(wiring, rejected).handle(items, invocation)
-        if not isinstance(outcomes, list):
-            outcomes = await outcomes
-        if invocation.has_background:
-            await finish_background(invocation)
-        if actions is not None:
-            from asyncio import to_thread
-
-            await to_thread(_settle_each, native, outcomes, actions, invocation)
-            return None
-        return _answer(wiring, outcomes)
-
-    return work
-
-
-def _items(native: Any, wiring: Wiring, context: FunctionContext | None) -> list[Item]:
-    found = messages.read(f"what {wiring.service.name} hands over", wiring.service.items, native, wiring, context)
-    return found if isinstance(found, list) else [found]
-
-
-def _consumer(wiring: Wiring, rejected: Out | None) -> Consumer:
-    if rejected is None or wiring.dead_letter is None:
-        return wiring.consumer
-    return Consumer(wiring.consumer.dispatcher, key=_key, settle=_sender(rejected, wiring.dead_letter[0]))
-
-
-def _key(event: Any) -> object:
-    """What is in order: a session, a partition, and a table's changes."""
-    if isinstance(event, ChangeEvent):
-        return event.table
-    partition = getattr(event, "partition", None)
-    return partition if partition is not None else getattr(event, "key", None)
-
-
-def _answer(wiring: Wiring, outcomes: Sequence[Outcome]) -> Any:
-    if wiring.service.name == "durable_activity":
-        return encode.activity(outcomes[0])
-    return encode.invocation(outcomes)
-
-
-def _run(awaitable: Awaitable[None]) -> None:
-    from asyncio import run
-
-    run(awaitable)  # type: ignore[arg-type]  # it is a coroutine
-
-
-# A storage queue's message is 64 KB, in base64. https://learn.microsoft.com/azure/storage/queues/storage-queues-introduction
-_LARGEST = 48 * 1024
-
-
-def _sender(rejected: Out, kind: str) -> Settle:
-    """Sends rejected events by the output binding, which does so where the function returns."""
-    bodies: list[bytes | str] = []
-
-    def send(event: Event[Any], reject: Reject, dead_letter: str) -> bool:
-        body = encode.rejected(event)
-        if kind == "storage_queue" and len(body) > _LARGEST:
-            return False
-        # The worker sends several to a storage queue only as text, and to Service Bus not at all.
-        # Source: azure-functions, QueueMessageOutConverter and ServiceBusMessageOutConverter.
-        several = [*bodies, body]
-        if len(several) > 1 and (kind != "storage_queue" or not all(isinstance(one, str) for one in several)):
-            return False
-        bodies.append(body)
-        rejected.set(bodies[0] if len(bodies) == 1 else list(bodies))
-        return True
-
-    return send
-
-
-def _settle_each(
-    natives: Any, outcomes: Sequence[Outcome], actions: ServiceBusMessageActions, context: FunctionInvocation
-) -> None:
-    """Settles each message with Service Bus; raises where the host couldn't for one, which comes again when its lock ends."""
-    failure: Exception | None = None
-    for native, outcome in zip(natives if isinstance(natives, list) else [natives], outcomes, strict=False):
-        try:
-            if isinstance(outcome, Done):
-                actions.complete(native)
-            elif isinstance(outcome, Reject):
-                actions.deadletter(native, deadletter_reason=outcome.why[:4096] or "rejected")
-            else:
-                actions.abandon(native)
-        except Exception as exc:
-            context.log.error("a message can't be settled", exc_info=exc)
-            failure = exc
-    if failure is not None:
-        raise failure
-
-
-def _settlement_types() -> dict[str, Any]:
-    from importlib import import_module
-    from typing import List  # noqa: UP035  # the extension takes no list[…]: seen with 1.0.0b2
-
-    try:
-        extension: Any = import_module("azurefunctions.extensions.bindings.servicebus")
-    except ImportError as exc:
-        raise ConfigurationError(
-            "settlement needs the package azurefunctions-extensions-bindings-servicebus: add it to requirements.txt"
-        ) from exc
-    return {
-        "event": List[extension.ServiceBusReceivedMessage],  # noqa: UP006  # see above
-        "actions": extension.ServiceBusMessageActions,
-    }
-
-
-# The services: how each declares its trigger, and what comes of a payload.
-# "binary" has bodies come as they are. As text they'd be changed where they aren't UTF-8, and a JSON object's members would
-# take the place of the trigger's metadata, its id among it. Source: azure-functions-host, Utility.ApplyBindingData.
-
-
-def _binary() -> Any:
-    from azure.functions import DataType
-
-    return DataType.BINARY
-
-
-def _storage_queue(app: Any, one: Wiring) -> Any:
-    given = {"queue_name": one.channel, "connection": one.connection, "data_type": _binary(), **one.options}
-    return app.queue_trigger(arg_name="event", **given)
-
-
-def _service_bus_queue(app: Any, one: Wiring) -> Any:
-    return app.service_bus_queue_trigger(
-        arg_name="event", **{"queue_name": one.channel, **_service_bus_arguments(one), **one.arguments}
-    )
-
-
-def _service_bus_topic(app: Any, one: Wiring) -> Any:
-    place = {"topic_name": one.channel, "subscription_name": _subscription(one)}
-    return app.service_bus_topic_trigger(arg_name="event", **{**place, **_service_bus_arguments(one), **one.arguments})
-
-
-def _service_bus_arguments(one: Wiring) -> dict[str, Any]:
-    settling = {"auto_complete_messages": False} if one.settles else {"data_type": _binary()}
-    return {"connection": one.connection, **settling}
-
-
-def _subscription(one: Wiring) -> str:
-    name: str = one.options.get("subscription_name") or one.function.name
-    return name
-
-
-def _group(one: Wiring) -> str:
-    """The consumer group: Kafka makes one on first use, event hubs have one of their own."""
-    group: str = one.options.get("consumer_group") or (one.name if one.service.name == "kafka" else "$Default")
-    return group
-
-
-def _event_hubs(app: Any, one: Wiring) -> Any:
-    given = {"event_hub_name": one.channel, "connection": one.connection, "consumer_group": _group(one)}
-    return app.event_hub_message_trigger(arg_name="event", **{**given, "data_type": _binary(), **one.arguments})
-
-
-def _kafka(app: Any, one: Wiring) -> Any:
-    given = {"topic": one.channel, "broker_list": f"%{one.connection}%", "consumer_group": _group(one)}
-    return app.kafka_trigger(arg_name="event", **{**given, "data_type": _binary(), **one.arguments})
-
-
-def _blob(app: Any, one: Wiring) -> Any:
-    given = {"path": f"{one.channel}/{{name}}", "connection": one.connection, "data_type": _binary(), **one.options}
-    return app.blob_trigger(arg_name="event", **given)
-
-
-def _event_grid(app: Any, one: Wiring) -> Any:
-    return app.event_grid_trigger(arg_name="event", **one.options)
-
-
-def _cosmos_db(app: Any, one: Wiring) -> Any:
-    database, container = _container(one)
-    if not database:
-        raise ConfigurationError(
-            f"on.change({one.channel!r}) of {one.function.name} doesn't say which database it is in: on.change('shop/{container}'), "
-            f"or options={{{one.channel!r}: {{'database_name': 'shop'}}}}"
-        )
-    given = {
-        "database_name": database,
-        "container_name": container,
-        "connection": one.connection,
-        # Two functions with one prefix would share the changes.
-        "lease_container_prefix": one.name,
-        "create_lease_container_if_not_exists": True,
-        **one.options,
-    }
-    return app.cosmos_db_trigger(arg_name="event", **given)
-
-
-def _container(one: Wiring) -> tuple[str, str]:
-    """The database and container of Cosmos DB."""
-    database, slash, container = one.channel.partition("/")
-    if not slash:
-        database, container = "", one.channel
-    return one.options.get("database_name", database), one.options.get("container_name", container)
-
-
-def _sql(app: Any, one: Wiring) -> Any:
-    # sql_trigger is the same, but older ones of azure-functions have it not.
-    given = {"tableName": one.channel, "connectionStringSetting": one.connection, **one.options}
-    return app.generic_trigger(arg_name="event", type="sqlTrigger", **given)
-
-
-def _mysql(app: Any, one: Wiring) -> Any:
-    given = {"table_name": one.channel, "connection_string_setting": one.connection, **one.options}
-    return app.mysql_trigger(arg_name="event", **given)
-
-
-def _timer(app: Any, one: Wiring) -> Any:
-    # A function's timer has one status in the monitor, by the function's name.
-    given = {"schedule": ncrontab(one.trigger.cron), "use_monitor": True, **one.options}
-    return app.timer_trigger(arg_name="event", **given)
-
-
-def _durable_activity(app: Any, one: Wiring) -> Any:
-    # activity_trigger is the same, but wants azure-functions-durable installed.
-    return app.generic_trigger(arg_name="event", type="activityTrigger", **{"activity": one.channel, **one.options})
-
-
 def _output(app: Any, kind: str, name: str, connection: str) -> Any:
     declare = app.queue_output if kind == "storage_queue" else app.service_bus_queue_output
     return declare(arg_name="rejected", queue_name=name, connection=connection)
-
-
-def _items_of_storage_queue(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    return [messages.storage_queue(native, one.channel)]
-
-
-def _items_of_service_bus(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    if one.settles:
-        natives = native if isinstance(native, list) else [native]
-        return [messages.read("a Service Bus message", messages.received, each, one.channel) for each in natives]
-    if isinstance(native, list):
-        return messages.service_bus_batch(native, one.channel)
-    return [messages.service_bus(native, one.channel)]
-
-
-def _items_of_event_hubs(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    attempt = decode.attempt(context)
-    if isinstance(native, list):
-        return messages.event_hubs_batch(native, one.channel, attempt)
-    return [messages.event_hubs(native, one.channel, attempt)]
-
-
-def _items_of_kafka(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    attempt = decode.attempt(context)
-    natives = native if isinstance(native, list) else [native]
-    return [messages.read("a record of Kafka", messages.kafka, each, one.channel, attempt) for each in natives]
-
-
-def _items_of_blob(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    return [objects.blob(native)]
-
-
-def _items_of_event_grid(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    event = event_grid(native)
-    # A storage account's events are of all its containers.
-    if one.trigger.kind is ObjectEvent and not event.subject.startswith(f"{objects.CONTAINERS}{one.channel}/"):
-        return []
-    return [event]
-
-
-def _items_of_cosmos_db(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    database, container = _container(one)
-    return changes.cosmos_db(native, f"{database}/{container}", container)
-
-
-def _items_of_sql(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    return changes.sql(native, one.channel, str(getattr(context, "invocation_id", "")))
-
-
-def _items_of_mysql(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    return changes.mysql(native, one.channel, str(getattr(context, "invocation_id", "")))
-
-
-def _items_of_timer(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    return [decode.timer(native, context, one.channel or one.name, one.trigger.cron)]
-
-
-def _items_of_durable_activity(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    return [decode.activity(native, context, one.channel)]
-
-
-# By name; of those for a word the first is what it is where nothing else is said.
-SERVICES = {
-    service.name: service
-    for service in (
-        Service(
-            "storage_queue", ("queue",), "AzureWebJobsStorage", _storage_queue, _items_of_storage_queue, competes=True
-        ),
-        Service(
-            "service_bus_queue",
-            ("queue",),
-            "ServiceBusConnection",
-            _service_bus_queue,
-            _items_of_service_bus,
-            takes_many=True,
-            competes=True,
-        ),
-        Service(
-            "service_bus_topic",
-            ("topic",),
-            "ServiceBusConnection",
-            _service_bus_topic,
-            _items_of_service_bus,
-            takes_many=True,
-            competes=True,
-        ),
-        Service(
-            "event_hubs",
-            ("stream",),
-            "EventHubsConnection",
-            _event_hubs,
-            _items_of_event_hubs,
-            retry=FOR_EVER,
-            takes_many=True,
-            competes=True,
-        ),
-        Service(
-            "kafka",
-            ("stream",),
-            "KafkaBrokers",
-            _kafka,
-            _items_of_kafka,
-            retry=FOR_EVER,
-            takes_many=True,
-            competes=True,
-        ),
-        Service("blob", ("object",), "AzureWebJobsStorage", _blob, _items_of_blob),
-        Service("event_grid", ("event", "object"), "", _event_grid, _items_of_event_grid),
-        Service("cosmos_db", ("change",), "CosmosDBConnection", _cosmos_db, _items_of_cosmos_db, retry=FOR_EVER),
-        Service("sql", ("change",), "SqlConnection", _sql, _items_of_sql),
-        Service("mysql", ("change",), "MySqlConnection", _mysql, _items_of_mysql),
-        Service("timer", ("schedule",), "", _timer, _items_of_timer, retry=A_FEW_TIMES),
-        Service("durable_activity", ("task",), "", _durable_activity, _items_of_durable_activity, competes=True),
-    )
-}
 
 
 def _policy(policy: RetryPolicy) -> dict[str, str]:

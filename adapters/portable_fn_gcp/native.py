@@ -29,3 +29,19 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 # What Starlette takes as a response.
 Answer = Callable[[Mapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+class SDKEvent(Protocol):
+    """The CloudEvents SDK's event, 1.12 and 2.2, which functions-framework hands to a function that it runs as `cloudevent`."""
+
+    def get_attributes(self) -> Mapping[str, Any]: ...
+    def get_data(self) -> Any: ...
+
+
+class BackgroundContext(Protocol):
+    """functions-framework's context of a first-generation event, for a function that it runs as `event`."""
+
+    event_id: str
+    event_type: str
+    timestamp: str
+    resource: Mapping[str, str] | str

@@ -69,11 +69,41 @@ class Consumer:
         if self._takes_batch:
             functions = self.dispatcher.functions
             whole = function if function is not None else functions[0] if len(functions) == 1 else None
-            if whole is not None and whole.takes_batch:
+            if whole is None:
+                return self._together_and_alone(items, context, window, state)
+            if whole.takes_batch:
                 return _WholeBatch(self, whole, items, context, window, state).handle()
         if self._is_async if function is None else function.is_async:
             return self._handle_async(items, function, context)
         return self._one_by_one(items, function, context)
+
+    def _together_and_alone(
+        self, items: Sequence[Item], context: Context, window: Window | None, state: Any
+    ) -> list[Outcome] | Awaitable[list[Outcome]]:
+        """Where some of several functions take batches: each of these gets what is for it, the others theirs one by one."""
+        batches: dict[int, tuple[Binding, list[int]]] = {}
+        alone: list[int] = []
+        for index, item in enumerate(items):
+            try:
+                functions = [] if isinstance(item, DecodeError) else [call[0] for call in self.dispatcher.calls(item)]
+            except DecodeError:
+                functions = []
+            for function in functions:
+                if function.takes_batch:
+                    batches.setdefault(id(function), (function, []))[1].append(index)
+            if not functions or any(not function.takes_batch for function in functions):
+                alone.append(index)
+        parts: list[tuple[list[int], Any]] = []
+        for function, indices in batches.values():
+            mine = [items[index] for index in indices]
+            parts.append((indices, _WholeBatch(self, function, mine, context, window, state).handle()))
+        if alone:
+            mine = [items[index] for index in alone]
+            run = self._handle_async if self._is_async else self._one_by_one
+            parts.append((alone, run(mine, None, context)))
+        if any(is_awaitable(found) for _, found in parts):
+            return _merged_later(len(items), parts)
+        return _merged(len(items), parts)
 
     def _function_for(self, item: Item) -> Binding | None:
         """The function that gets all events such as this one as they are, where there is but that one."""
@@ -144,7 +174,7 @@ class Consumer:
         results: list[object] = []
         failures: list[tuple[BaseException, Binding]] = []
         for function, events in self.dispatcher.calls(item):
-            for event in events:
+            for event in () if function.takes_batch else events:
                 try:
                     results.append(copy_context().run(function.call, event, context.of(event)))
                 except BaseException as exc:
@@ -155,7 +185,7 @@ class Consumer:
         results: list[object] = []
         failures: list[tuple[BaseException, Binding]] = []
         for function, events in self.dispatcher.calls(item):
-            for event in events:
+            for event in () if function.takes_batch else events:
                 try:
                     results.append(await _called(function, event, context))
                 except BaseException as exc:
@@ -173,12 +203,8 @@ class Consumer:
     ) -> Outcome:
         """One outcome for several calls: retried where one is to be, else rejected where one was."""
         outcomes = [self._outcome(exc, item, function, context) for exc, function in failures]
-        for outcome in outcomes:
-            if isinstance(outcome, Retry):
-                return outcome
-        for outcome in outcomes:
-            if isinstance(outcome, Reject):
-                return outcome
+        if outcomes:
+            return min(outcomes, key=_weight)
         return Done(results[0]) if len(results) == 1 and results[0] is not None else DONE
 
     async def _handle_async(self, items: Sequence[Item], function: Binding | None, context: Context) -> list[Outcome]:
@@ -387,6 +413,24 @@ class _WholeBatch:
             if outcomes[index] is None:
                 outcomes[index] = outcomes[self._first[item.id, item.source]]  # type: ignore[union-attr]  # an unreadable one has an outcome
         return outcomes  # type: ignore[return-value]  # each has one now
+
+
+def _weight(outcome: Outcome) -> int:
+    """An event is retried where one function says so, else rejected where one does."""
+    return 0 if isinstance(outcome, Retry) else 1 if isinstance(outcome, Reject) else 2
+
+
+def _merged(count: int, parts: list[tuple[list[int], list[Outcome]]]) -> list[Outcome]:
+    """The outcome of each event, of those that several functions came to."""
+    outcomes: list[Outcome] = [DONE] * count
+    for indices, found in parts:
+        for index, outcome in zip(indices, found, strict=True):
+            outcomes[index] = min(outcomes[index], outcome, key=_weight)
+    return outcomes
+
+
+async def _merged_later(count: int, parts: list[tuple[list[int], Any]]) -> list[Outcome]:
+    return _merged(count, [(indices, await found if is_awaitable(found) else found) for indices, found in parts])
 
 
 async def _in_task(work: Awaitable[Any]) -> Any:

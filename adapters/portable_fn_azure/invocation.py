@@ -1,0 +1,224 @@
+"""What an invocation of a trigger other than HTTP comes to."""
+
+from __future__ import annotations
+
+from portable_fn.adapter import finish_alone, finish_background
+from portable_fn.batch import Consumer
+from portable_fn.errors import ConfigurationError
+from portable_fn.events import ChangeEvent, Event
+from portable_fn.outcomes import Done, Reject, Retry
+from portable_fn_azure import decode, encode, messages
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import Any
+
+    from portable_fn.batch import Item, Settle
+    from portable_fn.outcomes import Outcome
+    from portable_fn_azure.decode import FunctionInvocation
+    from portable_fn_azure.native import FunctionContext, Out, ServiceBusMessageActions
+    from portable_fn_azure.triggers import Wiring
+
+    Begin = Callable[[FunctionContext | None], FunctionInvocation]
+
+
+class Progress:
+    """What of a batch was done before the host's retry policy has the same batch come again, to the same process as a rule."""
+
+    def __init__(self) -> None:
+        self._done: set[str] = set()
+
+    def left(self, items: list[Item], context: FunctionContext | None) -> list[Item]:
+        """Those that are still to be done."""
+        if not self._done or decode.attempt(context) == 1:
+            return items
+        return [item for item in items if not isinstance(item, Event) or item.id not in self._done]
+
+    def note(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
+        """Keeps which were done, where the batch is to come again for another one."""
+        if len(items) < 2 or not any(isinstance(outcome, Retry) for outcome in outcomes):
+            return
+        if len(self._done) > self.MOST:
+            self._done.clear()
+        for item, outcome in zip(items, outcomes, strict=True):
+            if isinstance(item, Event) and isinstance(outcome, Done):
+                self._done.add(item.id)
+
+    # What is forgotten is but done again.
+    MOST = 100_000
+
+
+# The worker wants no other parameters than those of the bindings and `context`, and no annotations.
+
+
+def azure_function(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
+    """The Azure function, which the worker calls in a thread of its pool, or awaits where the handler is async."""
+    if wiring.function.is_async:
+        work_in_loop = _in_event_loop(wiring, begin)
+
+        async def plain_in_loop(event, context):  # type: ignore[no-untyped-def]  # see above
+            return await work_in_loop(event, context)
+
+        async def rejecting_in_loop(event, context, rejected):  # type: ignore[no-untyped-def]  # see above
+            return await work_in_loop(event, context, rejected)
+
+        async def settling_in_loop(event, context, actions):  # type: ignore[no-untyped-def]  # see above
+            return await work_in_loop(event, context, None, actions)
+
+        shapes: tuple[Any, ...] = (plain_in_loop, rejecting_in_loop, settling_in_loop)
+    else:
+        work = _in_thread(wiring, begin)
+
+        def plain(event, context):  # type: ignore[no-untyped-def]  # see above
+            return work(event, context)
+
+        def rejecting(event, context, rejected):  # type: ignore[no-untyped-def]  # see above
+            return work(event, context, rejected)
+
+        def settling(event, context, actions):  # type: ignore[no-untyped-def]  # see above
+            return work(event, context, None, actions)
+
+        shapes = (plain, rejecting, settling)
+    function: Callable[..., Any] = shapes[2 if wiring.settles else 0 if wiring.dead_letter is None else 1]
+    if wiring.settles:
+        function.__annotations__ = _settlement_types()
+    return function
+
+
+def _in_thread(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
+    def work(
+        native: Any,
+        context: FunctionContext | None,
+        rejected: Out | None = None,
+        actions: ServiceBusMessageActions | None = None,
+    ) -> Any:
+        invocation = begin(context)
+        items = wiring.progress.left(_items(native, wiring, context), context)
+        outcomes: Any = _consumer(wiring, rejected).handle(items, invocation)
+        finish_alone(invocation, _run)
+        if actions is not None:
+            _settle_each(native, outcomes, actions, invocation)
+            return None
+        if wiring.retry is not None:
+            wiring.progress.note(items, outcomes)
+        return _answer(wiring, outcomes)
+
+    return work
+
+
+def _in_event_loop(wiring: Wiring, begin: Begin) -> Callable[..., Awaitable[Any]]:
+    async def work(
+        native: Any,
+        context: FunctionContext | None,
+        rejected: Out | None = None,
+        actions: ServiceBusMessageActions | None = None,
+    ) -> Any:
+        invocation = begin(context)
+        items = wiring.progress.left(_items(native, wiring, context), context)
+        outcomes: Any = _consumer(wiring, rejected).handle(items, invocation)
+        if not isinstance(outcomes, list):
+            outcomes = await outcomes
+        if invocation.has_background:
+            await finish_background(invocation)
+        if actions is not None:
+            from asyncio import to_thread
+
+            await to_thread(_settle_each, native, outcomes, actions, invocation)
+            return None
+        if wiring.retry is not None:
+            wiring.progress.note(items, outcomes)
+        return _answer(wiring, outcomes)
+
+    return work
+
+
+def _items(native: Any, wiring: Wiring, context: FunctionContext | None) -> list[Item]:
+    found = messages.read(f"what {wiring.service.name} hands over", wiring.service.items, native, wiring, context)
+    return found if isinstance(found, list) else [found]
+
+
+def _consumer(wiring: Wiring, rejected: Out | None) -> Consumer:
+    if rejected is None or wiring.dead_letter is None:
+        return wiring.consumer
+    return Consumer(wiring.consumer.dispatcher, key=order_of, settle=_sender(rejected, wiring.dead_letter[0]))
+
+
+def order_of(event: Any) -> object:
+    """What is in order: a session, a partition, and a table's changes."""
+    if isinstance(event, ChangeEvent):
+        return event.table
+    partition = getattr(event, "partition", None)
+    return partition if partition is not None else getattr(event, "key", None)
+
+
+def _answer(wiring: Wiring, outcomes: Sequence[Outcome]) -> Any:
+    if wiring.service.name == "durable_activity":
+        return encode.activity(outcomes[0])
+    return encode.invocation(outcomes)
+
+
+def _run(awaitable: Awaitable[None]) -> None:
+    from asyncio import run
+
+    run(awaitable)  # type: ignore[arg-type]  # it is a coroutine
+
+
+# A storage queue's message is 64 KB, in base64. https://learn.microsoft.com/azure/storage/queues/storage-queues-introduction
+_LARGEST = 48 * 1024
+
+
+def _sender(rejected: Out, kind: str) -> Settle:
+    """Sends rejected events by the output binding, which does so where the function returns."""
+    bodies: list[bytes | str] = []
+
+    def send(event: Event[Any], reject: Reject, dead_letter: str) -> bool:
+        body = encode.rejected(event)
+        if kind == "storage_queue" and len(body) > _LARGEST:
+            return False
+        # The worker sends several to a storage queue only as text, and to Service Bus not at all.
+        # Source: azure-functions, QueueMessageOutConverter and ServiceBusMessageOutConverter.
+        several = [*bodies, body]
+        if len(several) > 1 and (kind != "storage_queue" or not all(isinstance(one, str) for one in several)):
+            return False
+        bodies.append(body)
+        rejected.set(bodies[0] if len(bodies) == 1 else list(bodies))
+        return True
+
+    return send
+
+
+def _settle_each(
+    natives: Any, outcomes: Sequence[Outcome], actions: ServiceBusMessageActions, context: FunctionInvocation
+) -> None:
+    """Settles each message with Service Bus; raises where the host couldn't for one, which comes again when its lock ends."""
+    failure: Exception | None = None
+    for native, outcome in zip(natives if isinstance(natives, list) else [natives], outcomes, strict=False):
+        try:
+            if isinstance(outcome, Done):
+                actions.complete(native)
+            elif isinstance(outcome, Reject):
+                actions.deadletter(native, deadletter_reason=outcome.why[:4096] or "rejected")
+            else:
+                actions.abandon(native)
+        except Exception as exc:
+            context.log.error("a message can't be settled", exc_info=exc)
+            failure = exc
+    if failure is not None:
+        raise failure
+
+
+def _settlement_types() -> dict[str, Any]:
+    from importlib import import_module
+    from typing import List  # noqa: UP035  # the extension takes no list[…]: seen with 1.0.0b2
+
+    try:
+        extension: Any = import_module("azurefunctions.extensions.bindings.servicebus")
+    except ImportError as exc:
+        raise ConfigurationError(
+            "settlement needs the package azurefunctions-extensions-bindings-servicebus: add it to requirements.txt"
+        ) from exc
+    return {
+        "event": List[extension.ServiceBusReceivedMessage],  # noqa: UP006  # see above
+        "actions": extension.ServiceBusMessageActions,
+    }
