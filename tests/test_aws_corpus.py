@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from portable_fn import DecodeError, Event, ObjectEvent, Request, ScheduleEvent
+from portable_fn import DecodeError, EncodeError, Event, ObjectEvent, Request, Retry, ScheduleEvent, Task, portable
 from portable_fn.testing.delivery import kind_of
-from portable_fn_aws import decode, decode_events
-from portable_fn_aws.simulate import LambdaContext
+from portable_fn_aws import decode, decode_events, entry
+from portable_fn_aws.simulate import LambdaContext, playing
 
 PAYLOADS = Path(__file__).parent / "payloads"
 # The holes of the samples of the SAM command line, where another default than the hole's own name is needed.
@@ -382,6 +382,30 @@ def test_a_mutated_payload_is_an_event_or_a_decode_error(file: str) -> None:
             if found.key is not None:
                 hash(found.key(item))
             read_all(item)
+
+
+@portable
+def any_event(event: Event) -> Any:
+    read_all(event)
+    if sum(event.id.encode("utf-8", "replace")) % 3 == 0:
+        raise Retry("again", after=1)
+    return event.data if isinstance(event, Task) else None
+
+
+@pytest.mark.parametrize("file", ALL)
+def test_a_mutated_payload_ends_in_an_answer_or_in_one_of_our_errors(file: str) -> None:
+    native = payload(f"{file}.json")
+    chance = random.Random(f"{file} whole")
+    handler = entry(any_event)
+    with playing("sqs"):
+        for _ in range(20):
+            mutant = mutation(native, chance)
+            if decode.http_service(mutant) is not None:
+                continue
+            try:
+                json.dumps(handler(mutant, LambdaContext()))
+            except (DecodeError, EncodeError, Retry):
+                pass
 
 
 def test_a_key_of_s3_is_decoded_once() -> None:

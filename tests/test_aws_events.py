@@ -220,6 +220,28 @@ def test_s3s_test_of_a_notification_is_done_quietly() -> None:
     assert ["a.png"] == seen
 
 
+def test_s3s_test_of_a_notification_is_for_no_function_of_another_queue() -> None:
+    seen: list[str] = []
+
+    @portable(on.object("uploads"))
+    def upload(event: ObjectEvent) -> None:
+        seen.append("upload")
+
+    @portable(on.queue("elsewhere"))
+    def elsewhere(message: Message) -> None:
+        seen.append("elsewhere")
+
+    @portable(on.queue("orders"))
+    def orders(message: Message) -> None:
+        seen.append("orders")
+
+    native = {"Records": [record(body=json.dumps(TEST_EVENT))]}
+    assert {"batchItemFailures": []} == entry(upload, elsewhere)(native, LambdaContext())
+    assert [] == seen
+    entry(upload, elsewhere, orders)(native, LambdaContext())
+    assert ["orders"] == seen
+
+
 def test_s3s_test_of_a_notification_is_a_message_for_who_takes_messages() -> None:
     seen: list[Any] = []
 
@@ -612,8 +634,15 @@ def test_firehoses_answer_is_checked_for_what_firehose_would_take_as_failure() -
     good = {"records": [{"recordId": "2", "result": "Dropped"}, {"recordId": "1", "result": "Ok", "data": "YQ=="}]}
     answers.append(good)
     assert good == invoke(transform, native)
-    for bad in (None, {"records": []}, {"records": [good["records"][0]] * 2}, {"records": [good["records"][0], {"recordId": "1", "result": "OK"}]},
-                {"records": [good["records"][0], {"recordId": "1", "result": "Ok"}]}):  # fmt: skip
+    dropped = good["records"][0]
+    wrong: tuple[Any, ...] = (
+        None,
+        {"records": []},
+        {"records": [dropped, dropped]},
+        {"records": [dropped, {"recordId": "1", "result": "OK"}]},
+        {"records": [dropped, {"recordId": "1", "result": "Ok"}]},
+    )
+    for bad in wrong:
         answers.append(bad)
         with pytest.raises(EncodeError, match="Firehose"):
             invoke(transform, native)
@@ -899,7 +928,7 @@ MESSAGES = [name for name in EVENT_SERVICES["Message"] if name not in ("logs", "
 @st.composite
 def messages(draw: st.DrawFn, service: str) -> Message[Any]:
     arn = "kafka" not in service and "mq" not in service
-    channel = draw(NAME) + (".fifo" if service == "sqs_fifo" else "")
+    channel = draw(NAME) + (".fifo" if "fifo" in service else "")
     kind = (
         "kinesis"
         if "kinesis" in service
@@ -914,6 +943,9 @@ def messages(draw: st.DrawFn, service: str) -> Message[Any]:
     either = st.dictionaries(
         NAME, TEXT | st.binary(min_size=1, max_size=5).filter(lambda value: b"\xff" in value), max_size=3
     )
+    attributes: dict[str, Any] = {}
+    if service not in LOSES_ATTRIBUTES:
+        attributes = draw(texts if "activemq" in service else either)
     partition = draw(st.integers(0, 20))
     offset = draw(st.integers(0, 10**12))
     id = f"{channel}-{partition}-{offset}" if is_kafka else draw(ID)
@@ -926,9 +958,7 @@ def messages(draw: st.DrawFn, service: str) -> Message[Any]:
         channel=channel,
         source=f"arn:aws:{kind}:eu-central-1:123456789012:{resource}" if arn else None,
         time=draw(SECONDS if "rabbitmq" in service else TIME),
-        attributes={}
-        if service in LOSES_ATTRIBUTES
-        else draw(texts if "mq" in service and "rabbit" not in service else either),
+        attributes=attributes,
         content_type=draw(st.sampled_from(["", "text/plain"])) if service in TEXT_ONLY or "rabbitmq" in service else "",
         subject=draw(st.just("") | TEXT) if service.startswith("sns") and service != "sns_sqs_raw" else "",
         attempt=None

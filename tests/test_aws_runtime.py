@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from portable_fn.testing import fake
-from portable_fn_aws.simulate import payload
+from portable_fn_aws.simulate import payload, payloads
 from tests.runtimes.aws import ARN, TRACE, RuntimeApi, runtime_api
 
 pytestmark = pytest.mark.runtime
@@ -175,3 +175,29 @@ def test_a_function_that_cannot_be_loaded_is_an_init_error() -> None:
     with start("no_such_module:hello") as api:
         answer = api.init_error()
         assert answer.json["errorType"] == "ModuleNotFoundError"
+
+
+@pytest.fixture(scope="module")
+def events() -> Iterator[RuntimeApi]:
+    with start("aws_events") as api:
+        yield api
+
+
+def test_a_batch_is_answered_by_what_failed_of_it(events: RuntimeApi) -> None:
+    for service, failed in (("sqs", "m:2"), ("kinesis", "102")):
+        sent = [fake.message({"n": n}, id=f"m:{n}", sequence=f"10{n}") for n in (1, 2, 3)]
+        answer = events.invoke(payloads(sent, service)[0])
+        assert {"batchItemFailures": [{"itemIdentifier": failed}]} == answer.json
+
+
+def test_a_tasks_result_and_its_error_by_name_reach_the_caller(events: RuntimeApi) -> None:
+    assert {"n": 1} == events.invoke({"n": 1}).json["value"]
+    failed = events.invoke({"fail": True})
+    assert failed.failed
+    assert ("OutOfStock", "no lamps") == (failed.json["errorType"], failed.json["errorMessage"])
+
+
+def test_a_batch_that_failed_whole_is_the_handlers_error(events: RuntimeApi) -> None:
+    failed = events.invoke(payloads([fake.message({"n": 2})], "sqs")[0])
+    assert failed.failed
+    assert "OutOfStock" == failed.json["errorType"]

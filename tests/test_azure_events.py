@@ -670,6 +670,29 @@ def test_async_handlers_have_the_same_outcomes(service: str) -> None:
     assert ["dead-lettered"] == deliver(waits, fake.message(body=b"reject"), to="azure", via=service).outcomes
 
 
+def test_background_work_of_a_handler_that_is_not_async_is_done_too() -> None:
+    @portable(on.queue("orders"))
+    def leaves(event: Message, ctx: Context) -> None:
+        async def later() -> None:
+            GOT.append("later")
+
+        ctx.background(later())
+
+    assert ["later"] == [got(leaves, fake.message({}), "storage_queue")]
+
+
+def test_the_trace_and_the_correlation_id_are_the_senders() -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    @portable(on.queue("orders"))
+    def traced(event: Message, ctx: Context) -> None:
+        GOT.append((ctx.trace and ctx.trace.trace_id, ctx.correlation_id))
+
+    attributes = {"traceparent": parent, "x-correlation-id": "abc"}
+    one = got(traced, fake.message({}, attributes=attributes), "service_bus_queue")
+    assert ("4bf92f3577b34da6a3ce929d0e0e4736", "abc") == one
+
+
 # How functions are wired
 
 

@@ -471,7 +471,6 @@ def test_a_blob_arrives_with_its_content_and_metadata(storage: Storage, stored: 
 def settling() -> Iterator[AzureHost]:
     source = HEAD + "app = entry(stories.message, services={'queue': 'service_bus_queue'}, settlement=True)"
     try:
-        # uamqp, which the extension needs, has wheels for Python 3.11, not for newer ones.
         with function_app(source, env={"PORTABLE_FN_STORIES": "print"}, environment="azure-settlement") as host:
             yield host
     except Unavailable as exc:

@@ -220,9 +220,12 @@ def test_a_workflow_gets_a_result_or_an_error() -> None:
     assert (500, {"error": {"type": "TypeError", "message": "no number"}}) == (failed.status, json.loads(failed.body))
 
 
+@pytest.mark.parametrize("target", ["mismatched", "renamed"])
 @pytest.mark.parametrize("signature_type", ["cloudevent", "event"])
-def test_a_function_that_the_framework_takes_for_one_of_its_own_gets_its_events(signature_type: str) -> None:
-    with serving("mismatched", signature_type=signature_type) as server:
+def test_a_function_that_the_framework_takes_for_one_of_its_own_gets_its_events(
+    signature_type: str, target: str
+) -> None:
+    with serving(target, signature_type=signature_type) as server:
         legacy = json.dumps(case("storage-legacy-input")).encode()
         answers = [post(server, [("Content-Type", "application/json")], legacy)]
         if signature_type == "cloudevent":

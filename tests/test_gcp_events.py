@@ -354,7 +354,7 @@ def test_a_batch_is_answered_as_a_whole(service: str) -> None:
 def test_events_of_a_batch_with_one_id_and_two_sources_are_two() -> None:
     seen: list[Any] = []
     made = simulate.sent(
-        entry(taking(CloudEvent, seen)), batch(cloud_event("1", "a"), cloud_event("1", "b"), cloud_event("1", "a"))
+        entry(taking(CloudEvent, seen)), batch(cloud_event("1", "a"), cloud_event("1", "a"), cloud_event("1", "b"))
     )
     assert 204 == made.answer(made.invoke()).status
     assert [("1", "a"), ("1", "b")] == [(one.id, one.source) for one in seen]
@@ -409,14 +409,20 @@ def test_context_variables_are_of_one_event_alone(service: str, is_async: bool) 
     assert (["unset", "unset"], "unset") == (seen, VARIABLE.get())
 
 
-def test_a_sync_handler_does_not_block_starlettes_event_loop() -> None:
+@pytest.mark.parametrize("takes", [Message, Batch[Message]])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_sync_handler_does_not_block_starlettes_event_loop(takes: Any, beside: bool) -> None:
     seen: list[bool] = []
 
-    @portable
-    def handler(message: Message) -> None:
+    def handler(event: Any) -> None:
         seen.append(asyncio._get_running_loop() is None and threading.current_thread() is not threading.main_thread())
 
-    made = simulate.exchange((handler,), push(), "http_async")
+    @portable
+    async def other(change: ChangeEvent) -> None: ...
+
+    handler.__annotations__ = {"event": takes}
+    functions = (portable(handler), *((other,) if beside else ()))
+    made = simulate.exchange(functions, push(), "http_async")
     assert (204, [True]) == (made.answer(made.invoke()).status, seen)
 
 
@@ -754,10 +760,13 @@ class SDKEvent:
 
     def __init__(self, attributes: dict[str, Any], data: Any) -> None:
         self._attributes = attributes
-        self.data = data
+        self._data = data
 
     def get_attributes(self) -> dict[str, Any]:
         return self._attributes
+
+    def get_data(self) -> Any:
+        return self._data
 
 
 class SDKContext:
@@ -785,6 +794,20 @@ def test_a_function_that_the_framework_runs_as_event_gets_the_event_all_the_same
     )
     assert None is entry(taking(Message, seen))({"data": "aGk="}, context)
     assert [fake.message(body="hi", id="1", source=TOPIC, attempt=None)] == seen
+
+
+def test_a_function_of_the_realtime_database_that_runs_as_event_is_told_no_location() -> None:
+    seen: list[Any] = []
+    context = SDKContext(
+        event_id="1",
+        event_type="providers/google.firebase.database/eventTypes/ref.write",
+        timestamp="2026-01-02T03:04:05Z",
+        resource="projects/_/instances/i/refs/a/b",
+    )
+    assert None is entry(taking(CloudEvent, seen))({"data": None, "delta": 1}, context)
+    assert [("//firebasedatabase.googleapis.com/projects/_/instances/i", "refs/a/b", {"data": None, "delta": 1})] == [
+        (one.source, one.subject, one.data) for one in seen
+    ]
 
 
 def test_what_fails_there_is_raised_so_that_it_comes_again() -> None:

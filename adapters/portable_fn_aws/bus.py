@@ -43,7 +43,7 @@ class BusEvent(CloudEvent):
         return to_json(self.native["detail"]).encode("utf-8", "surrogatepass")
 
     @decoded
-    def extensions(self) -> dict[str, str]:
+    def extensions(self) -> Mapping[str, str]:
         given = {name: self.native.get(name) for name in ("account", "region", "resources")}
         return {name: value if isinstance(value, str) else ",".join(value) for name, value in given.items() if value}
 

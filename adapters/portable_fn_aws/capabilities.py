@@ -107,7 +107,7 @@ _MQ = {
     "attributes": native("properties, or headers"),
 }
 _LOGS = {
-    "partial failure": _ALONE,
+    "partial failure": native("each is an invocation of its own", by_documentation=True),
     "retry": native("two more times", by_documentation=True),
     "retry delay": _NO_WAIT,
     "reject": _REJECT,
@@ -122,7 +122,7 @@ _SES = {
     **_LOGS,
     "batch": _OF_ONE,
     "binary body": impossible("the mail's own text isn't handed over"),
-    "attributes": native("the mail's headers"),
+    "attributes": native("the mail's headers", by_documentation=True),
 }
 _PIPE = "a pipe takes a target's batchItemFailures without being told to"
 
@@ -135,7 +135,7 @@ _ROWS = {
     "retry delay": _STREAM_WAIT,
     "reject": _REJECT,
     "order": native("within a shard, and so for each row"),
-    "deadline": _TIMEOUT,
+    "deadline": _DEADLINE,
     "batch": _KINESIS["batch"],
     "before-image": native("with the stream's view type NEW_AND_OLD_IMAGES"),
     "deletes": native(),
@@ -149,13 +149,13 @@ _DOCDB = {
     "before-image": native("where the collection keeps pre-images", by_documentation=True),
 }
 
-_SCHEDULE = {"retry": native("as the schedule's or the rule's retry policy says"), "deadline": _TIMEOUT}
+_SCHEDULE = {"retry": native("as the schedule's or the rule's retry policy says"), "deadline": _DEADLINE}
 _BUS = {
     "partial failure": native("each is an invocation of its own", by_documentation=True),
     "retry": _TWICE,
     "retry delay": _NO_WAIT,
     "reject": _REJECT,
-    "deadline": _TIMEOUT,
+    "deadline": _DEADLINE,
     "binary body": impossible("the detail of an event is a JSON object"),
     "attributes": impossible("an event has account, region and resources, and no attributes of one's own"),
     "reply": impossible("nobody waits for an answer"),
@@ -221,7 +221,7 @@ _SERVICES: dict[str, dict[str, tuple[str, dict[str, Capability]]]] = {
         "scheduler": ("schedule", _SCHEDULE),
         "scheduled_rule": ("schedule", _SCHEDULE),
         "scheduler_input": ("schedule", _SCHEDULE),
-        "scheduler_sqs": ("schedule", {"retry": _SQS["retry"], "deadline": _TIMEOUT}),
+        "scheduler_sqs": ("schedule", {"retry": _SQS["retry"], "deadline": _DEADLINE}),
     },
     "CloudEvent": {
         "eventbridge": ("event", _BUS),
@@ -241,7 +241,7 @@ _SERVICES: dict[str, dict[str, tuple[str, dict[str, Capability]]]] = {
                 "retry": emulated(
                     "the error's class and message reach the caller, whose policy decides (Step Functions' Retry and Catch)"
                 ),
-                "deadline": _TIMEOUT,
+                "deadline": _DEADLINE,
                 "reply": native(),
             },
         )

@@ -20,28 +20,14 @@ if TYPE_CHECKING:
 _ACTIONS = {"INSERT": "inserted", "MODIFY": "updated", "REMOVE": "removed"}
 
 
-class DynamoDBChange(ChangeEvent):
-    """A record of a table's stream. https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
+class TableChange(ChangeEvent):
+    """A change of a table's item, with its values read when they are asked for.
 
     Numbers are exact, as Decimal; sets are sets, binary values bytes. `key` has the attributes of the primary key.
     """
 
     native: Record
     partition = None
-
-    def __init__(self, record: Record) -> None:
-        self.native = record
-        self.id = id = record["eventID"]
-        self.source = source = record["eventSourceARN"]
-        if type(id) is not str or type(source) is not str or not id or not source:
-            raise DecodeError("the eventID or the eventSourceARN of a DynamoDB record is empty, or no text")
-
-    @decoded
-    def table(self) -> str:
-        # arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/TIME
-        source: str = self.source
-        _, slash, rest = source.partition("/")
-        return rest.partition("/")[0] if slash else source
 
     @decoded
     def type(self) -> str:
@@ -65,6 +51,24 @@ class DynamoDBChange(ChangeEvent):
         image = self.native["dynamodb"].get("NewImage")
         return None if image is None else plain(image)
 
+
+class DynamoDBChange(TableChange):
+    """A record of a table's stream. https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
+
+    def __init__(self, record: Record) -> None:
+        self.native = record
+        self.id = id = record["eventID"]
+        self.source = source = record["eventSourceARN"]
+        if type(id) is not str or type(source) is not str or not id or not source:
+            raise DecodeError("the eventID or the eventSourceARN of a DynamoDB record is empty, or no text")
+
+    @decoded
+    def table(self) -> str:
+        # arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/TIME
+        source: str = self.source
+        _, slash, rest = source.partition("/")
+        return rest.partition("/")[0] if slash else source
+
     @decoded
     def time(self) -> datetime | None:
         seconds = self.native["dynamodb"].get("ApproximateCreationDateTime")
@@ -85,7 +89,7 @@ def dynamodb(record: Record) -> ChangeEvent[Any] | DecodeError:
         return exc
 
 
-class KinesisTableChange(DynamoDBChange):
+class KinesisTableChange(TableChange):
     """A table's change as DynamoDB writes it to a Kinesis stream: with the table's name and finer times, without a sequence.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/kds_using-shards-and-metrics.html
@@ -194,11 +198,6 @@ def docdb(record: Record, source: str) -> ChangeEvent[Any] | DecodeError:
         return unreadable(exc, "a DocumentDB event")
     except DecodeError as exc:
         return exc
-
-
-def is_about_a_document(change: ChangeEvent[Any]) -> bool:
-    """Whether it is a document's change, and not a collection's or a database's."""
-    return change.type in _OPERATIONS
 
 
 def _document(value: Any) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import os
 from portable_fn.batch import Consumer
 from portable_fn.dispatch import Dispatcher
 from portable_fn.errors import ConfigurationError
-from portable_fn.events import Event, Message, ScheduleEvent, Task
+from portable_fn.events import Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.outcomes import DONE, Reject, Retry
 from portable_fn_aws import decode_events, encode_events
 
@@ -50,10 +50,10 @@ class Events:
         # Nothing tells the input of a schedule from a direct call's but what the functions are for.
         self._is_schedule = takes(ScheduleEvent) and not takes(Task) and not takes(Event)
         kinds = {function.kind for function in dispatcher.functions}
-        # Whose events may be mere notices, which are done where no function asks for just anything of the source's.
+        # Whose events may be mere notices, which are done where no function asks for just anything of that source's.
         self._noticed = {
-            *(() if kinds & {Event, Message} else ("sqs", "sns")),
-            *(() if Event in kinds else ("docdb",)),
+            *(("sqs", "sns") if ObjectEvent in kinds or not kinds & {Event, Message} else ()),
+            *(("docdb",) if Event not in kinds else ()),
         }
         self._context: LambdaInvocation | None = None
         self._warned = False
@@ -83,10 +83,20 @@ class Events:
 
     def _without_notices(self, found: Arrival, context: LambdaInvocation, variables: Variables) -> list[Outcome]:
         """The outcomes where what only tells how the source fares is done without a call."""
-        quiet = [isinstance(item, Event) and decode_events.is_notice(item) for item in found.items]
+        quiet = [self._is_quiet(item) for item in found.items]
         items = [item for item, is_quiet in zip(found.items, quiet, strict=True) if not is_quiet]
         handled = iter(self._outcomes(found, items, context, variables))
         return [DONE if is_quiet else next(handled) for is_quiet in quiet]
+
+    def _is_quiet(self, item: Item) -> bool:
+        if not isinstance(item, Event) or not decode_events.is_notice(item):
+            return False
+        return not any(
+            function.kind in (Event, Message)
+            and isinstance(item, function.kind)
+            and (not function.triggers or any(trigger.names(item) for trigger in function.triggers))
+            for function in self._dispatcher.functions
+        )
 
     def _on_failure(self, found: Arrival, outcomes: Sequence[Outcome], context: LambdaInvocation) -> None:
         if found.service == "sqs" and not found.pipe:
@@ -110,16 +120,16 @@ class Events:
 
 def _delay(found: Arrival, outcomes: Sequence[Outcome], context: LambdaInvocation) -> None:
     """Has SQS wait with the messages whose handler asked for it; where it refuses, they come when the queue has them come."""
-    delays = [
-        (record["receiptHandle"], outcome.after)
-        for record, outcome in zip(found.records, outcomes, strict=True)
-        if isinstance(outcome, Retry) and outcome.after is not None and isinstance(record.get("receiptHandle"), str)
-    ]
+    delays = []
+    arn = ""
+    for record, outcome in zip(found.records, outcomes, strict=True):
+        if isinstance(outcome, Retry) and outcome.after is not None and isinstance(record.get("receiptHandle"), str):
+            delays.append((record["receiptHandle"], outcome.after))
+            arn = record["eventSourceARN"]
     if not delays:
         return
     from portable_fn_aws import sqs
 
-    arn = next((record["eventSourceARN"] for record in found.records if record.get("eventSourceARN")), "")
     try:
         sqs.delay(arn, delays)
     except sqs.SQSError as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from binascii import a2b_base64
+from types import MappingProxyType
 
 from portable_fn.data import parse_json, to_json
 from portable_fn.errors import DecodeError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from portable_fn.record import lazy
     from portable_fn_aws.native import Record
 
     Item = Message[Any] | DecodeError
@@ -79,7 +81,7 @@ class SQSMessage(Message):
         return _content_type(sent) if sent else ""
 
     @decoded
-    def attributes(self) -> dict[str, str | bytes]:
+    def attributes(self) -> Mapping[str, str | bytes]:
         attributes: dict[str, str | bytes] = {}
         for name, value in (self.native.get("messageAttributes") or {}).items():
             if name.lower() != "content-type":
@@ -198,7 +200,7 @@ class SNSMessage(Message):
         return _content_type(self._sns.get("MessageAttributes") or {})
 
     @decoded
-    def attributes(self) -> dict[str, str | bytes]:
+    def attributes(self) -> Mapping[str, str | bytes]:
         attributes: dict[str, str | bytes] = {}
         for name, value in (self._sns.get("MessageAttributes") or {}).items():
             if name.lower() == "content-type":
@@ -259,7 +261,7 @@ class KinesisMessage(Message):
     """A record of a stream, also as EventBridge Pipes has it. https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html"""
 
     native: Record
-    attributes: Mapping[str, str | bytes] = {}
+    attributes: Mapping[str, str | bytes] | lazy[Mapping[str, str | bytes]] = MappingProxyType({})
 
     def __init__(self, record: Record) -> None:
         self.native = record
@@ -348,7 +350,7 @@ class KafkaMessage(Message):
         return None if sent is None else milliseconds(sent)
 
     @decoded
-    def attributes(self) -> dict[str, str | bytes]:
+    def attributes(self) -> Mapping[str, str | bytes]:
         headers = self.native.get("headers") or ()  # type: ignore[attr-defined]  # the record that it was made of
         return {name: _octets(value) for header in headers for name, value in header.items()}
 

@@ -82,6 +82,9 @@ def _wrapped(event: Event[Any], service: str, index: int) -> tuple[Event[Any], A
     if isinstance(event, Message):
         if inner in ("sns_sqs", "sns_sqs_fifo") and not service.endswith("_raw"):
             envelope = {"Type": "Notification", **_notification(event)}
+            # A FIFO queue takes what a FIFO topic publishes.
+            if inner == "sns_sqs_fifo" and not envelope["TopicArn"].endswith(".fifo"):
+                envelope["TopicArn"] += ".fifo"
             return _carrier(event, to_json(envelope), index), envelope
         return event, None
     text: str | None = None

@@ -25,7 +25,7 @@ from portable_fn.record import Record
 from portable_fn.testing.delivery import Delivery, Raised, Settled
 from portable_fn.testing.loop import run
 from portable_fn_azure.decode import FunctionInvocation
-from portable_fn_azure.simulate_payloads import Sent, many, one, rows
+from portable_fn_azure.simulate_payloads import Sent, alone, rows, together
 
 EVENT_SERVICES: dict[str, tuple[str, ...]] = {
     "Message": (
@@ -122,11 +122,11 @@ def payloads(events: Sequence[Event[Any]], service: str) -> list[Any]:
         "service_bus_settled",
         "service_bus_topic",
     ):
-        each = [one(event, service, index) for index, event in enumerate(events)]
-        return [Arrival([_place(event, service) for event in events], each, many(list(events), service))]
+        each = [alone(event, service, index) for index, event in enumerate(events)]
+        return [Arrival([_place(event, service) for event in events], each, together(list(events), service))]
     if service in ("cosmos_db", "cosmos_db_versions", "sql", "mysql"):
         return [Arrival([None] * len(events), [], rows(list(events), service))]
-    return [Arrival([None], [one(event, service, index)], None) for index, event in enumerate(events)]
+    return [Arrival([None], [alone(event, service, index)], None) for index, event in enumerate(events)]
 
 
 @contextmanager
@@ -280,7 +280,8 @@ _NAMES = {"object": "uploads", "change": "users"}
 def _wired(targets: tuple[object, ...], service: str) -> _Wired:
     from azure.functions import FunctionApp
 
-    from portable_fn_azure.triggers import SERVICES, register
+    from portable_fn_azure.services import SERVICES
+    from portable_fn_azure.triggers import register
 
     name = _ADAPTERS.get(service, service)
     words = SERVICES[name].words

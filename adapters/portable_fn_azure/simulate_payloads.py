@@ -77,7 +77,7 @@ def _naive(time: datetime | None) -> str:
     return "0001-01-01T00:00:00" if time is None else time.astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
-def one(event: Any, service: str, index: int) -> Sent:
+def alone(event: Any, service: str, index: int) -> Sent:
     """What the host sends for an event that comes by itself."""
     retries = (event.attempt or 1) - 1 if service in _COUNTED else 0
     return Sent(*_SINGLE[service](event, index), retries)
@@ -197,7 +197,7 @@ def _properties(event: Message[Any]) -> dict[str, str]:
     return dict(event.attributes)  # type: ignore[arg-type]  # no bytes are left
 
 
-def many(events: list[Any], service: str) -> Sent:
+def together(events: list[Any], service: str) -> Sent:
     """What the host sends for events that come together."""
     retries = (events[0].attempt or 1) - 1 if service in _COUNTED else 0
     bodies = _blobs([event.body for event in events])

@@ -125,11 +125,11 @@ def _flask(router: Router, receiver: Receiver | None, native: FlaskRequest, cold
 
 
 def _outcomes(received: Received, context: Context, variables: Variables) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    for part in received.parts:
-        of_part = variables.run(received.handle, part, context)
-        outcomes += of_part if isinstance(of_part, list) else run(of_part, variables)
-    return outcomes
+    outcomes = variables.run(received.handle, context)
+    if isinstance(outcomes, list):
+        return outcomes
+    awaited: list[Outcome] = run(outcomes, variables)
+    return awaited
 
 
 def _converted(functions: list[Binding], receiver: Receiver | None, args: tuple[Any, ...], cold_start: bool) -> None:
@@ -292,15 +292,14 @@ async def _received(
             return await respond_in_loop(router.find(request), request, context)
     except HTTPError as exc:
         return failed(exc, request, context)
-    outcomes: list[Outcome] = []
-    for part in received.parts:
-        if received.is_async:
-            of_part = received.handle(part, context)
-        else:
-            from asyncio import to_thread
+    if received.is_async:
+        outcomes = received.handle(context)
+    else:
+        from asyncio import to_thread
 
-            of_part = await to_thread(received.handle, part, context)
-        outcomes += of_part if isinstance(of_part, list) else await of_part
+        outcomes = await to_thread(received.handle, context)
+    if not isinstance(outcomes, list):
+        outcomes = await outcomes
     return received.answer(outcomes, context)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from portable_fn.batch import Consumer
 from portable_fn.dispatch import Dispatcher
 from portable_fn.errors import DecodeError, HTTPError
-from portable_fn.events import Event, Task
+from portable_fn.events import Task
 from portable_fn.http import Request
 from portable_fn_gcp import encode, pubsub, triggers
 
@@ -31,7 +31,8 @@ class Receiver:
     def __init__(self, functions: Sequence[Binding], router: Router) -> None:
         self.dispatcher = Dispatcher(functions, triggers.unwrap)
         self.consumer = Consumer(self.dispatcher, settle=pubsub.dead_letter)
-        self.is_async = any(function.is_async for function in self.dispatcher.functions)
+        # Beside async functions, one that isn't may block before there is anything to await.
+        self.is_async = all(function.is_async for function in self.dispatcher.functions)
         self.max_body = max(MAX_BODY, router.max_body)
         self._router = router
         self._http = {function.call for function in functions if issubclass(Request, function.kind)}
@@ -100,21 +101,9 @@ class Received:
         self._items = items
         self._request = request
 
-    @property
-    def parts(self) -> list[Sequence[Item]]:
-        """The events that may be handled together: those of a batch may have the same id where their sources differ."""
-        ids = {item.id for item in self._items if isinstance(item, Event)}
-        both = {(item.id, item.source) for item in self._items if isinstance(item, Event)}
-        if len(ids) == len(both):
-            return [self._items]
-        parts: dict[object, list[Item]] = {}
-        for item in self._items:
-            parts.setdefault(item.source if isinstance(item, Event) else None, []).append(item)
-        return list(parts.values())
-
-    def handle(self, part: Sequence[Item], context: Context) -> list[Outcome] | Awaitable[list[Outcome]]:
-        """The outcomes of a part; to be awaited where a function is async."""
-        return self._receiver.consumer.handle(part, context)
+    def handle(self, context: Context) -> list[Outcome] | Awaitable[list[Outcome]]:
+        """The outcomes of the events; to be awaited where a function is async."""
+        return self._receiver.consumer.handle(self._items, context)
 
     def answer(self, outcomes: Sequence[Outcome], context: Context) -> Response:
         """What Google gets for the events."""

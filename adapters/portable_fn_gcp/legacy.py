@@ -115,11 +115,12 @@ def _split(service: str, name: str, data: Any, value: Mapping[str, Any], id: str
             return source, "", {"message": {key: one for key, one in message.items() if one != ""}}
         case "firebasedatabase.googleapis.com":
             instance, found, path = name.partition("/refs/")
-            domain = value.get("domain")
-            if not isinstance(domain, str) or not domain:
-                raise DecodeError("a first-generation event of the Realtime Database has no domain")
-            location = "us-central1" if domain == "firebaseio.com" else domain.partition(".")[0]
-            instance = instance.replace("projects/_/", f"projects/_/locations/{location}/", 1)
+            domain = value.get("domain", "")
+            if domain is not None:
+                if not isinstance(domain, str) or not domain:
+                    raise DecodeError("a first-generation event of the Realtime Database has no domain")
+                location = "us-central1" if domain == "firebaseio.com" else domain.partition(".")[0]
+                instance = instance.replace("projects/_/", f"projects/_/locations/{location}/", 1)
             return f"//{service}/{instance}", f"refs/{path}" if found else "", data
         case "firestore.googleapis.com":
             database, found, path = name.partition("/documents/")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from portable_fn.batch import Item
     from portable_fn.events import Event
     from portable_fn.http import Request
+    from portable_fn_gcp.native import BackgroundContext, SDKEvent
 
 # What a request must be where it is none of the functions' routes, as an error names it.
 KNOWN = (
@@ -176,11 +177,11 @@ def _name(request: Request[Any]) -> str:
     return unquoted(request.raw_path[1:]) or os.environ.get("K_SERVICE", "")
 
 
-def of_cloud_event(native: Any) -> CloudEvent[Any]:
+def of_cloud_event(native: SDKEvent) -> CloudEvent[Any]:
     """The event of a CloudEvents SDK's object, which functions-framework makes where it runs a function as `cloudevent`."""
     try:
         attributes = dict(native.get_attributes())
-        data = native.get_data() if hasattr(native, "get_data") else native.data
+        data = native.get_data()
     except (AttributeError, TypeError, ValueError) as exc:
         raise DecodeError(f"a {type(native).__name__} is no CloudEvent with attributes and data") from exc
     value = {name: one.isoformat() if hasattr(one, "isoformat") else one for name, one in attributes.items()}
@@ -193,13 +194,13 @@ def of_cloud_event(native: Any) -> CloudEvent[Any]:
     return cloudevents.structured(value, native=native)
 
 
-def of_background_event(data: Any, context: Any) -> CloudEvent[Any]:
+def of_background_event(data: Any, context: BackgroundContext) -> CloudEvent[Any]:
     """The event of what functions-framework gives a function that it runs as `event`."""
     names = ("event_id", "event_type", "timestamp", "resource")
     id, type, time, resource = (getattr(context, name, None) for name in names)
     known = {"eventId": id, "eventType": type, "timestamp": time, "resource": resource}
-    value = {"context": known, "data": data, "domain": "firebaseio.com"}
-    return legacy.cloud_event(value, context)
+    # The framework keeps no domain, which tells where an instance of the Realtime Database is.
+    return legacy.cloud_event({"context": known, "data": data, "domain": None}, context)
 
 
 def unwrap(event: Event[Any]) -> list[Event[Any]]:

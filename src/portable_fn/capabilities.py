@@ -95,4 +95,6 @@ class Service(Record):
         self.name = name
         self.kind = kind
         self.word = word
-        self.features = {feature: features[feature] for feature in features if feature in ASKED[kind] or feature not in FEATURES}
+        self.features = {
+            feature: features[feature] for feature in features if feature in ASKED[kind] or feature not in FEATURES
+        }

@@ -58,5 +58,6 @@ def double(task: Task) -> int:
     return task.data * 2
 
 
-# Under a name that isn't its own, functions-framework doesn't know it for an HTTP function.
+# Under names that aren't their own, functions-framework doesn't know them for HTTP functions.
 mismatched = entry(happened)
+renamed = happened

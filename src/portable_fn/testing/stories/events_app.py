@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import sys
 import time
 from typing import Any
 
@@ -27,7 +26,7 @@ from portable_fn import (
 
 # What the functions saw in this process, newest last.
 SEEN: list[dict[str, Any]] = []
-# Before each line that a runtime's process prints of it.
+# Before each line that shows one, where PORTABLE_FN_STORIES is "print".
 MARK = "portable_fn saw "
 
 
@@ -36,7 +35,8 @@ class OutOfStock(Exception):
 
 
 def see(event: Event[Any], context: Context, together: int = 1) -> None:
-    """Shows the event, and how many came together: kept in SEEN, and printed where PORTABLE_FN_STORIES says so, for a runtime in another process."""
+    """Shows the event, and how many came together: kept in SEEN, and written to the file that PORTABLE_FN_STORIES names (or
+    printed, if that is "print"), for a runtime in another process."""
     shown = {
         **_shown(event),
         "provider": context.provider,
@@ -44,8 +44,12 @@ def see(event: Event[Any], context: Context, together: int = 1) -> None:
         "together": together,
     }
     SEEN.append(shown)
-    if os.environ.get("PORTABLE_FN_STORIES") == "print" or sys.platform == "emscripten":
+    path = os.environ.get("PORTABLE_FN_STORIES")
+    if path == "print":
         print(MARK + json.dumps(shown), flush=True)
+    elif path:
+        with open(path, "a") as file:
+            file.write(json.dumps(shown) + "\n")
 
 
 def _shown(event: Any) -> dict[str, Any]:

@@ -1,0 +1,214 @@
+"""The stories of events on the real runtimes: `simulate` plays the service that hands an event over, the runtime is real.
+
+Cloudflare's are in test_workerd_events.py, Azure's in test_azure_triggers_on_the_worker.py: these runtimes take other things than
+bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from event_harnesses import EventCell
+from portable_fn.http import Request
+from portable_fn.providers import adapter
+from portable_fn.record import Record
+from portable_fn.testing.delivery import Raised
+from portable_fn.testing.stories import Told
+from portable_fn_asgi.simulate_events import from_sidecar
+from portable_fn_aws import simulate_events as aws_simulate
+from portable_fn_gcp import simulate_events as gcp_simulate
+from portable_fn_gcp.simulate_events import ordering_key
+from tests.runtimes.asgi import uvicorn
+from tests.runtimes.aws import emulator
+from tests.runtimes.environments import ROOT
+from tests.runtimes.gcp import functions_framework
+from tests.runtimes.harnesses import over_http
+from tests.runtimes.process import Server
+
+PYTHONPATH = (ROOT / "src", ROOT / "adapters")
+
+_SOURCE = """
+from portable_fn.testing.stories import events_app
+from portable_fn_{provider} import entry
+
+function = events_app.function_for({kind!r}, {app!r})
+main = entry(function{options})
+"""
+Invoke = Callable[[Any], Any]
+
+
+class Running(Record):
+    """A runtime with the function of one kind: `invoke` gives the native answer, into `seen` it writes what it saw."""
+
+    _fields = ("seen",)
+
+    def __init__(self, invoke: Invoke, seen: Path) -> None:
+        self.invoke = invoke
+        self.seen = seen
+
+    def told(self, cell: EventCell) -> Callable[..., Told]:
+        """Brings a cell's events to the function."""
+        simulate = adapter(cell.provider, "simulate")
+
+        def deliver(events: Any, *, seconds: float = 30) -> Told:
+            events = list(events)
+            self.seen.write_text("")
+            with simulate.playing(cell.service):
+                invoke = self.invoke if cell.provider != "gcp" else _in_order(self.invoke, cell.service)
+                answers = [invoke(native) for native in simulate.payloads(events, cell.service)]
+                delivery = simulate.settled(events, cell.service, answers)
+            return Told(delivery, [json.loads(line) for line in self.seen.read_text().splitlines()])
+
+        return deliver
+
+
+def _in_order(invoke: Invoke, service: str) -> Invoke:
+    """As Pub/Sub sends: no message of an ordering key before the one before it is acknowledged."""
+    waiting: set[str] = set()
+
+    def invoke_next(native: Any) -> Any:
+        key = ordering_key(native, service)
+        if key in waiting:
+            return None
+        answer = invoke(native)
+        if key is not None and answer.status not in (200, 204):
+            waiting.add(key)
+        return answer
+
+    return invoke_next
+
+
+class Runtime(Record):
+    """A real runtime of a provider; `start(kind, app, seconds)` runs it with the function of a story."""
+
+    _fields = ("name", "provider")
+
+    def __init__(
+        self, name: str, provider: str, start: Callable[[str, str, float], AbstractContextManager[Running]]
+    ) -> None:
+        self.name = name
+        self.provider = provider
+        self.start = start
+
+
+@contextmanager
+def _answering(answer: Callable[[str, str, Any, bytes], tuple[int, bytes]]) -> Iterator[str]:
+    """A service that the function calls, on a free port; gives its host and port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            status, answered = answer("POST", self.path, self.headers, body)
+            self.send_response(status)
+            self.send_header("content-length", str(len(answered)))
+            self.end_headers()
+            self.wfile.write(answered)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """What it was asked is kept."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+@contextmanager
+def _lambda(kind: str, app: str, seconds: float, bootstrap: list[str] | None = None) -> Iterator[Running]:
+    queues: list[Any] = []
+
+    def sqs(method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes]:
+        answer: tuple[int, bytes] = queues[-1].post("", headers, body)
+        return answer
+
+    with TemporaryDirectory() as folder, _answering(sqs) as host:
+        Path(folder, "lambda_function.py").write_text(_SOURCE.format(provider="aws", kind=kind, app=app, options=""))
+        env = {
+            "PORTABLE_FN_STORIES": f"{folder}/seen",
+            "AWS_ENDPOINT_URL_SQS": f"http://{host}",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(int(seconds)),
+        }
+        with emulator(
+            Path(folder), "lambda_function.main", bootstrap=bootstrap, pythonpath=PYTHONPATH, env=env
+        ) as function:
+
+            def invoke(native: Any) -> Any:
+                queues.append(aws_simulate._queues.get())
+                answer = function.invoke(native)
+                if isinstance(answer, dict) and "errorType" in answer and "errorMessage" in answer:
+                    return Raised(answer["errorType"], answer["errorMessage"])
+                return answer
+
+            yield Running(invoke, Path(folder, "seen"))
+
+
+def _pubsub(method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes]:
+    # What the function wants of an emulator has no token.
+    return gcp_simulate._played(method, "", path, {**headers, "authorization": "Bearer none"}, body)
+
+
+@contextmanager
+def _google(kind: str, app: str, seconds: float, is_async: bool = False) -> Iterator[Running]:
+    with TemporaryDirectory() as folder, _answering(_pubsub) as host:
+        main = Path(folder, "main.py")
+        main.write_text(_SOURCE.format(provider="gcp", kind=kind, app=app, options=""))
+        env = {
+            "PORTABLE_FN_STORIES": f"{folder}/seen",
+            "PUBSUB_EMULATOR_HOST": host,
+            "GOOGLE_CLOUD_PROJECT": gcp_simulate.PROJECT,
+            # gunicorn stops a worker that is silent for so long.
+            "CLOUD_RUN_TIMEOUT_SECONDS": str(max(int(seconds), 10)),
+        }
+        with functions_framework(main, "main", asgi=is_async, pythonpath=PYTHONPATH, env=env) as server:
+            yield Running(partial(over_http, server), Path(folder, "seen"))
+
+
+@contextmanager
+def _uvicorn(kind: str, app: str, seconds: float) -> Iterator[Running]:
+    with TemporaryDirectory() as folder:
+        main = Path(folder, "main.py")
+        main.write_text(_SOURCE.format(provider="asgi", kind=kind, app=app, options=", pubsub='pubsub'"))
+        with uvicorn(
+            "main:main", pythonpath=[*PYTHONPATH, Path(folder)], env={"PORTABLE_FN_STORIES": f"{folder}/seen"}
+        ) as server:
+            yield Running(partial(_from_sender, server), Path(folder, "seen"))
+
+
+def _from_sender(server: Server, request: Any) -> Any:
+    answer = over_http(server, request)
+    if request.raw_path.startswith("/portable_fn/"):
+        return from_sidecar(answer, over_http(server, Request("GET", "/dapr/subscribe", host="127.0.0.1")))
+    return answer
+
+
+# What only the play of a redelivery in process can show.
+CANNOT = {
+    (
+        "scheduler_input",
+        "ScheduleEvent: it has the id that it had when it comes again",
+    ): "its id is the invocation's, which Lambda alone can have again"
+}
+
+RUNTIMES = [
+    Runtime("awslambdaric", "aws", _lambda),
+    Runtime(
+        "portable_fn_aws.runtime",
+        "aws",
+        partial(_lambda, bootstrap=["python", "-m", "portable_fn_aws.runtime", "lambda_function:function"]),
+    ),
+    Runtime("functions-framework", "gcp", _google),
+    Runtime("functions-framework --asgi", "gcp", partial(_google, is_async=True)),
+    Runtime("uvicorn", "asgi", _uvicorn),
+]

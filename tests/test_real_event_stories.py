@@ -1,0 +1,61 @@
+"""Every story of events through the real runtimes of AWS, Google and containers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from event_harnesses import EventCell, cells
+from tests.runtimes.event_stories import CANNOT, RUNTIMES, Running, Runtime
+
+pytestmark = pytest.mark.runtime
+
+# The story of the deadline is told to a function that has a second.
+SHORT = 1.0
+
+CELLS = [
+    pytest.param(runtime, cell, id=f"{runtime.name}, {cell.name}")
+    for runtime in RUNTIMES
+    for cell in cells(runtime.provider)
+]
+Start = Callable[[Runtime, EventCell], Running]
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Start]:
+    """Starts a runtime with a function at its first story, for the rest of the module."""
+    running: dict[tuple[str, str, str, float], Running | Exception] = {}
+    with ExitStack() as stack:
+
+        def start(runtime: Runtime, cell: EventCell) -> Running:
+            kind, app = cell.story.kind, cell.story.app
+            seconds = SHORT if "time runs short" in cell.story.name else 30.0
+            key = (runtime.name, kind, app, seconds)
+            if key not in running:
+                try:
+                    running[key] = stack.enter_context(runtime.start(kind, app, seconds))
+                except Exception as exc:
+                    running[key] = exc
+            found = running[key]
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        yield start
+
+
+@pytest.mark.parametrize(("runtime", "cell"), CELLS)
+def test_story(
+    runtime: Runtime, cell: EventCell, started: Start, record_property: Callable[[str, object], None]
+) -> None:
+    cannot = cell.cannot or CANNOT.get((cell.service, cell.story.name))
+    record_property("event_cell", (cell.story.name, runtime.name, cell.service, cannot))
+    deliver = started(runtime, cell).told(cell)
+    if cannot is None:
+        cell.story.tell(deliver)
+        return
+    # A story that can't hold there must fail.
+    with pytest.raises((AssertionError, ValueError)):
+        cell.story.tell(deliver)
