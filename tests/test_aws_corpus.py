@@ -11,10 +11,22 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pytest
 
-from portable_fn import DecodeError, EncodeError, Event, ObjectEvent, Request, Retry, ScheduleEvent, Task, portable
+from portable_fn import (
+    ChangeEvent,
+    DecodeError,
+    EncodeError,
+    Event,
+    ObjectEvent,
+    Request,
+    Retry,
+    ScheduleEvent,
+    Task,
+    portable,
+)
 from portable_fn.testing.delivery import kind_of
 from portable_fn_aws import decode, decode_events, entry
 from portable_fn_aws.simulate import LambdaContext, playing
@@ -413,3 +425,30 @@ def test_a_key_of_s3_is_decoded_once() -> None:
     native["Records"][0]["s3"]["object"]["key"] = "100%2525+%2B%F0%9F%A6%84"
     (event,) = events(native)
     assert isinstance(event, ObjectEvent) and "100%25 +🦄" == event.key
+
+
+# --- beside another reader ---------------------------------------------------------------------------------------------
+
+
+def test_the_fields_are_those_that_powertools_reads() -> None:
+    classes = pytest.importorskip("aws_lambda_powertools.utilities.data_classes")
+    for file in (f"{GO}sqs-event", f"{SAM}sqs-Sqs"):
+        native = payload(f"{file}.json")
+        for event, other in zip(events(native), classes.SQSEvent(native).records, strict=True):
+            assert (other.message_id, other.body, other.event_source_arn) == (event.id, event.text, event.source)  # type: ignore[attr-defined]
+    for file in (f"{GO}s3-event", f"{SAM}s3-S3Put", f"{SAM}s3-S3Delete"):
+        native = payload(f"{file}.json")
+        for event, other in zip(events(native), classes.S3Event(native).records, strict=True):
+            thing = other.s3.get_object
+            assert (unquote_plus(thing.key), other.s3.bucket.name) == (event.key, event.bucket)  # type: ignore[attr-defined]
+    for file in (f"{GO}kinesis-event", f"{GO}kinesis-time-window-event", f"{SAM}kinesis-Kinesis"):
+        native = payload(f"{file}.json")
+        for event, other in zip(events(native), classes.KinesisStreamEvent(native).records, strict=True):
+            assert (other.kinesis.data_as_bytes(), other.kinesis.partition_key) == (event.body, event.key)  # type: ignore[attr-defined]
+    # Not those with binary values, which Powertools 3.37 leaves in base64.
+    for file in (f"{GO}dynamodb-time-window-event", f"{SAM}dynamodb-DynamoDBUpdate"):
+        native = payload(f"{file}.json")
+        for event, other in zip(events(native), classes.DynamoDBStreamEvent(native).records, strict=True):
+            assert isinstance(event, ChangeEvent)
+            row = other.dynamodb
+            assert (row.keys, row.old_image or None, row.new_image or None) == (event.key, event.before, event.after)

@@ -726,6 +726,12 @@ class SQS(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
+    def do_GET(self) -> None:
+        served = {"AccessKeyId": "served", "SecretAccessKey": "secret", "Token": self.headers["authorization"]}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(served).encode())
+
     def log_message(self, *args: Any) -> None:
         pass
 
@@ -779,6 +785,27 @@ def test_a_refused_delay_is_logged_with_the_permission_and_costs_nothing_else(
         "refused with 403 AccessDeniedException; the function's role needs sqs:ChangeMessageVisibility on"
         in caplog.text
     )
+
+
+def test_with_snapstart_the_credentials_are_served(queue_api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{queue_api.server_port}/credentials")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "authorized")
+    assert ("served", "secret", "authorized") == sqs.credentials()
+    invoke(told, {"Records": [sqs_record(fake.message({"after": 30}, id="m-1")), *records(2)]})
+    assert "Credential=served/" in queue_api.seen[0][0]["authorization"]
+
+
+def test_without_credentials_or_an_answer_a_delay_is_but_logged(
+    queue_api: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    batch = {"Records": [sqs_record(fake.message({"after": 30}, id="m-1")), *records(2)]}
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1")
+    assert {"batchItemFailures": [{"itemIdentifier": "m-1"}]} == invoke(told, batch)
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    assert {"batchItemFailures": [{"itemIdentifier": "m-1"}]} == invoke(told, batch)
+    assert "127.0.0.1:1 can't be reached: ConnectionRefusedError" in caplog.text
+    assert "there are no credentials in the environment" in caplog.text
 
 
 def test_a_delay_is_never_longer_than_sqs_can_wait(queue_api: Any) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -122,8 +123,8 @@ def test_a_duplicate_is_handled_once_and_shares_the_outcome(function: Any) -> No
 
 @EACH
 def test_the_same_id_from_another_source_is_another_message(function: Any) -> None:
-    sent = [fake.message(1, id="1", source="a"), fake.message("fail", id="1", source="b")]
-    assert ["done", "retry"] == outcomes(function, sent)
+    first, second = fake.message(1, id="1", source="a"), fake.message("fail", id="1", source="b")
+    assert ["done", "retry", "done", "retry"] == outcomes(function, [first, second, first, second])
     assert ["1", "1"] == calls
 
 
@@ -167,6 +168,22 @@ def test_a_rejected_message_goes_to_the_dead_letters_of_its_trigger() -> None:
 
     assert ["reject"] == outcomes(with_dead_letter, messages("reject"), settle=settle)
     assert [("0", "told to", "dead")] == sent
+
+
+def test_sending_to_the_dead_letters_holds_up_no_event_loop() -> None:
+    threads: set[int] = set()
+
+    @portable(on.queue("orders", dead_letter="dead"))
+    async def rejects(event: Message[Any]) -> None:
+        threads.add(get_ident())
+        raise Reject("told to")
+
+    def settle(event: Any, reject: Reject, dead_letter: str) -> bool:
+        threads.add(get_ident())
+        return True
+
+    assert ["reject"] == outcomes(rejects, messages(1), settle=settle)
+    assert 2 == len(threads)
 
 
 def test_a_rejected_message_that_cannot_be_sent_to_the_dead_letters_is_retried() -> None:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from portable_fn.data import parse_json, to_json
 from portable_fn.errors import DecodeError
 from portable_fn.events import UNREADABLE, Message, decoded, unreadable
+from portable_fn.record import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from portable_fn.record import lazy
     from portable_fn_aws.native import Record
 
     Item = Message[Any] | DecodeError
@@ -100,6 +100,9 @@ class SQSMessage(Message):
             except ValueError:
                 pass
         return super().read_data()
+
+    # One call less than by the kind's own, which is a twentieth of what a small message costs.
+    data = lazy(read_data)
 
     @decoded
     def time(self) -> datetime | None:

@@ -718,7 +718,7 @@ class Queues:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.refuses = False
 
-    def post(self, endpoint: str, headers: Any, body: bytes) -> tuple[int, bytes]:
+    def post(self, endpoint: str, headers: Any, body: bytes, timeout: float) -> tuple[int, bytes]:
         """Answers a call, which has to be one of the JSON protocol, and signed."""
         if not headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential="):
             return 403, b'{"__type":"com.amazonaws.sqs#MissingAuthenticationToken"}'

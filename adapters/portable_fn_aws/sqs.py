@@ -29,8 +29,11 @@ class SQSError(PortableError):
     """SQS refused a call, or couldn't be reached."""
 
 
-def delay(queue_arn: str, delays: Sequence[tuple[str, float]]) -> None:
-    """Has messages, by their receipt handles, come again after so many seconds; SQSError where SQS takes it for one not at all."""
+def delay(queue_arn: str, delays: Sequence[tuple[str, float]], timeout: float = TIMEOUT) -> None:
+    """Has messages, by their receipt handles, come again after so many seconds; SQSError where SQS refuses that for one.
+
+    `timeout` is in seconds, for each ten of them.
+    """
     url, region = queue_url(queue_arn)
     refused = []
     for start in range(0, len(delays), 10):
@@ -38,7 +41,7 @@ def delay(queue_arn: str, delays: Sequence[tuple[str, float]]) -> None:
             {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": min(-int(-seconds // 1), MAX_DELAY)}
             for number, (handle, seconds) in enumerate(delays[start : start + 10])
         ]
-        answer = call("ChangeMessageVisibilityBatch", {"QueueUrl": url, "Entries": entries}, url, region)
+        answer = call("ChangeMessageVisibilityBatch", {"QueueUrl": url, "Entries": entries}, url, region, timeout)
         refused += [f"{one.get('Code')}" for one in answer.get("Failed") or ()]
     if refused:
         raise SQSError(f"ChangeMessageVisibilityBatch refused {len(refused)} of {len(delays)}: {refused[0]}")
@@ -134,7 +137,7 @@ def _endpoint() -> str:
     return endpoint.rstrip("/")
 
 
-def call(action: str, request: Mapping[str, Any], url: str, region: str) -> dict[str, Any]:
+def call(action: str, request: Mapping[str, Any], url: str, region: str, timeout: float = TIMEOUT) -> dict[str, Any]:
     """The answer to an action; SQSError where there is none, or a refusal."""
     import json
     from time import gmtime, strftime
@@ -151,7 +154,7 @@ def call(action: str, request: Mapping[str, Any], url: str, region: str) -> dict
     if token:
         headers["x-amz-security-token"] = token
     headers["authorization"] = authorization("POST", "/", headers, body, key_id, secret, region, "sqs")
-    status, text = post(endpoint, headers, body)
+    status, text = post(endpoint, headers, body, timeout)
     try:
         answer = json.loads(text or b"{}")
     except ValueError:
@@ -162,12 +165,12 @@ def call(action: str, request: Mapping[str, Any], url: str, region: str) -> dict
     return answer if isinstance(answer, dict) else {}
 
 
-def post(endpoint: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+def post(endpoint: str, headers: Mapping[str, str], body: bytes, timeout: float) -> tuple[int, bytes]:
     """The status and the body that the endpoint answers; SQSError where it doesn't."""
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
     scheme, _, host = endpoint.partition("://")
-    connection = (HTTPSConnection if scheme == "https" else HTTPConnection)(host.partition("/")[0], timeout=TIMEOUT)
+    connection = (HTTPSConnection if scheme == "https" else HTTPConnection)(host.partition("/")[0], timeout=timeout)
     try:
         connection.request("POST", "/", body, dict(headers))
         response = connection.getresponse()

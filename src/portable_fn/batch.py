@@ -116,7 +116,7 @@ class Consumer:
         outcomes: list[Outcome] = []
         add = outcomes.append
         # Places rather than events, so that those which an adapter makes one by one needn't be kept.
-        seen: dict[str, int] = {}
+        seen: dict[object, int] = {}
         stopped: set[object] = set()
         key = self.key
         deadline = context._deadline_seconds
@@ -133,9 +133,14 @@ class Consumer:
                     stopped.add(None)
                 add(_failed(item, context, "an event can't be read"))
                 continue
-            if (known := seen.get(item.id)) is not None and items[known].source == item.source:  # type: ignore[union-attr]  # an event
-                add(outcomes[known])
-                continue
+            identity: object = item.id
+            if (known := seen.get(identity)) is not None:
+                if items[known].source != item.source:  # type: ignore[union-attr]  # it is an event
+                    identity = item.id, item.source
+                    known = seen.get(identity)
+                if known is not None:
+                    add(outcomes[known])
+                    continue
             mine = None if key is None else key(item)
             if stopped and mine is not None and (mine in stopped or None in stopped):
                 add(Retry("an earlier event of its key comes again first"))
@@ -165,7 +170,7 @@ class Consumer:
                 outcome = self._outcome(exc, item, function, context)
                 if mine is not None and isinstance(outcome, Retry):
                     stopped.add(mine)
-            seen[item.id] = index
+            seen[identity] = index
             add(outcome)
         return outcomes
 
@@ -281,6 +286,11 @@ class Consumer:
         except BaseException as exc:
             if _is_not_ours(exc):
                 raise
+            if isinstance(exc, Reject) and self.settle is not None and _has_threads():
+                # It is sent over the network, which must not hold up the event loop.
+                from asyncio import to_thread
+
+                return await to_thread(self._outcome, exc, item, function, context)
             return self._outcome(exc, item, function, context)
 
     def _outcome(self, error: BaseException, event: Event[Any], function: Binding | None, context: Context) -> Outcome:
@@ -464,13 +474,17 @@ async def _called(function: Binding, event: Event[Any], context: Context) -> Any
     if function.is_async:
         result = function.call(event, context.of(event))
         return await result if is_awaitable(result) else result
-    import sys
-
-    if sys.platform == "emscripten":
+    if not _has_threads():
         return function.call(event, context.of(event))
     from asyncio import to_thread
 
     return await to_thread(function.call, event, context.of(event))
+
+
+def _has_threads() -> bool:
+    import sys
+
+    return sys.platform != "emscripten"
 
 
 def _failed(error: BaseException, context: Context, what: str) -> Retry:

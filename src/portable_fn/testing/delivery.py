@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any, overload
 
@@ -136,6 +137,19 @@ def service_for(simulate: Any, to: str, kind: str, via: str | None) -> str:
     return via or possible[0]
 
 
+def _called_by_name(task: Task[Any], handler: object) -> Task[Any]:
+    """The task with the name of the first function for tasks."""
+    from portable_fn.adapter import bindings
+
+    for function in bindings(handler):
+        names = [trigger.name for trigger in function.triggers if trigger.word == "task"]
+        if names or function.kind is Task:
+            named = copy(task)
+            named.name = names[0] if names else function.name
+            return named
+    return task
+
+
 Deliverable = (
     Message[Any]
     | ObjectEvent[Any]
@@ -174,6 +188,8 @@ def deliver(handler: object, event: Any, *, to: str = "aws", via: str | None = N
     events = [event] if isinstance(event, Event) else list(event)
     if not events:
         raise ValueError("deliver needs an event, or several")
+    if isinstance(events[0], Task) and not events[0].name:
+        events = [_called_by_name(events[0], handler)]
     simulate = adapter(to, "simulate")
     service = service_for(simulate, to, kind_of(events[0]), via)
     natives = simulate.payloads(events, service)

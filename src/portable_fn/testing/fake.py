@@ -231,9 +231,9 @@ def cloud_event(
 
 
 def task(
-    input: Any = None, *, name: str = "function", id: str = "task-1", source: str = "caller", type: str = "invoke"
+    input: Any = None, *, name: str = "", id: str = "task-1", source: str = "caller", type: str = "invoke"
 ) -> Task[Any]:
-    """A direct call with the input."""
+    """A direct call with the input; without a name, `deliver` calls the function that it is given by its own."""
     return Task(id, source, input, name=name, type=type)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from portable_fn.events import Event, Message
+from portable_fn.events import Event, Message, Task
 from portable_fn.record import Record
 from portable_fn.testing import fake
 from portable_fn.testing.delivery import Delivery
@@ -82,6 +82,11 @@ def messages(*datas: Any, **fields: Any) -> list[Message[Any]]:
         )
         for number, data in enumerate(datas, 1)
     ]
+
+
+def task(data: Any) -> Task[Any]:
+    """A call of the story's function."""
+    return fake.task(data, name="function")
 
 
 def body_of(seen: dict[str, Any]) -> bytes:
@@ -530,24 +535,24 @@ def _(deliver: Deliver) -> None:
 @story("Task", "a value comes in and a value goes out", "reply")
 def _(deliver: Deliver) -> None:
     value = {"n": [1, 2.5, None, True, "é"], "nested": {"a": {}}}
-    told = deliver([fake.task({"do": "return", "value": value})])
+    told = deliver([task({"do": "return", "value": value})])
     assert value == told.delivery.result
     assert {"do": "return", "value": value} == told.saw["input"]
 
 
 @story("Task", "nothing returned is null")
 def _(deliver: Deliver) -> None:
-    assert None is deliver([fake.task({})]).delivery.result
+    assert None is deliver([task({})]).delivery.result
 
 
 @story("Task", "an error reaches the caller by its name and message")
 def _(deliver: Deliver) -> None:
-    assert ("OutOfStock", "told to fail") == deliver([fake.task(FAIL)]).delivery.error
+    assert ("OutOfStock", "told to fail") == deliver([task(FAIL)]).delivery.error
 
 
 @story("Task", "a function that exits is an error to the caller")
 def _(deliver: Deliver) -> None:
-    told = deliver([fake.task({"do": "exit"})])
+    told = deliver([task({"do": "exit"})])
     assert told.delivery.error is not None
 
 
@@ -562,7 +567,7 @@ def every_event() -> Sequence[Event[Any]]:
         fake.change(after=ADA),
         fake.schedule(cron="0 3 * * *"),
         fake.cloud_event(data={}),
-        fake.task({}),
+        task({}),
     ]
 
 
