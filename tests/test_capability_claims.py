@@ -10,7 +10,7 @@ import pytest
 
 from capability_claims import TESTS, HTTPStory, false_claims, false_services, http_cannot, http_stories
 from event_harnesses import all_that_cannot
-from portable_fn.capabilities import Capability, Service, emulated, impossible, native
+from portable_fn.capabilities import ASKED, Capability, Service, emulated, impossible, native
 from portable_fn.cli.declared import declared
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.testing.stories import EVENT_STORIES
@@ -116,3 +116,14 @@ def test_what_an_adapter_declares_is_what_the_stories_show(provider: str) -> Non
 @pytest.mark.parametrize("provider", ADAPTERS)
 def test_an_adapter_declares_the_services_that_it_plays(provider: str) -> None:
     assert "" == "\n".join(false_services(provider, services_of(provider), adapter(provider, "simulate")))
+
+
+@pytest.mark.parametrize("provider", ADAPTERS)
+def test_an_adapter_declares_all_that_is_asked_of_a_kind(provider: str) -> None:
+    silent = [
+        f"{service.name} ({service.kind}): {feature}"
+        for service in services_of(provider)
+        for feature in ASKED[service.kind]
+        if feature not in service.features
+    ]
+    assert "" == "\n".join(silent)

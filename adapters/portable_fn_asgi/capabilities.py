@@ -51,6 +51,7 @@ SERVICES = (
         {
             "binary body": native(),
             "streaming": native(),
+            "reply": native(),
             "deadline": impossible("the server doesn't tell how long the client waits"),
             "typed principal": impossible("nobody has verified the caller: the function does, or a proxy before it"),
         },

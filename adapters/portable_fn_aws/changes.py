@@ -126,23 +126,9 @@ def plain(image: Mapping[str, Any]) -> dict[str, Any]:
             row[name] = _READ[kind](content)
         elif kind == "S":
             row[name] = content
-        elif kind == "N":
-            row[name] = Decimal(content)
         else:
             row[name] = _READ_TEXT[kind](content)
     return row
-
-
-def _value(value: Mapping[str, Any]) -> Any:
-    [kind] = value
-    content = value[kind]
-    return content if kind == "S" and type(content) is str else plain({"": value})[""]
-
-
-def _items(content: Any, kind: str) -> list[Any]:
-    if type(content) is not list:
-        raise TypeError("a list that is none")
-    return [_value({kind: one}) for one in content]
 
 
 def _truth(content: Any) -> bool:
@@ -152,20 +138,39 @@ def _truth(content: Any) -> bool:
 
 
 def _list(content: Any) -> list[Any]:
+    values = []
+    for value in _of_list(content):
+        [kind] = value
+        content = value[kind]
+        values.append(_READ_TEXT[kind](content) if type(content) is str else _READ[kind](content))
+    return values
+
+
+def _texts(content: Any) -> list[str]:
+    "".join(_of_list(content))  # raises TypeError where one is no text
+    return content  # type: ignore[no-any-return]  # seen to be a list of texts
+
+
+def _of_list(content: Any) -> list[Any]:
     if type(content) is not list:
         raise TypeError("a list that is none")
-    return [*map(_value, content)]
+    return content
 
 
-_READ_TEXT: dict[str, Callable[[str], Any]] = {"B": lambda content: a2b_base64(content, strict_mode=True)}
+def _binary_value(content: str) -> bytes:
+    return a2b_base64(content, strict_mode=True)
+
+
+# By whether the content is a text.
+_READ_TEXT: dict[str, Callable[[str], Any]] = {"S": str, "N": Decimal, "B": _binary_value}
 _READ: dict[str, Callable[[Any], Any]] = {
     "BOOL": _truth,
     "NULL": lambda content: None,
     "M": plain,
     "L": _list,
-    "SS": lambda content: set(_items(content, "S")),
-    "NS": lambda content: set(_items(content, "N")),
-    "BS": lambda content: set(_items(content, "B")),
+    "SS": lambda content: set(_texts(content)),
+    "NS": lambda content: {Decimal(one) for one in _texts(content)},
+    "BS": lambda content: {_binary_value(one) for one in _texts(content)},
 }
 
 

@@ -92,13 +92,15 @@ class SQSMessage(Message):
         return attributes
 
     def read_data(self) -> Any:
-        # The quick road for plain JSON, which most bodies are.
-        text = None if self.native.get("messageAttributes") else self.native.get("body")
-        if type(text) is str and text:
-            try:
-                return parse_json(text)
-            except ValueError:
-                pass
+        # The quick road for plain JSON, which most bodies are: without an attribute that may be `content-type`.
+        record = self.native
+        try:
+            if not [True for name in record.get("messageAttributes") or () if len(name) == 12]:
+                text = record["body"]
+                if type(text) is str and text:
+                    return parse_json(text)
+        except UNREADABLE:
+            pass
         return super().read_data()
 
     # One call less than by the kind's own, which is a twentieth of what a small message costs.

@@ -117,7 +117,9 @@ SERVICES: tuple[Service, ...] = (
         "ObjectEvent",
         "object",
         {
+            "partial failure": native("each has an invocation of its own"),
             "retry": _GRID_RETRY,
+            "retry delay": impossible("Event Grid has a schedule of its own"),
             "reject": _OUTPUT,
             "attempt count": impossible("Event Grid tells none"),
             "deadline": _NO_DEADLINE,
@@ -129,7 +131,9 @@ SERVICES: tuple[Service, ...] = (
         "ObjectEvent",
         "object",
         {
+            "partial failure": native("each has an invocation of its own"),
             "retry": _GRID_RETRY,
+            "retry delay": impossible("Event Grid has a schedule of its own"),
             "reject": _OUTPUT,
             "attempt count": impossible("Event Grid tells none"),
             "deadline": _NO_DEADLINE,
@@ -141,7 +145,9 @@ SERVICES: tuple[Service, ...] = (
         "ObjectEvent",
         "object",
         {
+            "partial failure": native("each has an invocation of its own"),
             "retry": native("5 times, then webjobs-blobtrigger-poison"),
+            "retry delay": impossible("host.json says how long the host waits"),
             "reject": _OUTPUT,
             "attempt count": impossible("a blob trigger tells none"),
             "deadline": _NO_DEADLINE,
@@ -153,7 +159,9 @@ SERVICES: tuple[Service, ...] = (
         "ObjectEvent",
         "queue",
         {
+            "partial failure": native("each has an invocation of its own"),
             "retry": native("5 times, then the queue's -poison queue"),
+            "retry delay": impossible("host.json says how long the host waits"),
             "reject": _OUTPUT,
             "deadline": _NO_DEADLINE,
             "deletes": native(),
@@ -186,6 +194,7 @@ SERVICES: tuple[Service, ...] = (
             "retry delay": _NO_DELAY,
             "reject": _OUTPUT,
             "deadline": _NO_DEADLINE,
+            "order": native("within a logical partition", by_documentation=True),
             "batch": native("always; it fails as a whole"),
             "before-image": native("change_feed_mode in options", by_documentation=True),
             "deletes": native("change_feed_mode in options", by_documentation=True),
@@ -228,6 +237,7 @@ SERVICES: tuple[Service, ...] = (
         "CloudEvent",
         "event",
         {
+            "partial failure": native("each has an invocation of its own"),
             "retry": _GRID_RETRY,
             "retry delay": impossible("Event Grid has a schedule of its own"),
             "reject": _OUTPUT,
@@ -243,6 +253,7 @@ SERVICES: tuple[Service, ...] = (
         "CloudEvent",
         "event",
         {
+            "partial failure": native("each has an invocation of its own"),
             "retry": _GRID_RETRY,
             "retry delay": impossible("Event Grid has a schedule of its own"),
             "reject": _OUTPUT,

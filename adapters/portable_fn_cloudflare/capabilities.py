@@ -20,6 +20,8 @@ QUEUE: dict[str, Capability] = {
 }
 DELAY = native("up to 12 hours")
 
+EACH = {"partial failure": native("ack() or retry() of each message")}
+
 SERVICES = (
     Service(
         "fetch",
@@ -40,7 +42,7 @@ SERVICES = (
             "queue",
             {
                 **QUEUE,
-                "partial failure": native("ack() or retry() of each message"),
+                **EACH,
                 "retry delay": DELAY,
                 "attempt count": native(),
                 "batch": native("of up to 100 messages"),
@@ -55,6 +57,7 @@ SERVICES = (
         "Message",
         "queue",
         {
+            "partial failure": emulated("each email is a call of its own"),
             "retry": native("the call fails, and the sender's server is told so", by_documentation=True),
             "retry delay": impossible("the sender's server decides when it sends again"),
             "reject": native("setReject(), a permanent SMTP error with the reason", by_documentation=True),
@@ -66,13 +69,19 @@ SERVICES = (
             "attributes": emulated("its headers, without the spaces around them, a repeated one joined by commas"),
         },
     ),
-    Service("r2_queue", "ObjectEvent", "object", {**QUEUE, "deletes": native("with the key alone")}),
+    Service(
+        "r2_queue",
+        "ObjectEvent",
+        "object",
+        {**QUEUE, **EACH, "retry delay": DELAY, "deletes": native("with the key alone")},
+    ),
     Service(
         "queue",
         "CloudEvent",
         "event",
         {
             **QUEUE,
+            **EACH,
             "retry delay": DELAY,
             "binary body": native("base64 in the structured form"),
             "attributes": native("its extensions"),

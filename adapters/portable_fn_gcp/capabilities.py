@@ -38,7 +38,14 @@ _MESSAGE = {
     "attributes": native(),
 }
 
-_OBJECT = {"retry": _RETRY, "reject": _REJECT, "deletes": native("an overwritten object is no deleted one")}
+_OBJECT = {
+    "partial failure": _ONE,
+    "retry": _RETRY,
+    "retry delay": _DELAY,
+    "reject": _REJECT,
+    "deadline": _DEADLINE,
+    "deletes": native("an overwritten object is no deleted one"),
+}
 _OBJECT_OF_EVENTARC = {
     **_OBJECT,
     "deletes": native("a bucket without versions tells an overwritten object as deleted, too"),
@@ -48,6 +55,9 @@ _CHANGE = {
     "partial failure": _ONE,
     "retry": _RETRY,
     "reject": _REJECT,
+    "retry delay": _DELAY,
+    "deadline": _DEADLINE,
+    "batch": _BATCH,
     "order": impossible("Firestore's events come in any order; `sequence`, the time of the write, tells it"),
     "before-image": native(),
     "deletes": native(),
@@ -58,6 +68,7 @@ _EVENT = {
     "retry": _RETRY,
     "retry delay": _DELAY,
     "reject": _REJECT,
+    "deadline": _DEADLINE,
     "binary body": native(),
     "attributes": native(),
     "reply": impossible("Eventarc takes no event in return"),
@@ -127,7 +138,7 @@ SERVICES = (
         "scheduler",
         "ScheduleEvent",
         "schedule",
-        {"retry": native("503, as often as the job's retry configuration says")},
+        {"retry": native("503, as often as the job's retry configuration says"), "deadline": _DEADLINE},
     ),
     Service("eventarc", "CloudEvent", "event", _EVENT),
     Service("eventarc_structured", "CloudEvent", "event", _EVENT),
@@ -148,6 +159,7 @@ SERVICES = (
         {
             "retry": native("by the workflow's policy: the answer has the error's name, and 503 for a Retry"),
             "reply": native(),
+            "deadline": _DEADLINE,
         },
     ),
     Service(
@@ -157,6 +169,7 @@ SERVICES = (
         {
             "retry": native("BigQuery retries a 500 or 503", by_documentation=True),
             "reply": emulated("a reply for each call of a list of calls"),
+            "deadline": _DEADLINE,
         },
     ),
 )

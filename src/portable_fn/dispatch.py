@@ -60,7 +60,7 @@ class Dispatcher:
         if only is None or not issubclass(kind, only.kind) or (only.kind is Event and issubclass(kind, CloudEvent)):
             return None
         for trigger in only.triggers:
-            if type(trigger).wants is not Trigger.wants:
+            if not trigger.wants_all:
                 return None
         return only
 

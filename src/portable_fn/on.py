@@ -47,6 +47,11 @@ class Trigger(Record):
         """Whether the event is among those that the trigger is for; one that isn't is done without a call."""
         return True
 
+    @property
+    def wants_all(self) -> bool:
+        """Whether that is so for every event of its kind."""
+        return True
+
 
 def _name(event: Any) -> Any:
     """What a trigger may call the place that an event comes from."""
@@ -110,6 +115,10 @@ class ObjectTrigger(Trigger):
             and event.key.endswith(self.suffix)
         )
 
+    @property
+    def wants_all(self) -> bool:
+        return not (self.actions or self.prefix or self.suffix)
+
 
 class ChangeTrigger(Trigger):
     """Rows of a table, or documents of a collection."""
@@ -126,6 +135,10 @@ class ChangeTrigger(Trigger):
 
     def wants(self, event: Any) -> bool:
         return event.action in (self.actions or CHANGE_ACTIONS)
+
+    @property
+    def wants_all(self) -> bool:
+        return not self.actions
 
 
 class ScheduleTrigger(Trigger):
@@ -162,6 +175,10 @@ class EventTrigger(Trigger):
 
     def wants(self, event: Any) -> bool:
         return (not self.types or event.type in self.types) and self.source in ("", event.source)
+
+    @property
+    def wants_all(self) -> bool:
+        return not (self.types or self.source)
 
 
 class TaskTrigger(Trigger):
