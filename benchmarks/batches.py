@@ -86,20 +86,22 @@ def _linear(section: Section, contender: Contender, rounds: int) -> None:
         few.append(contender.seconds("sqs100", 100) / 100)
         many.append(contender.seconds(MANY, 1) / 10_000)
     ratio = paired(many, few, truediv)
-    section.goals.append(Goal("SQS, a message among 10,000 beside one among 100", ratio, MOST_TIMES_PER_MESSAGE, "times"))
+    section.goals.append(
+        Goal("SQS, a message among 10,000 beside one among 100", ratio, MOST_TIMES_PER_MESSAGE, "times")
+    )
 
 
 def _memory(section: Section, processes: dict[str, Contender]) -> None:
     """The most that handling 10,000 messages allocates, beside the size of the payload as Python objects."""
-    from benchmarks.inside.batches import EVENTS as events
+    from benchmarks.inside.batches import EVENTS as SENT
 
-    payload = _size(events[MANY])
+    payload = _size(SENT[MANY])
     rows: list[list[Any]] = []
     for name, contender in processes.items():
         rows.append([name, contender.peak(MANY) / 1e6, contender.peak(MANY) / payload])
     section.tables.append(
         Table(
-            f"Memory: 10,000 SQS messages, a payload of {payload / 1e6:.1f} MB as objects ({len(json.dumps(events[MANY])) / 1e6:.1f} MB as JSON)",
+            f"Memory: 10,000 SQS messages, a payload of {payload / 1e6:.1f} MB as objects ({len(json.dumps(SENT[MANY])) / 1e6:.1f} MB as JSON)",
             ["", "most allocated, MB", "times payload"],
             rows,
             digits=2,

@@ -376,6 +376,19 @@ def test_where_a_schedule_has_an_input_of_its_own_the_trigger_decides() -> None:
     assert [(id, {"report": "sales"}), (id, {"Name": "x", "Details": 1}), (id, "text"), (id, None)] == seen
 
 
+def test_a_task_is_for_the_function_of_its_name() -> None:
+    @portable(on.task())
+    def add(task: Task) -> int:
+        return int(sum(task.data))
+
+    @portable(on.task())
+    def most(task: Task) -> int:
+        return int(max(task.data))
+
+    tasks = ([1, 2], "add"), ([1, 2], "most")
+    assert [3, 2] == [deliver([add, most], fake.task(data, name=name), to="aws").result for data, name in tasks]
+
+
 def test_where_tasks_are_taken_too_a_payload_without_a_source_is_a_task() -> None:
     seen: list[str] = []
 
@@ -1068,7 +1081,8 @@ def test_decode_reads_the_cloudevents_that_simulate_renders(service: str, tenant
 @settings(deadline=None, max_examples=25)
 @given(value=st.recursive(st.none() | st.booleans() | st.integers() | TEXT, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=8))  # fmt: skip
 def test_decode_reads_the_tasks_that_simulate_renders(value: Any) -> None:
-    same(fake.task(value), read(fake.task(value), "invoke", Task), "id", "source")
+    sent = fake.task(value, name="function")
+    same(sent, read(sent, "invoke", Task), "id", "source")
 
 
 def test_what_a_handler_never_asks_for_is_never_read() -> None:

@@ -304,11 +304,11 @@ def test_no_adapters_capabilities_need_its_providers_sdk(run: Any) -> None:
 
 
 def test_the_features_of_a_matrix_stand_in_the_order_of_all_features() -> None:
-    features = {"a new one": native(), "reply": native(), "retry": native(), "order": emulated("so")}
-    (matrix,) = matrices([Declared("toy", (Service("s", "Task", "task", features),))])
+    features = {"a new one": native(), "reply": native(), "retry": native(), "reject": emulated("so")}
+    (matrix,) = matrices([Declared("toy", (Service("s", "CloudEvent", "event", features),))])
 
-    assert ("retry", "order", "reply", "a new one") == matrix.features
-    assert FEATURES.index("retry") < FEATURES.index("order") < FEATURES.index("reply")
+    assert ("retry", "reject", "reply", "a new one") == matrix.features
+    assert FEATURES.index("retry") < FEATURES.index("reject") < FEATURES.index("reply")
 
 
 # What wouldn't hold

@@ -59,7 +59,7 @@ class DynamoDBChange(TableChange):
         self.native = record
         self.id = id = record["eventID"]
         self.source = source = record["eventSourceARN"]
-        if type(id) is not str or type(source) is not str or not id or not source:
+        if not (type(id) is type(source) is str and id and source):
             raise DecodeError("the eventID or the eventSourceARN of a DynamoDB record is empty, or no text")
 
     @decoded

@@ -152,10 +152,8 @@ def _of_source(source: str, first: Mapping[str, Any], records: list[Any]) -> Arr
     if found is None:
         return None
     service, read, key = found
-    if service == "sqs":
-        arn = first.get("eventSourceARN")
-        if type(arn) is str and arn.endswith(".fifo"):
-            service, read, key = _SOURCES["fifo"]
+    if source == "aws:sqs" and str(first.get("eventSourceARN"))[-5:] == ".fifo":
+        service, read, key = _SOURCES["fifo"]
     return Arrival(service, records, Records(records, read), key)
 
 

@@ -61,14 +61,15 @@ class Events:
     def __call__(self, payload: Any, context: LambdaInvocation, variables: Variables) -> Any:
         """The answer to a payload; raises what the source is to see as the invocation's failure."""
         found = decode_events.arrival(payload, context)
-        if found.service == "invoke" and self._is_schedule:
+        service = found.service
+        if service == "invoke" and self._is_schedule:
             found.items = [decode_events.scheduled(payload, context)]
         self._context = context
-        if found.service in self._noticed:
+        if service in self._noticed:
             outcomes = self._without_notices(found, context, variables)
         else:
             outcomes = self._outcomes(found, found.items, context, variables)
-        if found.service != "invoke":
+        if service != "invoke":
             if not [True for outcome in outcomes if outcome is not DONE]:
                 return encode_events.success(found)
             if any(isinstance(outcome, Retry) for outcome in outcomes):

@@ -56,7 +56,7 @@ class SQSMessage(Message):
         self.native = record
         self.id = id = record["messageId"]
         self.source = source = record["eventSourceARN"]
-        if type(id) is not str or type(source) is not str or not id or not source:
+        if not (type(id) is type(source) is str and id and source):
             raise DecodeError("the messageId or the eventSourceARN of an SQS record is empty, or no text")
 
     @decoded
@@ -95,7 +95,10 @@ class SQSMessage(Message):
         # The quick road for plain JSON, which most bodies are: without an attribute that may be `content-type`.
         record = self.native
         try:
-            if not [True for name in record.get("messageAttributes") or () if len(name) == 12]:
+            for name in record.get("messageAttributes") or ():
+                if len(name) == 12:
+                    break
+            else:
                 text = record["body"]
                 if type(text) is str and text:
                     return parse_json(text)
@@ -272,7 +275,7 @@ class KinesisMessage(Message):
         self.native = record
         self.id = id = record["eventID"]
         self.source = source = record["eventSourceARN"]
-        if type(id) is not str or type(source) is not str or not id or not source:
+        if not (type(id) is type(source) is str and id and source):
             raise DecodeError("the eventID or the eventSourceARN of a Kinesis record is empty, or no text")
 
     @decoded

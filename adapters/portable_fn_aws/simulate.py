@@ -13,7 +13,7 @@ from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer, Exchange, Raised
 from portable_fn_aws.entry import entry
-from portable_fn_aws.simulate_events import EVENT_SERVICES, payloads, playing, settled
+from portable_fn_aws.simulate_events import EVENT_SERVICES, function_name, payloads, playing, settled
 
 __all__ = [
     "ADDED",
@@ -38,9 +38,9 @@ ADDED = ("host", "x-forwarded-for", "x-forwarded-proto")
 class LambdaContext:
     """The context that awslambdaric hands over."""
 
-    def __init__(self, seconds: float = 30) -> None:
+    def __init__(self, seconds: float = 30, function_name: str = "function") -> None:
         self.aws_request_id = "00000000-0000-4000-8000-000000000001"
-        self.function_name = "function"
+        self.function_name = function_name
         self.function_version = "$LATEST"
         self.invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:function"
         self.memory_limit_in_mb = "128"
@@ -59,12 +59,12 @@ def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -
 
 
 def invoker(targets: tuple[object, ...], service: str, seconds: float = 30) -> Callable[[Any], Any]:
-    """Invokes the functions, by the name of the first, with payloads; what they raise comes back as Raised."""
+    """Invokes the functions with payloads; what they raise comes back as Raised."""
     handler = entry(*targets)
 
     def invoke(native: Any) -> Any:
         try:
-            return handler(native, LambdaContext(seconds))
+            return handler(native, LambdaContext(seconds, function_name(native)))
         except Exception as exc:
             return Raised(type(exc).__name__, str(exc))
 

@@ -46,7 +46,19 @@ def payloads(events: Sequence[Event[Any]], service: str) -> list[Any]:
     for indices in _together(events, service):
         of_one = [_wrapped(events[index], service, index) for index in indices]
         made.append(make([event for event, _ in of_one], [record for _, record in of_one], service))
+    if service == "invoke":
+        names = [event.name if isinstance(event, Task) else "" for event in events]
+        _called.set(list(zip(made, names, strict=True)))
     return made
+
+
+# The inputs of tasks that were made last, with the function that each is for: the input doesn't tell it.
+_called: ContextVar[list[tuple[Any, str]]] = ContextVar("_called")
+
+
+def function_name(native: Any) -> str:
+    """The name of the function that is invoked with a payload."""
+    return next((name for sent, name in _called.get([]) if sent is native and name), "function")
 
 
 def _outermost(service: str) -> str:

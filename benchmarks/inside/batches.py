@@ -14,7 +14,13 @@ ARN = "arn:aws:sqs:eu-central-1:123456789012:orders"
 
 def _order(number: int) -> dict[str, Any]:
     lines = [{"sku": f"shoe-{line:02d}", "size": 42, "price": "59.90"} for line in range(3)]
-    return {"id": f"order-{number:06d}", "customer": "Ada Lovelace", "amount": number % 97, "lines": lines, "gift": False}
+    return {
+        "id": f"order-{number:06d}",
+        "customer": "Ada Lovelace",
+        "amount": number % 97,
+        "lines": lines,
+        "gift": False,
+    }
 
 
 def sqs(count: int) -> dict[str, Any]:
