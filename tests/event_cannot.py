@@ -20,7 +20,6 @@ SHORT = "Message: those not begun when time runs short come again"
 ORDER = "Message: what follows a failed one of its key comes again, unhandled"
 KEY = "Message: its key arrives"
 ATTEMPT = "Message: the attempt is counted from 1"
-CHANNEL = "Message: its channel is the name of the queue, topic or stream"
 ATTRIBUTES = "Message: its attributes arrive as text"
 BYTES = "Message: bytes stay bytes"
 TWICE = "Message: one that comes twice in a batch is handled once"
@@ -232,7 +231,6 @@ def only(reasons: dict[str, str], *stories: str) -> dict[str, str]:
 
 
 _SQS = {**TEXT, **NO_ORDER, **NO_KEY}
-_FIFO = {**TEXT, **because("the name of a FIFO queue or topic ends in .fifo", CHANNEL)}
 _SNS = {
     **TEXT,
     **NO_KEY,
@@ -246,11 +244,11 @@ _MQ = {**ALL_OR_NOTHING, **NO_ATTEMPT, **NO_KEY, **only(STREAM_WAITS, WAITS)}
 _PIPES_WAIT = because("a pipe waits as its source does", WAITS)
 AWS = {
     ("aws", "sqs"): _SQS,
-    ("aws", "sqs_fifo"): _FIFO,
+    ("aws", "sqs_fifo"): TEXT,
     ("aws", "sns"): _SNS,
     ("aws", "sns_sqs"): _SQS,
     ("aws", "sns_sqs_raw"): _SQS,
-    ("aws", "sns_sqs_fifo"): _FIFO,
+    ("aws", "sns_sqs_fifo"): TEXT,
     ("aws", "kinesis"): _KINESIS,
     ("aws", "kafka"): _KAFKA,
     ("aws", "self_managed_kafka"): _KAFKA,

@@ -517,6 +517,8 @@ def test_a_rejected_record_of_a_stream_is_sent_to_the_dead_letters_and_its_shard
         "ErrorMessage": "unknown sku",
         "EventId": rejected["id"],
     } == attributes(buried)
+    cloud.client("kinesis").put_record(StreamName=name, Data=b"last", PartitionKey="ada")
+    assert ["last"] == [one["text"] for one in seen(listener, 1)]
 
 
 def test_a_rows_changes_come_in_order_and_again_after_a_failure(
@@ -524,7 +526,7 @@ def test_a_rows_changes_come_in_order_and_again_after_a_failure(
 ) -> None:
     stream = cloud.table(name)
     rows = cloud.client("dynamodb")
-    rows.put_item(TableName=name, Item={"id": {"S": "ada"}, "n": {"N": "1.50"}, "tags": {"SS": ["a"]}})
+    rows.put_item(TableName=name, Item={"id": {"S": "ada"}, "n": {"N": "1.5"}, "tags": {"SS": ["a"]}})
     update = {"UpdateExpression": "SET n = :n", "ExpressionAttributeValues": {":n": {"N": "2"}}}
     rows.update_item(TableName=name, Key={"id": {"S": "ada"}}, **update)
     rows.delete_item(TableName=name, Key={"id": {"S": "ada"}})
@@ -533,7 +535,7 @@ def test_a_rows_changes_come_in_order_and_again_after_a_failure(
     failed, inserted, updated, removed = seen(listener, 4)
     assert failed == inserted
     one, two = (
-        {"id": "ada", "n": "Decimal('1.50')", "tags": "{'a'}"},
+        {"id": "ada", "n": "Decimal('1.5')", "tags": "{'a'}"},
         {"id": "ada", "n": "Decimal('2')", "tags": "{'a'}"},
     )
     assert [(name, "inserted", None, one), (name, "updated", one, two), (name, "removed", two, None)] == [
@@ -582,4 +584,9 @@ def test_an_asynchronous_call_that_fails_is_made_again(cloud: Cloud, deploy: Dep
 
 # Last, when ministack has most likely looked.
 def test_a_schedule_tells_its_name_or_hands_over_its_input(schedules: Listener) -> None:
-    print(seen(schedules, 2))
+    with_input, plain = sorted(seen(schedules, 2), key=lambda one: str(one["name"]))
+    assert ("plain", None) == (plain["name"], plain["data"])
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(plain["time"])).total_seconds()) < 300
+    # Nothing but its input comes; its id is the invocation's.
+    assert ("", {"report": "daily"}, None) == tuple(with_input[field] for field in ("name", "data", "time"))
+    assert with_input["id"]

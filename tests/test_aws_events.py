@@ -83,7 +83,7 @@ def test_a_fifo_queues_group_is_the_key_and_its_sequence_is_kept() -> None:
     system = {"MessageGroupId": "g", "SequenceNumber": "18849496460467696128", "ApproximateReceiveCount": "3"}
     arn = "arn:aws:sqs:eu-central-1:123456789012:orders.fifo"
     event = one({"Records": [record(attributes=system, eventSourceARN=arn)]})
-    assert ("g", "18849496460467696128", 3, "orders.fifo") == (event.key, event.sequence, event.attempt, event.channel)
+    assert ("g", "18849496460467696128", 3, "orders") == (event.key, event.sequence, event.attempt, event.channel)
 
 
 def test_a_group_of_a_standard_queue_is_no_order() -> None:
@@ -648,8 +648,9 @@ def test_firehoses_answer_is_checked_for_what_firehose_would_take_as_failure() -
     answers.append(good)
     assert good == invoke(transform, native)
     dropped = good["records"][0]
+    answers.append(None)
+    assert None is invoke(transform, native)  # which has Firehose keep all of them as failed
     wrong: tuple[Any, ...] = (
-        None,
         {"records": []},
         {"records": [dropped, dropped]},
         {"records": [dropped, {"recordId": "1", "result": "OK"}]},
@@ -968,7 +969,7 @@ MESSAGES = [name for name in EVENT_SERVICES["Message"] if name not in ("logs", "
 @st.composite
 def messages(draw: st.DrawFn, service: str) -> Message[Any]:
     arn = "kafka" not in service and "mq" not in service
-    channel = draw(NAME) + (".fifo" if "fifo" in service else "")
+    channel = draw(NAME)
     kind = (
         "kinesis"
         if "kinesis" in service
@@ -976,7 +977,7 @@ def messages(draw: st.DrawFn, service: str) -> Message[Any]:
         if service.startswith("sns") and service != "sns_sqs_raw"
         else "sqs"
     )
-    resource = f"stream/{channel}" if kind == "kinesis" else channel
+    resource = f"stream/{channel}" if kind == "kinesis" else f"{channel}.fifo" if "fifo" in service else channel
     is_stream, is_kafka = kind == "kinesis", "kafka" in service
     is_fifo = "fifo" in service
     texts = st.dictionaries(NAME, TEXT, max_size=3)

@@ -179,3 +179,15 @@ def test_a_portable_function_called_with_an_event_returns_what_the_handler_retur
         return f"{event.data} {ctx.provider}"
 
     assert "1 local" == handler(fake.message(1))
+
+
+def test_the_context_of_an_event_has_that_events_own_trace_and_ids() -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    context = fake.context()
+    _ = context.log, context.trace, context.correlation_id
+    one = context.of(fake.message(attributes={"traceparent": trace, "x-correlation-id": "order-7"}))
+    two = context.of(fake.message())
+    assert (trace, "order-7") == (str(one.trace), one.correlation_id)
+    assert "order-7" == one.log.extra["correlation_id"]  # type: ignore[index]  # there is one
+    assert (None, context.invocation_id) == (two.trace, two.correlation_id)
+    assert one.pending is two.pending is context.pending

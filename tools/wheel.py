@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # What the tests need beside the wheel; constraints.txt pins it.
-TESTING = ["fastapi", "hypothesis", "pillow", "pytest", "starlette"]
+TESTING = ["anyio", "fastapi", "pillow", "pytest-asyncio", "starlette"]
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
         run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
         install(python, wheel)
         run(python, "-c", BARE, cwd=folder)
-        install(python, f"{wheel}[all]", *TESTING, "--constraint", ROOT / "constraints.txt")
+        install(python, f"{wheel}[all,testing]", *TESTING, "--constraint", ROOT / "constraints.txt")
         rest = shutil.ignore_patterns("src", "adapters", "dist", ".*", "__pycache__")
         shutil.copytree(ROOT, folder / "rest", ignore=rest)
         # Tests that start another Python look for the sources by their path: there they find the wheel's files.

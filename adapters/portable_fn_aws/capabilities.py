@@ -126,8 +126,20 @@ _SES = {
 }
 _PIPE = "a pipe takes a target's batchItemFailures without being told to"
 
-_OBJECT = {"retry": _TWICE, "retry delay": _NO_WAIT, "reject": _REJECT, "deletes": native()}
-_OBJECT_SQS = {**_OBJECT, "retry": _SQS["retry"], "retry delay": _SQS["retry delay"]}
+_OBJECT = {
+    "partial failure": _ALONE,
+    "retry": _TWICE,
+    "retry delay": _NO_WAIT,
+    "reject": _REJECT,
+    "deadline": _DEADLINE,
+    "deletes": native(),
+}
+_OBJECT_SQS = {
+    **_OBJECT,
+    "partial failure": native(_REPORT),
+    "retry": _SQS["retry"],
+    "retry delay": _SQS["retry delay"],
+}
 
 _ROWS = {
     "partial failure": native(f"the first failed one of a shard, and all that follow: {_REPORT}"),

@@ -89,7 +89,8 @@ def _result(arrival: Arrival, outcome: Outcome) -> Any:
     if not isinstance(outcome, Done):
         raise error_of(outcome)
     result = plain(outcome.result)
-    if getattr(arrival.items[0], "type", "") == "firehose":
+    # A handler that returns nothing, such as one for any event, has Firehose keep the records as failed, which loses none.
+    if result is not None and getattr(arrival.items[0], "type", "") == "firehose":
         _check_firehose(arrival.records[0], result)
     return result
 

@@ -39,9 +39,9 @@ def milliseconds(value: Any) -> datetime:
 
 
 def short_name(arn: str) -> str:
-    """The queue, topic or stream that an ARN ends in."""
+    """The queue, topic or stream that an ARN ends in, without the ".fifo" that AWS wants of some names."""
     name = arn.rpartition(":")[2]
-    return name.rpartition("/")[2]
+    return name.rpartition("/")[2].removesuffix(".fifo")
 
 
 class SQSMessage(Message):

@@ -64,8 +64,15 @@ class Context(Record):
 
     def of(self, event: Any) -> Self:
         """The context as one of the invocation's events sees it, with that event's own trace and correlation id."""
+        fields = self.__dict__.copy()
+        # What an event has of its own.
+        if "correlation_id" in fields or "trace" in fields:
+            for name in ("trace", "correlation_id", "log"):
+                fields.pop(name, None)
+        fields["pending"] = self.pending
+        fields["event"] = event
         context = object.__new__(type(self))
-        context.__dict__.update(self.__dict__, pending=self.pending, event=event)
+        context.__dict__ = fields
         return context
 
     @property

@@ -1,0 +1,140 @@
+"""The pytest plugin: the fixtures `deliver`, `fake` and `context`, the mark `providers`, and what a failed assertion says."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, overload
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from portable_fn import Context, Request
+    from portable_fn.testing.delivery import Answer, Deliverable, Delivery
+    from portable_fn.testing.explanation import Sent
+
+MARK = "providers"
+_sent = pytest.StashKey["list[Sent]"]()
+
+
+class Deliver:
+    """`portable_fn.testing.deliver` for one test; `provider` and `service` are those of the mark, else aws and None."""
+
+    def __init__(self, provider: str, service: str | None, sent: list[Sent]) -> None:
+        self.provider = provider
+        self.service = service
+        self._sent = sent
+
+    @overload
+    def __call__(
+        self, handler: object, event: Request[Any], *, to: str | None = None, via: str | None = None
+    ) -> Answer: ...
+    @overload
+    def __call__(
+        self,
+        handler: object,
+        event: Deliverable,
+        *,
+        to: str | None = None,
+        via: str | None = None,
+        seconds: float = 30,
+    ) -> Delivery: ...
+    def __call__(
+        self, handler: object, event: Any, *, to: str | None = None, via: str | None = None, seconds: float = 30
+    ) -> Any:
+        """What `portable_fn.testing.deliver` gives; another provider than the mark's may be given."""
+        from portable_fn.testing.explanation import deliver_and_note
+
+        if via is None and to in (None, self.provider):
+            via = self.service
+        return deliver_and_note(self._sent, handler, event, to or self.provider, via, seconds)
+
+
+@pytest.fixture
+def deliver(request: pytest.FixtureRequest) -> Iterator[Deliver]:
+    """`portable_fn.testing.deliver`, to each provider of the test's mark `providers`, else to AWS."""
+    provider, service = getattr(request, "param", ("aws", None))
+    sent = request.config.stash[_sent] = []
+    yield Deliver(provider, service, sent)
+    sent.clear()
+
+
+@pytest.fixture(scope="session")
+def fake() -> ModuleType:
+    """`portable_fn.testing.fake`: neutral events with good defaults."""
+    from portable_fn.testing import fake
+
+    return fake
+
+
+@pytest.fixture
+def context() -> Context:
+    """A context for a direct call of a handler."""
+    from portable_fn.testing import fake
+
+    return fake.context()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        f"{MARK}(name, ...): runs the test once for each provider, with the fixture deliver going there; a name is "
+        "'aws', a service of it as 'aws/sqs', or 'all'.",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    mark = metafunc.definition.get_closest_marker(MARK)
+    if mark is None:
+        return
+    where = metafunc.definition.nodeid
+    if "deliver" not in metafunc.fixturenames:
+        if mark in metafunc.definition.own_markers:
+            raise pytest.Collector.CollectError(f"{where} has the mark {MARK} but doesn't take the fixture deliver")
+        return
+    names = [name for given in mark.args for name in _expanded(given, where)]
+    if not names or mark.kwargs:
+        raise pytest.Collector.CollectError(f'{where}: {MARK} takes names, such as {MARK}("aws", "gcp")')
+    names = list(dict.fromkeys(names))
+    metafunc.parametrize("deliver", [_split(name) for name in names], indirect=True, ids=names)
+
+
+def _expanded(name: object, where: str) -> list[str]:
+    """The names that a name of the mark stands for."""
+    from portable_fn.errors import ConfigurationError
+    from portable_fn.providers import ADAPTERS, adapter
+
+    if name == "all":
+        return list(ADAPTERS)
+    if not isinstance(name, str):
+        raise pytest.Collector.CollectError(f"{where}: {MARK} takes names, not {name!r}")
+    provider, service = _split(name)
+    if provider in ADAPTERS and service is None:
+        return [name]
+    try:
+        simulate = adapter(provider, "simulate")
+    except ConfigurationError as exc:
+        raise pytest.Collector.CollectError(f"{where}: {exc}, or 'all'") from exc
+    possible = [*simulate.SERVICES]
+    for services in simulate.EVENT_SERVICES.values():
+        possible += [one for one in services if one not in possible]
+    if service is not None and service.replace("/", "_") not in possible:
+        raise pytest.Collector.CollectError(
+            f"{where}: {provider} has no service {service!r}; possible are {', '.join(possible)}"
+        )
+    return [name]
+
+
+def _split(name: str) -> tuple[str, str | None]:
+    provider, _, service = name.partition("/")
+    return provider, service or None
+
+
+def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
+    if op != "==" or "portable_fn.testing.delivery" not in sys.modules:
+        return None
+    from portable_fn.testing.explanation import explanation
+
+    return explanation(config.stash.get(_sent, []), left, right)
