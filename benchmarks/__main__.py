@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only cold_start,overhead,batches,asgi,workerd] [--quick] [--docs] [--check]`."""
+"""`python -m benchmarks [--only cold_start,overhead,batches,firestore,asgi,workerd] [--quick] [--docs] [--check]`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import argparse
 import sys
 import time
 
-from benchmarks import asgi, batches, cold_start, overhead, workerd
+from benchmarks import asgi, batches, cold_start, firestore, overhead, workerd
 from benchmarks.report import DOCUMENT, Section, commit, document, machine, saved, shown
 from benchmarks.staging import staged, versions
 
-MEASUREMENTS = {"cold_start": cold_start, "overhead": overhead, "batches": batches, "asgi": asgi, "workerd": workerd}
+MEASUREMENTS = {
+    "cold_start": cold_start,
+    "overhead": overhead,
+    "batches": batches,
+    "firestore": firestore,
+    "asgi": asgi,
+    "workerd": workerd,
+}
 
 BUSY = 0.5  # other processes that want a core
 

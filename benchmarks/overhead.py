@@ -106,11 +106,11 @@ class Contender:
 
 
 @contextmanager
-def process(code: Staged, peers: str, *arguments: str) -> Iterator[Contender]:
+def process(code: Staged, peers: str, *arguments: str, provider: str = "aws") -> Iterator[Contender]:
     """A contender of the folder `peers`, by its module and that of its events."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     env = {**inherited, "PYTHONPATH": os.pathsep.join(map(str, code.pythonpath(peers)))}
-    command = [str(interpreter("aws")), str(code.folder / "inside/call_loop.py"), *arguments]
+    command = [str(interpreter(provider)), str(code.folder / "inside/call_loop.py"), *arguments]
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as popen:
         try:
             yield Contender(popen)

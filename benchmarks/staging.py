@@ -55,7 +55,7 @@ def staged() -> Iterator[Staged]:
 
 def interpreter(provider: str) -> Path:
     """The environment that all contenders of a provider share."""
-    names = {"aws": "bench-aws", "azure": "azure"}
+    names = {"aws": "bench-aws", "azure": "azure", "firestore": "bench-firestore"}
     return venv(names.get(provider, provider), no_deps=provider == "azure")
 
 
@@ -72,6 +72,7 @@ def versions() -> dict[str, str]:
         "gcp": ("functions-framework", "Flask"),
         "azure": ("azure-functions",),
         "asgi": ("uvicorn", "uvloop", "httptools", "starlette"),
+        "firestore": ("google-events", "proto-plus", "protobuf"),
     }
     found: dict[str, str] = {}
     for provider, names in wanted.items():

@@ -131,14 +131,11 @@ def _event(sent: Sent, index: int, expected: Settled) -> list[str]:
 
 
 def _logged(sent: Sent, event: Event[Any] | None) -> str:
-    """The first line that was logged of the event, else of the delivery."""
-    if event is not None and len(sent.events) > 1:
-        ids = {word.rstrip(":,.") for word in (event.id,)}
-        return next(
-            (line for line in sent.logged if ids & {word.rstrip(":,.") for word in line.split()}),
-            "",
-        )
-    return sent.logged[0] if sent.logged else ""
+    """The first line that was logged of the event; where only one event was sent, any line is of it."""
+    for line in sent.logged:
+        if event is not None and event.id in [word.rstrip(":,.") for word in line.split()]:
+            return line
+    return sent.logged[0] if sent.logged and len(sent.events) == 1 else ""
 
 
 def _after(seconds: float | None) -> str:
