@@ -4,13 +4,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from portable_fn.testing import fake
     from portable_fn.testing.delivery import deliver
+    from portable_fn.testing.failure import Duplicates, Redelivery, Reordered, Throttled
+    from portable_fn.testing.parsing import parse
+    from portable_fn.testing.rendering import render
+    from portable_fn.testing.replaying import replay
 
-__all__ = ["deliver", "fake"]
+__all__ = ["Duplicates", "Redelivery", "Reordered", "Throttled", "deliver", "fake", "parse", "render", "replay"]
 
 # Which module each name costs: every pytest of an environment imports this package for its plugin. A module can't have the
 # name of what is in it, since the package has its modules as attributes once they are imported.
 _HOMES = {
     "delivery": ("deliver",),
+    "failure": ("Duplicates", "Redelivery", "Reordered", "Throttled"),
+    "parsing": ("parse",),
+    "rendering": ("render",),
+    "replaying": ("replay",),
 }
 
 

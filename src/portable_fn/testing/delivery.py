@@ -5,21 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
-from typing import Any, overload
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
-from portable_fn.providers import adapter
+from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.record import Record
 from portable_fn.testing.loop import outside
+from portable_fn.testing.observing import Background, Observed, observing
+
+if TYPE_CHECKING:
+    from logging import LogRecord
+
+    from portable_fn.testing.failure import Failure, Redelivery
 
 
 class Answer(Record):
-    """What the caller receives: `status`, `headers` (every Set-Cookie among them), the whole `body`, and its `chunks`."""
+    """What the caller receives: `status`, `headers` (every Set-Cookie among them), the whole `body`, and its `chunks`.
+
+    From `deliver` it has, beside them, `logs`, `background`, `duration`, `native_request` and `native_answer`, as a
+    `Delivery` has them.
+    """
 
     _fields = ("status", "headers", "body", "chunks")
-    __slots__ = _fields
+    __slots__ = (*_fields, "background", "duration", "logs", "native_answer", "native_request")
+
+    logs: list[LogRecord]
+    background: list[Background]
+    duration: float
+    native_request: Any
+    native_answer: Any
 
     def __init__(self, status: int, headers: Headers, body: bytes, chunks: list[bytes] | None = None) -> None:
         self.status = status
@@ -61,8 +78,13 @@ class Settled(Record):
 class Delivery(Record):
     """What became of events on a provider: each one's `Settled`, in their order.
 
-    `result` is what a task's caller or a CloudEvent's sender receives, `error` the name and message that a failed task's
-    caller sees, else None. `native_requests` are what the provider handed over, `native_answers` what came back for each.
+    - `result` is what a task's caller or a CloudEvent's sender receives, `error` the name and message that a failed task's
+      caller sees, else None.
+    - `events` are those that were delivered, `attempts` how often the function got each of them; `acknowledged`, `retried`,
+      `dead_lettered` and `lost` have the events of which that became.
+    - `logs` are the records that were logged meanwhile, `background` is what ctx.background was given, `duration` how many
+      seconds the invocations took.
+    - `native_requests` are what the provider handed over, `native_answers` what came back for each.
     """
 
     _fields = ("settled", "result", "error")
@@ -75,17 +97,63 @@ class Delivery(Record):
         error: tuple[str, str] | None = None,
         native_requests: Sequence[Any] = (),
         native_answers: Sequence[Any] = (),
+        events: Sequence[Event[Any]] = (),
+        attempts: Sequence[int] = (),
     ) -> None:
         self.settled = list(settled)
         self.result = result
         self.error = error
         self.native_requests = list(native_requests)
         self.native_answers = list(native_answers)
+        self.events = list(events)
+        self.attempts = list(attempts)
+        self.logs: list[LogRecord] = []
+        self.background: list[Background] = []
+        self.duration = 0.0
 
     @property
     def outcomes(self) -> list[str]:
         """The word for each event."""
         return [one.outcome for one in self.settled]
+
+    @property
+    def acknowledged(self) -> list[Event[Any]]:
+        """The events that are done."""
+        return self._those("acknowledged")
+
+    @property
+    def retried(self) -> list[Event[Any]]:
+        """The events that the source is to send again."""
+        return self._those("retried")
+
+    @property
+    def dead_lettered(self) -> list[Event[Any]]:
+        """The events that never come again, and are kept elsewhere."""
+        return self._those("dead-lettered")
+
+    @property
+    def lost(self) -> list[Event[Any]]:
+        """The events that never come again, and are kept nowhere."""
+        return self._those("lost")
+
+    def _those(self, outcome: str) -> list[Event[Any]]:
+        return [event for event, one in zip(self.events, self.settled, strict=True) if one.outcome == outcome]
+
+    @property
+    def native_request(self) -> Any:
+        """What the provider handed over; ValueError where that was not one thing."""
+        return _single(self.native_requests, "native_requests")
+
+    @property
+    def native_answer(self) -> Any:
+        """What came back for it; ValueError where that was not one thing."""
+        return _single(self.native_answers, "native_answers")
+
+
+def _single(those: Sequence[Any], name: str) -> Any:
+    if len(those) != 1:
+        raise ValueError(f"there are {len(those)}, which {name} has")
+    return those[0]
 
 
 class Raised(Record):
@@ -116,6 +184,7 @@ class Exchange(Record):
 def exchange(targets: tuple[object, ...], event: Request[Any], to: str, via: str | None = None) -> Exchange:
     """The event on its way through the provider's real shapes; ValueError for a service that the provider doesn't have."""
     simulate = adapter(to, "simulate")
+    via = _service_name(via)
     if via is not None and via not in simulate.SERVICES:
         raise ValueError(f"{to} has no {via!r}; possible are {', '.join(simulate.SERVICES)}")
     made: Exchange = simulate.exchange(targets, event, via or simulate.SERVICES[0])
@@ -163,39 +232,197 @@ Deliverable = (
 
 
 @overload
-def deliver(handler: object, event: Request[Any], *, to: str = "aws", via: str | None = None) -> Answer: ...
+def deliver(
+    handler: object,
+    event: Request[Any],
+    *,
+    to: Literal["aws", "gcp", "azure", "cloudflare", "asgi"] = "aws",
+    via: str | None = None,
+    failures: Sequence[Failure] = (),
+) -> Answer: ...
+@overload
+def deliver(
+    handler: object,
+    event: Request[Any],
+    *,
+    to: Literal["all"] | list[str] | tuple[str, ...],
+    via: str | None = None,
+    failures: Sequence[Failure] = (),
+) -> dict[str, Answer]: ...
+@overload
+def deliver(
+    handler: object, event: Request[Any], *, to: str, via: str | None = None, failures: Sequence[Failure] = ()
+) -> Answer: ...
 @overload
 def deliver(
     handler: object,
     event: Deliverable,
     *,
-    to: str = "aws",
+    to: Literal["aws", "gcp", "azure", "cloudflare", "asgi"] = "aws",
     via: str | None = None,
     seconds: float = 30,
+    redelivery: Redelivery | None = None,
+    failures: Sequence[Failure] = (),
+    cold_start: bool = False,
 ) -> Delivery: ...
-def deliver(handler: object, event: Any, *, to: str = "aws", via: str | None = None, seconds: float = 30) -> Any:
+@overload
+def deliver(
+    handler: object,
+    event: Deliverable,
+    *,
+    to: Literal["all"] | list[str] | tuple[str, ...],
+    via: str | None = None,
+    seconds: float = 30,
+    redelivery: Redelivery | None = None,
+    failures: Sequence[Failure] = (),
+    cold_start: bool = False,
+) -> dict[str, Delivery]: ...
+@overload
+def deliver(
+    handler: object,
+    event: Deliverable,
+    *,
+    to: str,
+    via: str | None = None,
+    seconds: float = 30,
+    redelivery: Redelivery | None = None,
+    failures: Sequence[Failure] = (),
+    cold_start: bool = False,
+) -> Delivery: ...
+def deliver(
+    handler: object,
+    event: Any,
+    *,
+    to: str | Sequence[str] = "aws",
+    via: str | None = None,
+    seconds: float = 30,
+    redelivery: Redelivery | None = None,
+    failures: Sequence[Failure] = (),
+    cold_start: bool = False,
+) -> Any:
     """Sends the event to the handler as the provider would, and gives the answer as its caller would receive it.
 
     `handler` is a portable function or a module of them, `to` is aws, gcp, azure, cloudflare or asgi, `via` the provider's
-    service where it has several, such as "rest_api" or "sqs". A request is answered by an `Answer`; other events, one or
-    several that come together, by a `Delivery`, which says what became of each. `seconds` is how long the function may take
-    where the provider tells a deadline. In a running event loop, such as an async test's, the handler runs in another thread;
-    RuntimeError in an async handler that was itself called by `deliver`.
+    service where it has several, such as "rest_api" or "sqs"; what comes inside of something else is named from the inside,
+    "s3/sns/sqs". A request is answered by an `Answer`; other events, one or several that come together, by a `Delivery`, which
+    says what became of each. With a list of providers, or "all" that hand over such events by `via`, it is a dict of these.
+
+    - `seconds` is how long the function may take where the provider tells a deadline.
+    - `redelivery` has the source send again what is retried; `failures` are what else goes wrong on the way: `Duplicates`,
+      `Reordered`, `Throttled`.
+    - `cold_start` has each invocation come to a process of its own; else only the first meets a fresh one.
+
+    In a running event loop, such as an async test's, the handler runs in another thread; RuntimeError in an async handler that
+    was itself called by `deliver`.
     """
+    if not isinstance(to, str) or to == "all":
+        return {
+            provider: deliver(
+                handler,
+                event,
+                to=provider,
+                via=via,
+                seconds=seconds,
+                redelivery=redelivery,
+                failures=failures,
+                cold_start=cold_start,
+            )
+            for provider in (providers_for(event, via) if isinstance(to, str) else to)
+        }
     if isinstance(event, Request):
-        sent = exchange((handler,), event, to, via)
-        return sent.answer(outside(sent.invoke))
+        return _answered(handler, event, to, via, failures)
+    events = several(event, handler)
+    simulate = adapter(to, "simulate")
+    service = service_for(simulate, to, kind_of(events[0]), _service_name(via))
+    with simulate.playing(service):
+        invoke = None if cold_start else simulate.invoker((handler,), service, seconds)
+
+        def send(those: list[Event[Any]]) -> Delivery:
+            natives = simulate.payloads(those, service)
+            with simulate.playing(service):
+                answers = []
+                for native in natives:
+                    call = invoke or simulate.invoker((handler,), service, seconds)
+                    answers.append(outside(partial(call, native)))
+                made: Delivery = simulate.settled(those, service, answers)
+            made.native_requests, made.native_answers = natives, answers
+            return made
+
+        with observing() as observed:
+            start = perf_counter()
+            if redelivery is None and not failures:
+                found = send(events)
+                found.attempts = [1] * len(events)
+            else:
+                from portable_fn.testing.failure import redelivered
+
+                found = redelivered(events, send, redelivery, failures, _has_order(to, service))
+            _note(found, observed, perf_counter() - start)
+    found.events = events
+    return found
+
+
+def several(event: Any, handler: object = None) -> list[Event[Any]]:
+    """The events of what `deliver` takes; a task without a name has that of the handler's first function for tasks."""
     events = [event] if isinstance(event, Event) else list(event)
     if not events:
         raise ValueError("deliver needs an event, or several")
-    if isinstance(events[0], Task) and not events[0].name:
+    if isinstance(events[0], Task) and not events[0].name and handler is not None:
         events = [_called_by_name(events[0], handler)]
-    simulate = adapter(to, "simulate")
-    service = service_for(simulate, to, kind_of(events[0]), via)
-    natives = simulate.payloads(events, service)
-    with simulate.playing(service):
-        invoke = simulate.invoker((handler,), service, seconds)
-        answers = [outside(partial(invoke, native)) for native in natives]
-        made: Delivery = simulate.settled(events, service, answers)
-    made.native_requests, made.native_answers = natives, answers
-    return made
+    return events
+
+
+def providers_for(event: Any, via: str | None) -> list[str]:
+    """The providers that hand over such events, by that service where one is named; ValueError where none does."""
+    kind = "Request" if isinstance(event, Request) else kind_of(several(event)[0])
+    name = _service_name(via)
+    found = []
+    for provider in ADAPTERS:
+        simulate = adapter(provider, "simulate")
+        possible = simulate.SERVICES if kind == "Request" else simulate.EVENT_SERVICES.get(kind, ())
+        if possible and (name is None or name in possible):
+            found.append(provider)
+    if not found:
+        raise ValueError(f"no provider hands over a {kind}" + ("" if via is None else f" by {via!r}"))
+    return found
+
+
+def _service_name(via: str | None) -> str | None:
+    """The adapter's name of a service: "s3/sns/sqs" is s3_sns_sqs."""
+    return None if via is None else via.replace("/", "_")
+
+
+def _has_order(provider: str, service: str) -> bool:
+    declared = [one for one in adapter(provider, "capabilities").SERVICES if one.name == service]
+    orders = [one.features["order"].level for one in declared if "order" in one.features]
+    return bool(orders) and "impossible" not in orders
+
+
+def _answered(handler: object, request: Request[Any], to: str, via: str | None, failures: Sequence[Failure]) -> Answer:
+    """The answer to a request; that of the provider itself where it is throttled."""
+    sent = exchange((handler,), request, to, via)
+    native: Any = None
+    with observing() as observed:
+        start = perf_counter()
+        if _is_throttled(failures):
+            answer = Answer(429, Headers([("content-type", "text/plain"), ("retry-after", "1")]), b"Too Many Requests")
+        else:
+            native = outside(sent.invoke)
+            answer = sent.answer(native)
+        _note(answer, observed, perf_counter() - start)
+    answer.native_request, answer.native_answer = sent.native_request, native
+    return answer
+
+
+def _is_throttled(failures: Sequence[Failure]) -> bool:
+    if not failures:
+        return False
+    from portable_fn.testing.failure import Throttled
+
+    if not all(isinstance(one, Throttled) for one in failures):
+        raise ValueError("what can go wrong with a request is Throttled")
+    return any(one.times > 0 for one in failures if isinstance(one, Throttled))
+
+
+def _note(found: Answer | Delivery, observed: Observed, seconds: float) -> None:
+    found.logs, found.background, found.duration = observed.logs, observed.background, seconds

@@ -9,7 +9,7 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from urllib.parse import quote, quote_plus
 
 from hypothesis import strategies as st
@@ -21,6 +21,7 @@ from portable_fn.events import (
     Batch,
     ChangeEvent,
     CloudEvent,
+    Event,
     Message,
     ObjectEvent,
     ScheduleEvent,
@@ -29,7 +30,10 @@ from portable_fn.events import (
 from portable_fn.http import Principal, Request
 from portable_fn.testing import fake
 
-E = TypeVar("E", Message[Any], ChangeEvent[Any])
+if TYPE_CHECKING:
+    from portable_fn.http import HeadersInput
+
+E = TypeVar("E", bound=Event[Any])
 
 # The integers that every JSON reader has exactly. https://www.rfc-editor.org/rfc/rfc7493#section-2.2
 MAX_INTEGER = 2**53 - 1
@@ -42,26 +46,29 @@ _NAMES = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12
 _IDS = st.text(string.ascii_letters + string.digits + "-", min_size=1, max_size=36)
 _BIG = st.integers(0, BIG).map(lambda size: "x" * size)
 _ODD = st.sampled_from(["", " ", "ä", "日本", "🎉", "0", "null", '"', "\\", "a b", "a+b", "100%", "<&>", "\n", "\0"])
-_SCALARS = (
-    st.none() | st.booleans() | st.integers(-MAX_INTEGER, MAX_INTEGER) | st.floats(allow_nan=False, allow_infinity=False)
-)
-_JSON: SearchStrategy[Any] = st.recursive(
-    _SCALARS | _TEXT | _ODD,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT | _ODD, inner, max_size=4),
-    max_leaves=8,
-)
-_DATA: SearchStrategy[Any] = st.dictionaries(_NAMES, _JSON, max_size=4) | _JSON | _BIG
+_PLAIN = st.none() | st.booleans() | st.integers(-MAX_INTEGER, MAX_INTEGER) | _TEXT | _ODD
+
+
+def _nested(scalars: SearchStrategy[Any]) -> SearchStrategy[Any]:
+    return st.recursive(
+        scalars,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT | _ODD, inner, max_size=4),
+        max_leaves=8,
+    )
+
+
+_JSON = _nested(_PLAIN | st.floats(allow_nan=False, allow_infinity=False))
+_FIELDS: SearchStrategy[dict[str, Any]] = st.dictionaries(_NAMES, _JSON, max_size=4)
+_DATA: SearchStrategy[Any] = _JSON | _FIELDS | _BIG
 # Providers tell milliseconds; some of them tell more.
 _TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(
     lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000, tzinfo=UTC)
 )
+_NONE = st.none()
+_EMPTY = st.just("")
+_KEYS = st.sampled_from(["key-1", "key-2"]) | _IDS
 _ATTEMPTS = st.integers(1, 10) | st.none()
-# An attribute is bytes where it isn't text.
-_ATTRIBUTES: SearchStrategy[Mapping[str, str | bytes]] = st.dictionaries(
-    st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=12).filter(lambda name: name[0].isalpha()),
-    _LINE.filter(bool) | st.binary(max_size=20).map(lambda rest: b"\xff" + rest),
-    max_size=4,
-)
+_ATTRIBUTES: SearchStrategy[Mapping[str, str | bytes]] = st.dictionaries(_NAMES, _LINE.filter(bool), max_size=4)
 _OBJECT_KEYS = st.lists(
     st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)
     | st.sampled_from(["a b.png", "a+b.png", "100%.png", "ä.png", "日本.png", "🎉.png", "a%20b.png", "a&b=c?d#e"]),
@@ -69,8 +76,9 @@ _OBJECT_KEYS = st.lists(
     max_size=4,
 ).map("/".join)
 _METADATA: SearchStrategy[Mapping[str, str]] = st.dictionaries(_NAMES, _LINE, max_size=3)
+# Databases have decimals where JSON has floats.
 _ROWS: SearchStrategy[Mapping[str, Any]] = st.builds(
-    lambda id, rest: {**rest, "id": id}, _IDS, st.dictionaries(_NAMES, _JSON, max_size=4)
+    lambda id, rest: {**rest, "id": id}, _IDS, st.dictionaries(_NAMES, _nested(_PLAIN), max_size=4)
 )
 _CRONS = st.sampled_from(["", "* * * * *", "0 3 * * *", "*/5 0-6 1,15 * 1-5"])
 _EXTENSIONS: SearchStrategy[Mapping[str, str]] = st.dictionaries(
@@ -87,33 +95,41 @@ _TARGETS = st.builds(
     st.lists(_SEGMENTS, max_size=4),
     st.lists(st.tuples((_TEXT | _ODD).filter(bool), _TEXT | _ODD), max_size=4),
 )
-_HEADERS: SearchStrategy[list[tuple[str, str]]] = st.lists(st.tuples(_NAMES.map(lambda name: f"x-{name}"), _LINE), max_size=4)
-_COOKIES = st.none() | st.dictionaries(_NAMES, st.text(string.ascii_letters + string.digits + "=%!", max_size=12), max_size=3)
+_HEADERS: SearchStrategy[list[tuple[str, str]]] = st.lists(
+    st.tuples(_NAMES.map(lambda name: f"x-{name}"), _LINE), max_size=4
+)
+_COOKIES = st.none() | st.dictionaries(
+    _NAMES, st.text(string.ascii_letters + string.digits + "=%!", max_size=12), max_size=3
+)
 _METHODS = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 _ADDRESSES = st.sampled_from(["203.0.113.7", "2001:db8::7"])
 _BODIES: SearchStrategy[bytes | str] = _TEXT | st.binary(max_size=50) | _BIG
+_FORMS: SearchStrategy[dict[str, Any]] = st.dictionaries(_NAMES, _TEXT | st.lists(_TEXT, max_size=2), max_size=3)
+# Those whose request has no content, at most servers.
+_BODILESS = ("GET", "HEAD", "OPTIONS")
 
 
 def messages(
     *,
     data: SearchStrategy[Any] = _DATA,
-    body: SearchStrategy[bytes | str] | SearchStrategy[bytes] | SearchStrategy[str] | None = None,
+    body: SearchStrategy[bytes | str] | None = None,
     channel: SearchStrategy[str] = st.just("orders"),
     id: SearchStrategy[str] = _IDS,
-    source: SearchStrategy[str | None] = st.none(),
-    time: SearchStrategy[datetime | None] = _TIMES | st.none(),
-    content_type: SearchStrategy[str] = st.just(""),
+    source: SearchStrategy[str | None] = _NONE,
+    time: SearchStrategy[datetime | None] = _TIMES,
+    content_type: SearchStrategy[str] = _EMPTY,
     attributes: SearchStrategy[Mapping[str, str | bytes]] = _ATTRIBUTES,
-    subject: SearchStrategy[str] = st.just("") | _LINE,
+    subject: SearchStrategy[str] = _EMPTY,
     attempt: SearchStrategy[int | None] = _ATTEMPTS,
-    key: SearchStrategy[str | None] = st.none() | _IDS,
-    partition: SearchStrategy[str | None] = st.none(),
-    sequence: SearchStrategy[str | None] = st.none(),
+    key: SearchStrategy[str | None] = _NONE | _KEYS,
+    partition: SearchStrategy[str | None] = _NONE,
+    sequence: SearchStrategy[str | None] = _NONE,
 ) -> SearchStrategy[Message[Any]]:
-    """Messages with JSON data, unless `body` is given."""
+    """Messages with the data as JSON, or with the body as it is where that is given."""
     return st.builds(
         fake.message,
-        **({"data": data} if body is None else {"body": body}),
+        data=data if body is None else _NONE,
+        body=_NONE if body is None else body,
         channel=channel,
         id=id,
         source=source,
@@ -125,4 +141,206 @@ def messages(
         key=key,
         partition=partition,
         sequence=sequence,
+    )
+
+
+@overload
+def batches(*, min_size: int = 1, max_size: int = 10) -> SearchStrategy[Batch[Message[Any]]]: ...
+@overload
+def batches(messages: SearchStrategy[E], *, min_size: int = 1, max_size: int = 10) -> SearchStrategy[Batch[E]]: ...
+def batches(
+    messages: SearchStrategy[Any] = messages(),
+    *,
+    min_size: int = 1,
+    max_size: int = 10,
+) -> SearchStrategy[Batch[Any]]:
+    """Batches of messages, or of changes, no two with the same id."""
+    return st.lists(messages, min_size=min_size, max_size=max_size, unique_by=lambda event: event.id).map(Batch)
+
+
+def objects(
+    *,
+    bucket: SearchStrategy[str] = st.just("uploads"),
+    key: SearchStrategy[str] = _OBJECT_KEYS,
+    action: SearchStrategy[str] = st.sampled_from(OBJECT_ACTIONS),
+    id: SearchStrategy[str] = _IDS,
+    source: SearchStrategy[str | None] = _NONE,
+    time: SearchStrategy[datetime | None] = _TIMES,
+    size: SearchStrategy[int | None] = _NONE | st.integers(0, 5 * 2**40),
+    etag: SearchStrategy[str | None] = _NONE | _IDS,
+    version: SearchStrategy[str | None] = _NONE | _IDS,
+    content_type: SearchStrategy[str | None] = _NONE | st.sampled_from(["image/png", "text/plain; charset=utf-8"]),
+    metadata: SearchStrategy[Mapping[str, str]] = _METADATA,
+    body: SearchStrategy[bytes | None] = _NONE,
+) -> SearchStrategy[ObjectEvent[Any]]:
+    """Objects that were created, deleted, archived or changed, with odd keys among them."""
+    return st.builds(
+        fake.object,
+        bucket=bucket,
+        key=key,
+        action=action,
+        id=id,
+        source=source,
+        time=time,
+        size=size,
+        etag=etag,
+        version=version,
+        content_type=content_type,
+        metadata=metadata,
+        body=body,
+    )
+
+
+def changes(
+    *,
+    table: SearchStrategy[str] = st.just("users"),
+    before: SearchStrategy[Mapping[str, Any] | None] | None = None,
+    after: SearchStrategy[Mapping[str, Any] | None] | None = None,
+    action: SearchStrategy[str] | None = None,
+    key: SearchStrategy[Mapping[str, Any] | None] = _NONE,
+    id: SearchStrategy[str] = _IDS,
+    source: SearchStrategy[str | None] = _NONE,
+    time: SearchStrategy[datetime | None] = _TIMES,
+    partition: SearchStrategy[str | None] = _NONE,
+    sequence: SearchStrategy[str | None] = _NONE,
+) -> SearchStrategy[ChangeEvent[Any]]:
+    """Rows that were inserted, updated or removed, `before` and `after` as the action has them.
+
+    Where only `before` and `after` are given, the action follows from them. A row's key is its "id" unless `key` is given.
+    """
+    return st.builds(
+        lambda rows, **fields: fake.change(before=rows[0], after=rows[1], action=rows[2], **fields),
+        rows=_before_and_after(before, after, action),
+        table=table,
+        key=key,
+        id=id,
+        source=source,
+        time=time,
+        partition=partition,
+        sequence=sequence,
+    )
+
+
+@st.composite
+def _before_and_after(
+    draw: st.DrawFn,
+    before: SearchStrategy[Mapping[str, Any] | None] | None,
+    after: SearchStrategy[Mapping[str, Any] | None] | None,
+    action: SearchStrategy[str] | None,
+) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None, str | None]:
+    done = None
+    if action is not None:
+        done = draw(action)
+    elif before is None and after is None:
+        done = draw(st.sampled_from(CHANGE_ACTIONS))
+    was = draw(before) if before is not None else None if done == "inserted" else draw(_ROWS)
+    now = draw(after) if after is not None else None if done == "removed" else draw(_ROWS)
+    if was is not None and now is not None and after is None and "id" in was:
+        now = {**now, "id": was["id"]}
+    return was, now, done
+
+
+def schedules(
+    *,
+    at: SearchStrategy[datetime | None] = _TIMES,
+    name: SearchStrategy[str] = _NAMES,
+    cron: SearchStrategy[str] = _CRONS,
+    id: SearchStrategy[str] = _IDS,
+    source: SearchStrategy[str | None] = _NONE,
+    is_late: SearchStrategy[bool | None] = _NONE | st.booleans(),
+    input: SearchStrategy[Any] = _NONE,
+) -> SearchStrategy[ScheduleEvent[Any]]:
+    """Schedules whose time has come."""
+    return st.builds(fake.schedule, at=at, name=name, cron=cron, id=id, source=source, is_late=is_late, input=input)
+
+
+def cloud_events(
+    *,
+    type: SearchStrategy[str] = st.just("order.created") | _LINE.filter(bool),
+    data: SearchStrategy[Any] = _FIELDS | _BIG.map(lambda text: {"text": text}),
+    body: SearchStrategy[bytes] | None = None,
+    id: SearchStrategy[str] = _IDS,
+    source: SearchStrategy[str] = st.sampled_from(["/shop", "urn:example:shop", "https://example.com/shop?a=1#b"]),
+    subject: SearchStrategy[str] = _EMPTY | _LINE,
+    time: SearchStrategy[datetime | None] = _TIMES | _NONE,
+    content_type: SearchStrategy[str] = st.just("application/json"),
+    schema: SearchStrategy[str] = _EMPTY,
+    extensions: SearchStrategy[Mapping[str, str]] = _EXTENSIONS,
+) -> SearchStrategy[CloudEvent[Any]]:
+    """Events of a bus with the data as JSON, or with the body as it is where that is given."""
+    return st.builds(
+        fake.cloud_event,
+        type=type,
+        data=data if body is None else _NONE,
+        body=_NONE if body is None else body,
+        id=id,
+        source=source,
+        subject=subject,
+        time=time,
+        content_type=content_type,
+        schema=schema,
+        extensions=extensions,
+    )
+
+
+def tasks(
+    *,
+    input: SearchStrategy[Any] = _DATA,
+    name: SearchStrategy[str] = _EMPTY,
+    id: SearchStrategy[str] = _IDS,
+    source: SearchStrategy[str] = st.just("caller"),
+    type: SearchStrategy[str] = st.just("invoke"),
+) -> SearchStrategy[Task[Any]]:
+    """Direct calls; without a name, `deliver` calls the function that it is given."""
+    return st.builds(fake.task, input=input, name=name, id=id, source=source, type=type)
+
+
+@st.composite
+def _requests(
+    draw: st.DrawFn,
+    method: SearchStrategy[str],
+    content: dict[str, SearchStrategy[Any]],
+    fields: dict[str, SearchStrategy[Any]],
+) -> Request[Any]:
+    verb = draw(method)
+    if not content and verb not in _BODILESS:
+        name, strategy = draw(st.sampled_from([("body", _BODIES), ("json", _DATA), ("form", _FORMS)]))
+        content = {name: strategy}
+    return fake.request(verb, **{name: draw(strategy) for name, strategy in (*fields.items(), *content.items())})
+
+
+def requests(
+    *,
+    method: SearchStrategy[str] = _METHODS,
+    target: SearchStrategy[str] = _TARGETS,
+    headers: SearchStrategy[HeadersInput] = _HEADERS,
+    cookies: SearchStrategy[dict[str, str] | None] = _COOKIES,
+    json: SearchStrategy[Any] | None = None,
+    form: SearchStrategy[dict[str, Any] | None] | None = None,
+    body: SearchStrategy[bytes | str] | None = None,
+    params: SearchStrategy[dict[str, str] | None] = _NONE,
+    host: SearchStrategy[str] = st.just("example.com"),
+    scheme: SearchStrategy[str] = st.sampled_from(["https", "http"]),
+    client_ip: SearchStrategy[str | None] = _ADDRESSES,
+    principal: SearchStrategy[Principal | None] = _NONE,
+    id: SearchStrategy[str] = _IDS,
+    time: SearchStrategy[datetime] = _TIMES,
+) -> SearchStrategy[Request[Any]]:
+    """Requests; where none of `json`, `form` and `body` is given, those of methods that have a body have one of each sort."""
+    given = {"json": json, "form": form, "body": body}
+    return _requests(
+        method,
+        {name: strategy for name, strategy in given.items() if strategy is not None},
+        {
+            "target": target,
+            "headers": headers,
+            "cookies": cookies,
+            "params": params,
+            "host": host,
+            "scheme": scheme,
+            "client_ip": client_ip,
+            "principal": principal,
+            "id": id,
+            "time": time,
+        },
     )

@@ -1,0 +1,108 @@
+"""What a function logs and does in the background while it is called."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Lock
+from typing import Any
+
+from portable_fn.context import Context
+from portable_fn.record import Record
+
+
+class Background(Record):
+    """Work that a handler gave to `ctx.background`: its `name`, whether it is `done`, and the `error` that it ended with."""
+
+    _fields = ("name", "done", "error")
+
+    def __init__(self, name: str, done: bool = False, error: BaseException | None = None) -> None:
+        self.name = name
+        self.done = done
+        self.error = error
+
+
+class Observed:
+    """What was seen: `logs` are the log records, `background` the work, both in their order."""
+
+    def __init__(self) -> None:
+        self.logs: list[logging.LogRecord] = []
+        self.background: list[Background] = []
+
+
+_observed: ContextVar[Observed | None] = ContextVar("_observed", default=None)
+
+
+@contextmanager
+def observing() -> Generator[Observed]:
+    """A block whose log records and background work are kept, those of its threads and tasks too.
+
+    Records of `portable_fn`, which ctx.log writes, are kept whatever their level, others where their logger lets them through.
+    """
+    observed = Observed()
+    token = _observed.set(observed)
+    _begin()
+    try:
+        yield observed
+    finally:
+        _end()
+        _observed.reset(token)
+
+
+class _Keeping(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        observed = _observed.get()
+        if observed is not None:
+            observed.logs.append(record)
+
+
+# Blocks in several threads share these, the first begins and the last ends.
+_keeping = _Keeping()
+_lock = Lock()
+_blocks = 0
+_level = logging.NOTSET
+_given = Context.background
+
+
+def _begin() -> None:
+    global _blocks, _level
+    with _lock:
+        _blocks += 1
+        if _blocks == 1:
+            logger = logging.getLogger("portable_fn")
+            _level = logger.level
+            if _level == logging.NOTSET:
+                logger.setLevel(logging.DEBUG)
+            logging.getLogger().addHandler(_keeping)
+            Context.background = _background  # type: ignore[method-assign]  # for as long as somebody looks
+
+
+def _end() -> None:
+    global _blocks
+    with _lock:
+        _blocks -= 1
+        if _blocks == 0:
+            logging.getLogger().removeHandler(_keeping)
+            logging.getLogger("portable_fn").setLevel(_level)
+            Context.background = _given  # type: ignore[method-assign]  # as it was
+
+
+def _background(context: Context, coroutine: Coroutine[Any, Any, object]) -> None:
+    observed = _observed.get()
+    if observed is not None:
+        work = Background(getattr(coroutine, "__qualname__", type(coroutine).__name__))
+        observed.background.append(work)
+        coroutine = _watched(coroutine, work)
+    _given(context, coroutine)
+
+
+async def _watched(coroutine: Coroutine[Any, Any, object], work: Background) -> object:
+    try:
+        result = await coroutine
+    except BaseException as exc:
+        work.error = exc
+        raise
+    work.done = True
+    return result
