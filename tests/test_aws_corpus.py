@@ -274,7 +274,7 @@ def test_what_has_no_kind_of_its_own_is_a_task_of_a_type(file: str, type: str) -
     assert ("00000000-0000-4000-8000-000000000001", "function") == (task.id, task.name)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("file", REQUESTS)
+@pytest.mark.parametrize("file", sorted(REQUESTS))
 def test_a_request_is_no_event(file: str) -> None:
     native = payload(f"{file}.json")
     assert isinstance(decode.request(native, decode.service(native)), Request)

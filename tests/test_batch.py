@@ -443,3 +443,22 @@ def test_an_event_that_no_function_takes_is_retried() -> None:
 
     assert ["retry"] == outcomes(each, [fake.schedule()])
     assert ["done"] == outcomes(portable(any_event), [fake.schedule()])
+
+
+def test_a_retry_that_a_handler_raises_for_an_error_is_its_own_and_not_that_error() -> None:
+    @portable
+    def wrapped(event: Message[Any]) -> None:
+        try:
+            raise LookupError("inside")
+        except LookupError as exc:
+            raise Retry("outside", after=5) from exc
+
+    @portable
+    def plain(event: Message[Any]) -> None:
+        raise LookupError("inside")
+
+    consumer = Consumer(Dispatcher(bindings(wrapped)))
+    (outcome,) = consumer.handle(messages(1), Context())  # type: ignore[misc]  # it isn't async
+    assert ("outside", 5, None) == (outcome.why, outcome.after, outcome.error)
+    (outcome,) = Consumer(Dispatcher(bindings(plain))).handle(messages(1), Context())  # type: ignore[misc]  # it isn't async
+    assert "inside" == str(outcome.error)

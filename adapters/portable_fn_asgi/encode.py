@@ -64,11 +64,10 @@ def task(outcomes: Sequence[Outcome]) -> Response:
     outcome = outcomes[0]
     if isinstance(outcome, Done):
         return Response(200, _JSON, (), encode_json(outcome.result))
-    # What isn't an outcome itself is the cause of the Retry that it is made.
-    error = outcome.__cause__
+    error = outcome.error
     if isinstance(outcome, Reject):
         return problem(400, outcome.why, error="Reject")
-    if error is None or outcome.why != type(error).__name__:
+    if error is None:
         return _again([outcome], outcome.why, error="Retry")
     return problem(500, str(error), error=type(error).__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, failed, finish_background
+from portable_fn.adapter import bindings, failed, finish_background, recorder
 from portable_fn.asgi import Disconnected, ServerInvocation, read_body, respond, send_response
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.http import Request, Response
@@ -31,6 +31,13 @@ def entry(*targets: object, pubsub: str = "pubsub") -> Application:
     server can send such events: keep it from the public, or have Dapr send APP_API_TOKEN, without which, where it is set, no
     event is taken.
     """
+    if (recording := recorder()) is not None:
+        recorded: Application = recording.application("asgi", lambda *those: _entry(those, pubsub), targets)
+        return recorded
+    return _entry(targets, pubsub)
+
+
+def _entry(targets: tuple[object, ...], pubsub: str) -> Application:
     functions = bindings(*targets)
     router = Router(functions)
     cold_start = True

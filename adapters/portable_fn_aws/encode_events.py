@@ -117,7 +117,7 @@ def _check_firehose(payload: Any, answer: Any) -> None:
 
 def error_of(outcome: Outcome) -> Exception:
     """The error by which Lambda is to know a failure: the handler's own, whose class is its errorType."""
-    error: BaseException | None = outcome.__cause__ if isinstance(outcome, Retry) else None
+    error: BaseException | None = outcome.error if isinstance(outcome, Retry) else None
     if error is None:
         return outcome if isinstance(outcome, Exception) else EncodeError("the function has not failed")
     if isinstance(error, Exception):

@@ -6,7 +6,7 @@ from _contextvars import copy_context
 from _thread import allocate_lock
 from collections.abc import AsyncIterable
 
-from portable_fn.adapter import bindings, failed, finish_alone, respond
+from portable_fn.adapter import bindings, failed, finish_alone, recorder, respond
 from portable_fn.errors import HTTPError
 from portable_fn.http import Request, Response
 from portable_fn.routing import Router
@@ -35,6 +35,13 @@ def entry(*targets: object) -> LambdaHandler:
     Where all functions are for requests, any other payload raises DecodeError; else what is no request and no service's that
     is known is a Task. Streams are collected: awslambdaric can't stream.
     """
+    if (recording := recorder()) is not None:
+        recorded: LambdaHandler = recording.function("aws", _entry, targets)
+        return recorded
+    return _entry(*targets)
+
+
+def _entry(*targets: object) -> LambdaHandler:
     invoke = invoker(*targets)
 
     def lambda_handler(payload: Any, native: LambdaContext) -> Any:

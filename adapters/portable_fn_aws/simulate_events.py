@@ -786,7 +786,7 @@ def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
     for indices, answer in zip(_together(events, service), answers, strict=True):
         sent = payloads([events[index] for index in indices], service)[0]
         if isinstance(events[0], Task):
-            sent = [sent]  # the caller's own value, which may look like anything
+            sent = [events[0].id]  # the payload is the caller's own value, which may look like anything
         again = _again(sent, _outermost(service), answer)
         for place, index in enumerate(indices):
             if place in again:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portable_fn.errors import EncodeError
-from portable_fn.outcomes import Done, Retry
+from portable_fn.outcomes import Done, Reject, Retry
 from portable_fn.pairs import is_token
 
 TYPE_CHECKING = False
@@ -63,12 +63,12 @@ def activity(outcome: Outcome) -> Any:
         raise EncodeError(f"a task's result is a JSON value, not a {type(outcome.result).__name__}") from exc
 
 
-def _raised(outcome: Exception) -> Exception:
+def _raised(outcome: Retry | Reject) -> Exception:
     """What the host is told: the handler's own error where the worker can pass it on.
 
     One that is no Exception would leave the invocation unanswered, or end the worker, and a Future takes no StopIteration.
     """
-    cause = outcome.__cause__
+    cause = outcome.error
     if isinstance(cause, Exception) and not isinstance(cause, (StopIteration, StopAsyncIteration)):
         return cause
     return outcome

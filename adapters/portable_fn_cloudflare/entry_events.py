@@ -252,7 +252,7 @@ async def _one(item: Event[Any] | DecodeError, consumer: Consumer, context: Cont
 
 def _cause(outcome: Reject | Retry) -> BaseException:
     """What the handler raised."""
-    return (outcome.__cause__ if isinstance(outcome, Retry) else None) or outcome
+    return (outcome.error if isinstance(outcome, Retry) else None) or outcome
 
 
 def _failure(outcome: Reject | Retry) -> Exception:

@@ -112,7 +112,7 @@ def _error(outcome: Outcome, item: object) -> BaseException | None:
     """What the handler raised; None where it returned."""
     if isinstance(outcome, Done):
         return None
-    return item if isinstance(item, DecodeError) else outcome.__cause__ or outcome
+    return item if isinstance(item, DecodeError) else outcome.error or outcome
 
 
 def _failure(error: BaseException) -> tuple[int, dict[str, str]]:

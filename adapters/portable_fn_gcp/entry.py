@@ -5,7 +5,7 @@ from __future__ import annotations
 from _contextvars import copy_context
 from _thread import allocate_lock
 
-from portable_fn.adapter import bindings, failed, finish_alone, finish_background, respond, too_large
+from portable_fn.adapter import bindings, failed, finish_alone, finish_background, recorder, respond, too_large
 from portable_fn.asgi import Disconnected, send_response
 from portable_fn.asgi import respond as respond_async
 from portable_fn.binding import is_awaitable
@@ -48,6 +48,13 @@ def entry(*targets: object) -> Target:
     function answers is a task's, as Workflows sends it. By what such a request has nobody is authenticated: let only the
     trigger's service account invoke the function. A batch of CloudEvents is answered as a whole.
     """
+    if (recording := recorder()) is not None:
+        recorded: Target = recording.target("gcp", _entry, targets)
+        return recorded
+    return _entry(*targets)
+
+
+def _entry(*targets: object) -> Target:
     functions = bindings(*targets)
     router = Router(functions)
     receiver = _receiver(functions, router)

@@ -55,6 +55,23 @@ def _is_portable(value: object) -> bool:
     return isinstance(value, FunctionType) and hasattr(value, "__portable__")
 
 
+def recorder() -> Any:
+    """What records the invocations of an entry, where PORTABLE_FN_RECORD says where to; None where it isn't set."""
+    import os
+
+    if not os.environ.get("PORTABLE_FN_RECORD"):
+        return None
+    try:
+        from portable_fn.testing import recording
+    except Exception as exc:
+        import logging
+
+        # A function that was packed without what its tests need is to run all the same.
+        logging.getLogger("portable_fn").warning("nothing can be recorded: %s", exc)
+        return None
+    return recording
+
+
 def respond(router: Router, request: Request[Any], context: Context) -> Response | Awaitable[Response]:
     """The answer to a request, to be awaited where its function is async; whatever is raised becomes a problem document."""
     try:

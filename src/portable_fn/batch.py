@@ -319,7 +319,7 @@ class Consumer:
                 context.log.error("%s can't be sent to the dead letters %s", event.id, dead_letter, exc_info=exc)
         context.log.warning("%s is retried, since nothing takes rejected events here", event.id)
         retry = Retry(f"rejected: {reject.why}")
-        retry.__cause__ = reject
+        retry.error = reject
         return retry
 
 
@@ -490,7 +490,7 @@ def _has_threads() -> bool:
 def _failed(error: BaseException, context: Context, what: str) -> Retry:
     context.log.error(what, exc_info=error)
     retry = Retry(f"{type(error).__name__}")
-    retry.__cause__ = error
+    retry.error = error
     return retry
 
 

@@ -28,6 +28,8 @@ class Retry(PortableError):
         super().__init__(why)
         self.why = why
         self.after: float | None = after
+        # What the handler raised that means a retry, where it was something else.
+        self.error: BaseException | None = None
 
 
 class Reject(PortableError):
@@ -39,6 +41,7 @@ class Reject(PortableError):
     def __init__(self, why: str = "") -> None:
         super().__init__(why)
         self.why = str(why)
+        self.error: BaseException | None = None
 
 
 class Done(Record):

@@ -13,12 +13,13 @@ import typer
 
 from portable_fn import __version__
 from portable_fn.cli import check as checking
-from portable_fn.cli import matrix, report, table
+from portable_fn.cli import event as events
+from portable_fn.cli import matrix, payload, report, table
 from portable_fn.cli.declared import declared, kind_named, undeclared
 from portable_fn.cli.failure import FAILED, OK, USAGE, Failure
 from portable_fn.cli.matrix_table import print_matrix
 from portable_fn.cli.request import request as described
-from portable_fn.cli.sending import Sent, send, services
+from portable_fn.cli.sending import Sent, log_kept, send, services
 from portable_fn.cli.target import Target
 
 REPEAT = 100
@@ -28,6 +29,9 @@ EPILOG = """
   portable-fn invoke app.py:hello --as aws,azure
   portable-fn providers --kind Message
   portable-fn check app.py --for aws,azure
+  portable-fn render message --data '{"sku": 1}' --to aws --via sqs
+  portable-fn parse payload.json
+  portable-fn replay recorded app.py --to gcp
 """
 
 INVOKE_EPILOG = """
@@ -66,6 +70,42 @@ CHECK_EPILOG = """
   1  on some provider a function may lose data
   2  the command can't be understood, or names what doesn't exist
   3  the target's import, or an adapter's, failed
+"""
+
+RENDER_EPILOG = """
+[bold]Examples[/bold]
+  portable-fn render message --data '{"sku": 1}' --to aws --via sqs
+  portable-fn render object -f bucket=uploads -f 'key=a b.png' --via s3/sns/sqs
+  portable-fn render request -X POST --path /items --json '{"name": "lamp"}' --to aws --via rest_api
+  portable-fn render message -d '{"sku": 1}' --via sqs | aws lambda invoke --function-name ship \\
+    --cli-binary-format raw-in-base64-out --payload file:///dev/stdin /dev/stdout
+
+[bold]Exit codes[/bold]
+  0  the payload was printed
+  2  the command can't be understood, names what doesn't exist, or the service can't carry such an event
+"""
+
+PARSE_EPILOG = """
+[bold]Examples[/bold]
+  portable-fn parse payload.json
+  pbpaste | portable-fn parse - --provider aws --output json
+
+[bold]Exit codes[/bold]
+  0  the events were printed
+  1  the payload isn't as its provider has it
+  2  the command can't be understood, or no provider's payload looks like this
+"""
+
+REPLAY_EPILOG = """
+[bold]Examples[/bold]
+  portable-fn replay recorded app.py
+  portable-fn replay recorded app.py:ship --to gcp
+
+[bold]Exit codes[/bold]
+  0  everything came out as it was recorded
+  1  something came out otherwise
+  2  the command can't be understood, or names what doesn't exist
+  3  the target's import failed
 """
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False, no_args_is_help=True)
@@ -241,6 +281,100 @@ def check(
     if missing := undeclared(asked):
         print(f"portable-fn: not declared yet, so not checked: {', '.join(missing)}", file=sys.stderr)
     return FAILED if any(finding.level == checking.LOSES for finding in findings) else OK
+
+
+@app.command(epilog=RENDER_EPILOG)
+def render(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"What it is: {', '.join(events.KINDS)}.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="PROVIDER", help="The provider whose payload it is to be.")
+    ] = "aws",
+    via: Annotated[
+        str | None,
+        typer.Option("--via", metavar="SERVICE", help="The provider's service, what is inside first: s3/sns/sqs."),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="JSON",
+            help="The data, or @file; several are a batch of messages. Of a request, the body as it is.",
+        ),
+    ] = None,
+    body: Annotated[str | None, typer.Option("--body", metavar="TEXT", help="The body as it is, or @file.")] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", "-f", metavar="NAME=VALUE", help="Any other field, such as key=a; may be repeated."),
+    ] = None,
+    method: Annotated[str | None, typer.Option("--method", "-X", help="A request's method; else GET or POST.")] = None,
+    path: Annotated[str | None, typer.Option("--path", help="A request's path and query.")] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="JSON", help="A request's body and its content type.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header; may be repeated.")
+    ] = None,
+) -> int:
+    """Prints the payload that a provider would hand to a function for an event, for that provider's own command line."""
+    made = events.event(
+        kind,
+        data=data or (),
+        body=body,
+        fields=field or (),
+        method=method,
+        path=path,
+        json=json,
+        headers=header or (),
+    )
+    typer.echo(payload.rendered(made, to, via))
+    return OK
+
+
+@app.command(epilog=PARSE_EPILOG)
+def parse(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file with a payload as JSON; - reads stdin.")],
+    provider: Annotated[
+        str | None, typer.Option("--provider", metavar="NAME", help="The provider; else the one that it looks like.")
+    ] = None,
+    via: Annotated[
+        str | None, typer.Option("--via", metavar="SERVICE", help="The service, where the payload doesn't tell.")
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", help="Text to read, or JSON for programs.")] = Output.TABLE,
+) -> int:
+    """Shows the neutral events in a payload that was copied from a provider's console or log."""
+    with redirect_stdout(sys.stderr):
+        named, found = payload.events(payload.read(file), provider, via)
+    if output is Output.JSON:
+        report.print_object(payload.as_json(named, found))
+    else:
+        typer.echo(payload.text(named, found))
+    return OK
+
+
+@app.command(epilog=REPLAY_EPILOG)
+def replay(
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The folder that PORTABLE_FN_RECORD named.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET", help="The function, app.py:hello or package.module:hello; or a whole file or module."
+        ),
+    ],
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="PROVIDER", help="Another provider than where it was recorded.")
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", help="Lines to read, or JSON for programs.")] = Output.TABLE,
+) -> int:
+    """Runs recorded invocations once more, and tells what comes out otherwise."""
+    found = Target.parse(target)
+    with redirect_stdout(sys.stderr), found.imported() as functions, log_kept([]):
+        replayed = payload.replayed(folder, functions, to)
+    if output is Output.JSON:
+        report.print_object(payload.replay_as_json(replayed))
+    else:
+        typer.echo(payload.replay_text(replayed))
+    return FAILED if replayed.differences else OK
 
 
 def _went_well(sent: Sent, named: bool) -> bool:

@@ -83,7 +83,7 @@ def send(functions: list[Binding], request: Request[Any], provider: str, service
     sent = Sent(provider, service)
     probes = [Probe(function) for function in functions]
     under_way: Exchange | None = None
-    with _log_kept(sent.logged):
+    with log_kept(sent.logged):
         try:
             under_way = exchange(tuple(probe.function for probe in probes), _again(request), provider, service)
             sent.native_request = plain(under_way.native_request)
@@ -217,7 +217,7 @@ def _silence() -> Generator[None]:
 
 
 @contextmanager
-def _log_kept(lines: list[str]) -> Generator[None]:
+def log_kept(lines: list[str]) -> Generator[None]:
     """A block whose log of warnings and errors goes into the lines, an error with its place, and not to stderr."""
     handler = _Lines(lines)
     root = logging.getLogger()

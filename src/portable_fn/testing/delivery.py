@@ -80,7 +80,7 @@ class Delivery(Record):
 
     - `result` is what a task's caller or a CloudEvent's sender receives, `error` the name and message that a failed task's
       caller sees, else None.
-    - `events` are those that were delivered, `attempts` how often the function got each of them; `acknowledged`, `retried`,
+    - `events` are those that were delivered, `attempts` how often the source sent each of them; `acknowledged`, `retried`,
       `dead_lettered` and `lost` have the events of which that became.
     - `logs` are the records that were logged meanwhile, `background` is what ctx.background was given, `duration` how many
       seconds the invocations took.
@@ -231,17 +231,9 @@ Deliverable = (
 )
 
 
+# "all" is no provider's name.
 @overload
-def deliver(
-    handler: object,
-    event: Request[Any],
-    *,
-    to: Literal["aws", "gcp", "azure", "cloudflare", "asgi"] = "aws",
-    via: str | None = None,
-    failures: Sequence[Failure] = (),
-) -> Answer: ...
-@overload
-def deliver(
+def deliver(  # type: ignore[overload-overlap]  # see above
     handler: object,
     event: Request[Any],
     *,
@@ -251,22 +243,10 @@ def deliver(
 ) -> dict[str, Answer]: ...
 @overload
 def deliver(
-    handler: object, event: Request[Any], *, to: str, via: str | None = None, failures: Sequence[Failure] = ()
+    handler: object, event: Request[Any], *, to: str = "aws", via: str | None = None, failures: Sequence[Failure] = ()
 ) -> Answer: ...
 @overload
-def deliver(
-    handler: object,
-    event: Deliverable,
-    *,
-    to: Literal["aws", "gcp", "azure", "cloudflare", "asgi"] = "aws",
-    via: str | None = None,
-    seconds: float = 30,
-    redelivery: Redelivery | None = None,
-    failures: Sequence[Failure] = (),
-    cold_start: bool = False,
-) -> Delivery: ...
-@overload
-def deliver(
+def deliver(  # type: ignore[overload-overlap]  # see above
     handler: object,
     event: Deliverable,
     *,
@@ -282,7 +262,7 @@ def deliver(
     handler: object,
     event: Deliverable,
     *,
-    to: str,
+    to: str = "aws",
     via: str | None = None,
     seconds: float = 30,
     redelivery: Redelivery | None = None,
@@ -330,6 +310,8 @@ def deliver(
             for provider in (providers_for(event, via) if isinstance(to, str) else to)
         }
     if isinstance(event, Request):
+        if redelivery is not None or cold_start:
+            raise ValueError("nobody sends a request again: redelivery and cold_start are for other events")
         return _answered(handler, event, to, via, failures)
     events = several(event, handler)
     simulate = adapter(to, "simulate")
@@ -364,11 +346,12 @@ def deliver(
 
 def several(event: Any, handler: object = None) -> list[Event[Any]]:
     """The events of what `deliver` takes; a task without a name has that of the handler's first function for tasks."""
-    events = [event] if isinstance(event, Event) else list(event)
+    events: list[Event[Any]] = [event] if isinstance(event, Event) else list(event)
     if not events:
         raise ValueError("deliver needs an event, or several")
-    if isinstance(events[0], Task) and not events[0].name and handler is not None:
-        events = [_called_by_name(events[0], handler)]
+    first = events[0]
+    if isinstance(first, Task) and not first.name and handler is not None:
+        events[0] = _called_by_name(first, handler)
     return events
 
 

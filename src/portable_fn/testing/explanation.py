@@ -3,139 +3,104 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from portable_fn.events import Event
-from portable_fn.http import Request
-from portable_fn.record import Record
-from portable_fn.testing.delivery import Delivery, Settled, deliver
+from portable_fn.testing.delivery import Delivery, Settled
 
 MAX_WIDTH = 160
 # pytest shows eight lines of an explanation unless it is asked for more.
 MAX_EVENTS = 2
 
 
-class Sent(Record):
-    """A delivery of this test, with the events, the name of the service and what was logged meanwhile."""
-
-    _fields = ("service", "events", "delivery", "logged")
-
-    def __init__(self, service: str, events: list[Event[Any]], delivery: Delivery, logged: list[str]) -> None:
-        self.service = service
-        self.events = events
-        self.delivery = delivery
-        self.logged = logged
-
-
-def deliver_and_note(sent: list[Sent], handler: object, event: Any, to: str, via: str | None, seconds: float) -> Any:
-    """What `deliver` gives; a delivery is noted in `sent`."""
-    if isinstance(event, Request):
-        return deliver(handler, event, to=to, via=via)
-    events = [event] if isinstance(event, Event) else list(event)
-    logs = _Logs()
-    root = logging.getLogger()
-    root.addHandler(logs)
-    try:
-        delivery = deliver(handler, event if isinstance(event, Event) else events, to=to, via=via, seconds=seconds)  # type: ignore[arg-type]  # some kind of event
-    finally:
-        root.removeHandler(logs)
-    sent.append(Sent(f"{to} {via}" if via else to, events, delivery, logs.lines))
-    return delivery
-
-
-class _Logs(logging.Handler):
-    """The first line of each record, and the exception that it tells."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        line = record.getMessage().partition("\n")[0]
-        if record.exc_info and (error := record.exc_info[1]) is not None:
-            line += f": {type(error).__name__}: {error}".partition("\n")[0]
-        self.lines.append(line)
-
-
-def explanation(sent: list[Sent], left: object, right: object) -> list[str] | None:
-    """The lines of pytest's explanation of `left == right`; None where they are not of a delivery."""
-    for one in (*reversed(sent), None):
+def explanation(sent: Sequence[Delivery], left: object, right: object) -> list[str] | None:
+    """The lines of pytest's explanation of `left == right`; None where neither is of a delivery that was sent."""
+    for delivery in reversed(sent):
         for actual, expected in ((left, right), (right, left)):
-            if lines := _differences(one, actual, expected):
+            if lines := _differences(delivery, actual, expected):
                 return [f"{_shown(left)} == {_shown(right)}", *lines]
+    if isinstance(left, Delivery) and isinstance(right, Delivery):
+        return [f"{_shown(left)} == {_shown(right)}", *_differences(left, left, right)]
     return None
 
 
-def _differences(sent: Sent | None, actual: object, expected: object) -> list[str]:
-    """How the actual value, which is one of the sent delivery's, differs from the expected one; none where it isn't."""
-    if isinstance(actual, Delivery) and isinstance(expected, Delivery):
-        if sent is None:
-            sent = Sent("", [], actual, [])
-        if sent.delivery is not actual:
-            return []
-        lines = _settled(sent, expected.settled)
-        for word, was, wanted in (
-            ("result", actual.result, expected.result),
-            ("error", actual.error, expected.error),
-        ):
-            if was != wanted:
-                lines.append(f"the {word} is {_shown(was)}, expected {_shown(wanted)}")
-        return lines
+def _differences(delivery: Delivery, actual: object, expected: object) -> list[str]:
+    """How the delivery differs from the expected value; nothing where the actual one isn't the delivery's."""
+    if actual is delivery and isinstance(expected, Delivery):
+        return [*_settled(delivery, expected.settled), *_answered(delivery, expected)]
     if isinstance(actual, Settled) and isinstance(expected, Settled):
-        if sent is None:
-            return _settled(Sent("", [], Delivery([actual]), []), [expected])
-        for index, one in enumerate(sent.delivery.settled):
-            if one is actual:
-                return _event(sent, index, expected)
+        places = [place for place, one in enumerate(delivery.settled) if one is actual]
+        return [line for place in places for line in _event(delivery, place, expected)]
+    if not isinstance(actual, list) or not isinstance(expected, list) or not actual:
         return []
-    if sent is None or not isinstance(actual, list) or not isinstance(expected, (list, tuple)) or not actual:
-        return []
-    if all(isinstance(one, str) for one in expected) and actual == sent.delivery.outcomes:
-        words = [Settled(word, was.after, was.why) for word, was in zip(expected, sent.delivery.settled, strict=False)]
-        return _settled(sent, [*words, *(Settled(word) for word in expected[len(words) :])])
-    if all(isinstance(one, Settled) for one in expected) and actual == sent.delivery.settled:
-        return _settled(sent, list(expected))
+    if actual == delivery.settled and all(isinstance(one, Settled) for one in expected):
+        return _settled(delivery, expected)
+    if actual == delivery.outcomes and all(isinstance(one, str) for one in expected):
+        unknown = [Settled("")] * len(expected)
+        return _settled(
+            delivery,
+            [
+                Settled(word, was.after, was.why)
+                for word, was in zip(expected, [*delivery.settled, *unknown], strict=False)
+            ],
+        )
     return []
 
 
-def _settled(sent: Sent, expected: list[Settled]) -> list[str]:
-    actual = sent.delivery.settled
+def _settled(delivery: Delivery, expected: Sequence[Settled]) -> list[str]:
+    actual = delivery.settled
     lines = []
     if len(actual) != len(expected):
         lines.append(f"{_count(len(actual), 'event')}, but {_count(len(expected), 'outcome')} expected")
-    different = [index for index, (one, wanted) in enumerate(zip(actual, expected, strict=False)) if one != wanted]
-    for index in different[:MAX_EVENTS]:
-        lines += _event(sent, index, expected[index])
-    if more := len(different) - MAX_EVENTS:
-        lines += [f"and {_count(more, 'event')} more"] if more > 0 else []
+    places = [place for place, pair in enumerate(zip(actual, expected, strict=False)) if pair[0] != pair[1]]
+    for place in places[:MAX_EVENTS]:
+        lines += _event(delivery, place, expected[place])
+    if len(places) > MAX_EVENTS:
+        lines.append(f"and {_count(len(places) - MAX_EVENTS, 'event')} more")
     return lines
 
 
-def _event(sent: Sent, index: int, expected: Settled) -> list[str]:
-    """What became of the event at the index, what was expected, and why."""
-    was = sent.delivery.settled[index]
-    event = sent.events[index] if index < len(sent.events) else None
-    name = _shown(event) if event is not None else f"event {index + 1} of {len(sent.delivery.settled)}"
-    place = f" by {sent.service}" if sent.service else ""
-    told = [f"is {was.outcome}, expected {expected.outcome}"] if was.outcome != expected.outcome else []
+def _answered(delivery: Delivery, expected: Delivery) -> Iterable[str]:
+    for name in ("result", "error"):
+        was, wanted = getattr(delivery, name), getattr(expected, name)
+        if was != wanted:
+            yield f"the {name} is {_shown(was)}, expected {_shown(wanted)}"
+
+
+def _event(delivery: Delivery, place: int, expected: Settled) -> list[str]:
+    """What became of the event at the place, what was expected, and why."""
+    was = delivery.settled[place]
+    known = place < len(delivery.events)
+    name = _shown(delivery.events[place]) if known else f"event {place + 1} of {len(delivery.settled)}"
+    told = []
+    if was.outcome != expected.outcome:
+        told.append(f"was {was.outcome}, expected {expected.outcome}")
     if was.after != expected.after:
         told.append(f"{_after(was.after)}, expected {_after(expected.after)}")
     if was.why != expected.why:
-        told.append(f"why is {was.why!r}, expected {expected.why!r}")
-    lines = [f"{name}{place} {', and '.join(told)}"]
+        told.append(f"because of {_shown(was.why)}, expected {_shown(expected.why)}")
+    lines = [f"{name}: {'; '.join(told)}"]
     if was.why and was.why == expected.why:
         lines.append(f"  why: {_cut(was.why)}")
-    if logged := _logged(sent, event):
+    if logged := _logged(delivery, delivery.events[place].id if known else ""):
         lines.append(f"  log: {_cut(logged)}")
     return lines
 
 
-def _logged(sent: Sent, event: Event[Any] | None) -> str:
-    """The first line that was logged of the event; where only one event was sent, any line is of it."""
-    for line in sent.logged:
-        if event is not None and event.id in [word.rstrip(":,.") for word in line.split()]:
+def _logged(delivery: Delivery, id: str) -> str:
+    """The first warning or error that names the event; where there is one event only, any is of it."""
+    lines = [_first_line(record) for record in delivery.logs if record.levelno >= logging.WARNING]
+    for line in lines:
+        if id and id in [word.rstrip(":,.") for word in line.split()]:
             return line
-    return sent.logged[0] if sent.logged and len(sent.events) == 1 else ""
+    return lines[0] if lines and len(delivery.settled) == 1 else ""
+
+
+def _first_line(record: logging.LogRecord) -> str:
+    """The first line of what was logged, and the exception with it."""
+    line = record.getMessage().partition("\n")[0]
+    if record.exc_info and (error := record.exc_info[1]) is not None:
+        line += f": {type(error).__name__}: {error}".partition("\n")[0]
+    return line
 
 
 def _after(seconds: float | None) -> str:

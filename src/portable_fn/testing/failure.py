@@ -120,8 +120,8 @@ def redelivered(
             if throttled is not None and throttled.times > 0:
                 throttled = Throttled(throttled.times - 1, throttled.counts)
                 if throttled.counts:
-                    wave = [_counted(one, redelivery, Settled("retried"), outcomes) for one in wave]
-                    wave = [one for one in wave if one is not None]
+                    again = [_counted(one, redelivery, Settled("retried"), outcomes) for one in wave]
+                    wave = [one for one in again if one is not None]
                 continue
             wave = _sent_once(wave, send, redelivery, outcomes, attempts, sent)
     settled = [max(each, key=lambda one: _WORST.index(one.outcome)) for each in outcomes]
@@ -165,11 +165,9 @@ def _sent_once(
 
 
 def _counted(
-    one: _Copy | None, redelivery: Redelivery | None, settled: Settled, outcomes: list[list[Settled]]
+    one: _Copy, redelivery: Redelivery | None, settled: Settled, outcomes: list[list[Settled]]
 ) -> _Copy | None:
     """The next delivery after one that failed; None where that was the last, which is settled then."""
-    if one is None:
-        return None
     again = one.again()
     if redelivery is None or again.delivered < redelivery.max_attempts:
         return again

@@ -27,7 +27,8 @@ class Background(Record):
 class Observed:
     """What was seen: `logs` are the log records, `background` the work, both in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
         self.logs: list[logging.LogRecord] = []
         self.background: list[Background] = []
 
@@ -36,12 +37,13 @@ _observed: ContextVar[Observed | None] = ContextVar("_observed", default=None)
 
 
 @contextmanager
-def observing() -> Generator[Observed]:
+def observing(*, quiet: bool = False) -> Generator[Observed]:
     """A block whose log records and background work are kept, those of its threads and tasks too.
 
-    Records of `portable_fn`, which ctx.log writes, are kept whatever their level, others where their logger lets them through.
+    Records of `portable_fn`, which ctx.log writes, are kept whatever their level, and shown elsewhere only as they would be
+    anyhow, or nowhere with `quiet` where nobody has set up logging; others are kept where their logger lets them through.
     """
-    observed = Observed()
+    observed = Observed(quiet)
     token = _observed.set(observed)
     _begin()
     try:
@@ -56,10 +58,39 @@ class _Keeping(logging.Handler):
         observed = _observed.get()
         if observed is not None:
             observed.logs.append(record)
+        last = logging.lastResort
+        if (
+            last is not None
+            and record.levelno >= last.level
+            and not (observed and observed.quiet)
+            and _is_alone(record)
+        ):
+            last.handle(record)
+
+
+def _is_alone(record: logging.LogRecord) -> bool:
+    """Whether nobody else handles the record, so that without us it were for the last resort, which writes to stderr."""
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None:
+        if any(handler is not _keeping for handler in logger.handlers):
+            return False
+        logger = logger.parent if logger.propagate else None
+    return True
+
+
+class _AsBefore(logging.Filter):
+    """Lets other handlers have what they would have without us."""
+
+    level = logging.WARNING
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= self.level or not f"{record.name}.".startswith("portable_fn.")
 
 
 # Blocks in several threads share these, the first begins and the last ends.
 _keeping = _Keeping()
+_as_before = _AsBefore()
+_others: list[logging.Handler] = []
 _lock = Lock()
 _blocks = 0
 _level = logging.NOTSET
@@ -73,10 +104,15 @@ def _begin() -> None:
         if _blocks == 1:
             logger = logging.getLogger("portable_fn")
             _level = logger.level
+            root = logging.getLogger()
             if _level == logging.NOTSET:
+                _as_before.level = root.level
                 logger.setLevel(logging.DEBUG)
-            logging.getLogger().addHandler(_keeping)
-            Context.background = _background  # type: ignore[method-assign]  # for as long as somebody looks
+                _others[:] = [*root.handlers, *logger.handlers]
+                for handler in _others:
+                    handler.addFilter(_as_before)
+            root.addHandler(_keeping)
+            Context.background = _background  # type: ignore[method-assign, assignment]  # for as long as somebody looks
 
 
 def _end() -> None:
@@ -85,6 +121,8 @@ def _end() -> None:
         _blocks -= 1
         if _blocks == 0:
             logging.getLogger().removeHandler(_keeping)
+            while _others:
+                _others.pop().removeFilter(_as_before)
             logging.getLogger("portable_fn").setLevel(_level)
             Context.background = _given  # type: ignore[method-assign]  # as it was
 

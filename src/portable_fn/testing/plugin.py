@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from typing import TYPE_CHECKING, Any, overload
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from types import ModuleType
 
     from portable_fn import Context, Request
     from portable_fn.testing.delivery import Answer, Deliverable, Delivery
-    from portable_fn.testing.explanation import Sent
+    from portable_fn.testing.failure import Failure, Redelivery
 
 MARK = "providers"
-_sent = pytest.StashKey["list[Sent]"]()
+# The latest deliveries of the test that runs; one with Hypothesis makes hundreds.
+_sent = pytest.StashKey["deque[Delivery]"]()
+MAX_SENT = 20
 
 
 class Deliver:
     """`portable_fn.testing.deliver` for one test; `provider` and `service` are those of the mark, else aws and None."""
 
-    def __init__(self, provider: str, service: str | None, sent: list[Sent]) -> None:
+    def __init__(self, provider: str, service: str | None, sent: deque[Delivery]) -> None:
         self.provider = provider
         self.service = service
         self._sent = sent
 
     @overload
     def __call__(
-        self, handler: object, event: Request[Any], *, to: str | None = None, via: str | None = None
+        self,
+        handler: object,
+        event: Request[Any],
+        *,
+        to: str | None = None,
+        via: str | None = None,
+        failures: Sequence[Failure] = (),
     ) -> Answer: ...
     @overload
     def __call__(
@@ -40,25 +49,48 @@ class Deliver:
         to: str | None = None,
         via: str | None = None,
         seconds: float = 30,
+        redelivery: Redelivery | None = None,
+        failures: Sequence[Failure] = (),
+        cold_start: bool = False,
     ) -> Delivery: ...
     def __call__(
-        self, handler: object, event: Any, *, to: str | None = None, via: str | None = None, seconds: float = 30
+        self,
+        handler: object,
+        event: Any,
+        *,
+        to: str | None = None,
+        via: str | None = None,
+        seconds: float = 30,
+        redelivery: Redelivery | None = None,
+        failures: Sequence[Failure] = (),
+        cold_start: bool = False,
     ) -> Any:
         """What `portable_fn.testing.deliver` gives; another provider than the mark's may be given."""
-        from portable_fn.testing.explanation import deliver_and_note
+        from portable_fn.testing.delivery import Delivery, deliver
 
         if via is None and to in (None, self.provider):
             via = self.service
-        return deliver_and_note(self._sent, handler, event, to or self.provider, via, seconds)
+        made = deliver(
+            handler,
+            event,
+            to=to or self.provider,
+            via=via,
+            seconds=seconds,
+            redelivery=redelivery,
+            failures=failures,
+            cold_start=cold_start,
+        )
+        if isinstance(made, Delivery):
+            self._sent.append(made)
+        return made
 
 
-@pytest.fixture
-def deliver(request: pytest.FixtureRequest) -> Iterator[Deliver]:
+# Hypothesis refuses fixtures of a function's scope, since they are made once for all examples.
+@pytest.fixture(scope="session")
+def deliver(request: pytest.FixtureRequest) -> Deliver:
     """`portable_fn.testing.deliver`, to each provider of the test's mark `providers`, else to AWS."""
     provider, service = getattr(request, "param", ("aws", None))
-    sent = request.config.stash[_sent] = []
-    yield Deliver(provider, service, sent)
-    sent.clear()
+    return Deliver(provider, service, request.config.stash[_sent])
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +110,7 @@ def context() -> Context:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_sent] = deque(maxlen=MAX_SENT)
     config.addinivalue_line(
         "markers",
         f"{MARK}(name, ...): runs the test once for each provider, with the fixture deliver going there; a name is "
@@ -98,7 +131,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not names or mark.kwargs:
         raise pytest.Collector.CollectError(f'{where}: {MARK} takes names, such as {MARK}("aws", "gcp")')
     names = list(dict.fromkeys(names))
-    metafunc.parametrize("deliver", [_split(name) for name in names], indirect=True, ids=names)
+    # By the fixture's own scope, the tests of a module would run ordered by provider.
+    metafunc.parametrize("deliver", [_split(name) for name in names], indirect=True, ids=names, scope="function")
 
 
 def _expanded(name: object, where: str) -> list[str]:
@@ -111,7 +145,7 @@ def _expanded(name: object, where: str) -> list[str]:
     if not isinstance(name, str):
         raise pytest.Collector.CollectError(f"{where}: {MARK} takes names, not {name!r}")
     provider, service = _split(name)
-    if provider in ADAPTERS and service is None:
+    if name in ADAPTERS:
         return [name]
     try:
         simulate = adapter(provider, "simulate")
@@ -128,8 +162,12 @@ def _expanded(name: object, where: str) -> list[str]:
 
 
 def _split(name: str) -> tuple[str, str | None]:
-    provider, _, service = name.partition("/")
-    return provider, service or None
+    provider, slash, service = name.partition("/")
+    return provider, service if slash else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.config.stash[_sent].clear()
 
 
 def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
@@ -137,4 +175,5 @@ def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, righ
         return None
     from portable_fn.testing.explanation import explanation
 
-    return explanation(config.stash.get(_sent, []), left, right)
+    sent = config.stash[_sent]
+    return explanation(sent, left, right)

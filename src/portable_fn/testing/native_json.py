@@ -1,0 +1,226 @@
+"""What a provider hands over as a JSON value, and back; where the provider's is no JSON of itself, an adapter's `simulate_json`
+says how.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+from portable_fn.data import to_json
+from portable_fn.errors import DecodeError
+from portable_fn.events import Event
+from portable_fn.http import Request
+from portable_fn.pairs import Headers
+from portable_fn.providers import adapter
+from portable_fn.record import Record
+from portable_fn.testing.loop import outside
+
+
+class Arrived(Record):
+    """What a provider has handed over, for its `simulate.invoker` or, where `service` is "", a request for `exchange`.
+
+    `kinds` are the kinds that it may be or hold, any where there are none; `one_by_one` says that a function is only ever for
+    one of them, so that they are to be tried, the innermost first. `name` is the task's that is called.
+    """
+
+    _fields = ("service", "native", "kinds", "one_by_one", "name")
+
+    def __init__(
+        self,
+        service: str,
+        native: Any,
+        kinds: tuple[type[Event[Any]], ...] = (),
+        *,
+        one_by_one: bool = False,
+        name: str = "",
+    ) -> None:
+        self.service = service
+        self.native = native
+        self.kinds = kinds
+        self.one_by_one = one_by_one
+        self.name = name
+
+    def invoke(self, provider: str, targets: Iterable[object], seconds: float = 30) -> Any:
+        """What the functions answer, natively; Raised where that is an exception."""
+        simulate = adapter(provider, "simulate")
+        functions = tuple(targets)
+        if not self.service:
+            return outside(simulate.exchange(functions, self.native, simulate.SERVICES[0]).invoke)
+        with simulate.playing(self.service):
+            return outside(partial(simulate.invoker(functions, self.service, seconds), self.native))
+
+
+def of_adapter(provider: str) -> ModuleType | None:
+    """The adapter's `simulate_json`; None for one that has none."""
+    from portable_fn.errors import ConfigurationError
+
+    package = adapter(provider).__name__
+    try:
+        module: ModuleType = adapter(provider, "simulate_json")
+    except (ConfigurationError, ModuleNotFoundError) as exc:
+        missing = exc.__cause__ if isinstance(exc, ConfigurationError) else exc
+        if isinstance(missing, ModuleNotFoundError) and missing.name == f"{package}.simulate_json":
+            return None
+        raise
+    return module
+
+
+def written(native: Any, provider: str, service: str, request: Request[Any] | None = None) -> Any:
+    """A native payload as a JSON value; of a request whose native form has no body of its own, the request's."""
+    module = of_adapter(provider)
+    write: Callable[[Any, str], Any] | None = getattr(module, "write", None)
+    if write is not None and request is None:
+        native = write(native, service)
+    return json.loads(to_json(_plain(native, request)))
+
+
+def _plain(native: Any, request: Request[Any] | None) -> Any:
+    if isinstance(native, Request):
+        query = f"?{native.raw_query}" if native.raw_query else ""
+        url = f"{native.scheme}://{native.host}{native.raw_path}{query}"
+        return http(native.method, url, native.headers.pairs, native.body)
+    body = b"" if request is None else request.body
+    if isinstance(native, dict) and "REQUEST_METHOD" in native:
+        return _of_wsgi(native, body)
+    if isinstance(native, dict) and native.get("type") == "http" and "asgi" in native:
+        return _of_asgi(native, body)
+    if isinstance(native, (dict, list, str, int, float, bool)) or native is None:
+        return native
+    if all(hasattr(native, name) for name in ("method", "url", "headers")):
+        headers = native.headers
+        return http(native.method, native.url, headers if isinstance(headers, list) else headers.items(), body)
+    raise TypeError(f"a {type(native).__name__} has no form in JSON")
+
+
+def _of_wsgi(environ: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+    names = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content-length"}
+    headers = [
+        (names.get(name) or name[5:].lower().replace("_", "-"), value.encode("latin-1").decode("utf-8", "replace"))
+        for name, value in environ.items()
+        if name in names or name.startswith("HTTP_")
+    ]
+    host = dict(headers).get("host", environ["SERVER_NAME"])
+    return http(environ["REQUEST_METHOD"], f"{environ['wsgi.url_scheme']}://{host}{environ['RAW_URI']}", headers, body)
+
+
+def _of_asgi(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+    headers = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in scope["headers"]]
+    host = dict(headers).get("host", scope["server"][0] if scope.get("server") else "localhost")
+    raw_path = scope.get("raw_path") or scope["path"].encode()
+    query = f"?{scope['query_string'].decode('latin-1')}" if scope.get("query_string") else ""
+    return http(
+        scope["method"], f"{scope.get('scheme', 'http')}://{host}{raw_path.decode('latin-1')}{query}", headers, body
+    )
+
+
+def http(method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, Any]:
+    """A request as an object: `method`, `url`, `headers` (a list for one that is there twice), `body` or `body_base64`."""
+    lines = Headers((name.lower(), value) for name, value in headers)
+    joined = {name: lines.get_all(name) for name in lines}
+    made: dict[str, Any] = {
+        "method": method,
+        "url": url,
+        "headers": {name: values[0] if len(values) == 1 else values for name, values in joined.items()},
+    }
+    return made | in_text(body)
+
+
+def in_text(body: bytes) -> dict[str, str]:
+    """A body as the member `body` where it is text, else as `body_base64`; nothing for an empty one."""
+    if not body:
+        return {}
+    try:
+        return {"body": body.decode()}
+    except UnicodeDecodeError:
+        return {"body_base64": b64encode(body).decode()}
+
+
+def is_http(value: object) -> bool:
+    """Whether the value is a request as an object."""
+    return isinstance(value, dict) and isinstance(value.get("method"), str) and isinstance(value.get("url"), str)
+
+
+def request_of(value: Mapping[str, Any], *, id: str = "", client: str = "") -> Request[Any]:
+    """The request of an object; `id` and `client` name the headers in which the provider tells the request's id and client.
+
+    What a proxy puts into headers is taken out of them, since it is put there anew. DecodeError for what is no request.
+    """
+    try:
+        lines = list(_lines(value.get("headers") or {}))
+        parts = urlsplit(value["url"])
+        body = _body(value)
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise DecodeError(f"the request can't be read: {type(exc).__name__}") from exc
+    headers = Headers(lines)
+    forwarded = [one.strip() for one in ",".join(headers.get_all("x-forwarded-for")).split(",") if one.strip()]
+    client_ip = headers.get(client) if client else None
+    told = {"host", "x-forwarded-for", "x-forwarded-proto", "content-length", id, client}
+    left = [(name, one) for name, one in lines if name not in told]
+    if forwarded[:-1]:
+        left.append(("x-forwarded-for", ", ".join(forwarded[:-1])))
+    return Request(
+        value["method"],
+        parts.path or "/",
+        parts.query,
+        left,
+        body,
+        host=headers.get("host") or parts.netloc or "localhost",
+        scheme=headers.get("x-forwarded-proto") or parts.scheme or "https",
+        client_ip=client_ip or (forwarded[-1] if forwarded else None),
+        id=(headers.get(id) if id else None) or "request-1",
+    )
+
+
+def _lines(headers: Any) -> Iterable[tuple[str, str]]:
+    for name, value in headers.items() if isinstance(headers, dict) else headers:
+        for one in value if isinstance(value, list) else [value]:
+            if not isinstance(one, str):
+                raise TypeError("a header is a text")
+            yield name.lower(), one
+
+
+def _body(value: Mapping[str, Any]) -> bytes:
+    if "body_base64" in value:
+        return b64decode(value["body_base64"], validate=True)
+    body = value.get("body") or ""
+    return body.encode() if isinstance(body, str) else to_json(body).encode()
+
+
+def posted(value: object, content_type: str = "application/json") -> Request[Any]:
+    """The POST whose body is the JSON value, as a provider that pushes over HTTP sends it."""
+    return Request("POST", "/", "", [("content-type", content_type)], to_json(value).encode(), host="example.com")
+
+
+def arrived(value: Any, provider: str, via: str | None = None) -> list[Arrived]:
+    """What the provider has handed over by the JSON value, and by that service where it doesn't tell; DecodeError where it
+    can't be read."""
+    module = of_adapter(provider)
+    service = None if via is None else via.replace("/", "_")
+    if module is not None:
+        found: list[Arrived] = module.read(value, service)
+        return found
+    if is_http(value):
+        return [Arrived("", request_of(value), (Request,))]
+    simulate = adapter(provider, "simulate")
+    if service is None:
+        service = next(iter(next(iter(simulate.EVENT_SERVICES.values()), ())), "")
+    return [Arrived(service, value)]
+
+
+def recognised(value: Any) -> list[str]:
+    """The providers whose payload the JSON value looks like, the likeliest first."""
+    from portable_fn.providers import ADAPTERS
+
+    found = []
+    for provider in ADAPTERS:
+        module = of_adapter(provider)
+        recognises: Callable[[Any], int] | None = getattr(module, "recognises", None)
+        if recognises is not None and (likeness := recognises(value)):
+            found.append((-likeness, provider))
+    return [provider for _, provider in sorted(found, key=lambda one: one[0])]

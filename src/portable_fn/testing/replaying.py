@@ -1,0 +1,243 @@
+"""Recorded invocations once more, on the provider where they were recorded or on another one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+from portable_fn.adapter import bindings
+from portable_fn.binding import Binding
+from portable_fn.errors import EncodeError
+from portable_fn.events import Batch, ChangeEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
+from portable_fn.http import Request
+from portable_fn.record import Record
+from portable_fn.testing.delivery import Answer, Raised, deliver
+from portable_fn.testing.native_json import arrived, in_text, of_adapter
+from portable_fn.testing.probing import Call, silent, telling
+from portable_fn.testing.recording import not_recorded
+from portable_fn.testing.redaction import redacted
+
+
+class Replayed(Record):
+    """One recording, replayed: its `file`, the provider that it is `of` and that it was replayed `to`.
+
+    `differences` say what came out otherwise, `skipped` why it couldn't be replayed there, "" where it was.
+    """
+
+    _fields = ("file", "of", "to", "differences", "skipped")
+
+    def __init__(self, file: str, of: str, to: str, differences: Sequence[str] = (), skipped: str = "") -> None:
+        self.file = file
+        self.of = of
+        self.to = to
+        self.differences = list(differences)
+        self.skipped = skipped
+
+
+class Replay(list[Replayed]):
+    """The recordings, replayed, in the order in which they were recorded."""
+
+    @property
+    def differences(self) -> list[str]:
+        """What came out otherwise, of all of them, each after its file."""
+        return [f"{one.file}: {difference}" for one in self for difference in one.differences]
+
+    @property
+    def skipped(self) -> list[str]:
+        """Why some couldn't be replayed, each after its file."""
+        return [f"{one.file}: {one.skipped}" for one in self if one.skipped]
+
+
+def replay(folder: str | os.PathLike[str], handler: object, to: str | None = None) -> Replay:
+    """Runs the recordings of the folder, which PORTABLE_FN_RECORD wrote, on the provider of each, or on another one.
+
+    The function sees the payload as it was recorded, without secrets. ValueError where the folder has no recordings.
+    """
+    files = sorted(Path(folder).glob("*.json"))
+    if not files:
+        raise ValueError(f"no recordings (*.json) in {folder}")
+    with not_recorded():
+        return Replay(_replayed(file, handler, to) for file in files)
+
+
+def _replayed(file: Path, handler: object, to: str | None) -> Replayed:
+    try:
+        recorded = json.loads(file.read_text(encoding="utf-8"))
+        provider: str = recorded["provider"]
+        was = _Outcome(recorded["calls"], recorded.get("raised", {}).get("name"))
+        payload = recorded["payload"]
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise ValueError(f"{file.name} is no recording: {type(exc).__name__}") from exc
+    was.answer = _http(provider, payload, recorded.get("answer"))
+    where = to or provider
+    try:
+        found = (
+            _again(payload, provider, handler) if where == provider else _elsewhere(payload, provider, handler, where)
+        )
+    except (ValueError, EncodeError) as exc:
+        return Replayed(file.name, provider, where, skipped=str(exc))
+    return Replayed(file.name, provider, where, _differences(was, found, same=where == provider))
+
+
+class _Outcome:
+    """What came out: the calls of functions, what was raised to the provider, and the answer to a request."""
+
+    def __init__(self, calls: list[Call], raised: str | None = None, answer: dict[str, Any] | None = None) -> None:
+        self.calls = calls
+        self.raised = raised
+        self.answer = answer
+
+
+def _again(payload: Any, provider: str, handler: object) -> _Outcome:
+    """On the provider where it was recorded, with the payload as it is."""
+    found = _Outcome([])
+    functions = telling(bindings(handler), found.calls.append)
+    for one in arrived(payload, provider):
+        native = one.invoke(provider, functions)
+        found.raised = native.name if isinstance(native, Raised) else found.raised
+        found.answer = _http(provider, payload, native)
+    return found
+
+
+def _elsewhere(payload: Any, provider: str, handler: object, to: str) -> _Outcome:
+    """On another provider, with what each function got of the payload."""
+    seen: list[tuple[Binding, Any]] = []
+    for one in arrived(payload, provider):
+        one.invoke(provider, silent(bindings(handler), lambda function, event: seen.append((function, event))))
+    if not seen:
+        raise ValueError("no function is called for it")
+    found = _Outcome([])
+    together: dict[int, tuple[Binding, list[Event[Any]]]] = {}
+    for function, event in seen:
+        if isinstance(event, Request):
+            answer = deliver(telling([function], found.calls.append), _request(event), to=to)
+            found.answer = _of_answer(answer)
+        else:
+            those = event if isinstance(event, Batch) else [event]
+            together.setdefault(id(function), (function, []))[1].extend(map(_neutral, those))
+    for function, events in together.values():
+        delivery = deliver(telling([function], found.calls.append), events, to=to)
+        found.raised = None if delivery.error is None else delivery.error[0]
+    return found
+
+
+def _request(request: Request[Any]) -> Request[Any]:
+    """The request without what its provider had of it."""
+    return Request(
+        request.method,
+        request.raw_path,
+        request.raw_query,
+        [pair for pair in request.headers.pairs if not pair[0].startswith("x-forwarded-") and pair[0] != "host"],
+        request.body,
+        host=request.host,
+        scheme=request.scheme,
+        client_ip=request.client_ip,
+        principal=request.principal,
+        id=request.id,
+        time=request.time,
+    )
+
+
+def _neutral(event: Event[Any]) -> Event[Any]:
+    """The event, with the short name of its source and without its place there: these are its provider's."""
+    made: Any = copy(event)
+    if isinstance(event, Message):
+        made.source = event.channel
+    elif isinstance(event, ObjectEvent):
+        made.source, made.type = event.bucket, ""
+    elif isinstance(event, ChangeEvent):
+        made.source, made.type = event.table, ""
+    elif isinstance(event, ScheduleEvent):
+        made.source = event.name
+    elif isinstance(event, Task):
+        # Where it was recorded the name is that of what was deployed; here it is the function's.
+        made.name = ""
+    if isinstance(event, (Message, ChangeEvent)):
+        made.partition = made.sequence = None
+    return made  # type: ignore[no-any-return]  # a copy
+
+
+def _http(provider: str, payload: Any, native: Any) -> dict[str, Any] | None:
+    """The answer to a request as JSON has it; None where it was none to a request."""
+    if isinstance(native, Answer):
+        return _of_answer(native)
+    module = of_adapter(provider)
+    read: Callable[[Any, Any], Answer | None] | None = getattr(module, "http_answer", None)
+    if read is not None:
+        answer = None if native is None or isinstance(native, Raised) else read(payload, native)
+        return None if answer is None else _of_answer(answer)
+    return native if isinstance(native, dict) and "status" in native else None
+
+
+def _of_answer(answer: Answer) -> dict[str, Any]:
+    headers = {"content-type": answer.headers.get("content-type")}
+    made: dict[str, Any] = redacted({"status": answer.status, "headers": headers, **in_text(answer.body)})
+    return made
+
+
+def _differences(was: _Outcome, found: _Outcome, *, same: bool) -> list[str]:
+    told = [*_of_calls(was.calls, found.calls)]
+    # What reaches a provider for an event is its own; that of a request is the same everywhere.
+    if same and was.raised != found.raised:
+        told.append(f"the invocation raised {was.raised or 'nothing'}, and now {found.raised or 'nothing'}")
+    if was.answer is not None and found.answer is not None and _is_for_request(was.calls, found.calls):
+        for name, before, after in (
+            ("status", was.answer.get("status"), found.answer.get("status")),
+            ("content type", _content_type(was.answer), _content_type(found.answer)),
+            ("body", _body(was.answer), _body(found.answer)),
+        ):
+            if before != after:
+                told.append(f"the answer's {name} was {_shown(before)}, and is {_shown(after)}")
+    return told
+
+
+def _is_for_request(*calls: list[Call]) -> bool:
+    return all(call["kind"] in ("Request", "Event") for those in calls for call in those)
+
+
+def _content_type(answer: dict[str, Any]) -> Any:
+    return (answer.get("headers") or {}).get("content-type")
+
+
+def _body(answer: dict[str, Any]) -> Any:
+    return answer.get("body", answer.get("body_base64", ""))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def _of_calls(was: list[Call], found: list[Call]) -> list[str]:
+    before, after = _by_event(was), _by_event(found)
+    if set(before) != set(after):
+        # Ids of requests, schedules and tasks are of the invocation.
+        before, after = _in_turn(was), _in_turn(found)
+    told = []
+    for name in dict.fromkeys([*before, *after]):
+        old, new = before.get(name, "not called"), after.get(name, "not called")
+        if old != new:
+            told.append(f"{' '.join(filter(None, name))} was {old}, and is {new}")
+    return told
+
+
+def _by_event(calls: list[Call]) -> dict[tuple[str, str], str]:
+    return {(call["function"], one["id"]): _word(one) for call in calls for one in call["events"]}
+
+
+def _in_turn(calls: list[Call]) -> dict[tuple[str, str], str]:
+    words = [(call["function"], _word(one)) for call in calls for one in call["events"]]
+    if len(words) == 1:
+        return {(words[0][0], ""): words[0][1]}
+    return {(name, f"call {number}"): word for number, (name, word) in enumerate(words, 1)}
+
+
+def _word(event: dict[str, Any]) -> str:
+    word: str = event["outcome"]
+    if "after" in event:
+        word += f" after {event['after']:g} s"
+    return f"{word} {event['error']}" if "error" in event else word

@@ -1,0 +1,424 @@
+"""What goes wrong on purpose: redelivery, duplicates, another order, throttling, deadlines, cold starts; what is seen of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from portable_fn import Batch, Context, Message, Reject, Request, Retry, Task, on, portable
+from portable_fn.providers import ADAPTERS
+from portable_fn.testing import Duplicates, Redelivery, Reordered, Throttled, deliver, fake
+from portable_fn.testing.delivery import Delivery, Settled
+from portable_fn.testing.observing import Background
+
+EVERYWHERE = pytest.mark.parametrize("provider", list(ADAPTERS))
+# Where a queue tells how often a message was delivered.
+COUNTING = pytest.mark.parametrize("provider", ["aws", "gcp", "azure", "cloudflare"])
+
+
+class Orders:
+    """A handler that keeps what it gets, and fails as it is told: by the message's data, how often before it succeeds."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, int | None, bool]] = []
+
+        @portable(on.queue("orders"))
+        def ship(message: Message[Any], ctx: Context) -> None:
+            self.got.append((message.id, message.attempt, ctx.cold_start))
+            if message.data == "never":
+                raise Reject("never")
+            if self.ids.count(message.id) <= message.data:
+                raise Retry("not yet")
+
+        self.ship = ship
+
+    @property
+    def ids(self) -> list[str]:
+        return [id for id, _, _ in self.got]
+
+    @property
+    def attempts(self) -> list[int | None]:
+        return [attempt for _, attempt, _ in self.got]
+
+
+@EVERYWHERE
+def test_what_is_retried_comes_again_until_it_succeeds_or_is_dead_lettered(provider: str) -> None:
+    orders = Orders()
+    events = fake.batch([0, 2, 9])
+    delivery = deliver(orders.ship, events, to=provider, redelivery=Redelivery(max_attempts=4))
+
+    assert [1, 3, 4] == delivery.attempts
+    assert [1, 3, 4] == [orders.ids.count(f"message-{number}") for number in (1, 2, 3)]
+    assert (list(events)[:2], [events[2]]) == (delivery.acknowledged, delivery.dead_lettered)
+    assert ([], []) == (delivery.retried, delivery.lost)
+
+
+@COUNTING
+def test_the_attempt_rises_where_the_source_counts(provider: str) -> None:
+    orders = Orders()
+    delivery = deliver(orders.ship, fake.message(2), to=provider, redelivery=Redelivery())
+
+    assert [1, 2, 3] == orders.attempts
+    assert ["acknowledged"] == delivery.outcomes
+
+
+def test_an_event_that_was_delivered_before_has_fewer_deliveries_left() -> None:
+    orders = Orders()
+    delivery = deliver(orders.ship, fake.message(9, attempt=3), redelivery=Redelivery(max_attempts=4))
+
+    assert [3, 4] == orders.attempts
+    assert ([2], ["dead-lettered"]) == (delivery.attempts, delivery.outcomes)
+
+
+def test_without_a_dead_letter_the_last_failure_loses_the_event() -> None:
+    orders = Orders()
+    message = fake.message(9)
+    delivery = deliver(orders.ship, message, redelivery=Redelivery(max_attempts=2, dead_letter=False))
+
+    assert [message] == delivery.lost
+
+
+def test_without_redelivery_what_fails_is_retried_once_told() -> None:
+    orders = Orders()
+    messages = fake.batch([0, 1])
+    delivery = deliver(orders.ship, messages)
+
+    assert ([messages[0]], [messages[1]], [1, 1]) == (delivery.acknowledged, delivery.retried, delivery.attempts)
+
+
+def test_delays_of_an_earlier_delivery_are_not_those_of_the_last() -> None:
+    seen: list[int | None] = []
+
+    @portable(on.queue("orders"))
+    def ship(message: Message) -> None:
+        seen.append(message.attempt)
+        raise Retry("later", after=30) if len(seen) == 1 else Retry("again")
+
+    first = deliver(ship, fake.message(1))
+    assert [Settled("retried", 30)] == first.settled
+    seen.clear()
+    delivery = deliver(ship, fake.message(1), redelivery=Redelivery(max_attempts=2))
+    assert [Settled("dead-lettered")] == delivery.settled
+    assert 2 == len(delivery.native_answers)
+
+
+@pytest.mark.parametrize(
+    ("provider", "via"), [("aws", "sqs_fifo"), ("aws", "kinesis"), ("gcp", "pubsub_push"), ("azure", "event_hubs")]
+)
+def test_where_the_source_has_order_what_follows_a_failure_comes_after_it(provider: str, via: str) -> None:
+    orders = Orders()
+    messages = [fake.message(data, id=id, key="a") for id, data in (("m1", 1), ("m2", 0), ("m3", 0))]
+    if via in ("kinesis", "event_hubs"):
+        for number, message in enumerate(messages, 1):
+            message.partition, message.sequence = "0", str(number)
+    delivery = deliver(orders.ship, messages, to=provider, via=via, redelivery=Redelivery())
+
+    done = [message.id.rpartition(":")[2] for message in delivery.acknowledged]
+    assert ["m1", "m2", "m3"] == done
+    # Where an id is its place in the stream, that is what the handler sees.
+    assert 4 == len(orders.ids)
+    assert orders.ids[0] == orders.ids[1]
+
+
+def test_what_pubsub_holds_back_behind_a_failure_is_no_attempt() -> None:
+    orders = Orders()
+    messages = [fake.message(data, id=id, key="a") for id, data in (("m1", 1), ("m2", 0))]
+    delivery = deliver(orders.ship, messages, to="gcp", via="pubsub_push", redelivery=Redelivery(max_attempts=2))
+
+    assert ["m1", "m1", "m2"] == orders.ids
+    assert ([2, 1], ["acknowledged"] * 2) == (delivery.attempts, delivery.outcomes)
+
+
+@COUNTING
+def test_a_duplicate_comes_after_the_first_time_with_the_next_attempt(provider: str) -> None:
+    orders = Orders()
+    delivery = deliver(orders.ship, fake.batch([0, 0]), to=provider, failures=[Duplicates()])
+
+    assert ["message-1", "message-2", "message-1", "message-2"] == orders.ids
+    assert [1, 1, 2, 2] == orders.attempts
+    assert [2, 2] == delivery.attempts
+
+
+def test_an_event_of_which_one_duplicate_fails_is_retried() -> None:
+    seen: list[str] = []
+
+    @portable(on.queue("orders"))
+    def once(message: Message) -> None:
+        seen.append(message.id)
+        if seen.count(message.id) > 1:
+            raise ValueError("not idempotent")
+
+    assert ["retried"] == deliver(once, fake.message(1), failures=[Duplicates()]).outcomes
+
+
+def test_another_order_is_the_seeds_and_the_outcomes_stay_in_the_events_order() -> None:
+    first, again, other = Orders(), Orders(), Orders()
+    data = [0, 0, 0, 1, 0, 0]
+    delivery = deliver(first.ship, fake.batch(data), failures=[Reordered(seed=1)])
+    deliver(again.ship, fake.batch(data), failures=[Reordered(seed=1)])
+    deliver(other.ship, fake.batch(data), failures=[Reordered(seed=2)])
+
+    assert sorted(first.ids) == [f"message-{number}" for number in range(1, 7)]
+    assert first.ids == again.ids
+    assert first.ids != other.ids
+    assert sorted(first.ids) != first.ids
+    assert ["acknowledged"] * 3 + ["retried"] + ["acknowledged"] * 2 == delivery.outcomes
+
+
+def test_another_order_leaves_each_key_in_its_own_where_the_source_has_order() -> None:
+    orders = Orders()
+    messages = [fake.message(0, id=f"{key}{number}", key=key) for number in range(4) for key in "ab"]
+    deliver(orders.ship, messages, via="sqs_fifo", failures=[Reordered(seed=3)])
+
+    assert [message.id for message in messages] != orders.ids
+    for key in "ab":
+        assert [f"{key}{number}" for number in range(4)] == [id for id in orders.ids if id.startswith(key)]
+
+
+def test_a_throttled_event_comes_later() -> None:
+    orders = Orders()
+    delivery = deliver(orders.ship, fake.message(0), failures=[Throttled(times=2)])
+
+    assert ([1], ["acknowledged"], [1]) == (orders.attempts, delivery.outcomes, delivery.attempts)
+
+
+def test_throttling_that_the_source_counts_takes_attempts_and_may_take_them_all() -> None:
+    orders = Orders()
+    throttled = Throttled(times=2, counts=True)
+    delivery = deliver(orders.ship, fake.message(0), redelivery=Redelivery(max_attempts=3), failures=[throttled])
+    assert ([3], ["acknowledged"], [1]) == (orders.attempts, delivery.outcomes, delivery.attempts)
+
+    delivery = deliver(orders.ship, fake.message(0), redelivery=Redelivery(max_attempts=2), failures=[throttled])
+    assert (["dead-lettered"], [0]) == (delivery.outcomes, delivery.attempts)
+    assert 1 == len(orders.got)
+
+
+@EVERYWHERE
+def test_a_throttled_request_is_a_429_and_calls_nobody(provider: str) -> None:
+    called: list[str] = []
+
+    @portable
+    def hello(request: Request) -> str:
+        called.append(request.path)
+        return "hello"
+
+    assert 429 == deliver(hello, fake.request(), to=provider, failures=[Throttled()]).status
+    assert [] == called
+    assert "hello" == deliver(hello, fake.request(), to=provider, failures=[Throttled(times=0)]).text
+
+
+@pytest.mark.parametrize("provider", ["aws", "gcp", "cloudflare", "asgi"])
+def test_a_cold_start_is_the_first_or_each_where_that_is_asked_for(provider: str) -> None:
+    orders = Orders()
+    deliver(orders.ship, fake.message(2), to=provider, redelivery=Redelivery())
+    assert [True, False, False] == [is_cold for _, _, is_cold in orders.got]
+
+    orders = Orders()
+    deliver(orders.ship, fake.message(2), to=provider, redelivery=Redelivery(), cold_start=True)
+    assert [True, True, True] == [is_cold for _, _, is_cold in orders.got]
+
+
+def test_a_deadline_that_passes_in_the_middle_of_a_batch_leaves_the_rest_for_the_next_delivery() -> None:
+    got: list[str] = []
+
+    @portable(on.queue("orders"))
+    def slow(message: Message) -> None:
+        got.append(message.id)
+        time.sleep(0.15)
+
+    delivery = deliver(slow, fake.batch([1, 2, 3, 4]), seconds=0.4, redelivery=Redelivery())
+
+    assert [f"message-{number}" for number in range(1, 5)] == got
+    assert ["acknowledged"] * 4 == delivery.outcomes
+    assert 1 == delivery.attempts[0]
+    assert delivery.attempts[3] > 1
+
+
+def test_a_batch_handler_gets_what_it_gave_back() -> None:
+    got: list[list[str]] = []
+
+    @portable(on.queue("orders"))
+    def ship(batch: Batch[Message]) -> None:
+        got.append([message.id for message in batch])
+        if len(got) == 1:
+            batch.retry(batch[1])
+
+    delivery = deliver(ship, fake.batch([1, 2, 3]), redelivery=Redelivery())
+
+    assert [["message-1", "message-2", "message-3"], ["message-2"]] == got
+    assert [1, 2, 1] == delivery.attempts
+
+
+def test_what_is_rejected_where_it_can_be_is_not_sent_again() -> None:
+    @portable(on.queue("orders", dead_letter="https://sqs.eu-central-1.amazonaws.com/123456789012/dead"))
+    def ship(message: Message) -> None:
+        raise Reject("never")
+
+    delivery = deliver(ship, fake.message(1), redelivery=Redelivery())
+    assert ([1], [Settled("dead-lettered", None, "never")]) == (delivery.attempts, delivery.settled)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"failures": [Duplicates(), Duplicates(3)]}, "failures has Duplicates more than once"),
+        ({"failures": [Redelivery()]}, "failures are Duplicates, Reordered and Throttled, not Redelivery"),
+        ({"failures": ["throttled"]}, "failures are Duplicates, Reordered and Throttled, not 'throttled'"),
+    ],
+)
+def test_failures_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        deliver(Orders().ship, fake.message(0), **options)
+
+
+def test_a_request_is_throttled_and_nothing_else() -> None:
+    handler = portable(lambda request: None)
+    with pytest.raises(ValueError, match="what can go wrong with a request is Throttled"):
+        deliver(handler, fake.request(), failures=[Duplicates()])
+    with pytest.raises(ValueError, match="nobody sends a request again"):
+        deliver(handler, fake.request(), redelivery=Redelivery())  # type: ignore[call-overload]  # so says the type, too
+
+
+@pytest.mark.parametrize("make", [lambda: Redelivery(0), lambda: Duplicates(0)])
+def test_none_at_all_is_refused(make: Any) -> None:
+    with pytest.raises(ValueError, match="a whole number from 1, not 0"):
+        make()
+
+
+# What is seen of a delivery
+
+
+async def _remember(log: list[str]) -> None:
+    log.append("remembered")
+
+
+async def _break() -> None:
+    raise ValueError("broken")
+
+
+@EVERYWHERE
+def test_logs_background_work_and_the_duration_are_in_the_delivery(provider: str) -> None:
+    remembered: list[str] = []
+
+    @portable(on.queue("orders"))
+    def ship(message: Message, ctx: Context) -> None:
+        ctx.log.debug("shipping %s", message.data["sku"])
+        ctx.background(_remember(remembered))
+        ctx.background(_break())
+        logging.getLogger("app").warning("low stock")
+
+    delivery = deliver(ship, fake.message({"sku": 7}), to=provider)
+
+    lines = [record.getMessage() for record in delivery.logs]
+    assert ["shipping 7", "low stock", "background work failed"] == lines[:3] if provider != "cloudflare" else lines[:2]
+    assert ["remembered"] == remembered
+    done, broken = delivery.background
+    assert Background("_remember", done=True) == done
+    assert ("_break", False, "broken") == (broken.name, broken.done, str(broken.error))
+    assert 0 < delivery.duration < 10
+
+
+@EVERYWHERE
+def test_an_answer_has_them_too(provider: str) -> None:
+    remembered: list[str] = []
+
+    @portable
+    async def hello(request: Request, ctx: Context) -> str:
+        ctx.log.info("hello")
+        ctx.background(_remember(remembered))
+        return "hello"
+
+    answer = deliver(hello, fake.request(), to=provider)
+
+    assert "hello" in [record.getMessage() for record in answer.logs]
+    assert [Background("_remember", done=True)] == answer.background
+    assert answer.native_request is not None
+    assert answer.native_answer is not None
+    assert answer.duration > 0
+
+
+def test_logs_are_of_their_own_delivery_and_others_get_what_they_would_get(caplog: pytest.LogCaptureFixture) -> None:
+    @portable(on.queue("orders"))
+    def inner(message: Message, ctx: Context) -> None:
+        ctx.log.info("inner")
+
+    @portable(on.queue("orders"))
+    def outer(message: Message, ctx: Context) -> None:
+        ctx.log.warning("outer")
+        ctx.log.info("quiet")
+        assert ["inner"] == [record.getMessage() for record in deliver(inner, fake.message(1)).logs]
+
+    assert ["outer", "quiet"] == [record.getMessage() for record in deliver(outer, fake.message(1)).logs]
+    assert ["outer"] == [record.getMessage() for record in caplog.records]
+    logging.getLogger("portable_fn.x").info("after")
+    assert ["outer"] == [record.getMessage() for record in caplog.records]
+
+
+def test_without_logging_set_up_warnings_still_reach_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    try:
+        deliver(Orders().ship, fake.message(1))
+    finally:
+        root.handlers = handlers
+    assert "ship retries message-1: not yet\n" == capsys.readouterr().err
+
+
+def test_the_native_request_and_answer_of_one_invocation() -> None:
+    orders = Orders()
+    delivery = deliver(orders.ship, fake.batch([0, 1]))
+    assert ["message-1", "message-2"] == [record["messageId"] for record in delivery.native_request["Records"]]
+    assert {"batchItemFailures": [{"itemIdentifier": "message-2"}]} == delivery.native_answer
+
+    several = deliver(orders.ship, fake.batch([0, 0]), via="sns")
+    with pytest.raises(ValueError, match="there are 2, which native_requests has"):
+        _ = several.native_request
+
+
+# Several providers
+
+
+def test_to_a_list_of_providers_is_a_delivery_for_each() -> None:
+    found = deliver(Orders().ship, fake.message(0), to=["aws", "gcp"])
+    assert {"aws": ["acknowledged"], "gcp": ["acknowledged"]} == {name: one.outcomes for name, one in found.items()}
+
+
+def test_to_all_is_those_that_hand_over_such_events() -> None:
+    @portable
+    def double(task: Task) -> int:
+        return 2 * task.data
+
+    @portable
+    def hello(request: Request) -> str:
+        return "hello"
+
+    tasks = deliver(double, fake.task(21), to="all")
+    assert {provider: 42 for provider in ADAPTERS} == {name: one.result for name, one in tasks.items()}
+    answers = deliver(hello, fake.request(), to="all")
+    assert {provider: "hello" for provider in ADAPTERS} == {name: one.text for name, one in answers.items()}
+    by_service = deliver(Orders().ship, fake.message(0), to="all", via="kafka")
+    assert ["aws", "azure"] == list(by_service)
+    with pytest.raises(ValueError, match="no provider hands over a Message by 'pigeon'"):
+        deliver(Orders().ship, fake.message(0), to="all", via="pigeon")
+
+
+@pytest.mark.parametrize("via", ["s3/sns/sqs", "s3_sns_sqs"])
+def test_a_service_inside_of_another_is_named_from_the_inside(via: str) -> None:
+    seen: list[Any] = []
+
+    @portable
+    def thumbnail(upload: Any) -> None:
+        seen.append(upload)
+
+    delivery = deliver(
+        portable(on.object("uploads", "created"))(lambda upload: seen.append(upload)), fake.object(), via=via
+    )
+    assert isinstance(delivery, Delivery)
+    assert 2 == len(seen[0].envelopes)
+
+
+def test_http_services_are_named_so_too() -> None:
+    assert 204 == deliver(portable(lambda request: None), fake.request(), via="rest/api").status
