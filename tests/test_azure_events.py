@@ -36,7 +36,8 @@ from portable_fn_azure import changes, entry, messages
 from portable_fn_azure.capabilities import SERVICES as CAPABILITIES
 from portable_fn_azure.cron import ncrontab
 from portable_fn_azure.simulate import EVENT_SERVICES, FunctionContext, TraceContext
-from portable_fn_azure.simulate_events import _wired, payloads
+from portable_fn_azure.simulate_app import functions_for
+from portable_fn_azure.simulate_events import payloads
 from portable_fn_azure.simulate_payloads import INVOCATION, Sent
 
 # What a handler got last.
@@ -443,16 +444,16 @@ HANDLERS: dict[type[Event], Any] = {
 def test_a_mutated_payload_is_an_event_or_a_decode_error(service: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
     event = SAMPLES[service]
-    wired = _wired((HANDLERS[type(event)],), service)
+    [function] = functions_for((HANDLERS[type(event)],), service)
     arrival = payloads([event], service)[0]
     sent = arrival.each[0] if arrival.each else arrival.many
     tried = 0
     for one in mutated(sent):
         try:
-            wired.native(one)
+            function.native(one)
         except Exception:
             continue  # the library's own converter refuses it: no function is called
-        invoked = wired.invoke(one, [0])
+        invoked = function.invoke(one, [0])
         tried += 1
         assert invoked.error is None or "DecodeError" == invoked.error.name, (one, invoked.error)
         for seen in GOT:
@@ -624,17 +625,17 @@ def test_what_was_done_is_left_out_when_the_host_tries_a_batch_again() -> None:
         if event.key["id"] in failing:
             raise Busy
 
-    wired = _wired((one,), "cosmos_db")
+    [function] = functions_for((one,), "cosmos_db")
     sent = payloads([fake.change("users", after={"id": str(n)}, id=f"c-{n}") for n in (1, 2, 3)], "cosmos_db")[0].many
     GOT.clear()
     errors = []
     for retry in (0, 1, 2):
         if retry == 2:
             failing.clear()
-        errors.append(wired.invoke(Sent(sent.data, sent.metadata, retry), [0, 1, 2]).error is not None)
+        errors.append(function.invoke(Sent(sent.data, sent.metadata, retry), [0, 1, 2]).error is not None)
     assert ([True, True, False], ["1", "2", "2", "2", "3"]) == (errors, GOT)
     GOT.clear()
-    wired.invoke(Sent(sent.data, sent.metadata, 0), [0, 1, 2])
+    function.invoke(Sent(sent.data, sent.metadata, 0), [0, 1, 2])
     assert ["1", "2", "3"] == GOT
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
 
 pytest_plugins = ["pytester"]
 
@@ -150,22 +154,26 @@ class TestOwn:
     run(pytester, tests, "-p", "no:portable_fn").assert_outcomes(passed=1, errors=1)
 
 
-@pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
-def test_async_tests_may_use_the_fixtures(pytester: pytest.Pytester, plugin: str) -> None:
+@pytest.mark.parametrize(("plugin", "backends"), [("asyncio", [""]), ("anyio", ["asyncio", "trio"])])
+def test_async_tests_may_use_the_fixtures(pytester: pytest.Pytester, plugin: str, backends: list[str]) -> None:
     tests = f"""
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
+import anyio
+
+@portable
+async def wait(order: Message) -> str:
+    await anyio.sleep(0)
+    return "waited"
 
 @pytest.mark.{plugin}
 @pytest.mark.providers("all")
 async def test_ship(deliver, fake, context):
-    await asyncio.sleep(0)
+    await anyio.sleep(0)
+    assert ["acknowledged"] == deliver(wait, fake.message()).outcomes
     assert ["acknowledged"] == deliver(ship, fake.message()).outcomes
     assert "hello" == deliver(hello, fake.request()).text
-    await ship(fake.message(), context)
+    assert "waited" == await wait(fake.message(), context)
 """
-    run(pytester, tests).assert_outcomes(passed=5)
+    run(pytester, tests).assert_outcomes(passed=5 * len(backends))
 
 
 def test_a_test_of_hypothesis_may_use_deliver(pytester: pytest.Pytester) -> None:
@@ -293,6 +301,15 @@ def test_a_failed_assertion_says_which_event_what_became_of_it_and_why(pytester:
     for (_, lines), text in zip(EXPLAINED, told[1:], strict=True):
         shown = [line[4:].removeprefix("AssertionError: ") for line in text.splitlines() if line.startswith("E ")]
         assert lines == [line for line in lines if line in shown], text
+
+
+def test_the_page_of_testing_shows_files_that_pass(pytester: pytest.Pytester) -> None:
+    page = (ROOT / "docs" / "testing.md").read_text()
+    files = re.findall(r"^```py\n# (\w+)\.py\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert ["test_shop"] == [name for name, _ in files]
+    pytester.makeini(INI)
+    pytester.makepyfile(**dict(files))
+    pytester.runpytest_subprocess().assert_outcomes(passed=4)
 
 
 def test_the_plugin_costs_those_nothing_who_do_not_use_it(pytester: pytest.Pytester) -> None:

@@ -19,8 +19,10 @@ from portable_fn.http import Request
 from portable_fn.providers import adapter
 from portable_fn.record import Record
 from portable_fn.testing import fake
-from portable_fn.testing.delivery import Answer, Delivery, Raised, kind_of, service_for
-from portable_fn_azure.simulate_events import Invoked, Sent
+from portable_fn.testing.delivery import Answer, Delivery, Raised, service_for
+from portable_fn_azure.simulate_app import Invoked
+from portable_fn_azure.simulate_events import invocations
+from portable_fn_azure.simulate_payloads import Sent
 from portable_fn_cloudflare.simulate_events import sent
 from tests.runtimes import durable
 from tests.runtimes.asgi import uvicorn
@@ -126,13 +128,8 @@ def _in_the_worker(host: AzureHost, function: Function, events: Sequence[Event[A
     """How each invocation of the function ended that came of what the host got."""
     trigger = next(one for one in function.bindings if one["type"].endswith("Trigger"))
     many = str(trigger.get("cardinality", "")).upper() == "MANY"
-    answers = []
-    for arrival in natives("azure", events, service):
-        if arrival.many is not None and (many or not arrival.each):
-            answers.append([_invoked(host, function.name, arrival.many, list(range(len(arrival.keys))))])
-        else:
-            answers.append([_invoked(host, function.name, one, [at]) for at, one in enumerate(arrival.each)])
-    return answers
+    invoke = partial(_invoked, host, function.name)
+    return [invocations(arrival, many, invoke) for arrival in natives("azure", events, service)]
 
 
 def _invoked(host: AzureHost, name: str, sent: Sent, indices: list[int]) -> Invoked:
@@ -199,7 +196,7 @@ class Provider(Record):
     def deliver(self, runtime: Runtime, *events: Event[Any], via: str | None = None, function: int = 0) -> Delivery:
         """What becomes of the events on the runtime, of those of its functions that the provider knows in the one."""
         simulate = adapter(self.name, "simulate")
-        service = service_for(simulate, self.name, kind_of(events[0]), via)
+        service = service_for(simulate, self.name, events[0], via)
         delivery: Delivery = simulate.settled(events, service, runtime.calls[function](events, service))
         return delivery
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # What the tests need beside the wheel; constraints.txt pins it.
-TESTING = ["anyio", "fastapi", "pillow", "pytest-asyncio", "starlette"]
+TESTING = ["anyio", "fastapi", "pillow", "pytest-asyncio", "starlette", "trio"]
 
 
 def main() -> None:

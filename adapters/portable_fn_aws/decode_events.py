@@ -94,6 +94,11 @@ def arrival(payload: Any, context: LambdaInvocation) -> Arrival:
     elif type(payload) is list and (found := _piped(payload, context)) is not None:
         found.pipe = True
         return found
+    return called(payload, context)
+
+
+def called(payload: Any, context: LambdaInvocation) -> Arrival:
+    """The payload as a direct call, whatever it looks like."""
     return Arrival("invoke", [payload], [task(payload, context)])
 
 
@@ -360,7 +365,10 @@ def _inside_value(value: Any, event: Event[Any]) -> list[Event[Any]]:
     elif value.get("eventSource") == "aws:dynamodb" and "tableName" in value:
         from portable_fn_aws.changes import KinesisTableChange
 
-        items = [KinesisTableChange(value)]
+        try:
+            items = [KinesisTableChange(value)]
+        except UNREADABLE as exc:
+            raise unreadable(exc, "a change of a table") from exc
     elif isinstance(value.get("eventSource"), str) and isinstance(event, CloudEvent):
         found = _of_source(value["eventSource"], value, [value])
         items = found.items if found is not None else ()

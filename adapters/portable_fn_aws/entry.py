@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable
 
 from portable_fn.adapter import bindings, failed, finish_alone, recorder, respond
 from portable_fn.errors import HTTPError
+from portable_fn.events import Task
 from portable_fn.http import Request, Response
 from portable_fn.routing import Router
 from portable_fn_aws import decode, encode
@@ -33,7 +34,7 @@ def entry(*targets: object) -> LambdaHandler:
     """The Lambda handler of portable functions, or of a module of them: `lambda_handler = entry(hello)`.
 
     Where all functions are for requests, any other payload raises DecodeError; else what is no request and no service's that
-    is known is a Task. Streams are collected: awslambdaric can't stream.
+    is known is a Task, and for functions of tasks alone everything is. Streams are collected: awslambdaric can't stream.
     """
     if (recording := recorder()) is not None:
         recorded: LambdaHandler = recording.function("aws", _entry, targets)
@@ -66,11 +67,12 @@ def invoker(*targets: object) -> Invoke:
     functions = bindings(*targets)
     router = Router(functions)
     events = _events(functions)
+    tasks_alone = all(function.kind is Task for function in functions)
     cold_start = True
 
     def invoke(payload: Any, native: LambdaContext) -> tuple[Any, Write | None, LambdaInvocation, Variables]:
         nonlocal cold_start
-        service = decode.http_service(payload)
+        service = None if tasks_alone else decode.http_service(payload)
         if service is None and events is None:
             raise decode.unknown(payload)
         context = decode.LambdaInvocation(native, cold_start)

@@ -6,7 +6,7 @@ import os
 
 from portable_fn.batch import Consumer
 from portable_fn.dispatch import Dispatcher
-from portable_fn.errors import ConfigurationError
+from portable_fn.errors import ConfigurationError, DecodeError
 from portable_fn.events import Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.outcomes import DONE, Reject, Retry
 from portable_fn_aws import decode_events, encode_events
@@ -50,6 +50,8 @@ class Events:
         # Nothing tells the input of a schedule from a direct call's but what the functions are for.
         self._is_schedule = takes(ScheduleEvent) and not takes(Task) and not takes(Event)
         kinds = {function.kind for function in dispatcher.functions}
+        self._takes_task = takes(Task)
+        self._takes_tasks_alone = kinds == {Task}
         # Whose events may be mere notices, which are done where no function asks for just anything of that source's.
         self._noticed = {
             *(("sqs", "sns") if ObjectEvent in kinds or not kinds & {Event, Message} else ()),
@@ -60,7 +62,10 @@ class Events:
 
     def __call__(self, payload: Any, context: LambdaInvocation, variables: Variables) -> Any:
         """The answer to a payload; raises what the source is to see as the invocation's failure."""
-        found = decode_events.arrival(payload, context)
+        found = None if self._takes_tasks_alone else decode_events.arrival(payload, context)
+        # Step Functions hands on what has started it, such as an event of a bus.
+        if found is None or (self._takes_task and found.service == "eventbridge" and not self._is_taken(found.items[0])):
+            found = decode_events.called(payload, context)
         service = found.service
         if service == "invoke" and self._is_schedule:
             found.items = [decode_events.scheduled(payload, context)]
@@ -75,6 +80,15 @@ class Events:
             if any(isinstance(outcome, Retry) for outcome in outcomes):
                 self._on_failure(found, outcomes, context)
         return encode_events.answer(found, outcomes, report=self._report)
+
+    def _is_taken(self, item: Item) -> bool:
+        """Whether any function takes the event, or would if it could be read."""
+        try:
+            return not isinstance(item, Event) or any(
+                self._dispatcher.find(function.kind, item)[1] for function in self._dispatcher.functions
+            )
+        except DecodeError:
+            return True
 
     def _outcomes(
         self, found: Arrival, items: Sequence[Item], context: LambdaInvocation, variables: Variables

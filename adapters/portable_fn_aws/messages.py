@@ -162,13 +162,17 @@ def sqs_fifo(record: Record) -> Item:
         return exc
 
 
+# What every one of SNS's envelopes has; anything less is a message that only looks like one.
+_ENVELOPE = frozenset(("TopicArn", "MessageId", "Message"))
+
+
 def _published(outer: SQSMessage) -> SNSMessage | None:
     """The message that SNS put into the queue with its envelope."""
     try:
         envelope: Any = parse_json(outer.text)
     except ValueError:
         return None
-    if not isinstance(envelope, dict) or envelope.get("Type") != "Notification" or "TopicArn" not in envelope:
+    if not isinstance(envelope, dict) or envelope.get("Type") != "Notification" or not _ENVELOPE <= envelope.keys():
         return None
     return SNSMessage(envelope, envelope, outer)
 

@@ -13,7 +13,7 @@ from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer, Exchange, Raised
 from portable_fn_aws.entry import entry
-from portable_fn_aws.simulate_events import EVENT_SERVICES, function_name, payloads, playing, settled
+from portable_fn_aws.simulate_events import EVENT_SERVICES, default_service, function_name, payloads, playing, settled
 
 __all__ = [
     "ADDED",
@@ -21,6 +21,7 @@ __all__ = [
     "SERVICES",
     "LambdaContext",
     "answer",
+    "default_service",
     "exchange",
     "invoker",
     "payload",

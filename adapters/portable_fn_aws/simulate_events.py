@@ -16,6 +16,7 @@ from urllib.parse import quote_plus
 from portable_fn.cloudevents import write_structured, write_time
 from portable_fn.data import to_json
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
+from portable_fn.on import Trigger
 from portable_fn.testing.delivery import Delivery, Raised, Settled
 from portable_fn_aws import sqs
 
@@ -35,8 +36,15 @@ EVENT_SERVICES: dict[str, tuple[str, ...]] = {
 
 REGION, ACCOUNT = "eu-central-1", "123456789012"
 _CLUSTER = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/events/0123-4"
+# The service that a trigger's word means first.
+_FIRST = {"topic": "sns", "stream": "kinesis"}
 _BROKER = f"arn:aws:mq:{REGION}:{ACCOUNT}:broker:broker:b-0123"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def default_service(trigger: Trigger, event: Event[Any]) -> str | None:
+    """The service by which such an event reaches a function with the trigger; None where the trigger makes no difference."""
+    return _FIRST.get(trigger.word) if isinstance(event, Message) else None
 
 
 def payloads(events: Sequence[Event[Any]], service: str) -> list[Any]:

@@ -16,25 +16,23 @@ from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer, Exchange
 from portable_fn.testing.loop import run
 from portable_fn_azure.entry import entry
-from portable_fn_azure.simulate_events import (
-    EVENT_SERVICES as EVENT_SERVICES,
-)
-from portable_fn_azure.simulate_events import (
-    FunctionContext,
-    TraceContext,
-)
-from portable_fn_azure.simulate_events import (
-    invoker as invoker,
-)
-from portable_fn_azure.simulate_events import (
-    payloads as payloads,
-)
-from portable_fn_azure.simulate_events import (
-    playing as playing,
-)
-from portable_fn_azure.simulate_events import (
-    settled as settled,
-)
+from portable_fn_azure.simulate_app import FunctionContext, TraceContext
+from portable_fn_azure.simulate_events import EVENT_SERVICES, default_service, invoker, payloads, playing, settled
+
+__all__ = [
+    "EVENT_SERVICES",
+    "SERVICES",
+    "FunctionContext",
+    "TraceContext",
+    "answer",
+    "default_service",
+    "exchange",
+    "invoker",
+    "payload",
+    "payloads",
+    "playing",
+    "settled",
+]
 
 SERVICES = ("http",)
 

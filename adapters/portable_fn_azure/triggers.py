@@ -81,9 +81,10 @@ def register(
     connections: Mapping[str, str],
     options: Options,
     settlement: bool,
-) -> None:
+) -> list[Wiring]:
     """Adds an Azure function for each trigger of each function that isn't HTTP; `taken` are the names that are."""
-    for wiring in plan(functions, taken, services, connections, options, settlement):
+    planned = plan(functions, taken, services, connections, options, settlement)
+    for wiring in planned:
         declared = wiring.service.declare(app, wiring)(azure_function(wiring, begin))
         if wiring.dead_letter is not None:
             declared = _output(app, *wiring.dead_letter)(declared)
@@ -93,6 +94,7 @@ def register(
         app.function_name(wiring.name)(declared)
         for warning in _warnings(wiring):
             _warn(f"{wiring.name}: {warning}")
+    return planned
 
 
 def plan(
@@ -181,14 +183,18 @@ def _wire(
     )
 
 
+def default_service(trigger: Any) -> Service:
+    """The service that the trigger is for where nothing else is said."""
+    # A blob trigger knows of created objects alone.
+    if trigger.word == "object" and set(trigger.actions) - {"created"}:
+        return SERVICES["event_grid"]
+    return next(service for service in SERVICES.values() if trigger.word in service.words)
+
+
 def _service(function: Binding, trigger: Any, asked: list[str]) -> Service:
-    possible = [service for service in SERVICES.values() if trigger.word in service.words]
     if not asked:
-        # A blob trigger knows of created objects alone.
-        actions = getattr(trigger, "actions", ())
-        if trigger.word == "object" and set(actions) - {"created"}:
-            return SERVICES["event_grid"]
-        return possible[0]
+        return default_service(trigger)
+    possible = [service for service in SERVICES.values() if trigger.word in service.words]
     for service in possible:
         if service.name == asked[0]:
             return service

@@ -14,7 +14,7 @@ from portable_fn.testing import asgi
 from portable_fn.testing.delivery import Answer, Exchange, Raised
 from portable_fn.testing.loop import run
 from portable_fn_gcp.entry import entry
-from portable_fn_gcp.simulate_events import EVENT_SERVICES, ordering_key, payloads, playing, settled
+from portable_fn_gcp.simulate_events import EVENT_SERVICES, ordering_key, payloads, played, playing, settled
 
 __all__ = [
     "EVENT_SERVICES",
@@ -54,12 +54,18 @@ def invoker(
 ) -> Callable[[Request[Any]], Answer | Raised | None]:
     """Sends a trigger's request to the functions, under Flask, which have that many seconds; whole ones, as Cloud Run has.
 
-    None for one that isn't sent, since one before it, of the same ordering key, has not been acknowledged.
+    None for one that isn't sent, since one before it, of the same ordering key, has not been acknowledged; what waits is sent
+    again in the next block of `playing`.
     """
     target = entry(*targets)
     waiting: set[str] = set()
+    block = played()
 
     def invoke(native: Request[Any]) -> Answer | Raised | None:
+        nonlocal block
+        if block is not played():
+            block = played()
+            waiting.clear()
         key = ordering_key(native, service)
         if key in waiting:
             return None

@@ -441,6 +441,11 @@ def playing(service: str) -> Iterator[list[Published]]:
         _published.pop()
 
 
+def played() -> list[Published] | None:
+    """What is published in the innermost block of `playing`; None outside of one."""
+    return _published[-1] if _published else None
+
+
 def _played(method: str, host: str, path: str, headers: Any, body: bytes | None) -> tuple[int, bytes]:
     if path.startswith("/computeMetadata/"):
         if headers.get("metadata-flavor") != "Google":

@@ -67,14 +67,21 @@ class Dispatcher:
     def calls(self, event: Event[Any]) -> list[Call]:
         """The functions to call for the event, each with what it is to get; none where their triggers don't want it.
 
-        Raises DecodeError where none takes such an event.
+        Raises DecodeError where none takes such an event, or where what is inside can't be read and no function that names
+        the source, or takes all of its kind, takes the event as it is.
         """
         named: list[tuple[int, Call]] = []
         unnamed: list[Call] = []
         bare: list[tuple[int, Call]] = []
         is_filtered = False
+        unreadable: DecodeError | None = None
         for function in self.functions:
-            depth, events = self.find(function.kind, event)
+            try:
+                depth, events = self.find(function.kind, event)
+            except DecodeError as exc:
+                # What only looks as if it held something is still a message for who asks for messages.
+                unreadable = exc
+                continue
             if not events:
                 continue
             if not function.triggers:
@@ -92,6 +99,8 @@ class Dispatcher:
         # What is furthest inside is what the event is about.
         innermost = max((depth for depth, _ in named), default=0)
         found = [call for depth, call in named if depth == innermost] or _innermost(bare)
+        if not found and unreadable is not None:
+            raise unreadable
         if not found and len(unnamed) > 1:
             names = ", ".join(f"{function.name} (on.{function.triggers[0].word})" for function, _ in unnamed)
             raise DecodeError(
@@ -120,7 +129,12 @@ class Dispatcher:
             fitting = [one for one in level if isinstance(one, kind)]
             if fitting and not (kind is Event and any(isinstance(one, CloudEvent) for one in fitting)):
                 return depth, fitting
-            inside = [inner for one in level for inner in self._unwrap(one)]
+            try:
+                inside = [inner for one in level for inner in self._unwrap(one)]
+            except DecodeError:
+                if not fitting:
+                    raise
+                inside = []
             if not inside:
                 return depth, fitting
             level = inside

@@ -19,6 +19,7 @@ from portable_fn.testing.observing import Background, Observed, observing
 if TYPE_CHECKING:
     from logging import LogRecord
 
+    from portable_fn.on import Trigger
     from portable_fn.testing.failure import Failure, Redelivery
 
 
@@ -196,14 +197,35 @@ def kind_of(event: Event[Any]) -> str:
     return next(base.__name__ for base in type(event).__mro__ if base.__module__.startswith("portable_fn."))
 
 
-def service_for(simulate: Any, to: str, kind: str, via: str | None) -> str:
-    """The provider's service that hands over such events; ValueError where it has none, or none of that name."""
-    possible = simulate.EVENT_SERVICES.get(kind, ())
+def service_for(simulate: Any, to: str, event: Event[Any], via: str | None, handler: object = None) -> str:
+    """The provider's service that hands over the event; ValueError where it has none, or none of that name.
+
+    Where none is named, it is the one that the adapter's `entry` takes for the handler's trigger, if that makes a difference.
+    """
+    kind = kind_of(event)
+    possible: tuple[str, ...] = simulate.EVENT_SERVICES.get(kind, ())
     if not possible:
         raise ValueError(f"{to} hands over no {kind}")
     if via is not None and via not in possible:
         raise ValueError(f"{to} hands over no {kind} by {via!r}; possible are {', '.join(possible)}")
-    return via or possible[0]
+    if via is None and handler is not None and hasattr(simulate, "default_service"):
+        trigger = _trigger_for(event, handler)
+        via = None if trigger is None else simulate.default_service(trigger, event)
+    return via if via in possible else possible[0]
+
+
+def _trigger_for(event: Event[Any], handler: object) -> Trigger | None:
+    """The first trigger by which the handler gets such an event, of those that name where it is from, if there are any."""
+    from portable_fn.adapter import bindings
+
+    triggers = [
+        trigger
+        for function in bindings(handler)
+        if isinstance(event, function.kind)
+        for trigger in function.triggers
+        if trigger.word != "http"
+    ]
+    return next((trigger for trigger in triggers if trigger.names(event)), triggers[0] if triggers else None)
 
 
 def _called_by_name(task: Task[Any], handler: object) -> Task[Any]:
@@ -283,8 +305,8 @@ def deliver(
     """Sends the event to the handler as the provider would, and gives the answer as its caller would receive it.
 
     `handler` is a portable function or a module of them, `to` is aws, gcp, azure, cloudflare or asgi, `via` the provider's
-    service where it has several, such as "rest_api" or "sqs"; what comes inside of something else is named from the inside,
-    "s3/sns/sqs". A request is answered by an `Answer`; other events, one or several that come together, by a `Delivery`, which
+    service where it has several, such as "rest_api" or "sqs", by default what its `entry` takes the handler's trigger for;
+    what comes inside of something else is named from the inside, "s3/sns/sqs". A request is answered by an `Answer`; other events, one or several that come together, by a `Delivery`, which
     says what became of each. With a list of providers, or "all" that hand over such events by `via`, it is a dict of these.
 
     - `seconds` is how long the function may take where the provider tells a deadline.
@@ -315,7 +337,7 @@ def deliver(
         return _answered(handler, event, to, via, failures)
     events = several(event, handler)
     simulate = adapter(to, "simulate")
-    service = service_for(simulate, to, kind_of(events[0]), _service_name(via))
+    service = service_for(simulate, to, events[0], _service_name(via), handler)
     with simulate.playing(service):
         invoke = None if cold_start else simulate.invoker((handler,), service, seconds)
 

@@ -148,12 +148,9 @@ def _sent_once(
     sent.last = made = send([one.event for one in wave])
     sent.requests += made.native_requests
     sent.answers += made.native_answers
-    # One that the provider held back, behind one of its key, was not delivered.
-    aligned = len(made.native_answers) == len(wave)
-    held = [aligned and answer is None and len(wave) > 1 for answer in made.native_answers]
+    held = _held(made)
     due = []
-    for place, (one, settled) in enumerate(zip(wave, made.settled, strict=True)):
-        is_held = aligned and held[place] and settled.outcome == "retried"
+    for one, settled, is_held in zip(wave, made.settled, held, strict=True):
         attempts[one.index] += not is_held
         if settled.outcome != "retried" or redelivery is None:
             outcomes[one.index].append(settled)
@@ -162,6 +159,16 @@ def _sent_once(
         elif (again := _counted(one, redelivery, settled, outcomes)) is not None:
             due.append(again)
     return due
+
+
+def _held(made: Delivery) -> list[bool]:
+    """Which events the provider held back, behind one of their key, and so didn't send."""
+    if len(made.native_answers) != len(made.settled):
+        return [False] * len(made.settled)
+    pairs = zip(made.native_answers, made.settled, strict=True)
+    held = [answer is None and settled.outcome == "retried" for answer, settled in pairs]
+    # What all wait for never comes.
+    return [False] * len(held) if all(held) else held
 
 
 def _counted(

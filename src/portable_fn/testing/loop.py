@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import sys
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from threading import Lock
@@ -36,7 +37,10 @@ def outside(invoke: Callable[[], Any]) -> Any:
     depth = _depth.get()
     variables = copy_context()
     variables.run(_depth.set, depth + 1)
-    if asyncio._get_running_loop() is None:
+    # What anyio takes for the library that runs a coroutine, before it looks; `anyio.to_thread` does the same.
+    if (sniffio := sys.modules.get("sniffio")) is not None:
+        variables.run(sniffio.current_async_library_cvar.set, None)
+    if asyncio._get_running_loop() is None and not _is_in_trio():
         return variables.run(invoke)
     if depth:
         raise RuntimeError(
@@ -47,3 +51,9 @@ def outside(invoke: Callable[[], Any]) -> Any:
 
     with ThreadPoolExecutor(1, "portable_fn.testing") as executor:
         return executor.submit(variables.run, invoke).result()
+
+
+def _is_in_trio() -> bool:
+    """Whether trio runs in this thread, which anyio would take for what runs a handler too."""
+    trio = sys.modules.get("trio")
+    return trio is not None and trio.lowlevel.in_trio_run()

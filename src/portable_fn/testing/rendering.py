@@ -7,7 +7,7 @@ from typing import Any
 from portable_fn.decorator import portable
 from portable_fn.http import Request
 from portable_fn.providers import adapter
-from portable_fn.testing.delivery import Deliverable, exchange, kind_of, service_for, several
+from portable_fn.testing.delivery import Deliverable, exchange, service_for, several
 from portable_fn.testing.native_json import written
 
 
@@ -28,6 +28,6 @@ def render(event: Request[Any] | Deliverable, *, to: str = "aws", via: str | Non
         return written(sent.native_request, to, "", event)
     events = several(event)
     simulate = adapter(to, "simulate")
-    service = service_for(simulate, to, kind_of(events[0]), None if via is None else via.replace("/", "_"))
+    service = service_for(simulate, to, events[0], None if via is None else via.replace("/", "_"))
     made = [written(native, to, service) for native in simulate.payloads(events, service)]
     return made[0] if len(made) == 1 else made

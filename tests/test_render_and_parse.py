@@ -1,0 +1,262 @@
+"""`render` and `parse`: native payloads alone, as JSON, and the neutral events in them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from portable_fn import (
+    ChangeEvent,
+    CloudEvent,
+    DecodeError,
+    Message,
+    ObjectEvent,
+    Request,
+    ScheduleEvent,
+    Task,
+    portable,
+)
+from portable_fn.providers import ADAPTERS, adapter
+from portable_fn.testing import deliver, fake, parse, render
+from portable_fn.testing.delivery import kind_of
+
+KINDS = {kind.__name__: kind for kind in (Request, Message, ObjectEvent, ChangeEvent, ScheduleEvent, CloudEvent, Task)}
+EVENTS: dict[str, Any] = {
+    "Message": fake.message({"sku": 1}, content_type="application/json", attributes={"colour": "réd"}, attempt=2),
+    "ObjectEvent": fake.object(key="a b.png", size=3),
+    "ChangeEvent": fake.change(after={"id": "1", "name": "Ada"}),
+    "ScheduleEvent": fake.schedule(),
+    "CloudEvent": fake.cloud_event(data={"total": 7}),
+    "Task": fake.task({"a": 1}, name="add"),
+}
+REQUEST = fake.request(
+    "POST", "/items/7?a=1&a=2", body=b'{"n":1}', headers={"content-type": "application/json", "x-tenant": "ä"}
+)
+SERVICES = [
+    (provider, kind, service)
+    for provider in ADAPTERS
+    for kind, services in adapter(provider, "simulate").EVENT_SERVICES.items()
+    for service in services
+]
+HTTP = [(provider, service) for provider in ADAPTERS for service in adapter(provider, "simulate").SERVICES]
+
+
+def handed_over(kind: str, event: Any, provider: str, via: str) -> list[Any]:
+    """What a function of the kind gets of the event."""
+    seen: list[Any] = []
+
+    def add(event: Any) -> None:
+        seen.append(event)
+
+    add.__annotations__["event"] = KINDS[kind]
+    deliver(portable(add), event, to=provider, via=via)
+    return seen
+
+
+def sent_by(kind: str, service: str) -> Any:
+    if service in ("cloud_tasks", "email", "pubsub_push_unwrapped", "ses"):
+        # Their attributes are headers, which are ASCII.
+        return fake.message({"sku": 1}, content_type="application/json")
+    return fake.schedule(input={"a": 1}) if service == "scheduler_input" else EVENTS[kind]
+
+
+@pytest.mark.parametrize(("provider", "kind", "service"), SERVICES)
+def test_parse_gives_of_what_render_makes_what_a_function_would_get(provider: str, kind: str, service: str) -> None:
+    event = sent_by(kind, service)
+    payload = json.loads(json.dumps(render(event, to=provider, via=service)))
+
+    parsed = parse(payload, provider, via=service)
+    assert handed_over(kind, event, provider, service) == [parsed]
+    assert kind == kind_of(parsed)  # type: ignore[arg-type]  # it is one event
+
+
+@pytest.mark.parametrize(("provider", "service"), HTTP)
+def test_a_request_too(provider: str, service: str) -> None:
+    payload = json.loads(json.dumps(render(REQUEST, to=provider, via=service)))
+
+    parsed: Any = parse(payload, provider)
+    (seen,) = handed_over("Request", REQUEST, provider, service)
+    for name in ("method", "raw_path", "raw_query", "body", "host", "scheme", "client_ip", "headers"):
+        assert getattr(seen, name) == getattr(parsed, name), name
+    assert provider == guess(payload)
+
+
+def guess(payload: Any) -> str:
+    from portable_fn.testing.parsing import guessed
+
+    return guessed(payload)
+
+
+# What looks like another's, or like nobody's: anything may be a task's input, and a CloudEvent says whose it is by its source.
+NOBODY = {("aws", "scheduler_input"), ("aws", "invoke")}
+NEUTRAL = {("gcp", "eventarc"), ("gcp", "eventarc_structured"), ("gcp", "eventarc_batched")}
+
+
+@pytest.mark.parametrize(("provider", "kind", "service"), SERVICES)
+def test_a_payload_shows_whose_it_is(provider: str, kind: str, service: str) -> None:
+    payload = render(sent_by(kind, service), to=provider, via=service)
+    if (provider, service) in NOBODY:
+        with pytest.raises(ValueError, match="no provider's payload looks like this"):
+            parse(payload)
+    else:
+        assert ("asgi" if (provider, service) in NEUTRAL else provider) == guess(payload)
+
+
+CONSOLE = [
+    pytest.param(
+        {"message": {"data": "eyJza3UiOjF9", "messageId": "7"}, "subscription": "projects/p/subscriptions/orders"},
+        ("gcp", "Message", "7"),
+        id="Pub/Sub push",
+    ),
+    pytest.param(
+        {
+            "specversion": "1.0",
+            "id": "8",
+            "source": "//storage.googleapis.com/projects/_/buckets/uploads",
+            "type": "google.cloud.storage.object.v1.finalized",
+            "subject": "objects/a.png",
+            "datacontenttype": "application/json",
+            "data": {"bucket": "uploads", "name": "a.png"},
+        },
+        ("gcp", "ObjectEvent", "8"),
+        id="Eventarc",
+    ),
+    pytest.param(
+        {
+            "id": "9",
+            "topic": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/account",
+            "subject": "/blobServices/default/containers/uploads/blobs/a.png",
+            "eventType": "Microsoft.Storage.BlobCreated",
+            "eventTime": "2026-01-02T03:04:05Z",
+            "data": {"url": "https://account.blob.core.windows.net/uploads/a.png", "contentLength": 3},
+            "dataVersion": "",
+            "metadataVersion": "1",
+        },
+        ("azure", "ObjectEvent", "9"),
+        id="Event Grid",
+    ),
+    pytest.param(
+        {"queue": "orders", "messages": [{"id": "10", "timestamp": "2026-01-02T03:04:05Z", "body": {"sku": 1}}]},
+        ("cloudflare", "Message", "10"),
+        id="Queues",
+    ),
+    pytest.param(
+        {"specversion": "1.0", "id": "11", "source": "/shop", "type": "order.created", "data": {"total": 7}},
+        ("asgi", "CloudEvent", "11"),
+        id="CloudEvent",
+    ),
+    pytest.param(
+        {
+            "version": "0",
+            "id": "12",
+            "detail-type": "order.created",
+            "source": "shop",
+            "account": "123456789012",
+            "time": "2026-01-02T03:04:05Z",
+            "region": "eu-central-1",
+            "resources": [],
+            "detail": {"total": 7},
+        },
+        ("aws", "CloudEvent", "12"),
+        id="EventBridge",
+    ),
+]
+
+
+@pytest.mark.parametrize(("payload", "expected"), CONSOLE)
+def test_what_a_console_shows_is_recognised_and_read(payload: Any, expected: tuple[str, str, str]) -> None:
+    event: Any = parse(payload)
+    assert expected == (guess(payload), kind_of(event), event.id)
+
+
+@pytest.mark.parametrize("provider", list(ADAPTERS))
+def test_several_events_are_a_list_in_their_order(provider: str) -> None:
+    payload = render(fake.batch([1, 2, 3], channel="orders"), to=provider)
+    payloads = payload if isinstance(payload, list) else [payload]
+
+    found: list[Any] = []
+    for one in payloads:
+        parsed = parse(one, provider)
+        found += parsed if isinstance(parsed, list) else [parsed]
+    assert [1, 2, 3] == [event.data for event in found]
+
+
+def test_events_of_several_invocations_are_a_list_of_payloads() -> None:
+    assert ["message-1", "message-2"] == [
+        payload["Records"][0]["Sns"]["MessageId"] for payload in render(fake.batch([1, 2]), via="sns")
+    ]
+
+
+def test_what_is_inside_of_something_else_is_unwrapped_with_what_it_came_in() -> None:
+    event: Any = parse(render(fake.object(key="a b.png"), via="s3/sns/sqs"))
+    assert ("ObjectEvent", "a b.png") == (kind_of(event), event.key)
+    assert ["Message", "Message"] == [kind_of(one) for one in event.envelopes]
+
+
+def test_a_body_that_is_no_text_is_base64() -> None:
+    request = fake.request("PUT", "/picture", body=b"\x89PNG\xff")
+    payload = render(request, to="asgi")
+    assert ("iVBOR/8=", False) == (payload["body_base64"], "body" in payload)
+    assert b"\x89PNG\xff" == parse(payload, "asgi").body  # type: ignore[union-attr]  # it is a request
+
+
+def test_a_header_that_is_there_twice_is_a_list() -> None:
+    payload = render(fake.request(headers=[("x-tag", "a"), ("x-tag", "b")]), to="asgi")
+    assert ["a", "b"] == payload["headers"]["x-tag"]
+    assert ["a", "b"] == parse(payload, "asgi").headers.get_all("x-tag")  # type: ignore[union-attr]  # it is a request
+
+
+def test_a_notice_that_all_is_well_has_no_events() -> None:
+    assert [] == parse({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "uploads"}, "aws")
+
+
+@pytest.mark.parametrize(
+    ("payload", "provider", "message"),
+    [
+        ({"Records": [{"eventSource": "aws:sqs", "body": "1"}]}, "aws", "messageId"),
+        ({"what": "ever"}, "gcp", "the value is the body of no trigger of Google's"),
+        ({"message": {"data": "!"}, "subscription": "s"}, "gcp", ""),
+        ({"what": "ever"}, "azure", "the host hands over an object with data"),
+        ("text", "azure", "the host hands over objects, not a str"),
+        ({"data": {"string": "1"}, "metadata": {}, "service": "pigeon"}, "azure", "there is no service 'pigeon' here"),
+        ({"what": "ever"}, "cloudflare", "nothing that a Worker is called with has what"),
+        ({"queue": "orders", "messages": [{"body": 1}]}, "cloudflare", "'id' is missing"),
+        ([], "cloudflare", "a Worker is called with objects, not a list"),
+        ({"specversion": "1.0", "type": "a", "source": "b"}, "asgi", "id"),
+        ({"method": "GET", "url": "/", "headers": {"a": 1}}, "asgi", "the request can't be read: TypeError"),
+        ({"method": "GET", "url": "/", "body_base64": "%"}, "asgi", "the request can't be read: Error"),
+    ],
+)
+def test_what_cannot_be_read_says_why(payload: Any, provider: str, message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
+        parse(payload, provider)
+
+
+@pytest.mark.parametrize(
+    ("event", "to", "via", "message"),
+    [
+        (fake.message(1), "aws", "pigeon", "aws hands over no Message by 'pigeon'"),
+        (fake.change(after={"id": 1}), "cloudflare", None, "cloudflare hands over no ChangeEvent"),
+        (fake.request(), "gcp", "sqs", "gcp has no 'sqs'"),
+        (fake.message(body=b"\xff"), "aws", "sqs", "sqs carries text"),
+    ],
+)
+def test_what_a_provider_does_not_carry_is_an_error(event: Any, to: str, via: str | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        render(event, to=to, via=via)
+
+
+def test_a_third_partys_adapter_needs_nothing_for_it(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "acme_adapter"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "simulate.py").write_text(
+        "from portable_fn_aws.simulate import *\n"
+        "from portable_fn_aws.simulate import EVENT_SERVICES, SERVICES, exchange, invoker\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    payload = render(EVENTS["Message"], to="acme_adapter")
+    assert payload == render(EVENTS["Message"], to="aws")
+    assert parse(payload, "acme_adapter") == parse(payload, "aws")
