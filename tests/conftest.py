@@ -1,4 +1,4 @@
-"""A runtime that a machine can't have is a skip; at the end of a run: which real runtime told which story."""
+"""A runtime that a machine can't have is a skip; at the end of a run: which real runtime told which story of which service."""
 
 from __future__ import annotations
 
@@ -28,54 +28,67 @@ def _skipping() -> Generator[None, object, object]:
         pytest.skip(str(exc))
 
 
-# (story, runtime): what its cell shows, with the reason where it isn't "ok".
-_CELLS: dict[tuple[str, str], tuple[str, str]] = {}
+# What is recorded of a story, under "cell" for requests (story, runtime, why it can't hold) and under "event_cell" for other
+# events (story, runtime, service, why it can't hold), by the property, the story and the runtime: each service's "ok", "no",
+# "skip" or "FAIL", with the reason where it is neither the first nor the last.
+_CELLS: dict[str, dict[tuple[str, str], list[tuple[str, str]]]] = {"cell": {}, "event_cell": {}}
+_TITLES = {
+    "cell": "stories on real runtimes",
+    "event_cell": "stories of events on real runtimes, with the number of services",
+}
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     for name, value in report.user_properties:
-        if name != "cell" or report.when != "call":
+        if name not in _CELLS or report.when != "call":
             continue
-        story, runtime, cannot = value
+        story, runtime, *_, cannot = value
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-            _CELLS[story, runtime] = ("skip", reason.removeprefix("Skipped: "))
+            found = ("skip", reason.removeprefix("Skipped: "))
         elif report.failed:
-            _CELLS[story, runtime] = ("FAIL", "")
+            found = ("FAIL", "")
         else:
-            _CELLS[story, runtime] = ("no", cannot) if cannot else ("ok", "")
+            found = ("no", cannot) if cannot else ("ok", "")
+        _CELLS[name].setdefault((story, runtime), []).append(found)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _CELLS:
-        return
-    write = terminalreporter.write_line
-    stories = list(dict.fromkeys(story for story, _ in _CELLS))
-    runtimes = list(dict.fromkeys(runtime for _, runtime in _CELLS))
-    reasons = list(dict.fromkeys(reason for _, reason in _CELLS.values() if reason))
-    terminalreporter.section("stories on real runtimes")
-    for letter, runtime in zip(_letters(len(runtimes)), runtimes, strict=True):
-        shown = [_CELLS[story, runtime][0] for story in stories if (story, runtime) in _CELLS]
-        counts = ", ".join(f"{shown.count(word)} {word}" for word in ("ok", "no", "skip", "FAIL") if word in shown)
-        write(f"{letter} = {runtime}: {counts}")
-    cells = {
-        story: [_shown(_CELLS.get((story, runtime), ("-", "")), reasons) for runtime in runtimes] for story in stories
-    }
-    table = [_row("", _letters(len(runtimes))), *(_row(story, shown) for story, shown in cells.items())]
-    for row, story in table:
-        write(f"{row} {story}")
-    for number, reason in enumerate(reasons, 1):
-        write(f"[{number}] {reason}")
+    for name, cells in _CELLS.items():
+        if cells:
+            terminalreporter.section(_TITLES[name])
+            for line in _table(cells, counted=name == "event_cell"):
+                terminalreporter.write_line(line)
 
 
-def _row(story: str, cells: list[str]) -> tuple[str, str]:
-    return "".join(f"{cell:>5}" for cell in cells), story
+def _table(cells: dict[tuple[str, str], list[tuple[str, str]]], *, counted: bool) -> list[str]:
+    """The lines: what each column is, a row for each story, and the reasons that cells have the numbers of."""
+    stories = list(dict.fromkeys(story for story, _ in cells))
+    runtimes = list(dict.fromkeys(runtime for _, runtime in cells))
+    letters = [chr(ord("A") + index) for index in range(len(runtimes))]
+    lines = []
+    for letter, runtime in zip(letters, runtimes, strict=True):
+        words = [word for (_, told_on), found in cells.items() if told_on == runtime for word, _ in found]
+        counts = ", ".join(f"{words.count(word)} {word}" for word in ("ok", "no", "skip", "FAIL") if word in words)
+        lines.append(f"{letter} = {runtime}: {counts}")
+    reasons: dict[str, int] = {}
+    rows = {"": letters}
+    for story in stories:
+        rows[story] = [_shown(cells.get((story, runtime), []), reasons, counted) for runtime in runtimes]
+    width = 1 + max(len(cell) for row in rows.values() for cell in row)
+    lines += [("".join(f"{cell:>{width}}" for cell in row) + f" {story}").rstrip() for story, row in rows.items()]
+    return [*lines, *(f"[{number}] {reason}" for reason, number in reasons.items())]
 
 
-def _shown(cell: tuple[str, str], reasons: list[str]) -> str:
-    word, reason = cell
-    return f"[{reasons.index(reason) + 1}]" if reason else word
-
-
-def _letters(count: int) -> list[str]:
-    return [chr(ord("A") + index) for index in range(count)]
+def _shown(found: list[tuple[str, str]], reasons: dict[str, int], counted: bool) -> str:
+    """A cell: "ok", or on how many services the story holds; the number of the reason where it holds on none; "-" untold."""
+    words = [word for word, _ in found]
+    if "FAIL" in words or not words:
+        return "FAIL" if words else "-"
+    held = words.count("ok")
+    if not held:
+        reason = "; ".join(dict.fromkeys(reason for _, reason in found))
+        return f"[{reasons.setdefault(reason, len(reasons) + 1)}]"
+    if not counted:
+        return "ok"
+    return str(held) if held == len(words) else f"{held}/{len(words)}"

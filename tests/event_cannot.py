@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from portable_fn.providers import adapter
+
 # Services whose messages have a form of their own (a mail, log lines), so that no story can say what is in them.
 OWN_CONTENT = {("aws", "logs"), ("aws", "ses"), ("cloudflare", "email")}
 TOLD_ON_OWN_CONTENT = {
@@ -12,10 +14,7 @@ TOLD_ON_OWN_CONTENT = {
 }
 
 WAITS = "Message: a retry waits as long as the handler says"
-LEFT, *_LEFTS = (
-    f"{kind}: the function knows how much time is left"
-    for kind in ("Message", "ObjectEvent", "ChangeEvent", "ScheduleEvent", "CloudEvent", "Task")
-)
+_LEFT = "{}: the function knows how much time is left"
 SHORT = "Message: those not begun when time runs short come again"
 ORDER = "Message: what follows a failed one of its key comes again, unhandled"
 KEY = "Message: its key arrives"
@@ -284,11 +283,16 @@ AWS = {
 _CANNOT: dict[tuple[str, str], dict[str, str]] = {**AWS, **GCP, **ASGI, **CLOUDFLARE, **AZURE}
 
 
-def cannot(provider: str, service: str, story: str) -> str | None:
-    """Why the story can't hold on the service; None where it can."""
-    if story in (LEFT, *_LEFTS) and provider in NO_DEADLINES:
-        return NO_DEADLINES[provider]
-    return _CANNOT.get((provider, service), {}).get(story)
+def cannot(provider: str) -> dict[str, dict[str, str]]:
+    """For each service of the provider, the stories that can't hold there, with the reason."""
+    found: dict[str, dict[str, str]] = {}
+    for kind, services in adapter(provider, "simulate").EVENT_SERVICES.items():
+        for service in services if provider in NO_DEADLINES else ():
+            found.setdefault(service, {})[_LEFT.format(kind)] = NO_DEADLINES[provider]
+    for (name, service), stories in _CANNOT.items():
+        if name == provider:
+            found.setdefault(service, {}).update(stories)
+    return found
 
 
 def told(provider: str, service: str, story: str) -> bool:

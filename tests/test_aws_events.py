@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -851,7 +852,8 @@ def test_a_fifo_dead_letter_keeps_the_group_and_is_sent_once(queue_api: Any) -> 
 
     assert {"batchItemFailures": []} == invoke(rejects, payloads([fake.message({}, id="m-1", key="g")], "sqs_fifo")[0])
     ((headers, request),) = queue_api.seen
-    assert ("g", "m-1") == (request["MessageGroupId"], request["MessageDeduplicationId"])
+    told = "g", sha256(b"arn:aws:sqs:eu-central-1:123456789012:orders.fifo m-1").hexdigest()
+    assert told == (request["MessageGroupId"], request["MessageDeduplicationId"])
     assert request["QueueUrl"].endswith("/999999999999/dead.fifo") and "/us-west-2/sqs/" in headers["authorization"]
 
 

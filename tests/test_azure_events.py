@@ -25,6 +25,7 @@ from portable_fn import (
     Message,
     ObjectEvent,
     Reject,
+    Request,
     Retry,
     ScheduleEvent,
     Task,
@@ -692,6 +693,128 @@ def test_the_trace_and_the_correlation_id_are_the_senders() -> None:
     attributes = {"traceparent": parent, "x-correlation-id": "abc"}
     one = got(traced, fake.message({}, attributes=attributes), "service_bus_queue")
     assert ("4bf92f3577b34da6a3ce929d0e0e4736", "abc") == one
+
+
+# What Azure calls of an app with several functions
+
+
+def several(*triggers: Any) -> tuple[list[Any], list[tuple[str, Any]]]:
+    """A function for each trigger, with what they got: the function's name and the event."""
+    got: list[tuple[str, Any]] = []
+
+    def one_for(name: str, trigger: Any) -> Any:
+        def function(event: Any) -> None:
+            got.append((name, event))
+            if f"{name} fails" in (getattr(event, "text", ""), getattr(event, "key", "")):
+                raise Busy
+            if f"{name} rejects" == getattr(event, "text", ""):
+                raise Reject("not for us")
+
+        function.__name__ = name
+        function.__annotations__["event"] = {
+            "object": ObjectEvent, "change": ChangeEvent, "schedule": ScheduleEvent, "event": CloudEvent, "task": Task,
+            "http": Request,
+        }.get(trigger.word, Message)  # fmt: skip
+        return portable(trigger)(function)
+
+    return [one_for(name, trigger) for name, trigger in zip("abc", triggers, strict=False)], got
+
+
+@pytest.mark.parametrize(
+    ("triggers", "event", "called"),
+    [
+        ((on.topic("orders"), on.topic("orders"), on.topic("bills")), fake.message(0), "ab"),
+        ((on.queue("orders"), on.queue("bills"), on.topic("orders")), fake.message(0, channel="bills"), "b"),
+        ((on.topic("orders"), on.topic("orders")), fake.message(0, channel="another name"), "ab"),
+        ((on.stream("orders"), on.stream("orders"), on.queue("orders")), fake.message(0), "ab"),
+        ((on.object("uploads"), on.object("others"), on.object("uploads")), fake.object(body=b""), "ac"),
+        ((on.change("users"), on.change("shop/users"), on.change("bills")), fake.change("users", after={"id": "1"}), "ab"),
+        ((on.schedule("0 3 * * *"), on.schedule("0 4 * * *")), fake.schedule(cron="0 4 * * *"), "b"),
+        ((on.task("one"), on.task("two")), fake.task(0, name="two"), "b"),
+        ((on.event("a.b"), on.event(), on.event("c.d")), fake.cloud_event("a.b", 0), "ab"),
+        ((on.http(), on.queue("orders")), fake.message(0), "b"),
+    ],
+)  # fmt: skip
+def test_all_functions_are_called_whose_trigger_is_for_the_events_source(
+    triggers: tuple[Any, ...], event: Any, called: str
+) -> None:
+    functions, got = several(*triggers)
+    assert ["acknowledged"] == deliver(functions, event, to="azure").outcomes
+    assert list(called) == [name for name, _ in got]
+
+
+def test_one_function_is_called_once_for_each_of_its_triggers_for_the_source() -> None:
+    [function], got = several(on.topic("orders"))
+    twice = portable(on.topic("orders"), on.topic("bills"))(function.__portable__.handler)
+    for channel in ("bills", "orders"):
+        deliver(twice, fake.message(0, channel=channel), to="azure", via="service_bus_topic")
+    assert ["bills", "orders"] == [event.channel for _, event in got]
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"), [("a fails", "retried"), ("b fails", "retried"), ("b rejects", "dead-lettered"), ("", "acknowledged")]
+)  # fmt: skip
+def test_what_becomes_of_an_event_is_the_worst_that_became_of_it(text: str, outcome: str) -> None:
+    functions, got = several(*[on.topic("orders", dead_letter="bad")] * 2)
+    ids = ["first", "second"]
+    events = [fake.message(body=body, id=id) for id, body in zip(ids, (text.encode(), b""), strict=True)]
+    assert [outcome, "acknowledged"] == deliver(functions, events, to="azure").outcomes
+    assert [("a", 0), ("a", 1), ("b", 0), ("b", 1)] == [(name, ids.index(event.id)) for name, event in got]
+
+
+def test_events_of_several_places_reach_each_its_own() -> None:
+    functions, got = several(on.queue("orders"), on.queue("bills"))
+    events = [fake.message(n, channel=channel) for n, channel in enumerate(("bills", "orders", "bills"))]
+    for service in ("storage_queue", "service_bus_queue"):
+        assert ["acknowledged"] * 3 == deliver(functions, events, to="azure", via=service).outcomes
+        assert [("a", 1), ("b", 0), ("b", 2)] == sorted((name, event.data) for name, event in got)
+        got.clear()
+
+
+def test_an_event_that_none_of_several_is_for_is_refused_with_what_there_is() -> None:
+    functions, _ = several(on.queue("orders"), on.queue("bills"))
+    with pytest.raises(ValueError, match=r"a Message of 'clicks' is for none .* a \(orders\), b \(bills\)"):
+        deliver(functions, fake.message(0, channel="clicks"), to="azure")
+
+
+def test_two_that_would_compete_for_a_queue_are_refused_as_entry_refuses_them() -> None:
+    functions, _ = several(on.queue("orders"), on.queue("orders"))
+    with pytest.raises(ConfigurationError, match="would give each event to one of them only"):
+        deliver(functions, fake.message(0), to="azure")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "event", "service"),
+    [
+        (on.queue("orders"), fake.message(0), "queueTrigger"),
+        (on.topic("orders"), fake.message(0), "serviceBusTrigger"),
+        (on.stream("orders"), fake.message(0), "eventHubTrigger"),
+        (on.object("uploads"), fake.object(body=b"a"), "blobTrigger"),
+        (on.object("uploads", "deleted"), fake.object(action="deleted"), "eventGridTrigger"),
+        (on.change("users"), fake.change("users", after={"id": "1"}), "cosmosDBTrigger"),
+    ],
+)
+def test_by_default_a_delivery_takes_the_service_that_entry_registers(trigger: Any, event: Any, service: str) -> None:
+    # A type's mark in the metadata that the host sends.
+    marks = {
+        "queueTrigger": "DequeueCount", "serviceBusTrigger": "LockToken", "eventHubTrigger": "PartitionContext",
+        "blobTrigger": "BlobTrigger",
+    }  # fmt: skip
+    [function], _ = several(trigger)
+    options = {"users": {"database_name": "shop"}} if trigger.word == "change" else {}
+    assert service == wired(function, options=options)["a"]["type"]
+    arrival = deliver(function, event, to="azure").native_request
+    sent = arrival.each[0] if arrival.each else arrival.many
+    assert {marks[name] for name in marks if name == service} == set(marks.values()) & set(sent.metadata)
+
+
+def test_an_object_that_the_function_is_not_for_comes_by_event_grid_where_a_blob_trigger_would_not_tell() -> None:
+    functions, got = several(on.object("uploads", "created"))
+    assert ["acknowledged"] == deliver(functions, fake.object(action="deleted"), to="azure").outcomes
+    assert [] == got
+    functions, _ = several(on.object("uploads"))
+    with pytest.raises(ValueError, match="a blob trigger has no deleted objects; event_grid has"):
+        deliver(functions, fake.object(action="deleted"), to="azure")
 
 
 # How functions are wired

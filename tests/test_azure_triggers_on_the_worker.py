@@ -182,7 +182,7 @@ def test_a_rejected_message_goes_to_its_dead_letters_by_the_output_binding(
     hosts: dict[str, AzureHost], service: str, function: str, event: Any
 ) -> None:
     invocation, _ = send(hosts["defaults"], function, service, event)
-    assert (None, {"rejected": '{"do": "reject"}'}) == (invocation.error, invocation.outputs)
+    assert (None, {"rejected": b'{"do": "reject"}'}) == (invocation.error, invocation.outputs)
 
 
 @pytest.mark.parametrize(

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import NamedTuple
 
 import pytest
 
-from capability_claims import TESTS, HTTPStory, false_claims, false_services, http_cannot, http_stories
+from capability_claims import TESTS, http_cannot
 from event_harnesses import all_that_cannot
-from portable_fn.capabilities import ASKED, Capability, Service, emulated, impossible, native
-from portable_fn.cli.declared import declared
-from portable_fn.providers import ADAPTERS, adapter
-from portable_fn.testing.stories import EVENT_STORIES
-
-LATER = HTTPStory("a retried message comes later", ("retry delay",), "Message")
-AGAIN = HTTPStory("a failed message comes again", ("retry",), "Message")
-OTHER = HTTPStory("a retried message comes again", ("retry", "retry delay"), "Message")
+from portable_fn.capabilities import Capability, Service, emulated, impossible, native
+from portable_fn.providers import ADAPTERS
+from portable_fn.testing.stories import false_claims
+from portable_fn.testing.stories.claims import false_features, false_services, silences
 
 
-def claims(capability: Capability, *stories: Any, cannot: tuple[str, ...] = ()) -> list[str]:
+class Story(NamedTuple):
+    """A story as it is asked here."""
+
+    name: str
+    features: tuple[str, ...]
+    kind: str = "Message"
+
+
+LATER = Story("a retried message comes later", ("retry delay",))
+AGAIN = Story("a failed message comes again", ("retry",))
+OTHER = Story("a retried message comes again", ("retry", "retry delay"))
+
+
+def claims(capability: Capability, *stories: Story, cannot: tuple[str, ...] = ()) -> list[str]:
     service = Service("line", "Message", "queue", {"retry delay": capability})
-    return false_claims("toy", [service], stories, {("toy", "line"): dict.fromkeys(cannot, "it can't wait")})
+    return false_features([service], stories, {"line": dict.fromkeys(cannot, "it can't wait")}, {})
 
 
-PLACE = "toy/line (Message), retry delay"
+PLACE = "line (Message), retry delay"
 
 
 @pytest.mark.parametrize(
@@ -58,14 +67,14 @@ def test_a_claim_is_true_where_the_stories_of_its_cell_show_it(expected: list[st
 
 
 def test_a_test_of_the_adapters_own_may_stand_for_a_story() -> None:
-    tests = {("toy", "line", "Message", "retry delay"): ("test_toy.py", "test_it_waits")}
+    shown = {("line", "Message", "retry delay"): "test_it_waits"}
     services = [Service(name, "Message", "queue", {"retry delay": native()}) for name in ("line", "hub")]
     denied = [Service("line", "Message", "queue", {"retry delay": impossible("no")})]
 
-    assert ["toy/hub (Message), retry delay: native, but no story shows it (there is none)"] == false_claims(
-        "toy", services, [], {}, tests
+    assert ["hub (Message), retry delay: native, but no story shows it (there is none)"] == false_features(
+        services, [], {}, shown
     )
-    assert [f"{PLACE}: impossible, but a story holds: test_it_waits"] == false_claims("toy", denied, [], {}, tests)
+    assert [f"{PLACE}: impossible, but a story holds: test_it_waits"] == false_features(denied, [], {}, shown)
 
 
 @pytest.mark.parametrize(("file", "name"), sorted(set(TESTS.values())))
@@ -84,7 +93,7 @@ def test_what_one_harness_of_a_service_can_do_the_service_can() -> None:
 
 def test_a_feature_that_nobody_asks_for_is_a_false_claim() -> None:
     service = Service("line", "Message", "queue", {"retry dellay": native()})
-    assert ["toy/line (Message), retry dellay: there is no such feature"] == false_claims("toy", [service], [], {})
+    assert ["line (Message), retry dellay: there is no such feature"] == false_features([service], [], {}, {})
 
 
 def test_services_that_are_played_and_services_that_are_declared_are_the_same() -> None:
@@ -92,38 +101,21 @@ def test_services_that_are_played_and_services_that_are_declared_are_the_same() 
     services = [Service("line", "Message", "queue", {}), Service("line", "Task", "task", {})]
 
     assert [
-        "toy: hub (Message) is played and not declared",
-        "toy: web (Request) is played and not declared",
-        "toy: line (Task) is declared and not played",
-    ] == false_services("toy", services, simulate)
+        "hub (Message) is played and not declared",
+        "web (Request) is played and not declared",
+        "line (Task) is declared and not played",
+    ] == false_services(services, simulate)
 
 
-def services_of(provider: str) -> tuple[Service, ...]:
-    (one,) = declared(provider, "--provider")
-    if one.services is None:
-        pytest.skip("not declared yet")
-    return one.services
+def test_what_is_asked_of_a_kind_is_declared() -> None:
+    assert ["line (Task), reply: not declared"] == silences([Service("line", "Task", "task", {"deadline": native()})])
 
 
 @pytest.mark.parametrize("provider", ADAPTERS)
 def test_what_an_adapter_declares_is_what_the_stories_show(provider: str) -> None:
-    http, events = http_cannot(), all_that_cannot()
-    cannot = {cell: {**http.get(cell, {}), **events.get(cell, {})} for cell in {*http, *events}}
-    found = false_claims(provider, services_of(provider), [*http_stories(), *EVENT_STORIES], cannot, TESTS)
-    assert "" == "\n".join(found)
-
-
-@pytest.mark.parametrize("provider", ADAPTERS)
-def test_an_adapter_declares_the_services_that_it_plays(provider: str) -> None:
-    assert "" == "\n".join(false_services(provider, services_of(provider), adapter(provider, "simulate")))
-
-
-@pytest.mark.parametrize("provider", ADAPTERS)
-def test_an_adapter_declares_all_that_is_asked_of_a_kind(provider: str) -> None:
-    silent = [
-        f"{service.name} ({service.kind}): {feature}"
-        for service in services_of(provider)
-        for feature in ASKED[service.kind]
-        if feature not in service.features
-    ]
-    assert "" == "\n".join(silent)
+    cannot: dict[str, dict[str, str]] = {}
+    for (name, service), stories in [*http_cannot().items(), *all_that_cannot().items()]:
+        if name == provider:
+            cannot.setdefault(service, {}).update(stories)
+    shown = {place[1:]: test for place, (_, test) in TESTS.items() if place[0] == provider}
+    assert "" == "\n".join(false_claims(provider, cannot, shown))

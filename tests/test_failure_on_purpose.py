@@ -357,6 +357,18 @@ def test_logs_are_of_their_own_delivery_and_others_get_what_they_would_get(caplo
     assert ["outer"] == [record.getMessage() for record in caplog.records]
 
 
+def test_a_logger_that_has_a_level_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
+    @portable(on.queue("orders"))
+    def ship(message: Message, ctx: Context) -> None:
+        ctx.log.info("shipping")
+        ctx.log.debug("in detail")
+
+    with caplog.at_level(logging.INFO, "portable_fn.function"):
+        delivery = deliver(ship, fake.message(1))
+    assert ["shipping"] == [record.getMessage() for record in caplog.records]
+    assert ["shipping"] == [record.getMessage() for record in delivery.logs]
+
+
 def test_without_logging_set_up_warnings_still_reach_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     handlers, root.handlers = root.handlers, []

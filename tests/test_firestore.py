@@ -53,7 +53,9 @@ def test_googles_protobuf_and_googles_json_say_the_same(case: str) -> None:
     assert exactly(from_json(google["json"])) == exactly(document_event(bytes.fromhex(google["protobuf"])))
 
 
-@pytest.mark.parametrize("case", sorted(set(GOOGLES) - {"timestamps", "created", "updated", "deleted", "empty documents"}))
+@pytest.mark.parametrize(
+    "case", sorted(set(GOOGLES) - {"timestamps", "created", "updated", "deleted", "empty documents"})
+)
 def test_we_write_what_google_writes(case: str) -> None:
     # Left out are those with nanoseconds, maps sorted by google, and an empty document, which is none.
     message = bytes.fromhex(GOOGLES[case]["protobuf"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -49,9 +49,15 @@ def start(script: str, sdk: str) -> Any:
 
 
 @pytest.fixture(scope="module", params=["SDK 1.9.5", "SDK built in"])
-def running(request: pytest.FixtureRequest) -> Iterator[Workerd]:
+def sdk(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def running(sdk: str) -> Iterator[Workerd]:
     try:
-        with start(SCRIPT, request.param) as running:
+        with start(SCRIPT, sdk) as running:
             yield running
     except Unavailable as exc:
         pytest.skip(str(exc))
@@ -118,18 +124,25 @@ def told(running: Workerd, cell: EventCell) -> None:
         cell.story.tell(deliver)
 
 
+Recording = Callable[[str, object], None]
 # Raw bodies are those of the SDK that was built in.
 CELLS = [cell for cell in cells("cloudflare") if cell.service != "queue_raw"]
 
 
 @pytest.mark.parametrize("cell", [pytest.param(cell, id=cell.name) for cell in CELLS if cell.story.app == "each"])
-def test_a_story_holds_in_workerd(running: Workerd, cell: EventCell) -> None:
-    told(running, cell)
+def test_a_story_holds_in_workerd(
+    sdk: str, cell: EventCell, record_property: Recording, request: pytest.FixtureRequest
+) -> None:
+    record_property("event_cell", (cell.story.name, f"workerd, {sdk}", cell.service, cell.cannot))
+    told(request.getfixturevalue("running"), cell)
 
 
 @pytest.mark.parametrize("cell", [pytest.param(cell, id=cell.name) for cell in CELLS if cell.story.app != "each"])
-def test_a_story_of_batches_or_failures_holds_in_workerd(others: Workerd, cell: EventCell) -> None:
-    told(others, cell)
+def test_a_story_of_batches_or_failures_holds_in_workerd(
+    cell: EventCell, record_property: Recording, request: pytest.FixtureRequest
+) -> None:
+    record_property("event_cell", (cell.story.name, "workerd, SDK 1.9.5", cell.service, cell.cannot))
+    told(request.getfixturevalue("others"), cell)
 
 
 # Queues

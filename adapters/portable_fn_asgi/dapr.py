@@ -103,14 +103,16 @@ def bulk(value: Mapping[str, Any], request: Request[Any]) -> tuple[list[Item], l
         raise DecodeError(f"the entries of a bulk are an array, not a {type(entries).__name__}")
     items: list[Item] = []
     ids: list[object] = []
+    failed = 0
     for entry in entries:
         ids.append(entry.get("entryId") if isinstance(entry, dict) else None)
         try:
             items.append(_entry(entry, value, request))
-        except DecodeError as exc:
-            items.append(exc)
-        except UNREADABLE as exc:
-            items.append(unreadable(exc, "an entry of a bulk"))
+        except (DecodeError, *UNREADABLE) as exc:
+            failed += 1
+            if failed > cloudevents.MAX_UNREADABLE:
+                raise DecodeError(f"more than {cloudevents.MAX_UNREADABLE} entries of the bulk can't be read") from exc
+            items.append(exc if isinstance(exc, DecodeError) else unreadable(exc, "an entry of a bulk"))
     return items, ids
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from portable_fn.context import Context
     from portable_fn_asgi.native import Application, Receive, Send
-    from portable_fn_asgi.roads import Road, Roads
+    from portable_fn_asgi.roads import Road
 
 
 def entry(*targets: object, pubsub: str = "pubsub") -> Application:
@@ -77,7 +77,7 @@ def _entry(targets: tuple[object, ...], pubsub: str) -> Application:
         context = decode.EventInvocation(request, cold_start)
         cold_start = False
         try:
-            response = await _respond(found, roads, request, context, receive)
+            response = await _respond(found, request, context, receive)
         except Disconnected:
             return None
         try:
@@ -90,7 +90,7 @@ def _entry(targets: tuple[object, ...], pubsub: str) -> Application:
 
 
 async def _respond(
-    found: Road | Response, roads: Roads, request: decode.ScopeRequest, context: Context, receive: Receive
+    found: Road | Response, request: decode.ScopeRequest, context: Context, receive: Receive
 ) -> Response:
     """The answer to a request that is an event, whose body is still to be read."""
     if isinstance(found, Response):
@@ -103,14 +103,7 @@ async def _respond(
         except DecodeError as exc:
             context.log.error("an event can't be read", exc_info=exc)
             raise HTTPError(400, str(exc)) from exc
-        if roads.is_async:
-            outcomes: Any = found.consumer.handle(items, context)
-            outcomes = await outcomes if hasattr(outcomes, "__await__") else outcomes
-        else:
-            from asyncio import to_thread
-
-            outcomes = await to_thread(found.consumer.handle, items, context)
-        return encode(outcomes)
+        return encode(await found.consumer.handle_in_loop(items, context))
     except Disconnected:
         raise
     except Exception as exc:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from portable_fn.batch import Item
     from portable_fn.binding import Binding
-    from portable_fn.outcomes import Outcome
+    from portable_fn.outcomes import Outcome, Reject
     from portable_fn.routing import Router
 
     Encode = Callable[[Sequence[Outcome]], Response]
@@ -51,7 +51,6 @@ class Roads:
         kinds = {kind for function in functions for kind in _kinds(function)}
         self.dispatcher = dispatcher = Dispatcher(functions, _unwrap(kinds))
         self._functions = dispatcher.functions
-        self.is_async = any(function.is_async for function in dispatcher.functions)
         # One without a trigger answers every path, as far as HTTP goes.
         self._http_answers_all = any(function.kind is Request and not function.triggers for function in functions)
         self._takes_any = any(function.kind is Event and not function.triggers for function in functions)
@@ -63,8 +62,7 @@ class Roads:
         self._schedules = _schedules(dispatcher.functions)
         self._tasks = _tasks(dispatcher.functions)
         self._of_events = Consumer(dispatcher, key=cloud_events.key, rejects=True)
-        # Dapr dead-letters what is dropped where the subscription has a topic for it; else it would be lost.
-        self._of_messages = Consumer(dispatcher, key=dapr.key, settle=lambda event, reject, dead_letter: True)
+        self._of_messages = Consumer(dispatcher, key=dapr.key, settle=self._is_dead_lettered)
         self._of_one = Consumer(dispatcher)
         self._of_tasks = Consumer(dispatcher, rejects=True)
 
@@ -116,6 +114,14 @@ class Roads:
             # A bulk by a subscription with a route of its own: Dapr drops what is answered with 404.
             return Road(self._of_messages, _bulk_or_nothing)
         return None
+
+    def _is_dead_lettered(self, event: Event[Any], reject: Reject, dead_letter: str) -> bool:
+        """Whether Dapr has a topic for what is dropped: it is the subscription's, and without one the message is lost."""
+        request: Any = event.native
+        return any(
+            unquoted(one["route"]) == request.path and "deadLetterTopic" in one
+            for one in dapr.subscriptions(self._functions, self._pubsub)
+        )
 
     def _cron(self, name: str) -> str:
         return self._schedules.get(name, "")

@@ -148,7 +148,7 @@ def _delay(found: Arrival, outcomes: Sequence[Outcome], context: LambdaInvocatio
     # The answer must still be on time.
     remaining = context.remaining()
     try:
-        sqs.delay(arn, delays, sqs.TIMEOUT if remaining is None else min(sqs.TIMEOUT, max(remaining / 2, 0.01)))
+        sqs.delay(arn, delays, 3600.0 if remaining is None else max(remaining / 2, 0.01))
     except sqs.SQSError as exc:
         context.log.warning(
             "a retry's delay can't be set, so the message comes after the queue's visibility timeout: %s; the function's role "

@@ -7,6 +7,7 @@ and https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signe
 from __future__ import annotations
 
 import os
+import time
 
 from portable_fn.errors import PortableError
 from portable_fn.events import ChangeEvent, Message
@@ -29,14 +30,18 @@ class SQSError(PortableError):
     """SQS refused a call, or couldn't be reached."""
 
 
-def delay(queue_arn: str, delays: Sequence[tuple[str, float]], timeout: float = TIMEOUT) -> None:
+def delay(queue_arn: str, delays: Sequence[tuple[str, float]], within: float = 3600.0) -> None:
     """Has messages, by their receipt handles, come again after so many seconds; SQSError where SQS refuses that for one.
 
-    `timeout` is in seconds, for each ten of them.
+    `within` is how many seconds it may take for all of them, ten at a time; SQSError where that is too short.
     """
     url, region = queue_url(queue_arn)
     refused = []
+    end = time.monotonic() + within
     for start in range(0, len(delays), 10):
+        timeout = min(TIMEOUT, end - time.monotonic())
+        if timeout <= 0:
+            raise SQSError(f"the time is too short for {len(delays) - start} of {len(delays)}")
         entries = [
             {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": min(-int(-seconds // 1), MAX_DELAY)}
             for number, (handle, seconds) in enumerate(delays[start : start + 10])
@@ -55,7 +60,7 @@ def dead_letter(event: Event[Any], reject: Reject, queue: str, owner: str) -> No
     """
     url, region = queue_url(queue, owner)
     body, attributes = _content(event)
-    about = {"ErrorMessage": _attribute(reject.why[:1024]), "EventId": _attribute(event.id)}
+    about = {"ErrorMessage": _attribute(_legible(reject.why[:1024])), "EventId": _attribute(_legible(event.id))}
     # A message of SQS's own may have ten already, and there are ten at most.
     room = 10 if len(attributes) <= 10 else 10 - len(about)
     attributes = dict([*attributes.items()][:room])
@@ -68,8 +73,10 @@ def dead_letter(event: Event[Any], reject: Reject, queue: str, owner: str) -> No
         request["MessageSystemAttributes"] = {"AWSTraceHeader": _attribute(trace)}
     if url.endswith(".fifo"):
         key = getattr(event, "key", None)
-        request["MessageGroupId"] = key if isinstance(key, str) and key else event.source[-128:]
-        request["MessageDeduplicationId"] = system.get("MessageDeduplicationId") or event.id[-128:]
+        whole: Any = event.envelopes[0] if event.envelopes else event
+        request["MessageGroupId"] = _token(key if isinstance(key, str) and key else event.source)
+        # The message's own, or its publisher's, may be another's too that comes here from another queue, and SQS keeps one.
+        request["MessageDeduplicationId"] = _token(f"{whole.source} {whole.id}")
     call("SendMessage", request, url, region)
 
 
@@ -82,14 +89,19 @@ def _content(event: Event[Any]) -> tuple[str, dict[str, Any]]:
         if about is None and isinstance(event, ChangeEvent):
             about = {"key": event.key, "before": event.before, "after": event.after}
         return to_json(about), {}
-    attributes = {_name(name): _attribute(value) for name, value in event.attributes.items()}
+    attributes: dict[str, Any] = {}
+    for name, value in event.attributes.items():
+        known = _name(name)
+        while known in attributes:
+            known = f"{known}_"
+        attributes[known] = _attribute(value)
     if event.content_type:
         attributes["content-type"] = _attribute(event.content_type)
     try:
         body = event.body.decode()
     except UnicodeDecodeError:
         body = None
-    if not body or any(char < " " and char not in "\t\n\r" for char in body):
+    if not body or _legible(body) != body:
         attributes["ContentTransferEncoding"] = _attribute("base64")
         from binascii import b2a_base64
 
@@ -99,13 +111,43 @@ def _content(event: Event[Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _name(name: str) -> str:
-    """An attribute's name in the characters that SQS takes: letters, digits, - and _ and dots."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in "-_.") else "_" for char in name)[:256]
+    """An attribute's name in the characters that SQS takes: letters, digits, - and _ and single dots within.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
+    """
+    known = "".join(char if char.isascii() and (char.isalnum() or char in "-_.") else "_" for char in name)[:240]
+    if known[:1] == "." or known[-1:] == "." or ".." in known or known.lower().startswith(("aws.", "amazon.")):
+        known = known.replace(".", "_")
+    return known or "_"
+
+
+def _legible(text: str) -> str:
+    """The text in the characters that SQS takes, the others replaced.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if " " <= char < "\ud800" or "\udfff" < char < "\ufffe" or char > "\uffff" or char in "\t\n\r" else "\ufffd"
+        for char in text
+    )
+
+
+def _token(text: str) -> str:
+    """The text as a FIFO queue takes it for a group or an id: up to 128 visible ASCII characters; else what stands for it."""
+    if len(text) <= 128 and all("!" <= char <= "~" for char in text):
+        return text
+    from hashlib import sha256
+
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _attribute(value: str | bytes) -> dict[str, str]:
     if isinstance(value, str):
-        return {"DataType": "String", "StringValue": value or " "}
+        if _legible(value) == value:
+            return {"DataType": "String", "StringValue": value or " "}
+        value = value.encode("utf-8", "surrogatepass")
     from binascii import b2a_base64
 
     return {"DataType": "Binary", "BinaryValue": b2a_base64(value, newline=False).decode()}

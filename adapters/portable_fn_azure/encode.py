@@ -74,21 +74,19 @@ def _raised(outcome: Retry | Reject) -> Exception:
     return outcome
 
 
-def rejected(event: Event[Any]) -> str | bytes:
+def rejected(event: Event[Any]) -> bytes:
     """A rejected event as it goes to its dead letters: a message's body as it came, any other event as JSON."""
-    from portable_fn.data import to_json
     from portable_fn.events import CloudEvent, Message
 
     if isinstance(event, Message):
-        try:
-            return event.body.decode()
-        except UnicodeDecodeError:
-            return event.body
+        return event.body
     if isinstance(event, CloudEvent):
-        from portable_fn.cloudevents import write_structured
+        from portable_fn.cloudevents import write_structured_body
 
-        return to_json(write_structured(event))
-    return to_json({name: getattr(event, name) for name in event._fields})
+        return write_structured_body(event)
+    from portable_fn.data import to_json
+
+    return to_json({name: getattr(event, name) for name in event._fields}).encode()
 
 
 def cookies(lines: list[str]) -> tuple[list[str], list[dict[str, Any]]]:

@@ -82,16 +82,18 @@ def unwrap(event: Event[Any]) -> list[Event[Any]]:
         return [] if found is None else [found]
     if not isinstance(event, Message):
         return []
-    if '"eventType"' not in event.text:
+    if b'"eventType"' not in event.body:
         return inside(event)
     try:
-        values = parse_json(event.text)
+        values = parse_json(event.body.decode())
     except ValueError:
-        return []
+        return inside(event)
     outer = (*event.envelopes, event)
     # Event Grid puts them into an event hub as a list.
-    return [
+    found = [
         _grid_event(value, event.native, outer)
         for value in (values if isinstance(values, list) else [values])
-        if isinstance(value, dict) and "eventType" in value and "topic" in value
+        if isinstance(value, dict) and "eventType" in value and "topic" in value and "specversion" not in value
     ]
+    # The data of a CloudEvent may have an "eventType" too.
+    return found or inside(event)

@@ -170,19 +170,32 @@ _LARGEST = 48 * 1024
 
 def _sender(rejected: Out, kind: str) -> Settle:
     """Sends rejected events by the output binding, which does so where the function returns."""
-    bodies: list[bytes | str] = []
+    from threading import Lock
+
+    bodies: list[bytes] = []
+    # Async handlers' events are rejected in threads, several at once.
+    lock = Lock()
 
     def send(event: Event[Any], reject: Reject, dead_letter: str) -> bool:
         body = encode.rejected(event)
         if kind == "storage_queue" and len(body) > _LARGEST:
             return False
-        # The worker sends several to a storage queue only as text, and to Service Bus not at all.
-        # Source: azure-functions, QueueMessageOutConverter and ServiceBusMessageOutConverter.
-        several = [*bodies, body]
-        if len(several) > 1 and (kind != "storage_queue" or not all(isinstance(one, str) for one in several)):
-            return False
-        bodies.append(body)
-        rejected.set(bodies[0] if len(bodies) == 1 else list(bodies))
+        with lock:
+            several = [*bodies, body]
+            # As bytes it goes out as it is. Of one that is text and JSON the host would write an object anew, and send each
+            # element of an array by itself, so that an empty one is lost. Source: azure-functions-host, FunctionBinding.
+            sent: Any = body
+            if len(several) > 1:
+                # The worker sends several to a storage queue only as text, and to Service Bus not at all.
+                # Source: azure-functions, QueueMessageOutConverter and ServiceBusMessageOutConverter.
+                if kind != "storage_queue":
+                    return False
+                try:
+                    sent = [one.decode() for one in several]
+                except UnicodeDecodeError:
+                    return False
+            bodies.append(body)
+            rejected.set(sent)
         return True
 
     return send

@@ -216,9 +216,11 @@ def _attribute(value: object) -> str | bytes:
             return value.decode()
         except UnicodeDecodeError:
             return value
-    from portable_fn.data import to_json
+    from portable_fn.data import parse_json, to_json
 
-    return to_json(value)
+    text = to_json(value)
+    # A time or a UUID is a text to JSON.
+    return str(parse_json(text)) if text.startswith('"') else text
 
 
 def _headers(headers: Sequence[Mapping[str, str]]) -> dict[str, str | bytes]:

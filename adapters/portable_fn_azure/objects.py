@@ -23,6 +23,8 @@ ACTIONS = {
     "Microsoft.Storage.BlobTierChanged": "archived",
     "Microsoft.Storage.BlobRenamed": "changed",
 }
+# From warm to cold. https://learn.microsoft.com/azure/storage/blobs/access-tiers-overview
+_TIERS = ("Hot", "Cool", "Cold", "Archive")
 
 
 def blob(native: InputStream) -> ObjectEvent[Any]:
@@ -68,6 +70,8 @@ def storage_event(event: CloudEvent[Any]) -> ObjectEvent[Any] | None:
     data = event.read_data()
     if not isinstance(data, dict):
         raise DecodeError(f"the data of {event.type} is a {type(data).__name__}, not an object")
+    if action == "archived" and _is_warmer(data.get("accessTier"), data.get("previousTier")):
+        action = "changed"
     url = data.get("url")
     # The host's blob extension, too, takes the name from the URL, where it is percent-encoded.
     # Source: Microsoft.Azure.WebJobs.Extensions.Storage.Blobs, BlobsExtensionConfigProvider.
@@ -91,3 +95,8 @@ def storage_event(event: CloudEvent[Any]) -> ObjectEvent[Any] | None:
         native=event.native,
         envelopes=(*event.envelopes, event),
     )
+
+
+def _is_warmer(tier: object, previous: object) -> bool:
+    """Whether a blob came back from a colder tier."""
+    return tier in _TIERS and previous in _TIERS and _TIERS.index(tier) < _TIERS.index(previous)

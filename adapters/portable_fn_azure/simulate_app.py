@@ -171,7 +171,7 @@ def functions_for(targets: tuple[object, ...], service: str) -> list[Wired]:
 
     name = ADAPTERS.get(service, service)
     words = SERVICES[name].words
-    functions = _for_the_words(bindings(*targets), words)
+    functions = for_the_words(bindings(*targets), words)
     options: dict[str, dict[str, Any]] = {}
     for function in functions:
         given = options.setdefault(function.name, {})
@@ -199,7 +199,7 @@ def functions_for(targets: tuple[object, ...], service: str) -> list[Wired]:
     return [Wired(function, wiring, service) for function, wiring in zip(app.get_functions(), wirings, strict=True)]
 
 
-def _for_the_words(functions: list[Binding], words: Sequence[str]) -> list[Binding]:
+def for_the_words(functions: list[Binding], words: Sequence[str]) -> list[Binding]:
     """The functions with their triggers for the words alone; where none has such a one, each with one made up."""
     made = []
     for function in functions:

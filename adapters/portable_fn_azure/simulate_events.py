@@ -166,8 +166,9 @@ def default_service(trigger: Trigger, event: Event[Any]) -> str | None:
     """The service that `entry` registers the trigger for, where nothing else is said, and that hands over such an event."""
     if trigger.word == "queue" and isinstance(event, ObjectEvent):
         return "event_grid_storage_queue"
-    # Which schema a subscription to events has, code doesn't say.
-    return None if trigger.word == "event" else triggers.default_service(trigger).name
+    name = triggers.default_service(trigger).name
+    # Which schema a subscription to events has, code doesn't say; and nothing brings a function what it isn't for.
+    return None if trigger.word == "event" or (name == "blob" and not trigger.wants(event)) else name
 
 
 def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:

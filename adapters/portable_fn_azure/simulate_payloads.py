@@ -267,7 +267,7 @@ def _settleable(event: Message[Any], index: int) -> dict[str, Any]:
 def _blob(event: ObjectEvent[Any], index: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Source: Microsoft.Azure.WebJobs.Extensions.Storage.Blobs, BlobTriggerBinding; BlobProperties by Newtonsoft.Json."""
     if event.action != "created":
-        raise ValueError(f"a blob trigger has no {event.action} objects")
+        raise ValueError(f"a blob trigger has no {event.action} objects; event_grid has")
     source = event.source if "://" in event.source else f"https://account.blob.core.windows.net/{event.bucket}"
     body = event.body or b""
     properties = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 
 from portable_fn.batch import Consumer
 from portable_fn.dispatch import Dispatcher
@@ -63,7 +64,10 @@ class Wiring(Record):
         if service.retry is not None:
             self.retry = getattr(trigger, "retry", None) or service.retry
         self.progress = Progress()
-        self.consumer = Consumer(Dispatcher([function], unwrap), key=order_of, rejects=settles)
+        # What this Azure function isn't for is another one's, even where both are of one function.
+        alone = copy(function)
+        alone.triggers = (trigger,)
+        self.consumer = Consumer(Dispatcher([alone], unwrap), key=order_of, rejects=settles)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -83,6 +87,10 @@ def register(
     settlement: bool,
 ) -> list[Wiring]:
     """Adds an Azure function for each trigger of each function that isn't HTTP; `taken` are the names that are."""
+    if not taken:
+        # Else the library warns at each start that an app without HTTP functions has an auth level, which it always has:
+        # seen with azure-functions 1.26 and 2.3.
+        app._require_auth_level = True
     planned = plan(functions, taken, services, connections, options, settlement)
     for wiring in planned:
         declared = wiring.service.declare(app, wiring)(azure_function(wiring, begin))
@@ -274,7 +282,7 @@ def _warnings(one: Wiring) -> list[str]:
         found.append(
             "a blob trigger tells of created objects alone; say on.object(…, 'created'), or have services say 'event_grid'"
         )
-    if service in ("cosmos_db", "mysql") and "change_feed_mode" not in one.options and not trigger.actions:
+    if service in ("cosmos_db", "mysql") and "change_feed_mode" not in one.options and trigger.actions != ("updated",):
         found.append(f"{service} tells of no removed rows, and of inserted ones as updated")
     return found
 

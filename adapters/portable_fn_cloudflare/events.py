@@ -162,8 +162,8 @@ class Email(Message):
     def __init__(
         self, sender: str, recipient: str, headers: Iterable[tuple[str, str]], content: bytes, native: object
     ) -> None:
-        # What delivery puts there: RFC 5321, section 4.4.
-        self.attributes = self._headers = {"return-path": f"<{sender}>", **dict(headers)}
+        # What delivery puts there, in place of one that the sender may have written: RFC 5321, section 4.4.
+        self.attributes = self._headers = {**dict(headers), "return-path": f"<{sender}>"}
         if not (id := self._headers.get("message-id", "").strip()):
             raise DecodeError("the email has no Message-ID")
         self.id = id

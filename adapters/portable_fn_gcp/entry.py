@@ -299,15 +299,7 @@ async def _received(
             return await respond_in_loop(router.find(request), request, context)
     except HTTPError as exc:
         return failed(exc, request, context)
-    if received.is_async:
-        outcomes = received.handle(context)
-    else:
-        from asyncio import to_thread
-
-        outcomes = await to_thread(received.handle, context)
-    if not isinstance(outcomes, list):
-        outcomes = await outcomes
-    return received.answer(outcomes, context)
+    return received.answer(await received.handle_in_loop(context), context)
 
 
 async def _answer(response: Response, context: Context, receive: Receive, send: Send) -> None:

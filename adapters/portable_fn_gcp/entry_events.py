@@ -31,8 +31,6 @@ class Receiver:
     def __init__(self, functions: Sequence[Binding], router: Router) -> None:
         self.dispatcher = Dispatcher(functions, triggers.unwrap)
         self.consumer = Consumer(self.dispatcher, settle=pubsub.dead_letter)
-        # Beside async functions, one that isn't may block before there is anything to await.
-        self.is_async = all(function.is_async for function in self.dispatcher.functions)
         self.max_body = max(MAX_BODY, router.max_body)
         self._router = router
         self._http = {function.call for function in functions if issubclass(Request, function.kind)}
@@ -95,7 +93,6 @@ class Received:
     """The events of one request."""
 
     def __init__(self, receiver: Receiver, trigger: str, items: Sequence[Item], request: Request[Any]) -> None:
-        self.is_async = receiver.is_async
         self._receiver = receiver
         self._trigger = trigger
         self._items = items
@@ -104,6 +101,10 @@ class Received:
     def handle(self, context: Context) -> list[Outcome] | Awaitable[list[Outcome]]:
         """The outcomes of the events; to be awaited where a function is async."""
         return self._receiver.consumer.handle(self._items, context)
+
+    async def handle_in_loop(self, context: Context) -> list[Outcome]:
+        """The outcomes, where nothing may block the event loop."""
+        return await self._receiver.consumer.handle_in_loop(self._items, context)
 
     def answer(self, outcomes: Sequence[Outcome], context: Context) -> Response:
         """What Google gets for the events."""

@@ -6,7 +6,7 @@ import time
 from _contextvars import copy_context
 
 from portable_fn.binding import is_awaitable
-from portable_fn.errors import DecodeError
+from portable_fn.errors import DecodeError, EncodeError
 from portable_fn.events import Batch, Event
 from portable_fn.outcomes import DONE, Done, Reject, Retry
 
@@ -77,6 +77,17 @@ class Consumer:
             return self._handle_async(items, function, context)
         return self._one_by_one(items, function, context)
 
+    async def handle_in_loop(self, items: Sequence[Item], context: Context) -> list[Outcome]:
+        """As `handle`, where nothing may block the event loop: functions that aren't async run in a thread."""
+        # Beside async functions, one that isn't may block before there is anything to await.
+        if all(function.is_async for function in self.dispatcher.functions):
+            outcomes = self.handle(items, context)
+        else:
+            from asyncio import to_thread
+
+            outcomes = await to_thread(self.handle, items, context)
+        return outcomes if isinstance(outcomes, list) else await outcomes
+
     def _together_and_alone(
         self, items: Sequence[Item], context: Context, window: Window | None, state: Any
     ) -> list[Outcome] | Awaitable[list[Outcome]]:
@@ -94,7 +105,10 @@ class Consumer:
             if not functions or any(not function.takes_batch for function in functions):
                 alone.append(index)
         parts: list[tuple[list[int], Any]] = []
+        # Where there is order, nothing may overtake one that can't be read.
+        unreadable = [] if self.key is None else [at for at in alone if isinstance(items[at], DecodeError)]
         for function, indices in batches.values():
+            indices = sorted((*indices, *unreadable))
             mine = [items[index] for index in indices]
             parts.append((indices, _WholeBatch(self, function, mine, context, window, state).handle()))
         if alone:
@@ -161,7 +175,7 @@ class Consumer:
                         if alone is None
                         else copy_context().run(alone, item)
                     )
-                    outcome: Outcome = DONE if result is None else Done(result)
+                    outcome: Outcome = DONE if result is None else Done(_finished(result))
                 else:
                     outcome = self._call_each(item, context)
                     if mine is not None and isinstance(outcome, Retry):
@@ -181,7 +195,7 @@ class Consumer:
         for function, events in self.dispatcher.calls(item):
             for event in () if function.takes_batch else events:
                 try:
-                    results.append(copy_context().run(function.call, event, context.of(event)))
+                    results.append(_finished(copy_context().run(function.call, event, context.of(event))))
                 except BaseException as exc:
                     failures.append((exc, function))
         return self._of_all(item, results, failures, context)
@@ -299,16 +313,14 @@ class Consumer:
         if isinstance(error, Reject):
             return self._rejected(error, event, function, context)
         if isinstance(error, Retry):
-            context.log.warning("%s retries %s: %s", name, event.id, error.why or "no reason given")
+            context.log.warning("%s retries %s: %s", name, _shown(event), error.why or "no reason given")
             return error
-        return _failed(error, context, f"{name} failed for {event.id}")
+        return _failed(error, context, f"{name} failed for {_shown(event)}")
 
     def _rejected(self, reject: Reject, event: Event[Any], function: Binding | None, context: Context) -> Outcome:
         name = "a function" if function is None else function.name
-        dead_letter = (
-            next((one.dead_letter for one in function.triggers if one.dead_letter), None) if function else None
-        )
-        context.log.error("%s rejects %s: %s", name, event.id, reject.why or "no reason given")
+        dead_letter = None if function is None else _dead_letter(function, event)
+        context.log.error("%s rejects %s: %s", name, _shown(event), reject.why or "no reason given")
         if self.rejects:
             return reject
         if dead_letter is not None and self.settle is not None:
@@ -316,11 +328,22 @@ class Consumer:
                 if self.settle(event, reject, dead_letter):
                     return reject
             except Exception as exc:
-                context.log.error("%s can't be sent to the dead letters %s", event.id, dead_letter, exc_info=exc)
-        context.log.warning("%s is retried, since nothing takes rejected events here", event.id)
+                context.log.error("%s can't be sent to the dead letters %s", _shown(event), dead_letter, exc_info=exc)
+        context.log.warning("%s is retried, since nothing takes rejected events here", _shown(event))
         retry = Retry(f"rejected: {reject.why}")
         retry.error = reject
         return retry
+
+
+def _dead_letter(function: Binding, event: Event[Any]) -> str | None:
+    """Where the function's trigger for the event says that a rejected one goes."""
+    triggers = function.triggers
+    if len(triggers) > 1:
+        try:
+            triggers = tuple(one for one in triggers if one.names(event)) or triggers
+        except DecodeError:
+            pass  # its place can't be read, so any will do
+    return next((one.dead_letter for one in triggers if one.dead_letter), None)
 
 
 class _WholeBatch:
@@ -376,16 +399,25 @@ class _WholeBatch:
             result = copy_context().run(self._function.call, self._batch, self._context)
         except BaseException as exc:
             return self._settled(exc)
-        return self._later(result) if is_awaitable(result) else self._settled(None)
+        if is_awaitable(result):
+            return self._later(result)
+        return self._returned(result)
+
+    def _returned(self, result: object) -> list[Outcome]:
+        try:
+            _finished(result)
+        except EncodeError as exc:
+            return self._settled(exc)
+        return self._settled(None)
 
     async def _later(self, result: Any) -> list[Outcome]:
         try:
-            await _in_task(result)
+            returned = await _in_task(result)
         except BaseException as exc:
             if _is_not_ours(exc):
                 raise
             return self._settled(exc)
-        return self._settled(None)
+        return self._returned(returned)
 
     def _settled(self, error: BaseException | None) -> list[Outcome]:
         """The outcomes after the handler: what it settled, and the rest done, or failed with its error."""
@@ -407,17 +439,14 @@ class _WholeBatch:
             given = self._batch.settled.get(id(event))
             if given is None and isinstance(error, Reject):
                 given = error
-            outcome = (
-                consumer._rejected(given, event, self._function, context)
-                if isinstance(given, Reject)
-                else given or rest
-            )
+            outcome = given or rest
             mine = None if key is None else key(self._items[index])
-            if mine is not None:
-                if mine in stopped and not isinstance(outcome, Retry):
-                    outcome = Retry("an earlier event of its key comes again first")
-                if isinstance(outcome, Retry):
-                    stopped.add(mine)
+            if mine is not None and mine in stopped and not isinstance(outcome, Retry):
+                outcome = Retry("an earlier event of its key comes again first")
+            elif isinstance(outcome, Reject):
+                outcome = consumer._rejected(outcome, event, self._function, context)
+            if mine is not None and isinstance(outcome, Retry):
+                stopped.add(mine)
             outcomes[index] = outcome
         for index, item in enumerate(self._items):
             if outcomes[index] is None:
@@ -471,20 +500,49 @@ async def _in_task(work: Awaitable[Any]) -> Any:
 
 async def _called(function: Binding, event: Event[Any], context: Context) -> Any:
     """What the function returns; one that isn't async runs in a thread where the platform has threads."""
+    mine = context.of(event)
     if function.is_async:
-        result = function.call(event, context.of(event))
-        return await result if is_awaitable(result) else result
+        result = function.call(event, mine)
+        return _finished(await result if is_awaitable(result) else result)
     if not _has_threads():
-        return function.call(event, context.of(event))
+        return _finished(function.call(event, mine))
     from asyncio import to_thread
 
-    return await to_thread(function.call, event, context.of(event))
+    def called() -> tuple[Any, BaseException | None]:
+        # A Future takes no StopIteration, and whoever waits for it would wait for ever.
+        try:
+            return function.call(event, mine), None
+        except BaseException as exc:
+            return None, exc
+
+    result, error = await to_thread(called)
+    if error is not None:
+        raise error
+    return _finished(result)
+
+
+def _finished(result: Any) -> Any:
+    """What a function returned; EncodeError where that is its own work, not begun, which nobody would do."""
+    if is_awaitable(result) or hasattr(type(result), "gi_frame") or hasattr(type(result), "ag_frame"):
+        if hasattr(type(result), "close"):
+            result.close()
+        raise EncodeError(
+            f"the function returned a {type(result).__name__} that nobody runs: a handler that awaits is an async def, one that "
+            "yields can't be; a decorator below @portable takes functools.wraps, middleware returns or awaits call_next"
+        )
+    return result
 
 
 def _has_threads() -> bool:
     import sys
 
     return sys.platform != "emscripten"
+
+
+def _shown(event: Event[Any]) -> str:
+    """The event's id as a log has it, where whoever sent it must not begin a line of his own."""
+    id: Any = event.id
+    return id if id.isprintable() and len(id) <= 256 else ascii(id[:256])
 
 
 def _failed(error: BaseException, context: Context, what: str) -> Retry:

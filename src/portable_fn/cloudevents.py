@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
 
+# Each that can't be read is logged with its traceback, and a body of 10 MB may hold millions.
+MAX_UNREADABLE = 1000
+
 _KNOWN = frozenset(("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"))
 # Of version 0.3, whose `schemaurl` became `dataschema`, and whose encoding of the data became `data_base64`.
 _KNOWN_0_3 = _KNOWN - {"dataschema"} | {"schemaurl", "datacontentencoding"}
@@ -80,17 +83,24 @@ def structured_body(body: bytes, content_type: str = "", *, native: object = Non
 
 
 def batched(body: bytes, content_type: str = "", *, native: object = None) -> list[CloudEvent[Any] | DecodeError]:
-    """The events of a batch, each one that can't be read as the DecodeError that says why; DecodeError for no batch at all."""
+    """The events of a batch, each one that can't be read as the DecodeError that says why.
+
+    DecodeError for no batch at all, and for one of which more than MAX_UNREADABLE can't be read.
+    """
     values = _json(body, content_type, "the batch of CloudEvents")
     if not isinstance(values, list):
         raise DecodeError(f"a batch of CloudEvents is a JSON array, not a {type(values).__name__}")
     events: list[CloudEvent[Any] | DecodeError] = []
+    unreadable = 0
     for value in values:
         try:
             if not isinstance(value, dict):
                 raise DecodeError(f"an event of the batch is a {type(value).__name__}, not an object")
             events.append(structured(value, native=native))
         except DecodeError as exc:
+            unreadable += 1
+            if unreadable > MAX_UNREADABLE:
+                raise DecodeError(f"more than {MAX_UNREADABLE} events of the batch can't be read, the last: {exc}") from exc
             events.append(exc)
     return events
 
@@ -172,7 +182,12 @@ def _unescaped(value: str) -> str:
     """A header's value with its quoted strings unquoted, as writers of before version 1.0.1 made them."""
     import re
 
-    return re.sub(r'"((?:[^"\\]|\\.)*)"', lambda quoted: re.sub(r"\\(.)", r"\1", quoted[1]), value)
+    def unquote(quoted: re.Match[str]) -> str:
+        return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted[2] else quoted[0]
+
+    # One that isn't closed is taken as well, up to its end: looked for again from each quote in it, a header of 60 KB takes
+    # seconds.
+    return re.sub(r'"((?:[^"\\]|\\.)*+)("?)', unquote, value, flags=re.DOTALL)
 
 
 def _event(

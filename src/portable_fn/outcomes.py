@@ -17,6 +17,12 @@ class Retry(PortableError):
     come. Raises ValueError for a delay that isn't 0 or more.
     """
 
+    # Also of a subclass that sets none of them.
+    why: str = ""
+    after: float | None = None
+    # What the handler raised that means a retry, where it was something else.
+    error: BaseException | None = None
+
     def __init__(self, why: str = "", *, after: float | timedelta | None = None) -> None:
         if after is not None:
             seconds = getattr(after, "total_seconds", None)
@@ -27,9 +33,7 @@ class Retry(PortableError):
             raise ValueError(f"Retry's reason is a str, not {type(why).__name__}; a delay is Retry(after=30)")
         super().__init__(why)
         self.why = why
-        self.after: float | None = after
-        # What the handler raised that means a retry, where it was something else.
-        self.error: BaseException | None = None
+        self.after = after
 
 
 class Reject(PortableError):
@@ -38,10 +42,12 @@ class Reject(PortableError):
     Where it can't be dead-lettered, by the provider or to the trigger's `dead_letter`, it is retried, so that nothing is lost.
     """
 
+    why: str = ""
+    error: BaseException | None = None
+
     def __init__(self, why: str = "") -> None:
         super().__init__(why)
         self.why = str(why)
-        self.error: BaseException | None = None
 
 
 class Done(Record):

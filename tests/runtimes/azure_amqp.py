@@ -14,8 +14,8 @@ from uuid import UUID
 from portable_fn.events import Message
 
 
-def settleable(messages: list[Message[Any]]) -> dict[str, Any]:
-    """The messages as TypedData; the lock of each is `lock(index)`."""
+def settleable(messages: list[Message[Any]], first: int = 0) -> dict[str, Any]:
+    """The messages as TypedData; their locks are `lock(first)` and so on."""
     data = [
         {
             "version": "1.0",
@@ -25,7 +25,7 @@ def settleable(messages: list[Message[Any]]) -> dict[str, Any]:
                 UUID(lock(index)).bytes_le + b"x-opt-lock-token" + amqp(message, index + 1)
             ).decode(),
         }
-        for index, message in enumerate(messages)
+        for index, message in enumerate(messages, first)
     ]
     return {"collection_model_binding_data": {"model_binding_data": data}}
 

@@ -1,7 +1,6 @@
 """The stories of events on the real runtimes: `simulate` plays the service that hands an event over, the runtime is real.
 
-Cloudflare's are in test_workerd_events.py, Azure's in test_azure_triggers_on_the_worker.py: these runtimes take other things than
-bytes.
+Cloudflare's are in test_workerd_events.py, since workerd takes other things than bytes.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from portable_fn_gcp import simulate_events as gcp_simulate
 from portable_fn_gcp.simulate_events import ordering_key
 from tests.runtimes.asgi import uvicorn
 from tests.runtimes.aws import emulator
+from tests.runtimes.azure_event_stories import SETTLED, Worker, worker
 from tests.runtimes.environments import ROOT
 from tests.runtimes.gcp import functions_framework
 from tests.runtimes.harnesses import over_http
@@ -87,16 +87,27 @@ def _in_order(invoke: Invoke, service: str) -> Invoke:
 
 
 class Runtime(Record):
-    """A real runtime of a provider; `start(kind, app, seconds)` runs it with the function of a story."""
+    """A real runtime of a provider; `start(kind, app, seconds)` runs it with the function of a story.
+
+    Where it is `shared`, it has the functions of all stories. `without` are services that it can't take.
+    """
 
     _fields = ("name", "provider")
 
     def __init__(
-        self, name: str, provider: str, start: Callable[[str, str, float], AbstractContextManager[Running]]
+        self,
+        name: str,
+        provider: str,
+        start: Callable[[str, str, float], AbstractContextManager[Running | Worker]],
+        *,
+        shared: bool = False,
+        without: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.provider = provider
         self.start = start
+        self.shared = shared
+        self.without = without
 
 
 @contextmanager
@@ -193,6 +204,10 @@ def _from_sender(server: Server, request: Any) -> Any:
     return answer
 
 
+def _azure(kind: str, app: str, seconds: float, python: str) -> AbstractContextManager[Worker]:
+    return worker(python)
+
+
 # What only the play of a redelivery in process can show.
 CANNOT = {
     (
@@ -211,4 +226,7 @@ RUNTIMES = [
     Runtime("functions-framework", "gcp", _google),
     Runtime("functions-framework --asgi", "gcp", partial(_google, is_async=True)),
     Runtime("uvicorn", "asgi", _uvicorn),
+    Runtime("azure worker 3.11", "azure", partial(_azure, python="3.11"), shared=True),
+    # The extension for settlement is for the Pythons before.
+    Runtime("azure worker 3.13", "azure", partial(_azure, python="3.13"), shared=True, without=(SETTLED,)),
 ]

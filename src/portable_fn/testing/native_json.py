@@ -71,21 +71,20 @@ def of_adapter(provider: str) -> ModuleType | None:
     return module
 
 
-def written(native: Any, provider: str, service: str, request: Request[Any] | None = None) -> Any:
-    """A native payload as a JSON value; of a request whose native form has no body of its own, the request's."""
+def written(native: Any, provider: str, service: str = "", body: bytes | None = None) -> Any:
+    """A native payload as a JSON value; `body` is that of a native request, which may have none of its own."""
     module = of_adapter(provider)
     write: Callable[[Any, str], Any] | None = getattr(module, "write", None)
-    if write is not None and request is None:
+    if write is not None and body is None:
         native = write(native, service)
-    return json.loads(to_json(_plain(native, request)))
+    return json.loads(to_json(_plain(native, body or b"")))
 
 
-def _plain(native: Any, request: Request[Any] | None) -> Any:
+def _plain(native: Any, body: bytes) -> Any:
     if isinstance(native, Request):
         query = f"?{native.raw_query}" if native.raw_query else ""
         url = f"{native.scheme}://{native.host}{native.raw_path}{query}"
         return http(native.method, url, native.headers.pairs, native.body)
-    body = b"" if request is None else request.body
     if isinstance(native, dict) and "REQUEST_METHOD" in native:
         return _of_wsgi(native, body)
     if isinstance(native, dict) and native.get("type") == "http" and "asgi" in native:

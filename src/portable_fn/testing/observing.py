@@ -81,10 +81,13 @@ def _is_alone(record: logging.LogRecord) -> bool:
 class _AsBefore(logging.Filter):
     """Lets other handlers have what they would have without us."""
 
-    level = logging.WARNING
-
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= self.level or not f"{record.name}.".startswith("portable_fn.")
+        logger: logging.Logger | None = logging.getLogger(record.name)
+        while logger is not None:
+            if logger.level and logger.name != "portable_fn":
+                return record.levelno >= logger.level
+            logger = logger.parent
+        return True
 
 
 # Blocks in several threads share these, the first begins and the last ends.
@@ -106,7 +109,6 @@ def _begin() -> None:
             _level = logger.level
             root = logging.getLogger()
             if _level == logging.NOTSET:
-                _as_before.level = root.level
                 logger.setLevel(logging.DEBUG)
                 _others[:] = [*root.handlers, *logger.handlers]
                 for handler in _others:

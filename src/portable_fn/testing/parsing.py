@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from portable_fn import on
-from portable_fn.decorator import portable
 from portable_fn.errors import DecodeError
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
 from portable_fn.testing.delivery import Raised
 from portable_fn.testing.native_json import Arrived, arrived, recognised
 from portable_fn.testing.observing import observing
+from portable_fn.testing.probing import unregistered
 from portable_fn.testing.recording import not_recorded
 
 KINDS: tuple[type[Event[Any]], ...] = (
@@ -67,6 +67,7 @@ def _seeing(kind: type[Event[Any]], name: str, seen: Callable[[Event[Any]], None
     def function(event: Any) -> None:
         seen(event)
 
-    function.__name__ = name or f"see_{kind.__name__.lower()}"
+    # A task's may become that of the task.
+    function.__name__ = name or ("function" if kind is Task else f"see_{kind.__name__}")
     function.__annotations__["event"] = kind
-    return portable(on.task(name))(function) if name and kind is Task else portable(function)
+    return unregistered(function, *((on.task(name),) if name and kind is Task else ()))

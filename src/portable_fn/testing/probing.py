@@ -9,6 +9,7 @@ from typing import Any
 from portable_fn.binding import Binding, is_awaitable
 from portable_fn.context import Context
 from portable_fn.events import Batch
+from portable_fn.on import Trigger
 from portable_fn.outcomes import Reject, Retry
 
 # A call as JSON has it: the function, the kind of event, and each event's id and outcome.
@@ -27,6 +28,12 @@ def replaced(function: Binding, call: Callable[[Any, Context], Any]) -> Any:
     stand_in.__portable__ = made  # type: ignore[attr-defined]  # how an entry knows a portable function
     made.function = stand_in
     return stand_in
+
+
+def unregistered(handler: Callable[..., Any], *triggers: Trigger) -> Any:
+    """A portable function of the handler that no framework hears of, as functions-framework does of what @portable makes."""
+    function = Binding(handler, triggers)
+    return replaced(function, function.call)
 
 
 def silent(functions: Iterable[Binding], seen: Callable[[Binding, Any], None]) -> list[Any]:

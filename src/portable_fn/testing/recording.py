@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from inspect import iscoroutinefunction
 from itertools import count
 from typing import Any
 
@@ -75,8 +76,7 @@ def _write(made: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _recording(provider: str) -> Generator[Recording]:
-    recording = Recording(provider)
+def _recording(recording: Recording) -> Generator[Recording]:
     token = _calls.set(recording.calls)
     start = time.perf_counter()
     error: BaseException | None = None
@@ -112,32 +112,43 @@ def _functions(targets: tuple[object, ...]) -> list[Any]:
 
 
 def function(provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Callable[..., Any]:
-    """What `make` gives for the targets, a function of a JSON payload, which records its invocations."""
+    """What `make` gives for the targets, a function of a JSON payload, async or not, which records its invocations."""
     handler = make(*_functions(targets))
 
     def recorded(payload: Any, *native: Any) -> Any:
-        with _recording(provider) as recording:
+        with _recording(Recording(provider)) as recording:
             recording.payload = lambda: payload
             answer = handler(payload, *native)
             recording.answer = lambda: answer
             return answer
 
-    return recorded
+    async def recorded_async(payload: Any, *native: Any) -> Any:
+        with _recording(Recording(provider)) as recording:
+            recording.payload = lambda: payload
+            answer = await handler(payload, *native)
+            recording.answer = lambda: answer
+            return answer
+
+    return recorded_async if iscoroutinefunction(handler) else recorded
 
 
 def application(provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Any:
     """What `make` gives for the targets, an ASGI application, which records its requests."""
-    return _recorded_asgi(provider, make(*_functions(targets)))
-
-
-def _recorded_asgi(provider: str, app: Any, of: Any = None) -> Any:
-    """The application, for the scope `of` the request where it isn't given to it as it came."""
+    given = make(*_functions(targets))
 
     async def recorded(scope: Any, receive: Any, send: Any) -> None:
-        native = scope if of is None else of
-        if native["type"] != "http":
-            await app(scope, receive, send)
-            return
+        if scope["type"] == "http":
+            await _recorded_asgi(given, Recording(provider), scope)(scope, receive, send)
+        else:
+            await given(scope, receive, send)
+
+    return recorded
+
+
+def _recorded_asgi(app: Any, recording: Recording, native: Any) -> Any:
+    """The application, which records the one request, of the native scope."""
+
+    async def recorded(scope: Any, receive: Any, send: Any) -> None:
         received, sent = _Kept(), _Kept()
         start: dict[str, Any] = {}
 
@@ -152,8 +163,8 @@ def _recorded_asgi(provider: str, app: Any, of: Any = None) -> Any:
             sent.add(message.get("body", b""))
             await send(message)
 
-        with _recording(provider) as recording:
-            recording.payload = lambda: native_json.written(native, provider, "", received)  # type: ignore[arg-type]  # it has a body
+        with _recording(recording):
+            recording.payload = lambda: native_json.written(native, recording.provider, body=received.body)
             recording.answer = lambda: _answer(
                 start["status"], [(name.decode(), one.decode()) for name, one in start["headers"]], sent.body
             )
@@ -168,14 +179,22 @@ def target(provider: str, make: Callable[..., Any], targets: tuple[object, ...])
 
     def recorded(native: Any, *more: Any) -> Any:
         if hasattr(native, "scope"):
-            return _recorded_asgi(provider, given(native, *more), native.scope)
+            recording = Recording(provider)
+            # What answers has the context variables of here.
+            token = _calls.set(recording.calls)
+            try:
+                return _recorded_asgi(given(native, *more), recording, native.scope)
+            finally:
+                _calls.reset(token)
         if not hasattr(native, "environ"):
             return given(native, *more)
-        with _recording(provider) as recording:
-            answer = given(native, *more)
+        with _recording(Recording(provider)) as recording:
             kept = _Kept()
-            # One without a length has been read, and is kept nowhere.
-            recording.payload = lambda: native_json.written(native.environ, provider, "", kept)  # type: ignore[arg-type]  # it has a body
+            if native.content_length is None:
+                # It can be read but once.
+                native.stream = _Read(native.stream, kept)
+            answer = given(native, *more)
+            recording.payload = lambda: native_json.written(native.environ, provider, body=kept.body)
             recording.answer = lambda: _answer(
                 answer.status_code,
                 list(answer.headers),
@@ -186,6 +205,22 @@ def target(provider: str, make: Callable[..., Any], targets: tuple[object, ...])
             return answer
 
     return recorded
+
+
+class _Read:
+    """A stream of which is kept what is read."""
+
+    def __init__(self, stream: Any, kept: _Kept) -> None:
+        self._stream = stream
+        self._kept = kept
+
+    def read(self, *size: int) -> bytes:
+        chunk: bytes = self._stream.read(*size)
+        self._kept.add(chunk)
+        return chunk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _Kept:

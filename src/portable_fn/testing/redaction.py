@@ -44,6 +44,14 @@ def redacted(value: Any, name: str = "") -> Any:
 
 def _redacted(value: Any, secret: bool, *, in_headers: bool, depth: int) -> Any:
     if isinstance(value, dict):
+        # {"name": "x-api-key", "value": "…"}
+        called = next((value[one] for one in ("name", "Key") if isinstance(value.get(one), str)), None)
+        if called is not None and _is_secret(called) and {"value", "Value"} & set(value):
+            hidden = {name for name in ("value", "Value") if name in value}
+            return {
+                name: _redacted(one, secret or name in hidden, in_headers=in_headers, depth=depth)
+                for name, one in value.items()
+            }
         return {
             name: one
             if name in _TYPES and isinstance(one, str)
@@ -75,10 +83,6 @@ def _of_member(name: str, value: Any, secret: bool, *, in_headers: bool, depth: 
     secret = secret or (in_headers and bool(_SESSION.search(name)))
     if secret and isinstance(value, str) and " " in value and lower.endswith("authorization"):
         return f"{value.partition(' ')[0]} {REDACTED}"
-    if isinstance(value, dict) and not secret:
-        # {"name": "x-api-key", "value": "…"}
-        called = next((value[one] for one in ("name", "Key") if isinstance(value.get(one), str)), None)
-        secret = called is not None and _is_secret(called) and bool({"value", "Value"} & set(value))
     return _redacted(value, secret, in_headers=is_headers, depth=depth)
 
 
@@ -110,16 +114,17 @@ def _cookie(pair: str) -> str:
     return f"{name}={REDACTED}" if equals else pair
 
 
-def _in_base64(text: str, depth: int) -> str:
+def _in_base64(text: str, depth: int) -> str | None:
+    """Base64 of a text, packed or not, without its secrets; None where it is none, or has none."""
     try:
         octets = b64decode(text, validate=True)
         is_packed = octets.startswith(b"\x1f\x8b")
         inside = (gzip.decompress(octets) if is_packed else octets).decode()
     except (ValueError, OSError, EOFError, zlib.error):
-        return text
+        return None
     made = _text(inside, depth + 1)
     if made == inside:
-        return text
+        return None
     return b64encode(gzip.compress(made.encode()) if is_packed else made.encode()).decode()
 
 
@@ -133,9 +138,13 @@ def _text(text: str, depth: int) -> str:
                 pass
             else:
                 made = _redacted(value, False, in_headers=False, depth=depth + 1)
-                return text if made == value else json.dumps(made, ensure_ascii=False)
+                # Written as it was, so that it is compared with what is written so.
+                separators = None if '": ' in text else (",", ":")
+                return text if made == value else json.dumps(made, ensure_ascii=False, separators=separators)
         if len(text) % 4 == 0 and len(text) >= 8 and _BASE64.fullmatch(text):
-            return _in_base64(text, depth)
+            made = _in_base64(text, depth)
+            if made is not None:
+                return made
     text = _PEM.sub(REDACTED, text)
     text = _SCHEME.sub(rf"\1 {REDACTED}", text)
     text = _JWT.sub(REDACTED, text)

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from portable_fn.decorator import portable
 from portable_fn.http import Request
 from portable_fn.providers import adapter
 from portable_fn.testing.delivery import Deliverable, exchange, service_for, several
 from portable_fn.testing.native_json import written
-
-
-@portable
-def nothing(request: Request) -> None:
-    """Stands for a function that a request is for."""
+from portable_fn.testing.probing import unregistered
 
 
 def render(event: Request[Any] | Deliverable, *, to: str = "aws", via: str | None = None) -> Any:
@@ -24,10 +19,14 @@ def render(event: Request[Any] | Deliverable, *, to: str = "aws", via: str | Non
     JavaScript's objects. Events that come in several invocations are a list. ValueError for what the service can't carry.
     """
     if isinstance(event, Request):
-        sent = exchange((nothing,), event, to, via)
-        return written(sent.native_request, to, "", event)
+        sent = exchange((unregistered(_nothing),), event, to, via)
+        return written(sent.native_request, to, body=event.body)
     events = several(event)
     simulate = adapter(to, "simulate")
     service = service_for(simulate, to, events[0], None if via is None else via.replace("/", "_"))
     made = [written(native, to, service) for native in simulate.payloads(events, service)]
     return made[0] if len(made) == 1 else made
+
+
+def _nothing(request: Request) -> None:
+    """Stands for a function that a request is for."""

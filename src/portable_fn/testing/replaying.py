@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from copy import copy
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,7 @@ def _neutral(event: Event[Any]) -> Event[Any]:
         made.source, made.type = event.bucket, ""
     elif isinstance(event, ChangeEvent):
         made.source, made.type = event.table, ""
+        made.key, made.before, made.after = map(_plain_numbers, (event.key, event.before, event.after))
     elif isinstance(event, ScheduleEvent):
         made.source = event.name
     elif isinstance(event, Task):
@@ -159,6 +161,15 @@ def _neutral(event: Event[Any]) -> Event[Any]:
     if isinstance(event, (Message, ChangeEvent)):
         made.partition = made.sequence = None
     return made  # type: ignore[no-any-return]  # a copy
+
+
+def _plain_numbers(value: Any) -> Any:
+    """Decimals as int where they are whole, else float, which every table knows."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {name: _plain_numbers(one) for name, one in value.items()}
+    return [_plain_numbers(one) for one in value] if isinstance(value, list) else value
 
 
 def _http(provider: str, payload: Any, native: Any) -> dict[str, Any] | None:

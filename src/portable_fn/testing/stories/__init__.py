@@ -1,11 +1,28 @@
 """The conformance stories: named facts that hold on every provider.
 
-A harness of HTTP's is `send`, a function that brings a neutral request to `stories.app` and gives the answer as its caller receives
-it; one of events' is `deliver`, which brings events to the functions of `stories.events_app`.
+`cells(provider)` are all of them on each of a provider's services, for one test to tell through the adapter's `simulate`. A real
+runtime is told a story by `tell(story, deliver)`. For HTTP's stories that brings a neutral request to `stories.app` and gives the
+answer as its caller receives it; for those of events it brings events to the functions of `stories.events_app`, and gives `Told`.
+`false_claims(provider)` says where an adapter's capabilities aren't what the stories show.
 """
 
 from portable_fn.testing.stories import app, events_app
+from portable_fn.testing.stories.cell import EventCell, HTTPCell, cells, tell
+from portable_fn.testing.stories.claims import false_claims
 from portable_fn.testing.stories.events import EVENT_STORIES, EventStory, Told
 from portable_fn.testing.stories.http import HTTP_STORIES, Story
 
-__all__ = ["EVENT_STORIES", "HTTP_STORIES", "EventStory", "Story", "Told", "app", "events_app"]
+__all__ = [
+    "EVENT_STORIES",
+    "HTTP_STORIES",
+    "EventCell",
+    "EventStory",
+    "HTTPCell",
+    "Story",
+    "Told",
+    "app",
+    "cells",
+    "events_app",
+    "false_claims",
+    "tell",
+]

@@ -17,21 +17,26 @@ Send = Callable[[Request[Any]], Answer]
 
 
 class Story(Record):
-    """A named fact, and how it is told: `tell(send)` raises AssertionError where it doesn't hold."""
+    """A named fact, and how it is told: `tell(send)` raises AssertionError where it doesn't hold.
+
+    `features` are those of portable_fn.capabilities that it shows.
+    """
 
     _fields = ("name",)
+    kind = "Request"
 
-    def __init__(self, name: str, tell: Callable[[Send], None]) -> None:
+    def __init__(self, name: str, tell: Callable[[Send], None], features: tuple[str, ...] = ()) -> None:
         self.name = name
         self.tell = tell
+        self.features = features
 
 
 HTTP_STORIES: list[Story] = []
 
 
-def story(name: str) -> Callable[[Callable[[Send], None]], Callable[[Send], None]]:
+def story(name: str, *features: str) -> Callable[[Callable[[Send], None]], Callable[[Send], None]]:
     def told(tell: Callable[[Send], None]) -> Callable[[Send], None]:
-        HTTP_STORIES.append(Story(name, tell))
+        HTTP_STORIES.append(Story(name, tell, features))
         return tell
 
     return told
@@ -167,7 +172,7 @@ def _(send: Send) -> None:
     assert seen["cookies"] == [["a", "1"], ["b", "x=y"], ["c", ""]]
 
 
-@story("a binary request body arrives byte for byte")
+@story("a binary request body arrives byte for byte", "binary body")
 def _(send: Send) -> None:
     headers = [("content-type", "application/octet-stream")]
     assert sees(send, "POST", body=EVERY_BYTE, headers=headers)["body"] == EVERY_BYTE.hex()
@@ -304,7 +309,7 @@ def _(send: Send) -> None:
     assert send(fake.request("GET", "/headers")).headers["x-name"] == "Zoë"
 
 
-@story("a binary response body is received byte for byte")
+@story("a binary response body is received byte for byte", "binary body")
 def _(send: Send) -> None:
     answer = send(fake.request("GET", "/bytes"))
     assert answer.body == EVERY_BYTE
@@ -329,7 +334,7 @@ def _(send: Send) -> None:
     assert (answer.status, answer.body, answer.headers.get("content-type")) == (200, b"bare", None)
 
 
-@story("a dict is JSON, a str is text in UTF-8, None is a 204")
+@story("a dict is JSON, a str is text in UTF-8, None is a 204", "reply")
 def _(send: Send) -> None:
     assert send(fake.request("GET", "/items/1")).headers["content-type"] == "application/json"
     answer = send(fake.request("GET", "/string"))
@@ -384,7 +389,7 @@ def _(send: Send) -> None:
     assert [cookie.partition(";")[0] for cookie in answer.cookies] == ["s=1"]
 
 
-@story("a stream's chunks arrive one by one")
+@story("a stream's chunks arrive one by one", "streaming")
 def _(send: Send) -> None:
     assert send(fake.request("GET", "/async-stream")).chunks == list(CHUNKS)
 

@@ -1,0 +1,68 @@
+"""The function that Toy awaits."""
+
+from __future__ import annotations
+
+from portable_fn.adapter import bindings, failed, finish_background, is_not_ours, recorder, respond_in_loop
+from portable_fn.batch import Consumer
+from portable_fn.dispatch import Dispatcher
+from portable_fn.http import Request
+from portable_fn.routing import Router
+from portable_fn.streams import joined
+from portable_fn_toy import decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from portable_fn.context import Context
+    from portable_fn_toy.native import Web
+
+    Function = Callable[[Any], Coroutine[Any, Any, dict[str, Any]]]
+
+
+def entry(*targets: object) -> Function:
+    """The function for Toy of portable functions, or of a module of them: `function = entry(functions)`.
+
+    It raises DecodeError for an invocation that can't be read, which Toy then repeats. A stream is collected.
+    """
+    if (recording := recorder()) is not None:
+        recorded: Function = recording.function("portable_fn_toy", _entry, targets)
+        return recorded
+    return _entry(*targets)
+
+
+def _entry(*targets: object) -> Function:
+    functions = bindings(*targets)
+    router = Router(functions)
+    consumer = Consumer(Dispatcher(functions), rejects=True)
+    cold_start = True
+
+    async def function(native: Any) -> dict[str, Any]:
+        nonlocal cold_start
+        context = decode.invocation(native, cold_start)
+        cold_start = False
+        try:
+            if native["service"] == "web":
+                return await _web(router, native, context)
+            if native["service"] == "queue":
+                return encode.queue(await consumer.handle_in_loop(decode.queue(native), context))
+            return encode.call((await consumer.handle_in_loop([decode.call(native)], context))[0])
+        finally:
+            await finish_background(context)
+
+    return function
+
+
+async def _web(router: Router, native: Web, context: Context) -> dict[str, Any]:
+    request = Request()
+    try:
+        context.event = request = decode.web(native)
+        response = await respond_in_loop(router.find(request), request, context)
+        if response.stream is not None:
+            response.body = await joined(response.stream)
+    except BaseException as exc:
+        if is_not_ours(exc):
+            raise
+        response = failed(exc, request, context)
+    return encode.web(response)

@@ -1,0 +1,50 @@
+"""What Toy hands over, one JSON object an invocation: only what we read. Imported by type checkers alone."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class Invocation(TypedDict):
+    """What each has; `deadline` is in seconds since the epoch."""
+
+    service: Literal["web", "queue", "call"]
+    invocation: str
+    deadline: NotRequired[float]
+
+
+class Web(Invocation):
+    """A request; `target` is path and query as they came, `body` base64."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: str
+    host: str
+    scheme: str
+    client: str | None
+
+
+class QueuedMessage(TypedDict):
+    """A message; `sent` is an RFC 3339 time, `attempt` counts from 1, `body` is base64."""
+
+    id: str
+    sent: str
+    attempt: int
+    type: str
+    attributes: dict[str, str]
+    body: str
+
+
+class Queue(Invocation):
+    """The messages that a queue hands over together."""
+
+    queue: str
+    messages: list[QueuedMessage]
+
+
+class Call(Invocation):
+    """A call of a function by its name."""
+
+    name: str
+    input: Any

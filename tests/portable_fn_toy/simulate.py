@@ -1,0 +1,111 @@
+"""Toy's half of the wire: what it hands over, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from portable_fn.cloudevents import write_time
+from portable_fn.events import Event, Message, Task
+from portable_fn.http import Request
+from portable_fn.pairs import Headers
+from portable_fn.testing.delivery import Answer, Delivery, Exchange, Raised, Settled
+from portable_fn.testing.loop import run
+from portable_fn_toy.entry import entry
+
+SERVICES = ("web",)
+EVENT_SERVICES = {"Message": ("queue",), "Task": ("call",)}
+
+
+def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -> Exchange:
+    """The request on its way to the functions and back."""
+    function, native = entry(*targets), _web(request)
+    return Exchange(native, lambda: run(function(native)), _answer)
+
+
+def payloads(events: Sequence[Event[Any]], service: str) -> list[dict[str, Any]]:
+    """One invocation with all messages of a queue, or one for each call."""
+    if service == "queue":
+        return [{"service": "queue", "invocation": "invocation-1", **_queue(events)}]
+    return [
+        {"service": "call", "invocation": task.id, "name": task.name, "input": task.input}
+        for task in events
+        if isinstance(task, Task)
+    ]
+
+
+def playing(service: str) -> AbstractContextManager[None]:
+    """Nothing is played beside the call."""
+    return nullcontext()
+
+
+def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callable[[Any], Any]:
+    """Invokes the functions, each time with that many seconds; what they raise comes back as Raised."""
+    function = entry(*targets)
+
+    def invoke(native: Any) -> Any:
+        try:
+            return run(function({**native, "deadline": time.time() + seconds}))
+        except Exception as exc:
+            return Raised(type(exc).__name__, str(exc))
+
+    return invoke
+
+
+def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
+    """What became of each event: an invocation that fails, or an answer that Toy doesn't know, has all come again."""
+    answer = answers[0]
+    if service == "call":
+        if isinstance(answer, Raised):
+            return Delivery([Settled("retried")], error=(answer.name, answer.message))
+        if "error" in answer:
+            return Delivery([Settled("retried")], error=(answer["error"], answer["message"]))
+        return Delivery([Settled("acknowledged")], result=json.loads(answer["result"]))
+    told = [] if isinstance(answer, Raised) else answer["messages"]
+    return Delivery([_settled(one) for one in told] if len(told) == len(events) else [Settled("retried")] * len(events))
+
+
+def _settled(told: dict[str, Any]) -> Settled:
+    if "reject" in told:
+        return Settled("dead-lettered", why=told["reject"])
+    return Settled("acknowledged") if told.get("done") is True else Settled("retried", told.get("after"))
+
+
+def _web(request: Request[Any]) -> dict[str, Any]:
+    return {
+        "service": "web",
+        "invocation": request.id,
+        "deadline": time.time() + 30,
+        "method": request.method,
+        "target": f"{request.raw_path}?{request.raw_query}" if request.raw_query else request.raw_path,
+        "headers": [list(pair) for pair in request.headers.pairs],
+        "body": b64encode(request.body).decode(),
+        "host": request.host,
+        "scheme": request.scheme,
+        "client": request.client_ip,
+    }
+
+
+def _answer(native: dict[str, Any]) -> Answer:
+    return Answer(native["status"], Headers(native["headers"]), b64decode(native["body"], validate=True))
+
+
+def _queue(events: Sequence[Any]) -> dict[str, Any]:
+    return {"queue": events[0].channel, "messages": [_message(event) for event in events]}
+
+
+def _message(message: Message[Any]) -> dict[str, Any]:
+    if message.time is None or not all(isinstance(value, str) for value in message.attributes.values()):
+        raise ValueError("Toy tells each message's time, and carries attributes that are text")
+    return {
+        "id": message.id,
+        "sent": write_time(message.time),
+        "attempt": message.attempt or 1,
+        "type": message.content_type,
+        "attributes": dict(message.attributes),
+        "body": b64encode(message.body).decode(),
+    }

@@ -1,0 +1,337 @@
+"""Recording of invocations, without their secrets, and their replay, on the same or another provider."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import logging
+import os
+import stat
+import subprocess
+import sys
+from base64 import b64decode, b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portable_fn import Batch, HTTPError, Message, Reject, Request, Retry, Task, on, portable
+from portable_fn.providers import ADAPTERS, adapter
+from portable_fn.testing import deliver, fake, replay
+from portable_fn.testing.redaction import redacted
+
+RECORDING = ["aws", "gcp", "asgi"]
+
+
+@portable(on.queue("orders"))
+def ship(message: Message[Any]) -> None:
+    match message.data["sku"]:
+        case 2:
+            raise Retry("later", after=5)
+        case 3:
+            raise ValueError("no such lamp")
+        case 4:
+            raise Reject("never")
+
+
+@portable(on.http("POST", "/items"))
+async def create(request: Request) -> dict[str, Any]:
+    if not request.json():
+        raise HTTPError(422, "nothing to create")
+    return {"created": request.json()["name"], "token": "hunter2"}
+
+
+@portable(on.task("add"))
+def add(task: Task[Any]) -> int:
+    total: int = task.data["a"] + 1
+    return total
+
+
+HANDLERS = [ship, create, add]
+MESSAGES = fake.batch([{"sku": sku, "password": "hunter2"} for sku in (1, 2, 3, 4)], content_type="application/json")
+REQUEST = fake.request(
+    "POST",
+    "/items?api_key=hunter2&page=1",
+    json={"name": "lamp", "client_secret": "hunter2"},
+    headers={"authorization": "Bearer hunter2", "x-session": "hunter2", "x-tenant": "7"},
+    cookies={"sid": "hunter2"},
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for recordings, which isn't there yet."""
+    monkeypatch.setenv("PORTABLE_FN_RECORD", str(tmp_path / "recorded"))
+    return tmp_path / "recorded"
+
+
+def record(provider: str) -> None:
+    deliver(HANDLERS, MESSAGES, to=provider)
+    deliver(HANDLERS, REQUEST, to=provider)
+    deliver(HANDLERS, fake.task({"a": 1}), to=provider)
+
+
+def recordings(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(folder.iterdir())]
+
+
+@pytest.mark.parametrize("provider", RECORDING)
+def test_each_invocation_is_a_file_with_payload_calls_and_answer(folder: Path, provider: str) -> None:
+    record(provider)
+
+    found = recordings(folder)
+    assert {provider} == {one["provider"] for one in found}
+    calls = [
+        (call["function"], event["id"], event["outcome"], event.get("after"), event.get("error"))
+        for one in found
+        for call in one["calls"]
+        for event in call["events"]
+    ]
+    assert [
+        ("ship", "message-1", "done", None, None),
+        ("ship", "message-2", "retry", 5, None),
+        ("ship", "message-3", "error", None, "ValueError"),
+        ("ship", "message-4", "reject", None, None),
+    ] == calls[:4]
+    assert ["create", "add"] == [name for name, *_ in calls[4:]]
+    assert all(one["seconds"] > 0 for one in found)
+
+
+@pytest.mark.parametrize("provider", RECORDING)
+def test_no_secret_is_in_a_file_and_nobody_else_may_read_it(folder: Path, provider: str) -> None:
+    record(provider)
+
+    for path in folder.iterdir():
+        assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+        text = path.read_text()
+        assert "hunter2" not in text
+        for encoded in (b64encode(b'{"sku":1,"password":"hunter2"}').decode(), b64encode(b"hunter2").decode()):
+            assert encoded not in text
+    assert '"x-tenant": "7"' in "".join(path.read_text() for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("provider", RECORDING)
+@pytest.mark.parametrize("to", [None, *ADAPTERS])
+def test_replay_of_the_same_code_is_without_differences(folder: Path, provider: str, to: str | None) -> None:
+    record(provider)
+    count = len(recordings(folder))
+    found = replay(folder, HANDLERS, to)
+
+    assert ([], []) == (found.differences, found.skipped)
+    assert [to or provider] * count == [one.to for one in found]
+    assert count == len(recordings(folder)), "a replay records nothing"
+
+
+@pytest.mark.parametrize("to", [None, "gcp", "azure"])
+def test_replay_tells_what_comes_out_otherwise(folder: Path, to: str | None) -> None:
+    @portable(on.queue("orders"))
+    def ship(message: Message[Any]) -> None:
+        if message.data["sku"] == 1:
+            raise Reject("no")
+        if message.data["sku"] == 2:
+            raise Retry("later")
+
+    @portable(on.http("POST", "/items"))
+    def create(request: Request) -> dict[str, Any]:
+        return {"created": request.json()["name"].upper()}
+
+    record("aws")
+    found = replay(folder, [ship, create, add], to)
+
+    told = [difference.partition(": ")[2] for difference in found.differences]
+    assert [
+        "ship message-1 was done, and is reject",
+        "ship message-2 was retry after 5 s, and is retry",
+        "ship message-3 was error ValueError, and is done",
+        "ship message-4 was reject, and is done",
+        """the answer's body was '{"created":"lamp","token":"REDACTED"}', and is '{"created":"LAMP"}'""",
+    ] == told
+
+
+def test_a_function_that_is_called_no_more_is_told(folder: Path) -> None:
+    @portable(on.http("POST", "/items"))
+    def make(request: Request) -> dict[str, Any]:
+        raise HTTPError(409)
+
+    deliver(create, REQUEST)
+    told = [difference.partition(": ")[2] for difference in replay(folder, make).differences]
+    assert ["create was done, and is not called", "make was not called, and is error HTTPError"] == told[:2]
+    assert "the answer's status was 200, and is 409" in told
+
+
+def test_what_reached_the_provider_as_an_error_is_compared(folder: Path) -> None:
+    @portable(on.task("add"))
+    def broken(task: Task[Any]) -> int:
+        raise KeyError("a")
+
+    deliver(broken, fake.task(1))
+    (one,) = recordings(folder)
+    assert "KeyError" == one["raised"]["name"]
+    assert [] == replay(folder, broken).differences
+
+
+def test_a_batch_handlers_messages_have_their_own_outcomes(folder: Path) -> None:
+    @portable(on.queue("orders"))
+    async def ship_all(batch: Batch[Message[Any]]) -> None:
+        for message in batch:
+            if message.data == 2:
+                batch.retry(message)
+
+    deliver(ship_all, fake.batch([1, 2]))
+    (one,) = recordings(folder)
+    assert ["done", "retry"] == [event["outcome"] for event in one["calls"][0]["events"]]
+    for to in (None, "gcp", "azure", "cloudflare"):
+        assert ([], []) == (replay(folder, ship_all, to).differences, replay(folder, ship_all, to).skipped)
+
+
+def test_what_another_provider_cannot_hand_over_is_skipped_with_the_reason(folder: Path) -> None:
+    @portable(on.change("users"))
+    def index(change: Any) -> None: ...
+
+    deliver(index, fake.change(after={"id": 1}))
+    assert [] == replay(folder, index, "gcp").skipped
+    (skipped,) = replay(folder, index, "cloudflare").skipped
+    assert skipped.endswith("cloudflare hands over no ChangeEvent")
+
+
+def test_a_request_of_starlette_is_recorded_too(folder: Path) -> None:
+    deliver(create, REQUEST, to="gcp", via="http_async")
+    (one,) = recordings(folder)
+    assert ("gcp", "POST", 200) == (one["provider"], one["payload"]["method"], one["answer"]["status"])
+    assert [] == replay(folder, create).differences
+
+
+def test_a_body_without_a_length_is_recorded_as_it_is_read(folder: Path) -> None:
+    from flask import Request as FlaskRequest
+
+    simulate = adapter("gcp", "simulate")
+    environ = {**simulate.environ(REQUEST), "wsgi.input": io.BytesIO(REQUEST.body)}
+    del environ["CONTENT_LENGTH"]
+
+    assert 200 == adapter("gcp").entry(create)(FlaskRequest(environ)).status_code
+    assert "lamp" == json.loads(recordings(folder)[0]["payload"]["body"])["name"]
+    assert [] == replay(folder, create).differences
+
+
+def test_a_stream_is_recorded_as_it_goes_by(folder: Path) -> None:
+    @portable
+    async def count(request: Request) -> Any:
+        yield "one "
+        yield "two"
+
+    assert "one two" == deliver(count, fake.request(), to="asgi").text
+    assert "one two" == recordings(folder)[0]["answer"]["body"]
+
+
+def test_a_folder_that_cannot_be_written_costs_an_invocation_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PORTABLE_FN_RECORD", str(tmp_path / "file"))
+
+    assert "lamp" == deliver(create, REQUEST).json()["created"]
+    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "an invocation can't be recorded: FileExistsError" == warning.getMessage()
+
+
+def test_a_payload_that_is_no_json_costs_an_invocation_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    handler = adapter("aws").entry(add)
+    context = adapter("aws", "simulate").LambdaContext()
+    assert 2 == handler({"a": 1, "odd": object()}, context)
+    assert "an invocation can't be recorded: TypeError" in caplog.text
+
+
+def test_a_dash_prints_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PORTABLE_FN_RECORD", "-")
+    deliver(add, fake.task({"a": 1}))
+    word, _, line = capsys.readouterr().out.partition(" ")
+    assert ("PORTABLE_FN_RECORD", 2) == (word, json.loads(line)["answer"])
+
+
+@pytest.mark.parametrize("provider", RECORDING)
+def test_without_the_variable_nothing_of_it_is_imported(provider: str) -> None:
+    code = (
+        "import sys\n"
+        "from portable_fn import *\n"
+        f"from portable_fn.providers import adapter\n"
+        f"adapter({provider!r}).entry(portable(on.http('GET', '/')(lambda: None) if 0 else lambda request: None))\n"
+        "print([name for name in sys.modules if name.startswith('portable_fn.testing')])\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PORTABLE_FN_RECORD"}
+    environment["PYTHONPATH"] = os.pathsep.join(str(Path(__file__).parents[1] / part) for part in ("src", "adapters"))
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "[]\n" == result.stdout
+
+
+@pytest.mark.parametrize(
+    ("files", "message"), [({}, "no recordings"), ({"a.json": "{}"}, "a.json is no recording: KeyError")]
+)
+def test_a_folder_without_recordings_is_an_error(tmp_path: Path, files: dict[str, str], message: str) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        replay(tmp_path, HANDLERS)
+
+
+# What is taken out of a payload
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+
+
+def base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"password": "a"}, {"password": "REDACTED"}),
+        ({"userPassword": ["a", "b"]}, {"userPassword": ["REDACTED", "REDACTED"]}),
+        ({"accessToken": "a", "tokenCount": 7}, {"accessToken": "REDACTED", "tokenCount": 7}),
+        ({"pin": 1234, "pinned": True, "spin": 3}, {"pin": 0, "pinned": True, "spin": 3}),
+        ({"password": {"N": "12"}}, {"password": {"N": "0"}}),
+        ({"statusCode": 200, "countryCode": "NL"}, {"statusCode": 200, "countryCode": "NL"}),
+        ({"headers": {"Cookie": "a=1; b=2"}}, {"headers": {"Cookie": "a=REDACTED; b=REDACTED"}}),
+        ({"cookies": ["a=1", "b=2"]}, {"cookies": ["a=REDACTED", "b=REDACTED"]}),
+        (
+            {"headers": {"set-cookie": "sid=1; Path=/; HttpOnly"}},
+            {"headers": {"set-cookie": "sid=REDACTED; Path=/; HttpOnly"}},
+        ),
+        ({"headers": {"Authorization": "Basic YTpi"}}, {"headers": {"Authorization": "Basic REDACTED"}}),
+        ({"headers": {"x-api-key": ["a"]}}, {"headers": {"x-api-key": ["REDACTED"]}}),
+        ({"headers": [["x-auth-token", "a"], ["x", "b"]]}, {"headers": [["x-auth-token", "REDACTED"], ["x", "b"]]}),
+        ({"headers": [{"name": "X-Api-Key", "value": "a"}]}, {"headers": [{"name": "X-Api-Key", "value": "REDACTED"}]}),
+        (
+            {"url": "https://ada:pw@example.com/a?sig=b&page=1&code=c"},
+            {"url": "https://REDACTED:REDACTED@example.com/a?sig=REDACTED&page=1&code=REDACTED"},
+        ),
+        ({"body": "name=Ada&password=a"}, {"body": "name=Ada&password=REDACTED"}),
+        ({"body": '{"a": {"secret": "b"}}'}, {"body": '{"a": {"secret": "REDACTED"}}'}),
+        ({"body": '{"a":1}'}, {"body": '{"a":1}'}),
+        ({"body": f"bearer {JWT} and {JWT}"}, {"body": "bearer REDACTED and REDACTED"}),
+        ({"log": f"token: {JWT}"}, {"log": "token: REDACTED"}),
+        ({"log": "AKIAABCDEFGHIJKLMNOP"}, {"log": "REDACTED"}),
+        ({"key": "-----BEGIN RSA PRIVATE KEY-----\na\n-----END RSA PRIVATE KEY-----"}, {"key": "REDACTED"}),
+        ({"data": base64('{"token": "a"}')}, {"data": base64('{"token": "REDACTED"}')}),
+        ({"data": base64('{"a":1}')}, {"data": base64('{"a":1}')}),
+        (
+            {"attributes": {"token": {"stringValue": "a", "dataType": "String"}}},
+            {"attributes": {"token": {"stringValue": "REDACTED", "dataType": "String"}}},
+        ),
+        ({"authorizer": {"jwt": {"claims": {"sub": "ada"}}}}, {"authorizer": {"jwt": {"claims": {"sub": "ada"}}}}),
+        ({"jwt": "a"}, {"jwt": "REDACTED"}),
+        ({"partitionKey": "a", "key": "b", "eTag": "c"}, {"partitionKey": "a", "key": "b", "eTag": "c"}),
+        ([None, True, 1.5, "plain text"], [None, True, 1.5, "plain text"]),
+    ],
+)
+def test_secrets_are_taken_out_and_the_shape_stays(value: Any, expected: Any) -> None:
+    assert expected == redacted(value)
+    assert expected == redacted(expected)
+
+
+def test_secrets_are_taken_out_of_what_is_packed() -> None:
+    packed = b64encode(gzip.compress(b'{"logEvents": [{"message": "{\\"secret\\": \\"hunter2\\"}"}]}')).decode()
+    text = gzip.decompress(b64decode(redacted({"awslogs": {"data": packed}})["awslogs"]["data"])).decode()
+    assert "hunter2" not in text
+    assert "REDACTED" in text
