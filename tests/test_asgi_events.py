@@ -269,6 +269,24 @@ def test_dapr_retries_a_reject_that_it_would_lose(via: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "topic", "status"),
+    [
+        ("/portable_fn/a%2Fb", "a/b", "DROP"),
+        ("/portable_fn/bills", "bills", "RETRY"),
+        ("/my/route", "a/b", "RETRY"),
+    ],
+)
+def test_dapr_drops_only_what_its_subscription_has_dead_letters_for(path: str, topic: str, status: str) -> None:
+    @portable(on.topic("a/b", dead_letter="poison"), on.topic("bills"))
+    def refuse(message: Message) -> None:
+        raise Reject("no")
+
+    entries = [{"entryId": "0", "event": {**ENVELOPE, "topic": topic}}]
+    bulk = {"topic": topic, "pubsubname": "pubsub", "entries": entries}
+    assert [{"entryId": "0", "status": status}] == post(entry(refuse), path, bulk).json()["statuses"]
+
+
+@pytest.mark.parametrize(
     ("data", "outcome", "status"),
     [
         (["done", "done"], "acknowledged", 202),
@@ -326,6 +344,12 @@ def test_one_entry_of_a_bulk_that_cannot_be_read_is_retried_alone() -> None:
     # After one that can't be read, whatever has a key stops.
     assert {"a": "SUCCESS", "b": "RETRY", "c": "RETRY", "d": "SUCCESS", "e": "RETRY", None: "RETRY"} == statuses
     assert [("1", b'{"n":1}'), ("orders/0/5", b"\x00\xff")] == [(one.id, one.body) for one in seen]
+
+
+def test_a_bulk_of_which_hardly_anything_can_be_read_is_none() -> None:
+    keep, seen = keeper(Message, on.topic("orders"))
+    bulk = {"topic": "orders", "pubsubname": "pubsub", "entries": [*range(1001), {"entryId": "0", "event": ENVELOPE}]}
+    assert (400, []) == (post(entry(keep), "/portable_fn/orders", bulk).status, seen)
 
 
 def test_a_cloud_event_is_answered_by_another_one() -> None:

@@ -197,7 +197,7 @@ def test_two_deletions_of_one_request_have_two_ids() -> None:
 
 def test_an_s3_record_without_anything_that_identifies_it_is_a_decode_error() -> None:
     native = s3(fake.object())
-    native["responseElements"] = None
+    native["responseElements"] = native["s3"]["object"]["sequencer"] = None
     with pytest.raises(DecodeError, match="neither a request id nor a sequencer"):
         one({"Records": [native]})
 
@@ -1099,3 +1099,15 @@ def test_what_a_handler_never_asks_for_is_never_read() -> None:
 
 def test_an_outcome_that_is_none_of_a_failure_has_no_error() -> None:
     assert "Reject" == type(encode_events.error_of(Reject("no"))).__name__
+
+
+def test_by_default_a_delivery_takes_the_service_that_the_triggers_word_means() -> None:
+    @portable(on.queue("orders"), on.topic("placed"), on.stream("clicks"))
+    def handler(event: Message[Any]) -> None: ...
+
+    def source(channel: str) -> str:
+        native = deliver(handler, fake.message(0, channel=channel), to="aws").native_request["Records"][0]
+        name: str = native["eventSource"] if "eventSource" in native else native["EventSource"]
+        return name
+
+    assert ["aws:sqs", "aws:sns", "aws:kinesis", "aws:sqs"] == list(map(source, ("orders", "placed", "clicks", "else")))

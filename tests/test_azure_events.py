@@ -8,8 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
+import azure.functions as func
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -33,9 +36,10 @@ from portable_fn import (
     portable,
 )
 from portable_fn.testing import deliver, fake
-from portable_fn_azure import changes, entry, messages
+from portable_fn_azure import changes, entry, event_grid, messages, objects
 from portable_fn_azure.capabilities import SERVICES as CAPABILITIES
 from portable_fn_azure.cron import ncrontab
+from portable_fn_azure.invocation import _sender
 from portable_fn_azure.simulate import EVENT_SERVICES, FunctionContext, TraceContext
 from portable_fn_azure.simulate_app import functions_for
 from portable_fn_azure.simulate_events import payloads
@@ -496,6 +500,21 @@ def test_a_message_with_a_structured_cloud_event_is_one_to_whom_asks_for_it() ->
     assert ("e-1", {"n": 1}, ["m-1"]) == (one.id, one.data, [outer.id for outer in one.envelopes])
 
 
+@pytest.mark.parametrize(
+    ("body", "attributes"),
+    [
+        (b"\xff\xfe", {"cloudEvents:specversion": "1.0", "cloudEvents:id": "1", "cloudEvents:source": "s", "cloudEvents:type": "t"}),
+        (b'{"eventType": 1}', {"ce_specversion": "1.0", "ce_id": "1", "ce_source": "s", "ce_type": "t"}),
+        (b'{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": {"eventType": "x"}}', {}),
+    ],
+)  # fmt: skip
+def test_a_cloud_event_in_a_message_may_be_bytes_or_speak_of_an_event_type(
+    body: bytes, attributes: dict[str, str]
+) -> None:
+    [found] = event_grid.unwrap(fake.message(body=body, attributes=attributes))
+    assert ("1", "s", "t") == (found.id, found.source, found.type)
+
+
 def test_event_grids_own_events_in_an_event_hub_come_as_a_list() -> None:
     @portable(on.stream("orders"))
     def asks(event: CloudEvent) -> None:
@@ -602,6 +621,84 @@ def test_a_rejected_binary_message_stays_as_it_is() -> None:
 
     delivery = deliver(refuses, fake.message(body=b"\xff\x00"), to="azure", via="storage_queue")
     assert [b"\xff\x00"] == delivery.native_answers[0][0].out
+
+
+class Kept:
+    """azure.functions.Out, as far as it is used."""
+
+    value: Any = None
+
+    def set(self, value: Any) -> None:
+        self.value = value
+
+    def get(self) -> Any:
+        return self.value
+
+
+@pytest.mark.parametrize("body", [b"[]", b"[1, 2]", b'{"a":1}', b"text", b"\xff"])
+def test_one_rejected_event_goes_out_as_bytes_which_the_host_leaves_alone(body: bytes) -> None:
+    out = Kept()
+    assert _sender(out, "service_bus_queue")(fake.message(body=body), Reject(), "bad")
+    assert body == out.get()
+
+
+def test_several_rejected_events_go_to_a_storage_queue_as_texts_and_nowhere_else() -> None:
+    out, other = Kept(), Kept()
+    send, send_other = _sender(out, "storage_queue"), _sender(other, "service_bus_queue")
+    bodies = (b"[]", b"\xff", b"b")
+    assert [True, False, True] == [send(fake.message(body=body), Reject(), "bad") for body in bodies]
+    assert ["[]", "b"] == out.get()
+    assert [True, False, False] == [send_other(fake.message(body=body), Reject(), "bad") for body in bodies]
+    assert b"[]" == other.get()
+
+
+def test_a_rejected_text_counts_by_its_bytes() -> None:
+    out = Kept()
+    assert not _sender(out, "storage_queue")(fake.message(body=("€" * 20_000).encode()), Reject(), "bad")
+    assert None is out.get()
+
+
+def test_each_trigger_of_a_function_is_for_its_own_events_alone() -> None:
+    seen: list[Any] = []
+
+    @portable(on.change("shop/users", "removed"), on.change("shop/bills"))
+    def rows(event: ChangeEvent) -> None:
+        seen.append(event.id)
+
+    @portable(on.object("uploads", "created"), on.object("uploads", "deleted"))
+    def blobs(event: ObjectEvent) -> None:
+        seen.append(event.action)
+
+    assert ["acknowledged"] == deliver(
+        rows, fake.change("users", after={"id": "1"}), to="azure", via="cosmos_db"
+    ).outcomes
+    functions = {one.get_trigger().type: one.get_user_function() for one in entry(blobs).get_functions()}
+    assert ["blobTrigger", "eventGridTrigger"] == list(functions)
+    for type in ("Microsoft.Storage.BlobCreated", "Microsoft.Storage.BlobDeleted"):
+        # A subscription is for both unless it is told otherwise.
+        functions["eventGridTrigger"](
+            func.EventGridEvent(
+                id="1",
+                topic="/shop",
+                subject=f"{objects.CONTAINERS}uploads/blobs/a.png",
+                event_type=type,
+                event_time=None,
+                data={},
+                data_version="",
+            ),
+            None,
+        )
+    assert ["deleted"] == seen
+
+
+@pytest.mark.parametrize(
+    ("tier", "before", "action"), [("Archive", "Hot", "archived"), ("Hot", "Archive", "changed"), ("Cold", "", "archived")]
+)  # fmt: skip
+def test_a_blob_that_comes_back_from_the_archive_is_not_archived(tier: str, before: str, action: str) -> None:
+    data = {"accessTier": tier, "previousTier": before, "url": "https://shop.blob.core.windows.net/uploads/a.png"}
+    subject = f"{objects.CONTAINERS}uploads/blobs/a.png"
+    [found] = event_grid.unwrap(fake.cloud_event("Microsoft.Storage.BlobTierChanged", data, subject=subject))
+    assert action == found.action  # type: ignore[attr-defined]  # it is an ObjectEvent
 
 
 def test_a_failing_document_has_its_whole_batch_come_again_and_what_follows_it_is_not_begun() -> None:
@@ -834,6 +931,14 @@ def wired(*targets: Any, **given: Any) -> dict[str, dict[str, Any]]:
     return found
 
 
+def test_nothing_is_said_of_access_keys_where_no_function_is_for_http(caplog: pytest.LogCaptureFixture) -> None:
+    @portable(on.queue("orders"))
+    def queued(event: Message) -> None: ...
+
+    assert ["queued"] == [one.get_function_name() for one in entry(queued).get_functions()]
+    assert [] == [text for text in caplog.messages if "Auth level" in text]
+
+
 def test_each_trigger_is_an_azure_function_by_the_functions_name() -> None:
     @portable(on.http("GET", "/hello"), on.queue("orders"), on.schedule("*/5 * * * *"))
     def mixed(event: Event) -> None: ...
@@ -915,6 +1020,7 @@ def test_dead_letters_are_an_output_binding_of_the_triggers_own_kind() -> None:
         (on.object("uploads"), {}, "tells of created objects alone"),
         (on.schedule("0 3 * * *", timezone="Europe/Rome"), {}, "WEBSITE_TIME_ZONE, which is to be 'Europe/Rome'"),
         (on.change("shop/users"), {}, "no removed rows"),
+        (on.change("shop/users", "inserted"), {}, "of inserted ones as updated"),
         (on.change("users"), {"services": {"users": "sql"}}, "gives up what has failed 5 times"),
     ],
 )
@@ -986,13 +1092,20 @@ def test_functions_for_one_topic_have_a_subscription_each() -> None:
         ("0 0 * * 5-7", "0 0 0 * * 5,6,0"),
         ("0 0 * * mon-fri", "0 0 0 * * mon-fri"),
         ("0 0 1,15 * ?", "0 0 0 1,15 * *"),
+        ("10-20/5,30 0 1 jan,MAR *", "0 10-20/5,30 0 1 jan,MAR *"),
     ],
 )
 def test_a_cron_expression_gains_seconds_and_keeps_its_meaning(cron: str, azures: str) -> None:
     assert azures == ncrontab(cron)
 
 
-@pytest.mark.parametrize("cron", ["0 0 1 * 1", "0 0 * * 1-7/2"])
+@pytest.mark.parametrize(
+    "cron",
+    [
+        "0 0 1 * 1", "0 0 * * 1-7/2", "0 22-4 * * *", "0 0 * * fri-sun", "0 0 L * *", "0 0 * * mon#2", "60 0 * * *", "*/0 0 * * *",
+        "0 0 0 * *", "a b c d e", "1-2-3 0 * * *", "? 0 * * *", "0,,1 0 * * *",
+    ],
+)  # fmt: skip
 def test_a_cron_expression_that_azure_would_read_otherwise_is_refused(cron: str) -> None:
     with pytest.raises(ConfigurationError):
         ncrontab(cron)
@@ -1017,9 +1130,32 @@ def test_a_tries_number_is_of_the_hosts_retry() -> None:
     assert 3 == got(message, fake.message({}, attempt=3), "event_hubs").attempt
 
 
+def test_times_and_uuids_among_properties_are_texts_as_they_are() -> None:
+    given = {"id": UUID(int=1), "at": datetime(2026, 1, 2, 3, tzinfo=UTC), b"n": b"a"}
+    assert {
+        "id": f"{'0' * 8}-0000-0000-0000-{'1':0>12}",
+        "at": "2026-01-02T03:00:00+00:00",
+        "n": "a",
+    } == messages.texts(given)
+
+
 def test_amqp_counts_failures_where_dotnet_counts_deliveries() -> None:
     assert 1 == got(message, fake.message({}, attempt=1), "service_bus_settled").attempt
     assert 1 == got(message, fake.message({}, attempt=1), "service_bus_queue").attempt
+
+
+@pytest.mark.parametrize("body", ["Zoë", "Zoë".encode(), [b"Zo", "ë".encode()]])
+def test_a_settled_message_has_its_body_as_bytes_whole_in_parts_or_as_a_text(body: Any) -> None:
+    names = (
+        "delivery_count",
+        "sequence_number",
+        "enqueued_time_utc",
+        "content_type",
+        "application_properties",
+        "subject",
+    )
+    native: Any = SimpleNamespace(**dict.fromkeys((*names, "session_id")), message_id="1", body=body)
+    assert "Zoë" == messages.received(native, "orders").text
 
 
 def test_numbers_and_truths_among_properties_are_texts_as_json_has_them() -> None:

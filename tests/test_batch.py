@@ -170,6 +170,26 @@ def test_a_rejected_message_goes_to_the_dead_letters_of_its_trigger() -> None:
     assert [("0", "told to", "dead")] == sent
 
 
+@pytest.mark.parametrize(
+    ("channel", "sent", "outcome"),
+    [("a", ["dead-a"], "reject"), ("b", ["dead-b"], "reject"), ("c", [], "retry"), ("elsewhere", ["dead-a"], "reject")],
+)
+def test_a_rejected_message_goes_to_the_dead_letters_of_the_trigger_that_names_its_queue(
+    channel: str, sent: list[str], outcome: str
+) -> None:
+    @portable(on.queue("a", dead_letter="dead-a"), on.queue("b", dead_letter="dead-b"), on.queue("c"))
+    def rejects(event: Message[Any]) -> None:
+        raise Reject
+
+    went: list[str] = []
+
+    def settle(event: Any, reject: Reject, dead_letter: str) -> bool:
+        went.append(dead_letter)
+        return True
+
+    assert ([outcome], sent) == (outcomes(rejects, [fake.message(channel=channel)], settle=settle), went)
+
+
 def test_sending_to_the_dead_letters_holds_up_no_event_loop() -> None:
     threads: set[int] = set()
 

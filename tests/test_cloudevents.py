@@ -112,6 +112,8 @@ def test_header_values_are_percent_encoded(value: str, header: str) -> None:
     [
         ('"Euro € 😀"', "Euro € 😀"),  # as writers of 1.0 and before did
         (r'"a \"b\" c"', 'a "b" c'),
+        (r'a "b" "c\" d', r'a b "c\" d'),
+        ('"' + r"\"" * 30_000, '"' + r"\"" * 30_000),  # not closed: it took 16 s to look at each quote's rest
         ("€ as it is", "€ as it is"),
         ("%E2%82%ac", "€"),
         ("100%", "100%"),
@@ -223,6 +225,7 @@ def test_what_is_no_event_is_told(members: dict[str, Any], said: str) -> None:
         (b"\xff", "not utf-8: byte 0xff at offset 0"),
         (b"[]", "a CloudEvent is a JSON object, not a list"),
         (b"[" * 100_000, "nested more than 200 levels deep"),
+        (b"[" * 2_000_000 + b"]" * 2_000_000, "nested more than 200 levels deep"),
         (b'{"specversion":"1.0","data":' + b"[" * 201 + b"]" * 201 + b"}", "nested more than 200 levels deep"),
         (b'{"specversion":"1.0","x":' + b"9" * 5000 + b"}", "not JSON"),
     ],
@@ -247,6 +250,12 @@ def test_one_of_a_batch_that_cannot_be_read_fails_alone() -> None:
     assert "1" == first.id  # type: ignore[union-attr]
     assert "the CloudEvent's specversion is missing; known are '1.0' and '0.3'" == str(second)
     assert "an event of the batch is a int, not an object" == str(third)
+
+
+def test_a_batch_of_which_hardly_anything_can_be_read_is_none() -> None:
+    assert 1001 == len(cloudevents.batched(json.dumps([REQUIRED, *range(1000)]).encode()))
+    with pytest.raises(DecodeError, match="more than 1000 events of the batch can't be read"):
+        cloudevents.batched(json.dumps([REQUIRED, *range(1001)]).encode())
 
 
 @pytest.mark.parametrize(

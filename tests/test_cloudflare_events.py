@@ -547,7 +547,9 @@ def test_a_worker_has_a_method_for_what_its_functions_are_for_and_no_other(
     )
 
 
-@pytest.mark.parametrize("name", ["fetch", "queue", "constructor", "then", "_private", "__init__"])
+@pytest.mark.parametrize(
+    "name", ["fetch", "queue", "constructor", "then", "toString", "valueOf", "_private", "__init__"]
+)
 def test_a_name_that_cannot_be_called_by_rpc_is_refused(name: str) -> None:
     @portable(on.task(name))
     def function(event: Task[Any]) -> None: ...
@@ -650,6 +652,10 @@ def test_an_email_is_a_message() -> None:
     assert datetime(2026, 3, 4, 12, tzinfo=UTC) == email.time
     assert ("<ada@example.com>", None, None) == (email.attributes["return-path"], email.attempt, email.key)
     assert [] == events.inside(email)
+
+
+def test_a_sender_cannot_write_where_an_email_came_from() -> None:
+    assert "<ada@example.com>" == mailed(("return-path", "<boss@example.com>")).attributes["return-path"]
 
 
 @pytest.mark.parametrize("date", ["", "noon", "Wed, 99 Mar 2026 13:00:00 +0100", "Wed, 04 Mar 99999 13:00:00 +0100"])

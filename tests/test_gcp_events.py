@@ -111,6 +111,8 @@ PUSHED = {"subscription": SUBSCRIPTION, "message": {"messageId": "1", "data": ""
         ("", with_json({"eventType": "somebody's own"})),
         ("", with_json({"message": "hello"})),
         ("", with_json({"calls": 1, "requestId": "1"})),
+        ("", with_json({"calls": [], "requestId": 1})),
+        ("", with_json({"message": {"text": "hi"}, "subscription": "pro"})),
         ("", with_json([PUSHED])),
         ("", fake.request("POST", body=b'{"message": {}, "subscription": ', headers={"content-type": "application/json"})),
         ("", fake.request("POST", body=json.dumps(PUSHED), headers={"content-type": "text/plain"})),
@@ -141,7 +143,9 @@ def two(seen: list[Any]) -> list[Any]:
     ("request_", "status", "kind"),
     [
         (push(), 204, Message),
-        (fake.request("POST", "/hook", json={"message": 1, "subscription": 2}), 400, None),
+        (fake.request("POST", "/hook", json={"message": 1, "subscription": SUBSCRIPTION}), 400, None),
+        # Somebody's own, which is no push.
+        (fake.request("POST", "/hook", json={"message": "hi", "subscription": "pro"}), 200, Request),
         (fake.request("POST", "/hook", json={"n": 1}), 200, Request),
         # No function takes CloudEvents, and one takes requests there.
         (fake.request("POST", "/hook", json={}, headers={"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "t"}), 200, Request),

@@ -120,9 +120,11 @@ def error_of(outcome: Outcome) -> Exception:
     error: BaseException | None = outcome.error if isinstance(outcome, Retry) else None
     if error is None:
         return outcome if isinstance(outcome, Exception) else EncodeError("the function has not failed")
-    if isinstance(error, Exception):
-        return error
-    # awslambdaric's process ends by what is no Exception; its class's name and message are told by one that is.
+    return error if isinstance(error, Exception) else told(error)
+
+
+def told(error: BaseException) -> Exception:
+    """What tells the class's name and the message of an error that is no Exception, by which awslambdaric's process ends."""
     raised: Exception = type(type(error).__name__, (PortableError,), {})(*error.args)
     raised.__cause__ = error
     return raised

@@ -64,7 +64,9 @@ class Events:
         """The answer to a payload; raises what the source is to see as the invocation's failure."""
         found = None if self._takes_tasks_alone else decode_events.arrival(payload, context)
         # Step Functions hands on what has started it, such as an event of a bus.
-        if found is None or (self._takes_task and found.service == "eventbridge" and not self._is_taken(found.items[0])):
+        if found is None or (
+            self._takes_task and found.service == "eventbridge" and not self._is_taken(found.items[0])
+        ):
             found = decode_events.called(payload, context)
         service = found.service
         if service == "invoke" and self._is_schedule:
@@ -94,7 +96,16 @@ class Events:
         self, found: Arrival, items: Sequence[Item], context: LambdaInvocation, variables: Variables
     ) -> list[Outcome]:
         outcomes: Any = self._consumers[found.key].handle(items, context, window=found.window, state=found.state)
-        return outcomes if type(outcomes) is list else self._run(outcomes, variables)
+        if type(outcomes) is list:
+            return outcomes
+        try:
+            found_later: list[Outcome] = self._run(outcomes, variables)
+        except Exception:
+            raise
+        except BaseException as exc:
+            # Of a handler that cancels every task there is; awslambdaric's process ends by what is no Exception.
+            raise encode_events.told(exc) from exc
+        return found_later
 
     def _without_notices(self, found: Arrival, context: LambdaInvocation, variables: Variables) -> list[Outcome]:
         """The outcomes where what only tells how the source fares is done without a call."""

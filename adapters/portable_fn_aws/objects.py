@@ -43,18 +43,20 @@ _BUS_ACTIONS = {
 def s3(record: Record) -> ObjectEvent[Any] | DecodeError:
     """A record of a notification, whose key is form-encoded.
 
-    It has no id of its own: the id is that of the request that caused it, with the place among the key's changes.
+    It has no id of its own: the id is that of the request that caused it, with the place among the key's changes, or with
+    what happened to which key where S3 tells no place, as for tags and lifecycles.
     """
     try:
         name = record["eventName"].removeprefix("s3:")
         bucket, thing = record["s3"]["bucket"], record["s3"]["object"]
         request = (record.get("responseElements") or {}).get("x-amz-request-id")
         bucket_name = given(bucket["name"], "the name of the bucket")
+        key = unquoted(given(thing["key"], "the key of the object").replace("+", " "))
         return ObjectEvent(
-            _id(request, thing.get("sequencer")),
+            _id(request, thing.get("sequencer") or (request and f"{name}.{key}")),
             bucket.get("arn") or f"arn:aws:s3:::{bucket_name}",
             bucket_name,
-            unquoted(given(thing["key"], "the key of the object").replace("+", " ")),
+            key,
             _ACTIONS.get(name.partition(":")[0], "changed"),
             time=parse_time(record["eventTime"]),
             size=_whole(thing.get("size")),

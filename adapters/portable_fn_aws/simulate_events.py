@@ -444,11 +444,9 @@ _DETAIL_TYPES = {
 def s3(event: ObjectEvent[Any]) -> dict[str, Any]:
     """A record of S3's notification, whose key is form-encoded."""
     request, _, sequencer = event.id.rpartition(".")
-    thing: dict[str, Any] = {"key": quote_plus(event.key, safe="/")}
-    if request and sequencer:
-        thing["sequencer"] = sequencer
-    else:
-        request = event.id
+    if not request or not sequencer:
+        request, sequencer = "", event.id
+    thing: dict[str, Any] = {"key": quote_plus(event.key, safe="/"), "sequencer": sequencer}
     thing.update(_known(size=event.size, eTag=event.etag, versionId=event.version))
     return {
         "eventVersion": "2.1",
@@ -458,7 +456,7 @@ def s3(event: ObjectEvent[Any]) -> dict[str, Any]:
         "eventName": event.type or _EVENT_NAMES[event.action],
         "userIdentity": {"principalId": "AIDAEXAMPLE"},
         "requestParameters": {"sourceIPAddress": "203.0.113.7"},
-        "responseElements": {"x-amz-request-id": request, "x-amz-id-2": "host"},
+        "responseElements": {"x-amz-id-2": "host", **({"x-amz-request-id": request} if request else {})},
         "s3": {
             "s3SchemaVersion": "1.0",
             "configurationId": "notification",

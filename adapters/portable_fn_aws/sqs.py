@@ -129,7 +129,9 @@ def _legible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        char if " " <= char < "\ud800" or "\udfff" < char < "\ufffe" or char > "\uffff" or char in "\t\n\r" else "\ufffd"
+        char
+        if " " <= char < "\ud800" or "\udfff" < char < "\ufffe" or char > "\uffff" or char in "\t\n\r"
+        else "\ufffd"
         for char in text
     )
 

@@ -4,19 +4,57 @@ from __future__ import annotations
 
 from portable_fn.errors import ConfigurationError
 
+# Sunday is 7 too.
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day of the month", 1, 31, ()),
+    ("month", 1, 12, _MONTHS),
+    ("day of the week", 0, 7, _DAYS),
+)
+
 
 def ncrontab(cron: str) -> str:
     """A cron expression of five fields as NCRONTAB, which has seconds first and Sunday as 0 alone.
 
-    Raises ConfigurationError where both days are given: cron takes either, NCRONTAB only days that are both.
+    Raises ConfigurationError for what the host can't read, since it would never call the function then, for a range that
+    ends before it begins, whose ends NCRONTAB would swap, and where both days are given: cron takes either, NCRONTAB only
+    days that are both.
     """
-    minute, hour, day, month, weekday = cron.split()
+    minute, hour, day, month, weekday = fields = cron.split()
+    for field, (what, least, greatest, names) in zip(fields, _FIELDS, strict=True):
+        for part in field.split(","):
+            if not ((part == "?" and what.startswith("day")) or _is_possible(part.lower(), least, greatest, names)):
+                raise ConfigurationError(
+                    f"the schedule {cron!r} has {part!r} for the {what}, which Azure doesn't take: possible are *, values from "
+                    f"{least} to {greatest}, ranges such as {least}-{greatest}, and steps such as */{greatest // 2}"
+                )
     if day not in ("*", "?") and weekday not in ("*", "?"):
         raise ConfigurationError(
             f"the schedule {cron!r} has a day of the month and one of the week: cron means either, Azure both; make two of it"
         )
     day, weekday = ("*" if one == "?" else one for one in (day, weekday))
     return " ".join(("0", minute, hour, day, month, ",".join(_weekday(part) for part in weekday.split(","))))
+
+
+def _is_possible(part: str, least: int, greatest: int, names: tuple[str, ...]) -> bool:
+    """Whether a field of NCRONTAB can have it: a value, a range or all, and perhaps a step."""
+    values, slash, step = part.partition("/")
+    if slash and not (step.isascii() and step.isdecimal() and int(step) > 0):
+        return False
+    if values == "*":
+        return True
+    ends = []
+    for value in values.split("-"):
+        if value.isascii() and value.isdecimal():
+            ends.append(int(value))
+        elif value in names:
+            ends.append(names.index(value) + least)
+        else:
+            return False
+    return len(ends) < 3 and ends == sorted(ends) and least <= ends[0] and ends[-1] <= greatest
 
 
 def _weekday(part: str) -> str:

@@ -90,10 +90,10 @@ def unwrap(event: Event[Any]) -> list[Event[Any]]:
         return inside(event)
     outer = (*event.envelopes, event)
     # Event Grid puts them into an event hub as a list.
-    found = [
+    events: list[Event[Any]] = [
         _grid_event(value, event.native, outer)
         for value in (values if isinstance(values, list) else [values])
         if isinstance(value, dict) and "eventType" in value and "topic" in value and "specversion" not in value
     ]
     # The data of a CloudEvent may have an "eventType" too.
-    return found or inside(event)
+    return events or inside(event)

@@ -83,6 +83,9 @@ def _service_bus(native: ServiceBusMessage, channel: str, aligned: Callable[[str
 def received(native: ReceivedMessage, channel: str) -> Message[Any]:
     """A message as azurefunctions-extensions-bindings-servicebus has it, for settling each by itself."""
     body = native.body
+    if isinstance(body, str):
+        # A value instead of data, as JMS sends a text.
+        body = body.encode()
     # AMQP counts failed deliveries: azure.servicebus gives the message's header as it is.
     failures = native.delivery_count
     sequence = _text(native.sequence_number)

@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 
     Method = Callable[..., Coroutine[Any, Any, object]]
 
-# https://developers.cloudflare.com/workers/runtime-apis/rpc/reserved-methods/, the handlers, and what the SDK's class has.
+# https://developers.cloudflare.com/workers/runtime-apis/rpc/reserved-methods/, the handlers, what the SDK's class has, and what
+# every object of JavaScript's has, which the caller's stub answers itself: seen with workerd 1.20261117.1.
 RESERVED = (
     "fetch", "connect", "queue", "scheduled", "email", "tail", "tailStream", "trace", "test", "alarm", "webSocketMessage",
     "webSocketClose", "webSocketError", "dup", "constructor", "then", "env", "ctx",
+    "toString", "toLocaleString", "valueOf", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable",
 )  # fmt: skip
 
 # What Email Routing takes: https://developers.cloudflare.com/email-routing/limits/

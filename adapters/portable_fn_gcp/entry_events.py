@@ -83,10 +83,13 @@ class Receiver:
         return call in self._http
 
     def _takes(self, item: Item) -> bool:
-        # What can't be read was meant for the functions that take events.
-        return isinstance(item, DecodeError) or any(
-            self.dispatcher.find(function.kind, item)[1] for function in self.dispatcher.functions
-        )
+        # What can't be read, or has something inside that can't be, was meant for the functions that take events.
+        try:
+            return isinstance(item, DecodeError) or any(
+                self.dispatcher.find(function.kind, item)[1] for function in self.dispatcher.functions
+            )
+        except DecodeError:
+            return True
 
 
 class Received:

@@ -65,9 +65,10 @@ def _by_body(body: bytes) -> tuple[str, Any]:
     if isinstance(value, dict):
         if legacy.is_legacy(value):
             return "legacy", value
-        if "subscription" in value and "message" in value:
+        # Somebody's own JSON has such members too.
+        if "message" in value and str(value.get("subscription")).startswith("projects/"):
             return "push", value
-        if "requestId" in value and isinstance(value.get("calls"), list):
+        if isinstance(value.get("requestId"), str) and isinstance(value.get("calls"), list):
             return "bigquery", value
     return "", None
 

@@ -107,8 +107,8 @@ class Consumer:
         parts: list[tuple[list[int], Any]] = []
         # Where there is order, nothing may overtake one that can't be read.
         unreadable = [] if self.key is None else [at for at in alone if isinstance(items[at], DecodeError)]
-        for function, indices in batches.values():
-            indices = sorted((*indices, *unreadable))
+        for function, found in batches.values():
+            indices = sorted((*found, *unreadable))
             mine = [items[index] for index in indices]
             parts.append((indices, _WholeBatch(self, function, mine, context, window, state).handle()))
         if alone:

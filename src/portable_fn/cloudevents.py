@@ -100,7 +100,9 @@ def batched(body: bytes, content_type: str = "", *, native: object = None) -> li
         except DecodeError as exc:
             unreadable += 1
             if unreadable > MAX_UNREADABLE:
-                raise DecodeError(f"more than {MAX_UNREADABLE} events of the batch can't be read, the last: {exc}") from exc
+                raise DecodeError(
+                    f"more than {MAX_UNREADABLE} events of the batch can't be read, the last: {exc}"
+                ) from exc
             events.append(exc)
     return events
 

@@ -92,14 +92,12 @@ _scan: Callable[[str, int], tuple[object, int]] = _decoder.scan_once  # type: ig
 def _is_too_deep(text: str) -> bool:
     import re
 
-    brackets = re.sub(r'"(?:[^"\\]|\\.)*"?|[^][{}]', "", text, flags=re.DOTALL)
-    # Each round takes the innermost pairs away, which is one level; what is left then is deeper, or never closed.
-    for _ in range(MAX_JSON_DEPTH):
-        inside = re.sub(r"\[\]|\{\}", "", brackets)
-        if len(inside) == len(brackets):
-            break
-        brackets = inside
-    return len(brackets) > MAX_JSON_DEPTH or bool(re.search(r"\[\]|\{\}", brackets))
+    depth = 0
+    for bracket in re.sub(r'"(?:[^"\\]|\\.)*"?|[^][{}"]+', "", text, flags=re.DOTALL):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_JSON_DEPTH:
+            return True
+    return False
 
 
 def _plain(value: Any) -> object:

@@ -181,7 +181,7 @@ def _http(provider: str, payload: Any, native: Any) -> dict[str, Any] | None:
     if read is not None:
         answer = None if native is None or isinstance(native, Raised) else read(payload, native)
         return None if answer is None else _of_answer(answer)
-    return native if isinstance(native, dict) and "status" in native else None
+    return native if isinstance(native, dict) and isinstance(native.get("headers"), dict) else None
 
 
 def _of_answer(answer: Answer) -> dict[str, Any]:

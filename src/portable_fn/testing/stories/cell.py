@@ -43,6 +43,7 @@ class HTTPCell(_Cell[Story]):
 
     def tell(self) -> None:
         """Tells the story through the provider's `simulate`; AssertionError as `tell` has it."""
+        __tracebackhide__ = True
         tell(self.story, self.deliver, self.cannot)
 
 
@@ -58,6 +59,7 @@ class EventCell(_Cell[EventStory]):
 
     def tell(self) -> None:
         """Tells the story through the provider's `simulate`; AssertionError as `tell` has it."""
+        __tracebackhide__ = True
         tell(self.story, self.deliver, self.cannot)
 
 
@@ -97,6 +99,7 @@ def tell(story: Story | EventStory, deliver: Callable[..., Any], cannot: str | N
     AssertionError where it doesn't hold, and where it does though `cannot` says why it can't: what can't hold must fail, so
     that no reason outlives itself.
     """
+    __tracebackhide__ = True
     try:
         story.tell(deliver)
     except AssertionError:
