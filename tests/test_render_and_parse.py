@@ -223,7 +223,7 @@ def test_a_notice_that_all_is_well_has_no_events() -> None:
     [
         ({"Records": [{"eventSource": "aws:sqs", "body": "1"}]}, "aws", "messageId"),
         ({"what": "ever"}, "gcp", "the value is the body of no trigger of Google's"),
-        ({"message": {"data": "!"}, "subscription": "s"}, "gcp", "messageId"),
+        ({"message": {"data": "!"}, "subscription": "projects/p/subscriptions/s"}, "gcp", "messageId"),
         ({"what": "ever"}, "azure", "the host hands over an object with data"),
         ("text", "azure", "the host hands over objects, not a str"),
         ({"data": {"string": "1"}, "metadata": {}, "service": "pigeon"}, "azure", "there is no service 'pigeon' here"),
