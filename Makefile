@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint bench wheel providers clean
+.PHONY: help demo test test-fast coverage lint bench wheel providers clean
 
 # A Python that is new enough and can make environments: with pip of its own, or with the pip that it carries along.
 CAN_MAKE := import sys, venv; from importlib.util import find_spec as has; \
@@ -20,6 +20,9 @@ $(if $(PYTHON),,$(error $(NO_PYTHON)))
 @touch $@
 endef
 
+# A file of tests is one process's, which starts its servers once.
+AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
@@ -27,10 +30,14 @@ demo: .venv-demo/.made  ## one function, called as every provider would call it
 	@$(DEMO) invoke samples/hello/app.py:hello --path /hello/Ada
 
 test: .venv/.made  ## every test, those with the providers' real runtimes too
-	.venv/bin/pytest
+	.venv/bin/pytest $(AT_ONCE)
 
 test-fast: .venv/.made  ## the tests that need no real runtime
-	.venv/bin/pytest -q -m 'not runtime'
+	.venv/bin/pytest -q $(AT_ONCE) -m 'not runtime'
+
+coverage: .venv/.made  ## which branches the tests without real runtimes take
+	.venv/bin/coverage run -m pytest -q -m 'not runtime'
+	.venv/bin/coverage report
 
 lint: .venv/.made  ## ruff, mypy and pyright
 	.venv/bin/ruff check
