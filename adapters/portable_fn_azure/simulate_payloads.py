@@ -410,7 +410,7 @@ def _sql_row(event: ChangeEvent[Any]) -> dict[str, Any]:
 def _document(event: ChangeEvent[Any], index: int) -> dict[str, Any]:
     """A document of the change feed. https://learn.microsoft.com/azure/cosmos-db/change-feed"""
     if event.after is None:
-        raise ValueError("the change feed has no removed documents")
+        raise ValueError("Cosmos DB's change feed has no removed documents: give the change an `after`")
     rid, _, etag = event.id.partition(":")
     document = {
         **event.after,

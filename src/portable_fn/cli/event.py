@@ -89,8 +89,10 @@ def _fields(name: str, given: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in given:
         field, equals, value = text.partition("=")
-        if not equals or field not in _known(name):
+        if not equals:
             raise Failure(f"--field: {text!r} is not of the form field=value; {name} has {', '.join(_known(name))}")
+        if field not in _known(name):
+            raise Failure(f"--field: {name} has no {field!r}; possible are {', '.join(_known(name))}")
         found[field] = _value(field, value)
     return found
 
