@@ -137,7 +137,7 @@ def test_parse_takes_the_provider_and_the_service_where_nothing_tells(run: Any) 
         (("render", "task", "--data", "1", "--data", "2"), "", 2, "task has one --data; several messages are a batch"),
         (("render", "object", "--data", "1"), "", 2, "object has no data: its fields are bucket, key, "),
         (("render", "message", "-f", "colour"), "", 2, "'colour' is not of the form field=value; message has "),
-        (("render", "message", "-f", "colour=red"), "", 2, "message has no 'colour'; possible are channel, "),
+        (("render", "message", "-f", "colour=red"), "", 2, "message has no 'colour'; possible are data, body, "),
         (("render", "message", "-f", "time=now"), "", 2, "--field: "),
         (("render", "message", "-f", "attempt=x"), "", 2, "--field is not JSON: "),
         (("render", "object", "-f", "action=burnt"), "", 2, "burnt"),

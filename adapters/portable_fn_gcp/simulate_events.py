@@ -223,7 +223,7 @@ def _storage_notification(event: Any) -> Request[Any]:
 def _document_event(event: ChangeEvent[Any]) -> tuple[str, DocumentEvent]:
     """The path of the document, and what happened to it."""
     if set(event.key) != {"id"}:
-        raise EncodeError("a document of Firestore has its id as key: give the change a `key` like {\"id\": \"7\"}")
+        raise EncodeError('a document of Firestore has its id as key: give the change a `key` like {"id": "7"}')
     path = f"{event.table}/{event.key['id']}"
     name = f"projects/{PROJECT}/databases/(default)/documents/{path}"
     written = _written(event.sequence)
