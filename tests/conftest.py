@@ -6,6 +6,8 @@ from collections.abc import Generator
 
 import pytest
 
+# Here rather than by the plugin at the first assertion that fails: CPython 3.11's parser fails where the stack is deep.
+import portable_fn.testing.explanation  # noqa: F401
 from tests.runtimes.environments import Unavailable
 
 pytest.register_assert_rewrite("portable_fn.testing.stories")

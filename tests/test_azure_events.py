@@ -1194,3 +1194,16 @@ print(sorted(name for name in sys.modules if name.startswith("portable_fn_azure.
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = [f"portable_fn_azure.{name}" for name in ("decode", "encode", "entry")]
     assert f"{loaded} False" == result.stdout.strip()
+
+
+def test_what_no_function_is_for_is_an_error_and_not_acknowledged() -> None:
+    @portable(on.http("GET", "/"))
+    def page(request: Request) -> None: ...
+
+    @portable(on.queue("orders"))
+    def ship(order: Message) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="none of the functions is for what storage_queue hands over"):
+        deliver(page, fake.message({}), to="azure")
+    with pytest.raises(ConfigurationError, match="none of the functions takes a Request"):
+        deliver(ship, fake.request(), to="azure")

@@ -9,8 +9,9 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
+from portable_fn.adapter import bindings
 from portable_fn.binding import is_awaitable
-from portable_fn.errors import EncodeError
+from portable_fn.errors import ConfigurationError, EncodeError
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer, Exchange
@@ -42,6 +43,8 @@ ADDED = ("host", "client-ip", "content-length", "disguised-host", "x-forwarded-f
 
 def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -> Exchange:
     """The request on its way through the host and the worker to the functions and back."""
+    if not any(issubclass(Request, function.kind) for function in bindings(*targets)):
+        raise ConfigurationError("none of the functions takes a Request")
     app = entry(*targets)
     function: Any = app.get_functions()[0].get_user_function()
     native = payload(request)

@@ -14,6 +14,7 @@ from warnings import catch_warnings, simplefilter
 from portable_fn import on
 from portable_fn.adapter import bindings
 from portable_fn.binding import Binding, is_awaitable
+from portable_fn.errors import ConfigurationError
 from portable_fn.events import ObjectEvent
 from portable_fn.http import Request
 from portable_fn.record import Record
@@ -172,6 +173,8 @@ def functions_for(targets: tuple[object, ...], service: str) -> list[Wired]:
     name = ADAPTERS.get(service, service)
     words = SERVICES[name].words
     functions = for_the_words(bindings(*targets), words)
+    if not functions:
+        raise ConfigurationError(f"none of the functions is for what {service} hands over")
     options: dict[str, dict[str, Any]] = {}
     for function in functions:
         given = options.setdefault(function.name, {})

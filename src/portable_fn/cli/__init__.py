@@ -20,6 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"portable-fn needs {exc.name}: pip install 'portable-fn[cli]'", file=sys.stderr)
         return 2
     # As `python -m` has it: an adapter of one's own may lie here.
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)
-    return run(arguments)
+    if (here := os.getcwd()) in sys.path:
+        return run(arguments)
+    sys.path.insert(0, here)
+    try:
+        return run(arguments)
+    finally:
+        if here in sys.path:
+            sys.path.remove(here)

@@ -40,15 +40,20 @@ class Target:
     @contextmanager
     def imported(self) -> Generator[list[Binding]]:
         """The functions of a fresh import that lasts for the block: every provider starts a process of its own, too."""
-        before = set(sys.modules)
+        before = dict(sys.modules)
         root = str(self.file.parent if self.file else Path.cwd())
         sys.path.insert(0, root)
         try:
             yield self._chosen(self._import(root))
         finally:
             sys.path.remove(root)
-            for name in set(sys.modules) - before:
-                if _is_of(self.file.parent if self.file else Path.cwd(), sys.modules[name]):
+            for name, module in list(sys.modules.items()):
+                if before.get(name) is module or not _is_of(self.file.parent if self.file else Path.cwd(), module):
+                    continue
+                # One of the same name may have been there.
+                if name in before:
+                    sys.modules[name] = before[name]
+                else:
                     del sys.modules[name]
 
     def _import(self, root: str) -> ModuleType:
