@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # What the tests need beside the wheel; constraints.txt pins it.
-TESTING = ["anyio", "fastapi", "pillow", "pytest-asyncio", "starlette", "trio"]
+TESTING = ["anyio", "fastapi", "pillow", "pytest-asyncio", "pytest-xdist", "starlette", "trio"]
 
 
 def main() -> None:
@@ -33,7 +33,8 @@ def main() -> None:
         # Tests that start another Python look for the sources by their path: there they find the wheel's files.
         for place in ("src", "adapters"):
             shutil.unpack_archive(wheel, folder / "rest" / place, "zip")
-        options = ["-q", "-m", "not runtime", "-p", "no:cacheprovider", "-o", "pythonpath=tests ."]
+        options = ["-q", "-n", "2", "--dist", "loadfile", "-m", "not runtime", "-p", "no:cacheprovider"]
+        options += ["-o", "pythonpath=tests ."]
         run(python, "-m", "pytest", *options, cwd=folder / "rest")
 
 
