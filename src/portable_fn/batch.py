@@ -12,7 +12,7 @@ from portable_fn.outcomes import DONE, Done, Reject, Retry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import Any
 
     from portable_fn.binding import Binding
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # A message isn't begun where less than this is left, in seconds, or less than what the longest one took.
 MARGIN = 0.1
+_EARLIER = "an earlier event of its key comes again first"
 
 
 class Consumer:
@@ -157,7 +158,7 @@ class Consumer:
                     continue
             mine = None if key is None else key(item)
             if stopped and mine is not None and (mine in stopped or None in stopped):
-                add(Retry("an earlier event of its key comes again first"))
+                add(Retry(_EARLIER))
                 continue
             if deadline is not None:
                 now = clock()
@@ -178,12 +179,10 @@ class Consumer:
                     outcome: Outcome = DONE if result is None else Done(_finished(result))
                 else:
                     outcome = self._call_each(item, context)
-                    if mine is not None and isinstance(outcome, Retry):
-                        stopped.add(mine)
             except BaseException as exc:
                 outcome = self._outcome(exc, item, function, context)
-                if mine is not None and isinstance(outcome, Retry):
-                    stopped.add(mine)
+            if mine is not None and isinstance(outcome, Retry):
+                stopped.add(mine)
             seen[identity] = index
             add(outcome)
         return outcomes
@@ -246,44 +245,37 @@ class Consumer:
                     lanes.setdefault((index,) if mine is None else mine, []).append(index)
         deadline = context._deadline_seconds
         longest = MARGIN
+        # Events without a key have a lane each.
+        stopped: dict[object, Retry] = {}
 
-        async def lane(indices: list[int]) -> None:
+        async def settle(index: int, lane: object) -> None:
             nonlocal longest
-            stopped: Retry | None = None
-            keyed = self.key is not None and len(indices) > 0
-            for index in indices:
-                item: Any = items[index]
-                began = time.time()
-                if stopped is None and deadline is not None and began + longest > deadline:
-                    stopped = Retry("the time ran short")
-                if stopped is not None:
-                    outcomes[index] = stopped
-                    continue
-                outcome = await self._isolated(item, function, context)
-                longest = max(longest, time.time() - began)
-                outcomes[index] = outcome
-                if keyed and isinstance(outcome, Retry):
-                    stopped = Retry("an earlier event of its key comes again first")
+            item: Any = items[index]
+            began = time.time()
+            if lane not in stopped and deadline is not None and began + longest > deadline:
+                stopped[lane] = Retry("the time ran short")
+            if lane in stopped:
+                outcomes[index] = stopped[lane]
+                return
+            outcomes[index] = outcome = await self._isolated(item, function, context)
+            longest = max(longest, time.time() - began)
+            if isinstance(outcome, Retry):
+                stopped[lane] = Retry(_EARLIER)
 
         if at_once == 1:
             # In the order in which they came, whatever their keys.
-            stopped_keys: dict[object, Retry] = {}
-            order = sorted((index, mine) for mine, indices in enumerate(lanes.values()) for index in indices)
-            for index, mine in order:
-                if mine in stopped_keys:
-                    outcomes[index] = stopped_keys[mine]
-                    continue
-                await lane([index])
-                if isinstance(outcomes[index], Retry):
-                    stopped_keys[mine] = Retry("an earlier event of its key comes again first")
+            places = {index: lane for lane, indices in lanes.items() for index in indices}
+            for index in sorted(places):
+                await settle(index, places[index])
         else:
             room = asyncio.Semaphore(at_once)
 
-            async def within(indices: list[int]) -> None:
+            async def within(lane: object) -> None:
                 async with room:
-                    await lane(indices)
+                    for index in lanes[lane]:
+                        await settle(index, lane)
 
-            await asyncio.gather(*(within(indices) for indices in lanes.values()))
+            await asyncio.gather(*(within(lane) for lane in lanes))
         for index, item in enumerate(items):
             if outcomes[index] is None:
                 outcomes[index] = outcomes[first[item.id, item.source]]  # type: ignore[union-attr]  # an unreadable one has an outcome
@@ -378,7 +370,7 @@ class _WholeBatch:
                 continue
             mine = None if key is None else key(item)
             if stopped and mine is not None and (mine in stopped or None in stopped):
-                self._outcomes[index] = Retry("an earlier event of its key comes again first")
+                self._outcomes[index] = Retry(_EARLIER)
                 continue
             try:
                 event = consumer.dispatcher.only(function.kind, item)
@@ -442,7 +434,7 @@ class _WholeBatch:
             outcome = given or rest
             mine = None if key is None else key(self._items[index])
             if mine is not None and mine in stopped and not isinstance(outcome, Retry):
-                outcome = Retry("an earlier event of its key comes again first")
+                outcome = Retry(_EARLIER)
             elif isinstance(outcome, Reject):
                 outcome = consumer._rejected(outcome, event, self._function, context)
             if mine is not None and isinstance(outcome, Retry):
@@ -556,8 +548,3 @@ def _is_not_ours(error: BaseException) -> bool:
     from portable_fn.adapter import is_not_ours
 
     return is_not_ours(error)
-
-
-def failures(outcomes: Iterable[Outcome]) -> list[Retry]:
-    """Those that must come again."""
-    return [outcome for outcome in outcomes if isinstance(outcome, Retry)]
