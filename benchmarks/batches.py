@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack
-from operator import sub, truediv
+from operator import truediv
 from typing import Any
 
-from benchmarks.overhead import BLOCK, Contender, process
-from benchmarks.report import Goal, Section, Table, median, paired
+from benchmarks.overhead import BLOCK, Contender, compared, process, sampled
+from benchmarks.report import Goal, Section, Table, paired
 from benchmarks.staging import Staged
 
 HAND_WRITTEN, PORTABLE, POWERTOOLS = "hand-written loop", "portable_fn", "Powertools BatchProcessor"
@@ -59,20 +59,8 @@ def _check(processes: dict[str, Contender], event: str) -> None:
 
 
 def _event(section: Section, processes: dict[str, Contender], event: str, described: str, rounds: int) -> None:
-    counts = {}
-    for name, contender in processes.items():
-        contender.seconds(event, 50)  # The interpreter specialises its bytecode meanwhile.
-        counts[name] = max(1, int(BLOCK / contender.seconds(event, 20)))
-    samples: dict[str, list[float]] = {name: [] for name in processes}
-    for _ in range(rounds):
-        for name, contender in processes.items():
-            samples[name].append(contender.seconds(event, counts[name]) * 1e6)
-    columns = ["", "median", "least", "over hand-written", "times hand-written"]
-    rows: list[list[Any]] = [
-        [name, median(taken), min(taken), *(paired(taken, samples[HAND_WRITTEN], each) for each in (sub, truediv))]
-        for name, taken in samples.items()
-    ]
-    section.tables.append(Table(described, columns, rows, digits=2))
+    samples = sampled(processes, event, rounds, warm=50)
+    section.tables.append(compared(described, samples, HAND_WRITTEN))
     own = paired(samples[PORTABLE], samples[HAND_WRITTEN], truediv)
     section.goals.append(Goal(f"{described}: beside hand-written", own, MOST_TIMES_HAND_WRITTEN, "times"))
     faster = paired(samples[POWERTOOLS], samples[PORTABLE], truediv)

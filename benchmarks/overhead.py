@@ -53,20 +53,8 @@ def measure(code: Staged, quick: bool) -> Section:
 
 
 def _event(section: Section, processes: dict[str, Contender], event: str, described: str, rounds: int) -> None:
-    counts = {}
-    for name, process in processes.items():
-        process.seconds(event, 500)  # The interpreter specialises its bytecode meanwhile.
-        counts[name] = max(1, int(BLOCK / process.seconds(event, 500)))
-    samples: dict[str, list[float]] = {name: [] for name in processes}
-    for _ in range(rounds):
-        for name, process in processes.items():
-            samples[name].append(process.seconds(event, counts[name]) * 1e6)
-    columns = ["", "median", "least", "over hand-written", "times hand-written"]
-    rows: list[list[Any]] = [
-        [name, median(taken), min(taken), *(paired(taken, samples[HAND_WRITTEN], each) for each in (sub, truediv))]
-        for name, taken in samples.items()
-    ]
-    section.tables.append(Table(described, columns, rows, digits=2))
+    samples = sampled(processes, event, rounds, warm=500)
+    section.tables.append(compared(described, samples, HAND_WRITTEN))
     if event == "hello":
         return  # The hand-written one does nothing at all there, so that its multiples say little.
     ours = samples[PORTABLE]
@@ -75,6 +63,29 @@ def _event(section: Section, processes: dict[str, Contender], event: str, descri
     for peer, least in (POWERTOOLS, LEAST_POWERTOOLS), (MANGUM, LEAST_MANGUM):
         faster = paired(samples[peer], ours, truediv)
         section.goals.append(Goal(f"{event}: faster than {peer}", faster, least, "times", at_least=True))
+
+
+def sampled(processes: dict[str, Contender], event: str, rounds: int, *, warm: int) -> dict[str, list[float]]:
+    """The microseconds of a call of each contender, in rounds of one block each; before them `warm` calls twice."""
+    counts = {}
+    for name, contender in processes.items():
+        contender.seconds(event, warm)  # The interpreter specialises its bytecode meanwhile.
+        counts[name] = max(1, int(BLOCK / contender.seconds(event, warm)))
+    samples: dict[str, list[float]] = {name: [] for name in processes}
+    for _ in range(rounds):
+        for name, contender in processes.items():
+            samples[name].append(contender.seconds(event, counts[name]) * 1e6)
+    return samples
+
+
+def compared(described: str, samples: dict[str, list[float]], base: str) -> Table:
+    """The samples beside those of the base."""
+    columns = ["", "median", "least", f"over {base}", f"times {base}"]
+    rows: list[list[Any]] = [
+        [name, median(taken), min(taken), *(paired(taken, samples[base], each) for each in (sub, truediv))]
+        for name, taken in samples.items()
+    ]
+    return Table(described, columns, rows, digits=2)
 
 
 class Contender:

@@ -28,6 +28,15 @@ _SERVICE_BUS: dict[str, Capability] = {
     "attributes": native(),
 }
 
+_GRID_OBJECT = {
+    "partial failure": native("each has an invocation of its own"),
+    "retry": _GRID_RETRY,
+    "retry delay": impossible("Event Grid has a schedule of its own"),
+    "reject": _OUTPUT,
+    "deadline": _NO_DEADLINE,
+    "deletes": native(),
+}
+
 SERVICES: tuple[Service, ...] = (
     Service(
         "http",
@@ -112,34 +121,8 @@ SERVICES: tuple[Service, ...] = (
             "attributes": native(),
         },
     ),
-    Service(
-        "event_grid",
-        "ObjectEvent",
-        "object",
-        {
-            "partial failure": native("each has an invocation of its own"),
-            "retry": _GRID_RETRY,
-            "retry delay": impossible("Event Grid has a schedule of its own"),
-            "reject": _OUTPUT,
-            "attempt count": impossible("Event Grid tells none"),
-            "deadline": _NO_DEADLINE,
-            "deletes": native(),
-        },
-    ),
-    Service(
-        "event_grid_cloud_events",
-        "ObjectEvent",
-        "object",
-        {
-            "partial failure": native("each has an invocation of its own"),
-            "retry": _GRID_RETRY,
-            "retry delay": impossible("Event Grid has a schedule of its own"),
-            "reject": _OUTPUT,
-            "attempt count": impossible("Event Grid tells none"),
-            "deadline": _NO_DEADLINE,
-            "deletes": native(),
-        },
-    ),
+    Service("event_grid", "ObjectEvent", "object", _GRID_OBJECT),
+    Service("event_grid_cloud_events", "ObjectEvent", "object", _GRID_OBJECT),
     Service(
         "blob",
         "ObjectEvent",
@@ -149,7 +132,6 @@ SERVICES: tuple[Service, ...] = (
             "retry": native("5 times, then webjobs-blobtrigger-poison"),
             "retry delay": impossible("host.json says how long the host waits"),
             "reject": _OUTPUT,
-            "attempt count": impossible("a blob trigger tells none"),
             "deadline": _NO_DEADLINE,
             "deletes": impossible("a blob trigger tells of created objects alone; event_grid tells of all", loses=True),
         },
@@ -177,7 +159,6 @@ SERVICES: tuple[Service, ...] = (
             "retry delay": _NO_DELAY,
             "reject": _OUTPUT,
             "order": native("within a logical partition", by_documentation=True),
-            "attempt count": impossible("a change has none"),
             "deadline": _NO_DEADLINE,
             "batch": native("always; it fails as a whole"),
             "before-image": impossible("the latest version alone is in the feed"),
@@ -241,7 +222,6 @@ SERVICES: tuple[Service, ...] = (
             "retry": _GRID_RETRY,
             "retry delay": impossible("Event Grid has a schedule of its own"),
             "reject": _OUTPUT,
-            "attempt count": impossible("Event Grid tells none"),
             "deadline": _NO_DEADLINE,
             "binary body": native(),
             "attributes": native(),
@@ -257,7 +237,6 @@ SERVICES: tuple[Service, ...] = (
             "retry": _GRID_RETRY,
             "retry delay": impossible("Event Grid has a schedule of its own"),
             "reject": _OUTPUT,
-            "attempt count": impossible("Event Grid tells none"),
             "deadline": _NO_DEADLINE,
             "binary body": impossible("its own schema has JSON data alone"),
             "attributes": impossible("its own schema has no extensions"),
@@ -271,7 +250,6 @@ SERVICES: tuple[Service, ...] = (
         {
             "retry": native("a policy of the host, declared by the adapter: 5 times, where the trigger has none"),
             "retry delay": _NO_DELAY,
-            "attempt count": native("the host's retries, by its policy", by_documentation=True),
             "deadline": _NO_DEADLINE,
         },
     ),
@@ -281,7 +259,6 @@ SERVICES: tuple[Service, ...] = (
         "task",
         {
             "retry": native("the orchestrator's, which sees the error's name and message"),
-            "attempt count": impossible("an activity isn't told"),
             "deadline": _NO_DEADLINE,
             "reply": native(),
         },
