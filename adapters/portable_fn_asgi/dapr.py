@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from portable_fn import cloudevents
 from portable_fn.data import read_json
 from portable_fn.errors import DecodeError
-from portable_fn.events import UNREADABLE, Message, ScheduleEvent, unreadable
+from portable_fn.events import BROKEN, Message, ScheduleEvent, unreadable
 from portable_fn.on import MessageTrigger
 
 TYPE_CHECKING = False
@@ -108,11 +108,11 @@ def bulk(value: Mapping[str, Any], request: Request[Any]) -> tuple[list[Item], l
         ids.append(entry.get("entryId") if isinstance(entry, dict) else None)
         try:
             items.append(_entry(entry, value, request))
-        except (DecodeError, *UNREADABLE) as exc:
+        except BROKEN as exc:
             failed += 1
             if failed > cloudevents.MAX_UNREADABLE:
                 raise DecodeError(f"more than {cloudevents.MAX_UNREADABLE} entries of the bulk can't be read") from exc
-            items.append(exc if isinstance(exc, DecodeError) else unreadable(exc, "an entry of a bulk"))
+            items.append(unreadable(exc, "an entry of a bulk"))
     return items, ids
 
 

@@ -6,7 +6,7 @@ from binascii import a2b_base64
 from decimal import Decimal
 
 from portable_fn.errors import DecodeError
-from portable_fn.events import UNREADABLE, ChangeEvent, decoded, unreadable
+from portable_fn.events import BROKEN, ChangeEvent, decoded, unreadable
 from portable_fn_aws.messages import given, milliseconds
 
 TYPE_CHECKING = False
@@ -83,10 +83,8 @@ def dynamodb(record: Record) -> ChangeEvent[Any] | DecodeError:
     """A record of a table's stream."""
     try:
         return DynamoDBChange(record)
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "a DynamoDB record")
-    except DecodeError as exc:
-        return exc
 
 
 class KinesisTableChange(TableChange):
@@ -199,10 +197,8 @@ def docdb(record: Record, source: str) -> ChangeEvent[Any] | DecodeError:
             type=operation,
             native=record,
         )
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "a DocumentDB event")
-    except DecodeError as exc:
-        return exc
 
 
 def _document(value: Any) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from portable_fn.data import parse_json
 from portable_fn.errors import DecodeError
-from portable_fn.events import UNREADABLE, CloudEvent, Event, Message, unreadable
+from portable_fn.events import BROKEN, UNREADABLE, CloudEvent, Event, Message, unreadable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -300,10 +300,8 @@ def _bus_event(payload: Mapping[str, Any]) -> CloudEvent[Any] | DecodeError:
 
     try:
         return BusEvent(payload)
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "an EventBridge event")
-    except DecodeError as exc:
-        return exc
 
 
 # What one of these has to contain for something of AWS's to be inside.

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from portable_fn.data import parse_json, to_json
 from portable_fn.errors import DecodeError
-from portable_fn.events import UNREADABLE, Message, decoded, unreadable
+from portable_fn.events import BROKEN, UNREADABLE, Message, decoded, unreadable
 from portable_fn.record import lazy
 
 TYPE_CHECKING = False
@@ -145,10 +145,8 @@ def sqs(record: Record) -> Item:
         if '"TopicArn"' in record["body"] and (published := _published(SQSMessage(record))) is not None:
             return published
         return SQSMessage(record)
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "an SQS record")
-    except DecodeError as exc:
-        return exc
 
 
 def sqs_fifo(record: Record) -> Item:
@@ -156,10 +154,8 @@ def sqs_fifo(record: Record) -> Item:
     try:
         message = FIFOMessage(record)
         return ('"TopicArn"' in record["body"] and _published(message)) or message
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "an SQS record")
-    except DecodeError as exc:
-        return exc
 
 
 # What every one of SNS's envelopes has; anything less is a message that only looks like one.
@@ -249,10 +245,8 @@ def sns(record: Record) -> Item:
     """A record that SNS hands over itself."""
     try:
         return SNSMessage(record["Sns"], record)
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "an SNS record")
-    except DecodeError as exc:
-        return exc
 
 
 def _text(value: Any) -> str:
@@ -318,10 +312,8 @@ def kinesis(record: Record) -> Item:
     """A record of a stream."""
     try:
         return KinesisMessage(record)
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "a Kinesis record")
-    except DecodeError as exc:
-        return exc
 
 
 class KafkaMessage(Message):
@@ -371,10 +363,8 @@ def kafka(record: Record, source: str) -> Item:
     """A record of a topic of that cluster."""
     try:
         return KafkaMessage(record, source)
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "a Kafka record")
-    except DecodeError as exc:
-        return exc
 
 
 def _octets(values: Any) -> str | bytes:
@@ -411,10 +401,8 @@ def activemq(record: Record, source: str) -> Item:
             native=record,
         )
         message._correlation = record.get("correlationID")
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "an ActiveMQ message")
-    except DecodeError as exc:
-        return exc
     return message
 
 
@@ -437,10 +425,8 @@ def rabbitmq(record: Record, source: str, queue: str, fallback_id: str) -> Item:
             native=record,
         )
         message._correlation = properties.get("correlationId")
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "a RabbitMQ message")
-    except DecodeError as exc:
-        return exc
     return message
 
 
@@ -520,7 +506,5 @@ def ses(record: Record) -> Item:
             subject=_text((mail.get("commonHeaders") or {}).get("subject") or ""),
             native=record,
         )
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "an SES record")
-    except DecodeError as exc:
-        return exc

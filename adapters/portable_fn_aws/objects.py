@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portable_fn.cloudevents import parse_time
 from portable_fn.errors import DecodeError
-from portable_fn.events import UNREADABLE, ObjectEvent, unreadable
+from portable_fn.events import BROKEN, ObjectEvent, unreadable
 from portable_fn.http import unquoted
 from portable_fn_aws.messages import given
 
@@ -66,10 +66,8 @@ def s3(record: Record) -> ObjectEvent[Any] | DecodeError:
             notification=record,
             native=record,
         )
-    except UNREADABLE as exc:
+    except BROKEN as exc:
         return unreadable(exc, "an S3 record")
-    except DecodeError as exc:
-        return exc
 
 
 def bus_event(event: CloudEvent[Any], envelope: Mapping[str, Any]) -> ObjectEvent[Any] | None:

@@ -7,7 +7,7 @@ from portable_fn.binding import is_awaitable
 from portable_fn.dispatch import Dispatcher
 from portable_fn.errors import ConfigurationError, DecodeError, EncodeError
 from portable_fn.events import (
-    UNREADABLE,
+    BROKEN,
     CloudEvent,
     Event,
     Message,
@@ -198,8 +198,8 @@ class _Calls:
             try:
                 headers = self._js.Array.from_(events.read(native, "headers")).to_py()
                 item = events.email(native, headers, await _content(native))
-            except (*UNREADABLE, DecodeError, self._ffi.JsException) as exc:
-                item = exc if isinstance(exc, DecodeError) else unreadable(exc, "an email")
+            except (*BROKEN, self._ffi.JsException) as exc:
+                item = unreadable(exc, "an email")
             outcome = await _one(item, consumer, self._context(worker))
             if isinstance(outcome, Reject):
                 told = events.read(native, "setReject")(outcome.why or "rejected")

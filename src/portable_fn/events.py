@@ -26,6 +26,8 @@ else:
 
 # What reading a payload that isn't as its provider documents it may raise.
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+# What reading one record of several may raise, which then stands for it: `unreadable` makes a DecodeError of each.
+BROKEN = (*UNREADABLE, DecodeError)
 
 
 class decoded(lazy[R], Generic[R]):
@@ -43,6 +45,8 @@ class decoded(lazy[R], Generic[R]):
 
 def unreadable(error: Exception, what: str) -> DecodeError:
     """The DecodeError for what went wrong while `what` was read; it names fields and types, never their contents."""
+    if isinstance(error, DecodeError):
+        return error
     if isinstance(error, KeyError):
         return DecodeError(f"{what} can't be read: {error.args[0]!r} is missing")
     return DecodeError(f"{what} can't be read: {type(error).__name__}")
