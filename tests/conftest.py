@@ -79,7 +79,10 @@ def _table(cells: dict[tuple[str, str], list[tuple[str, str]]], *, counted: bool
         rows[story] = [_shown(cells.get((story, runtime), []), reasons, counted) for runtime in runtimes]
     width = 1 + max(len(cell) for row in rows.values() for cell in row)
     lines += [("".join(f"{cell:>{width}}" for cell in row) + f" {story}").rstrip() for story, row in rows.items()]
-    return [*lines, *(f"[{number}] {reason}" for reason, number in reasons.items())]
+    lines += [f"[{number}] {reason}" for reason, number in reasons.items()]
+    if any("-" in row for row in rows.values()):
+        lines.append("- the provider hands over no such event, or the run was told to leave it out")
+    return lines
 
 
 def _shown(found: list[tuple[str, str]], reasons: dict[str, int], counted: bool) -> str:

@@ -64,9 +64,9 @@ def running(sdk: str) -> Iterator[Workerd]:
 
 
 @pytest.fixture(scope="module")
-def others() -> Iterator[Workerd]:
+def others(sdk: str) -> Iterator[Workerd]:
     try:
-        with start(OTHERS, "SDK 1.9.5") as running:
+        with start(OTHERS, sdk) as running:
             yield running
     except Unavailable as exc:
         pytest.skip(str(exc))
@@ -139,9 +139,9 @@ def test_a_story_holds_in_workerd(
 
 @pytest.mark.parametrize("cell", [pytest.param(cell, id=cell.name) for cell in CELLS if cell.story.app != "each"])
 def test_a_story_of_batches_or_failures_holds_in_workerd(
-    cell: EventCell, record_property: Recording, request: pytest.FixtureRequest
+    sdk: str, cell: EventCell, record_property: Recording, request: pytest.FixtureRequest
 ) -> None:
-    record_property("event_cell", (cell.story.name, "workerd, SDK 1.9.5", cell.service, cell.cannot))
+    record_property("event_cell", (cell.story.name, f"workerd, {sdk}", cell.service, cell.cannot))
     told(request.getfixturevalue("others"), cell)
 
 

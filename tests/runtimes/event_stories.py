@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -89,7 +89,7 @@ def _in_order(invoke: Invoke, service: str) -> Invoke:
 class Runtime(Record):
     """A real runtime of a provider; `start(kind, app, seconds)` runs it with the function of a story.
 
-    Where it is `shared`, it has the functions of all stories. `without` are services that it can't take.
+    Where it is `shared`, it has the functions of all stories. `without` are services that it can't take, with the reason.
     """
 
     _fields = ("name", "provider")
@@ -101,13 +101,13 @@ class Runtime(Record):
         start: Callable[[str, str, float], AbstractContextManager[Running | Worker]],
         *,
         shared: bool = False,
-        without: tuple[str, ...] = (),
+        without: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.provider = provider
         self.start = start
         self.shared = shared
-        self.without = without
+        self.without = without or {}
 
 
 @contextmanager
@@ -228,5 +228,13 @@ RUNTIMES = [
     Runtime("uvicorn", "asgi", _uvicorn),
     Runtime("azure worker 3.11", "azure", partial(_azure, python="3.11"), shared=True),
     # The extension for settlement is for the Pythons before.
-    Runtime("azure worker 3.13", "azure", partial(_azure, python="3.13"), shared=True, without=(SETTLED,)),
+    Runtime(
+        "azure worker 3.13",
+        "azure",
+        partial(_azure, python="3.13"),
+        shared=True,
+        without={
+            SETTLED: "the settlement extension is pinned with azure-functions 1.26, which is for Pythons before 3.13"
+        },
+    ),
 ]
