@@ -5,13 +5,13 @@ import json
 import pytest
 
 from audit import audit, difference
-from portable_fn.testing import deliver, fake
+from portable_fn.testing import fake
 
 # Cloudflare has no database that tells of changes.
-PROVIDERS = ["aws", "gcp", "azure", "asgi"]
+with_a_database = pytest.mark.providers("aws", "gcp", "azure", "asgi")
 
 # Azure's change feed tells of no removals, and of no values before, unless the container keeps all versions.
-WITH_BEFORE = ["aws", "gcp", "asgi"]
+with_values_before = pytest.mark.providers("aws", "gcp", "asgi")
 
 OLD = {"id": "7", "email": "ada@example.com", "plan": "free", "password": "hunter2"}
 NEW = {"id": "7", "email": "ada@example.com", "plan": "paid", "password": "correct horse"}
@@ -36,9 +36,9 @@ def test_a_secret_is_seen_to_change_and_not_shown(written):
     assert {"plan": ["free", "paid"], "password": ["…", "…"]} == entry["fields"]
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_an_inserted_account_is_written_down_on_every_provider_with_a_database(provider, written):
-    delivery = deliver(audit, fake.change("accounts", after=NEW), to=provider)
+@with_a_database
+def test_an_inserted_account_is_written_down_on_every_provider_with_a_database(deliver, written):
+    delivery = deliver(audit, fake.change("accounts", after=NEW))
 
     (entry,) = written()
     assert ["acknowledged"] == delivery.outcomes
@@ -46,18 +46,18 @@ def test_an_inserted_account_is_written_down_on_every_provider_with_a_database(p
     assert [None, "paid"] == entry["fields"]["plan"]
 
 
-@pytest.mark.parametrize("provider", WITH_BEFORE)
-def test_an_update_shows_what_was_before(provider, written):
-    deliver(audit, fake.change("accounts", before=OLD, after=NEW), to=provider)
+@with_values_before
+def test_an_update_shows_what_was_before(deliver, written):
+    deliver(audit, fake.change("accounts", before=OLD, after=NEW))
 
     (entry,) = written()
     assert "updated" == entry["action"]
     assert {"plan": ["free", "paid"], "password": ["…", "…"]} == entry["fields"]
 
 
-@pytest.mark.parametrize("provider", WITH_BEFORE)
-def test_a_removed_account_shows_what_was_removed(provider, written):
-    deliver(audit, fake.change("accounts", before=OLD), to=provider)
+@with_values_before
+def test_a_removed_account_shows_what_was_removed(deliver, written):
+    deliver(audit, fake.change("accounts", before=OLD))
 
     (entry,) = written()
     assert "removed" == entry["action"]

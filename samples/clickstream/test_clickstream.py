@@ -4,10 +4,8 @@ import pytest
 
 import clicks
 from clicks import gather
-from portable_fn.testing import deliver, fake
+from portable_fn.testing import fake
 from visits import Visits
-
-PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]
 
 
 @pytest.fixture(autouse=True)
@@ -55,24 +53,23 @@ def test_only_the_clicks_of_a_throttled_visitor_come_again(visits):
     assert ["/", "/desks"] == visits.path("bob")
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_the_clicks_of_each_visitor_stay_in_order_on_every_provider(provider, visits):
-    delivery = deliver(gather, stream(*CLICKS), to=provider)
+@pytest.mark.providers("all")
+def test_the_clicks_of_each_visitor_stay_in_order_on_every_provider(deliver, visits):
+    delivery = deliver(gather, stream(*CLICKS))
 
     assert ["acknowledged"] * 5 == delivery.outcomes
     assert ["/", "/lamps", "/cart"] == visits.path("ada")
     assert ["/", "/desks"] == visits.path("bob")
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_what_comes_again_is_there_once_and_in_order(provider, visits):
+@pytest.mark.providers("all")
+def test_what_comes_again_is_there_once_and_in_order(deliver, visits):
     visits.throttled = {"ada"}
-    first = deliver(gather, stream(*CLICKS), to=provider)
+    first = deliver(gather, stream(*CLICKS))
     visits.throttled = set()
     deliver(
         gather,
         [one for one, what in zip(stream(*CLICKS), first.outcomes, strict=True) if what == "retried"],
-        to=provider,
     )
 
     assert ["retried"] * 3 == [first.outcomes[index] for index in (0, 2, 3)]

@@ -5,10 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from portable_fn.testing import deliver, fake
+from portable_fn.testing import fake
 from report import daily_report
-
-PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]
 
 NEW_YEAR = {"report": "sales", "day": "2026-01-01", "cents": {"lamp": 7800, "desk": 24900}}
 
@@ -23,14 +21,14 @@ def test_the_report_is_of_the_day_before_it_was_due(capsys):
     assert NEW_YEAR == json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_every_provider_s_schedule_makes_the_report(provider, capsys):
-    assert ["acknowledged"] == deliver(daily_report, tick(2), to=provider).outcomes
+@pytest.mark.providers("all")
+def test_every_provider_s_schedule_makes_the_report(deliver, capsys):
+    assert ["acknowledged"] == deliver(daily_report, tick(2)).outcomes
     assert NEW_YEAR == json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_day_whose_books_are_open_prints_nothing(provider, capsys):
-    deliver(daily_report, tick(9), to=provider)
+@pytest.mark.providers("all")
+def test_a_day_whose_books_are_open_prints_nothing(deliver, capsys):
+    deliver(daily_report, tick(9))
 
     assert "" == capsys.readouterr().out

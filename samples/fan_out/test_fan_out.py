@@ -3,9 +3,7 @@
 import pytest
 
 import fan_out
-from portable_fn.testing import deliver, fake
-
-PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]
+from portable_fn.testing import fake
 
 
 @pytest.fixture(autouse=True)
@@ -26,27 +24,27 @@ def done():
     return fan_out.invoices, fan_out.taken, fan_out.counted
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_in_one_app_all_three_get_the_order(provider):
-    delivery = deliver(fan_out, order(), to=provider)
+@pytest.mark.providers("all")
+def test_in_one_app_all_three_get_the_order(deliver):
+    delivery = deliver(fan_out, order())
 
     assert ["acknowledged"] == delivery.outcomes
     assert DONE == done()
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.providers("all")
 @pytest.mark.parametrize("alone", [0, 1, 2], ids=["invoice", "take", "count"])
-def test_each_alone_does_only_its_own_on_every_provider(provider, alone):
+def test_each_alone_does_only_its_own_on_every_provider(deliver, alone):
     function = (fan_out.invoice, fan_out.take, fan_out.count)[alone]
 
-    deliver(function, order(), to=provider)
+    deliver(function, order())
 
     assert [kept if index == alone else {} for index, kept in enumerate(DONE)] == list(done())
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_where_one_rejects_the_others_have_done_their_part_and_the_order_is_not_lost(provider):
-    delivery = deliver(fan_out, order(count=0), to=provider)
+@pytest.mark.providers("all")
+def test_where_one_rejects_the_others_have_done_their_part_and_the_order_is_not_lost(deliver):
+    delivery = deliver(fan_out, order(count=0))
 
     assert delivery.outcomes[0] in ("dead-lettered", "retried")
     assert ({"o-1": 0}, {}, {"o-1": "lamp"}) == done()

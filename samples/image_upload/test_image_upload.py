@@ -7,11 +7,9 @@ import pytest
 from PIL import Image
 
 from portable_fn import Reject
-from portable_fn.testing import deliver, fake
+from portable_fn.testing import fake
 from storage import Folder
 from thumbnails import small, thumbnail
-
-PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]
 
 
 def picture(width: int, height: int) -> bytes:
@@ -63,21 +61,21 @@ def test_a_key_can_not_lead_out_of_its_bucket(cloud):
         cloud.objects.put("thumbnails", "../../etc/passwd", b"")
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.providers("all")
 @pytest.mark.parametrize("key", ["cat.jpg", "2026/so weiß + schön.jpg"])
-def test_an_upload_gets_a_thumbnail_and_a_message_on_every_provider(cloud, provider, key):
+def test_an_upload_gets_a_thumbnail_and_a_message_on_every_provider(cloud, deliver, key):
     cloud.objects.put("uploads", key, picture(400, 200))
 
-    delivery = deliver(thumbnail, fake.object("uploads", key, body=picture(400, 200)), to=provider)
+    delivery = deliver(thumbnail, fake.object("uploads", key, body=picture(400, 200)))
 
     assert ["acknowledged"] == delivery.outcomes
     assert (128, 64) == cloud.size(f"{key}.png")
     assert [{"picture": key, "thumbnail": f"{key}.png"}] == cloud.sent
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_deleted_picture_gets_none_on_any_provider(cloud, provider):
-    delivery = deliver(thumbnail, fake.object("uploads", "cat.jpg", action="deleted"), to=provider)
+@pytest.mark.providers("all")
+def test_a_deleted_picture_gets_none_on_any_provider(cloud, deliver):
+    delivery = deliver(thumbnail, fake.object("uploads", "cat.jpg", action="deleted"))
 
     assert ["acknowledged"] == delivery.outcomes
     assert [] == cloud.sent

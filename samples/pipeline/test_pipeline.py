@@ -3,9 +3,7 @@
 import pytest
 
 from pipeline import OutOfStock, ShelfLocked, reserve
-from portable_fn.testing import deliver, fake
-
-PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]
+from portable_fn.testing import fake
 
 
 def test_what_is_there_is_reserved():
@@ -17,14 +15,14 @@ def test_what_is_not_there_is_an_error_with_a_name():
         reserve(fake.task({"sku": "desk", "count": 2}))
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_the_workflow_gets_the_result_on_every_provider(provider):
-    delivery = deliver(reserve, fake.task({"sku": "lamp", "count": 2}, name="reserve"), to=provider)
+@pytest.mark.providers("all")
+def test_the_workflow_gets_the_result_on_every_provider(deliver):
+    delivery = deliver(reserve, fake.task({"sku": "lamp", "count": 2}, name="reserve"))
 
-    assert {"sku": "lamp", "reserved": 2, "by": provider} == delivery.result
+    assert {"sku": "lamp", "reserved": 2, "by": deliver.provider} == delivery.result
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.providers("all")
 @pytest.mark.parametrize(
     ("order", "error", "message"),
     [
@@ -32,15 +30,15 @@ def test_the_workflow_gets_the_result_on_every_provider(provider):
         ({"sku": "sofa", "count": 1}, ShelfLocked, "the shelf of sofa is being counted"),
     ],
 )
-def test_the_workflow_gets_the_error_by_its_name_on_every_provider(provider, order, error, message):
-    delivery = deliver(reserve, fake.task(order, name="reserve"), to=provider)
+def test_the_workflow_gets_the_error_by_its_name_on_every_provider(deliver, order, error, message):
+    delivery = deliver(reserve, fake.task(order, name="reserve"))
 
     assert (error.__name__, message) == delivery.error
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_an_input_that_is_no_order_is_an_error_of_the_caller(provider):
-    delivery = deliver(reserve, fake.task({"sku": "lamp"}, name="reserve"), to=provider)
+@pytest.mark.providers("all")
+def test_an_input_that_is_no_order_is_an_error_of_the_caller(deliver):
+    delivery = deliver(reserve, fake.task({"sku": "lamp"}, name="reserve"))
 
     assert "ValueError" == delivery.error[0]
     assert "#/count" in delivery.error[1]
