@@ -6,12 +6,13 @@ import json
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from time import sleep
 from typing import Any
 
 import pytest
 
-from portable_fn.testing import deliver, fake
+from portable_fn.testing import deliver, fake, replay
 from portable_fn.testing.delivery import kind_of
 from portable_fn.testing.stories import events_app
 from portable_fn_azure.simulate import payloads
@@ -80,6 +81,21 @@ ROWS: list[tuple[str, str, str, Any]] = [
     ("service_bus_queue", "batches of others", "batch", MESSAGE),
     ("kafka", "batches of others", "batch-3", MESSAGE),
 ]
+
+
+@pytest.mark.parametrize("app", ["defaults", "others", "batches", "batches of others"])
+def test_what_the_worker_hands_over_is_recorded_and_replayed(app: str, tmp_path: Path) -> None:
+    rows = [row for row in ROWS if row[1] == app]
+    try:
+        with function_app(HEAD + APPS[app], env={"PORTABLE_FN_RECORD": str(tmp_path)}) as host:
+            for service, _, function, event in rows:
+                assert None is invoke(host, function, service, event).error
+    except Unavailable as exc:
+        pytest.skip(str(exc))
+    functions = [events_app.batch] if "batches" in app else list(events_app.BY_KIND.values())
+    for to in (None, "aws"):
+        found = replay(tmp_path, functions, to)
+        assert (len(rows), [], []) == (len(found), found.differences, found.skipped)
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,40 @@ import subprocess
 import sys
 from base64 import b64decode, b64encode
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from portable_fn import Batch, HTTPError, Message, Reject, Request, Retry, Task, on, portable
+from portable_fn import (
+    Batch,
+    ChangeEvent,
+    CloudEvent,
+    Event,
+    HTTPError,
+    Message,
+    ObjectEvent,
+    Reject,
+    Request,
+    Retry,
+    ScheduleEvent,
+    Task,
+    on,
+    portable,
+)  # fmt: skip
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.testing import deliver, fake, replay
+from portable_fn.testing.loop import run
 from portable_fn.testing.redaction import redacted
 
-RECORDING = ["aws", "gcp", "asgi"]
+RECORDING = [*ADAPTERS]
+# What each service hands over, of each provider.
+SERVICES = [
+    (provider, kind, service)
+    for provider in RECORDING
+    for kind, services in adapter(provider, "simulate").EVENT_SERVICES.items()
+    for service in services
+]
 
 
 @portable(on.queue("orders"))
@@ -70,6 +94,10 @@ def record(provider: str) -> None:
     deliver(HANDLERS, MESSAGES, to=provider)
     deliver(HANDLERS, REQUEST, to=provider)
     deliver(HANDLERS, fake.task({"a": 1}), to=provider)
+
+
+def printed(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line.partition(" ")[2]) for line in file.read_text().splitlines()]
 
 
 def recordings(folder: Path) -> list[dict[str, Any]]:
@@ -147,6 +175,204 @@ def test_replay_tells_what_comes_out_otherwise(folder: Path, to: str | None) -> 
         "ship message-4 was reject, and is done",
         """the answer's body was '{"created":"lamp","token":"REDACTED"}', and is '{"created":"LAMP"}'""",
     ] == told
+
+
+EVENTS: dict[str, list[Event[Any]]] = {
+    "Message": list(fake.batch([{"sku": 1}, {"sku": 2}])),
+    "ObjectEvent": [fake.object("uploads", "a b.png", id="1"), fake.object("uploads", "bad.png", id="2")],
+    "ChangeEvent": [fake.change("users", after={"id": "1"}, id="1"), fake.change("users", after={"id": "2"}, id="2")],
+    "CloudEvent": [fake.cloud_event(data={"n": 1}, id="1"), fake.cloud_event(data={"n": 2}, id="2")],
+    "ScheduleEvent": [fake.schedule()],
+    "Task": [fake.task({"n": 1}), fake.task({"n": 2})],
+}
+
+
+@portable
+def message(event: Message[Any]) -> None:
+    if event.text.endswith("2}"):
+        raise Retry("later", after=5)
+
+
+@portable
+async def stored(event: ObjectEvent[Any]) -> None:
+    if event.key == "bad.png":
+        raise ValueError(event.key)
+
+
+@portable
+def changed(event: ChangeEvent[Any]) -> None:
+    if event.after == {"id": "2"}:
+        raise Reject("never")
+
+
+@portable
+def happened(event: CloudEvent[Any]) -> None:
+    if event.data == {"n": 2}:
+        raise ValueError("two")
+
+
+@portable
+async def tick(event: ScheduleEvent[Any]) -> None:
+    raise KeyError("tick")
+
+
+@portable
+def work(event: Task[Any]) -> Any:
+    if event.data["n"] == 2:
+        raise KeyError("n")
+    return {"done": event.data["n"]}
+
+
+FUNCTIONS: dict[str, Any] = {
+    "Message": message,
+    "ObjectEvent": stored,
+    "ChangeEvent": changed,
+    "CloudEvent": happened,
+    "ScheduleEvent": tick,
+    "Task": work,
+}
+
+
+@pytest.mark.parametrize(("provider", "kind", "service"), SERVICES)
+def test_what_each_service_hands_over_is_replayed(folder: Path, provider: str, kind: str, service: str) -> None:
+    events = EVENTS[kind]
+    for those in [[one] for one in events] if kind == "Task" else [events]:
+        deliver(FUNCTIONS[kind], those, to=provider, via=service)
+
+    calls = [event for one in recordings(folder) for call in one["calls"] for event in call["events"]]
+    assert (len(events), {provider}) == (len(calls), {one["provider"] for one in recordings(folder)})
+    # What a Dapr sidecar sends says not by itself for which function it is, and these have no triggers.
+    for to in (None,) if service.startswith("dapr") else (None, "aws"):
+        found = replay(folder, FUNCTIONS[kind], to)
+        assert ([], []) == (found.differences, found.skipped)
+
+
+@pytest.mark.parametrize(
+    ("provider", "via"),
+    [("azure", "service_bus_queue"), ("azure", "event_hubs"), ("azure", "kafka"), ("azure", "service_bus_settled")],
+)
+def test_a_batch_of_azures_is_replayed_as_it_came(folder: Path, provider: str, via: str) -> None:
+    @portable
+    def all_of_them(batch: Batch[Message[Any]]) -> None:
+        batch.retry(batch[1])
+
+    deliver(all_of_them, MESSAGES, to="azure", via=via)
+    (one,) = recordings(folder)
+    assert ["done", "retry", "done", "done"] == [event["outcome"] for event in one["calls"][0]["events"]]
+    for to in (None, "aws", "cloudflare"):
+        found = replay(folder, all_of_them, to)
+        assert ([], []) == (found.differences, found.skipped)
+
+
+def test_of_several_functions_on_azure_the_one_is_called_that_was(folder: Path) -> None:
+    @portable(on.queue("returns"))
+    def take_back(message: Message[Any]) -> None: ...
+
+    @portable(on.schedule("0 3 * * *"))
+    def nightly(tick: ScheduleEvent[Any]) -> None: ...
+
+    @portable(on.schedule("0 4 * * *"))
+    def later(tick: ScheduleEvent[Any]) -> None: ...
+
+    handlers = [ship, take_back, nightly, later]
+    deliver(handlers, [fake.message({"sku": 1}), fake.message({"sku": 2}, channel="returns", id="m2")], to="azure")
+    deliver(handlers, fake.schedule(cron="0 4 * * *"), to="azure")
+
+    assert ["ship", "take_back", "later"] == [one["payload"]["function"] for one in recordings(folder)]
+    for to in (None, "aws", "gcp"):
+        assert ([], []) == (replay(folder, handlers, to).differences, replay(folder, handlers, to).skipped)
+
+    @portable(on.queue("returns"))
+    def renamed(message: Message[Any]) -> None: ...
+
+    (told, _) = replay(folder, [ship, renamed, nightly, later]).differences
+    assert told.endswith("take_back was done, and is not called")
+
+
+def test_a_function_of_azures_that_one_calls_oneself_is_recorded(folder: Path) -> None:
+    @portable(on.http("GET", "/hello/{name}"))
+    def hello(request: Request, ctx: Any) -> Any:
+        return {"path": request.raw_path, "host": request.host, "name": request.params["name"]}
+
+    simulate = adapter("azure", "simulate")
+    native = simulate.payload(fake.request("GET", "/api/hello/Ada", host="example.org"))
+    assert 200 == adapter("azure").entry(hello)(native).status_code
+    (one,) = recordings(folder)
+    assert ("example.org", "/api/api") == (one["payload"]["host"], one["payload"]["root_path"])
+    assert [] == replay(folder, hello).differences
+
+
+def test_a_worker_records_where_its_binding_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    @portable(on.http("GET", "/{count}"))
+    async def count(request: Request) -> Any:
+        for number in range(int(request.params["count"])):
+            yield str(number)
+
+    monkeypatch.delenv("PORTABLE_FN_RECORD", raising=False)
+    simulate = adapter("cloudflare", "simulate")
+    default = adapter("cloudflare", "entry").worker((count,), simulate.WorkerEntrypoint, simulate.JS, simulate.FFI)
+    for path in ("/3", "/4"):
+        native = simulate.fetch_request(fake.request("GET", path))
+        run(simulate.served(default, native, {"PORTABLE_FN_RECORD": "-"}))
+
+    (tmp_path / "printed.log").write_text(capsys.readouterr().out)
+    assert ["012", "0123"] == [recorded["answer"]["body"] for recorded in printed(tmp_path / "printed.log")]
+    assert [] == replay(tmp_path / "printed.log", count).differences
+
+
+def test_where_no_file_lasts_a_folder_is_a_warning(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sys.platform", "emscripten")
+    deliver(create, REQUEST, to="cloudflare")
+    deliver(create, REQUEST, to="cloudflare")
+    assert f"nothing is recorded in {folder}: no file lasts here, but PORTABLE_FN_RECORD=- prints lines" in caplog.text
+    assert not folder.exists()
+
+
+class SDKEvent:
+    """What functions-framework has converted, where it runs a function as `cloudevent`."""
+
+    def get_attributes(self) -> dict[str, Any]:
+        return {"specversion": "1.0", "id": "1", "source": "s", "type": "t"}
+
+    def get_data(self) -> Any:
+        return {"sku": 2, "token": "hunter2"}
+
+
+BACKGROUND = SimpleNamespace(
+    event_id="1",
+    event_type="google.pubsub.topic.publish",
+    timestamp="2026-01-02T03:04:05Z",
+    resource={"service": "pubsub.googleapis.com", "name": "projects/p/topics/orders"},
+)
+
+
+@pytest.mark.parametrize(
+    "native", [(SDKEvent(),), ({"data": b64encode(b'{"sku":2,"token":"hunter2"}').decode()}, BACKGROUND)]
+)
+def test_what_functions_framework_has_converted_is_recorded(folder: Path, native: tuple[Any, ...]) -> None:
+    fails = True
+
+    @portable
+    def handle(event: CloudEvent[Any]) -> None:
+        if fails:
+            raise ValueError("no")
+
+    target = adapter("gcp").entry(handle)
+    with pytest.raises(Retry):
+        target(*native)
+    fails = False
+    assert None is target(*native)
+
+    assert [500, 200] == [one["answer"]["status"] for one in recordings(folder)]
+    assert ["error", "done"] == [one["calls"][0]["events"][0]["outcome"] for one in recordings(folder)]
+    assert "hunter2" not in "".join(path.read_text() for path in folder.iterdir())
+    for to in (None, "aws"):
+        (told,) = replay(folder, handle, to).differences
+        assert told.endswith("was error ValueError, and is done")
 
 
 def test_a_function_that_is_called_no_more_is_told(folder: Path) -> None:
@@ -249,14 +475,81 @@ def test_a_dash_prints_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert ("PORTABLE_FN_RECORD", 2) == (word, json.loads(line)["answer"])
 
 
-@pytest.mark.parametrize("provider", RECORDING)
+LINE = '{"provider":"aws","payload":{"a":1},"calls":[{"function":"add","kind":"Task","events":[{"id":"1","outcome":"done"}]}],"answer":2}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"PORTABLE_FN_RECORD {LINE}\n",
+        f"START\n2026-01-02T03:04:05Z [worker] PORTABLE_FN_RECORD {LINE} (log)\r\nEND\n",
+        json.dumps({"level": "INFO", "message": [f"PORTABLE_FN_RECORD {LINE}\n"]}) + "\n",
+    ],
+)
+def test_lines_are_replayed_whatever_a_console_put_around_them(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.log").write_text(text)
+    (found,) = replay(tmp_path / "a.log", add)
+    assert (f"a.log:{text[: text.index('PORTABLE')].count(chr(10)) + 1}", []) == (found.file, found.differences)
+
+
+def test_a_line_keeps_its_odd_ends_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    @portable(on.task("echo"))
+    def echo(task: Task[Any]) -> Any:
+        return task.data
+
+    monkeypatch.setenv("PORTABLE_FN_RECORD", "-")
+    deliver(echo, fake.task("a\u2028b\x85c\nd"))
+    (tmp_path / "a.log").write_text(capsys.readouterr().out)
+    assert [] == replay(tmp_path / "a.log", echo).differences
+
+
+def test_one_recording_alone_is_replayed(folder: Path) -> None:
+    record("aws")
+    assert [1, 1, 1] == [len(replay(file, HANDLERS)) for file in folder.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("START\nEND\n", r"no recordings \(lines with PORTABLE_FN_RECORD\)"),
+        (f"PORTABLE_FN_RECORD {LINE}\nPORTABLE_FN_RECORD {LINE[:50]}\n", "a.log:2 is no recording: JSONDecodeError"),
+        ("PORTABLE_FN_RECORD []", "a.log:1 is no recording: TypeError"),
+    ],
+)
+def test_lines_without_recordings_are_an_error(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.log").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        replay(tmp_path / "a.log", add)
+
+
+# Makes an entry where the variable isn't set; a Worker looks for it when it is called.
+MAKING = {
+    **dict.fromkeys(RECORDING, "adapter({provider!r}).entry([page, ship])"),
+    "cloudflare": (
+        "adapter('cloudflare', 'entry').worker([page, ship], object, None, None)"
+        ".fetch(types.SimpleNamespace(env=None), None).close()"
+    ),
+    "aws runtime": (
+        "sys.modules['app'] = types.SimpleNamespace(page=page)\n"
+        "try:\n"
+        "    adapter('aws', 'runtime').serve(types.SimpleNamespace(next=sys.exit), 'app:page', None)\n"
+        "except SystemExit: pass\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("provider", MAKING)
 def test_without_the_variable_nothing_of_it_is_imported(provider: str) -> None:
     code = (
-        "import sys\n"
+        "import sys, types\n"
         "from portable_fn import *\n"
-        f"from portable_fn.providers import adapter\n"
-        f"adapter({provider!r}).entry(portable(on.http('GET', '/')(lambda: None) if 0 else lambda request: None))\n"
-        "print([name for name in sys.modules if name.startswith('portable_fn.testing')])\n"
+        "from portable_fn.providers import adapter\n"
+        "def page(request): pass\n"
+        "page = portable(on.http('GET', '/'))(page)\n"
+        "def ship(message): pass\n"
+        "ship = portable(on.queue('orders'))(ship)\n"
+        f"{MAKING[provider].format(provider=provider)}\n"
+        "print([name for name in sys.modules if name.startswith('portable_fn.testing') or name.endswith('.recorded')])\n"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PORTABLE_FN_RECORD"}
     environment["PYTHONPATH"] = os.pathsep.join(str(Path(__file__).parents[1] / part) for part in ("src", "adapters"))

@@ -7,17 +7,20 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from event_harnesses import EventCell, cells
 from portable_fn.events import Event
+from portable_fn.testing import fake, replay
 from portable_fn.testing.delivery import Raised
 from portable_fn.testing.stories import Told
 from portable_fn_cloudflare import simulate_events
 from tests.runtimes.cloudflare import JS, JSError, Workerd
-from tests.runtimes.cloudflare_stories import worker
+from tests.runtimes.cloudflare_stories import through_the_edge, worker
 from tests.runtimes.environments import ROOT, Unavailable
 
 pytestmark = pytest.mark.runtime
@@ -414,3 +417,62 @@ def test_a_worker_from_a_snapshot_handles_events_as_well() -> None:
         )
         assert {"outcome": "ok", "noRetry": False} == running.scheduled("0 3 * * *", NOON)
         assert 7 == running.rpc("function", {"do": "return", "value": 7})
+
+
+# Recordings
+
+RECORDED = """
+from portable_fn import Message, Request, Retry, on, portable
+
+
+@portable(on.queue("orders"))
+def ship(message: Message) -> None:
+    if message.data["sku"] == 2:
+        raise Retry("later", after=5)
+
+
+@portable(on.http("POST", "/items"))
+async def create(request: Request):
+    yield request.json()["name"]
+"""
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_a_fetch_and_a_batch_are_recorded_as_lines_which_are_replayed(
+    sdk: str, snapshot: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop.py").write_text(RECORDED)
+    script = "import shop\nfrom portable_fn_cloudflare import entry\nDefault = entry(shop)\n"
+    told = {"PORTABLE_FN_RECORD": "-"}
+    built_in = sdk == "SDK built in"
+    try:
+        with worker(script, tmp_path / "shop.py", vars=told, snapshot=snapshot, built_in_sdk=built_in) as running:
+            body = {"name": "lamp", "password": "hunter2"}
+            assert "lamp" == through_the_edge(running, fake.request("POST", "/items", json=body)).text
+            queue(running, {"sku": 1}, {"sku": 2}, "text")
+    except Unavailable as exc:
+        pytest.skip(str(exc))
+
+    # As `wrangler tail` and others print them.
+    lines = [f"2026-11-20T12:00:00.000Z (log) {line}" for line in running.logs]
+    assert "hunter2" not in "".join(lines)
+    (tmp_path / "worker.log").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    shop = import_module("shop")
+    for to in (None, "aws"):
+        found = replay(tmp_path / "worker.log", shop, to)
+        assert (2, [], []) == (len(found), found.differences, found.skipped)
+
+
+def test_a_folder_for_recordings_is_a_warning_since_a_worker_has_none() -> None:
+    script = (
+        "from portable_fn.testing.stories import app\nfrom portable_fn_cloudflare import entry\nDefault = entry(app)\n"
+    )
+    try:
+        with worker(script, vars={"PORTABLE_FN_RECORD": "recorded"}) as running:
+            assert 404 == through_the_edge(running, fake.request("GET", "/nowhere")).status
+            running.process.logged(
+                "nothing is recorded in recorded: no file lasts here, but PORTABLE_FN_RECORD=- prints"
+            )
+    except Unavailable as exc:
+        pytest.skip(str(exc))

@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 
+from portable_fn.adapter import recorder
 from portable_fn.record import lazy
 from portable_fn_aws.entry import collected, finish, invoker, run
 
@@ -289,8 +290,15 @@ def _is_module(name: str) -> bool:
 
 def serve(api: RuntimeAPI, target: str, mode: str | None) -> NoReturn:
     """Loads the target and answers invocations until Lambda ends the process."""
+    answer = _answer
     try:
-        invoke = invoker(load(target))
+        loaded = load(target)
+        if (recording := recorder()) is not None:
+            from portable_fn_aws import recorded
+
+            answer = recorded.answering(answer, recording)
+            loaded = recording.functions((loaded,))
+        invoke = invoker(loaded)
     except BaseException as exc:
         _log(exc)
         api.fail_init(exc)
@@ -302,7 +310,7 @@ def serve(api: RuntimeAPI, target: str, mode: str | None) -> NoReturn:
         else:
             os.environ.pop("_X_AMZN_TRACE_ID", None)
         try:
-            _answer(api, invocation, invoke, mode)
+            answer(api, invocation, invoke, mode)
         except BaseException as exc:
             _log(exc)
             api.fail(invocation, exc)

@@ -233,4 +233,4 @@ def _ascii(name: str, value: str) -> str:
             "the header %s has a value that isn't ASCII; Azure's host can't send it, so it goes out percent-encoded",
             name,
         )
-    return quote(value, safe="".join(map(chr, range(0x80))), errors="replace")
+    return quote(value, safe="".join(map(chr, range(0x80))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, failed, finish_background, respond, respond_in_loop
+from portable_fn.adapter import bindings, failed, finish_background, recorder, respond, respond_in_loop
 from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.http import Request, Response, unquoted
 from portable_fn.on import HTTPTrigger
@@ -95,19 +95,26 @@ def entry(
     app = PortableApp(http_auth_level=level)
     taken: set[str] = set()
     direct: Callable[[Any, Any], object] = _no_http
+    recording = recorder() if functions else None
+    if recording is not None:
+        functions = bindings(recording.telling_of(functions))
     if functions:
         router = Router(functions)
         everywhere = Planned("http", "{*path}", (), EVERYWHERE, any(function.is_async for function in functions))
         first = next((trigger for trigger in functions[0].triggers if isinstance(trigger, HTTPTrigger)), None)
-        direct = (_in_event_loop if everywhere.is_async else _in_thread)(
-            router, begin, None if first is None else _place(first)
-        )
+        alone = None if first is None else _place(first)
+        direct = (_in_event_loop if everywhere.is_async else _in_thread)(router, begin, alone)
+        if recording is not None:
+            direct = _recorded(direct, alone, recording)
         for planned in _each(functions) if one_function_each else [everywhere]:
             answer = _streaming if streaming else _in_event_loop if planned.is_async else _in_thread
             # The streaming extension has its own server, which takes no other methods and leaves an invocation for one
             # unanswered.
             route = app.route(planned.route, methods=planned.methods or (METHODS if streaming else None))
-            app.function_name(planned.name)(route(answer(router, begin, planned.place)))
+            made = answer(router, begin, planned.place)
+            if recording is not None:
+                made = _recorded(made, planned.place, recording, streaming=streaming)
+            app.function_name(planned.name)(route(made))
             taken.add(planned.name.lower())
     if others or services or connections or options:
         from portable_fn_azure.triggers import register
@@ -123,6 +130,14 @@ def entry(
             settlement=settlement,
         )
     return app
+
+
+def _recorded(
+    function: Callable[..., Any], place: Place | None, recording: Any, *, streaming: bool = False
+) -> Callable[..., Any]:
+    from portable_fn_azure import recorded
+
+    return (recorded.streaming if streaming else recorded.http)(function, place, recording)
 
 
 def _is_http(function: Binding) -> bool:

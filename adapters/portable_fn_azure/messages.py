@@ -153,7 +153,6 @@ def kafka(native: KafkaEvent, channel: str, attempt: int | None) -> Message[Any]
     """A record of Kafka. Its id is its place: topic, partition and offset."""
     partition = given(_text(native.partition), "Partition")
     offset = given(_text(native.offset), "Offset")
-    key = native.key
     return Message(
         f"{channel}-{partition}-{offset}",
         channel,
@@ -162,7 +161,7 @@ def kafka(native: KafkaEvent, channel: str, attempt: int | None) -> Message[Any]
         time=None if not native.timestamp else parse_time(native.timestamp),
         attributes=_headers(native.headers or ()),
         attempt=attempt,
-        key=key if isinstance(key, str) or key is None else _text(key),
+        key=_text(native.key),
         partition=partition,
         sequence=offset,
         native=native,

@@ -34,11 +34,12 @@ def blob(native: InputStream) -> ObjectEvent[Any]:
     where the host leaves that out, as it does with Newtonsoft.Json, which finds nothing in .NET's ETag.
     """
     properties = native.blob_properties or {}
-    bucket, _, key = given(native.name, "BlobTrigger").partition("/")
+    name = given(native.name, "BlobTrigger")
+    bucket, _, key = name.partition("/")
     etag = properties.get("ETag")
     etag = etag.strip('"') if isinstance(etag, str) and etag else None
     changed = properties.get("LastModified")
-    address = native.uri or native.name or ""
+    address = native.uri or name
     before, found, _ = address.partition(f"/{bucket}/")
     version = properties.get("VersionId")
     length = properties.get("ContentLength")

@@ -22,7 +22,9 @@ from portable_fn_azure.simulate_events import EVENT_SERVICES, default_service, i
 
 __all__ = [
     "EVENT_SERVICES",
+    "NEEDS",
     "SERVICES",
+    "TAKES_APART",
     "FunctionContext",
     "TraceContext",
     "answer",
@@ -36,6 +38,12 @@ __all__ = [
 ]
 
 SERVICES = ("http",)
+
+# What comes together may be several invocations: `invoker` is told whether each is to be a cold start.
+TAKES_APART = True
+
+# What a function is called with.
+NEEDS = ("azure.functions",)
 
 # What the front end and the host themselves add to a request's headers.
 ADDED = ("host", "client-ip", "content-length", "disguised-host", "x-forwarded-for", "x-forwarded-proto")

@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import datetime
+from itertools import chain, repeat
 from types import SimpleNamespace
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -61,7 +62,7 @@ class Invoked(Record):
     """How an invocation for the events at `indices` ended: with an `error` or with what it `returned` and put `out`.
 
     `settled` has what became of each by a call of its own, `retries` says whether the host invokes it again, `function` is
-    the Azure function's name.
+    the Azure function's name. With `earlier` it wasn't invoked now: it was done with them at an earlier delivery.
     """
 
     _fields = ("indices", "error", "returned", "out", "settled", "retries", "function")
@@ -75,14 +76,16 @@ class Invoked(Record):
         settled: Mapping[int, Settled] | None = None,
         retries: bool = True,
         function: str = "",
+        earlier: bool = False,
     ) -> None:
         self.indices = indices
         self.error = error
         self.returned = returned
         self.out = list(out)
-        self.settled = settled or {}
+        self.settled = dict(settled or {})
         self.retries = retries
         self.function = function
+        self.earlier = earlier
 
 
 class Wired:
@@ -102,7 +105,7 @@ class Wired:
     @property
     def place(self) -> str:
         """What the function's trigger listens to, such as a queue."""
-        place: str = self.wiring.channel or getattr(self.wiring.trigger, "cron", "")
+        place: str = self.wiring.place
         return place
 
     def listens_to(self, event: Any) -> bool:
@@ -166,9 +169,14 @@ EXTENSION = "azurefunctions.extensions.bindings.servicebus"
 _NAMES = {"object": "uploads", "change": "users"}
 
 
-def functions_for(targets: tuple[object, ...], service: str) -> list[Wired]:
-    """The Azure functions for the service, as `entry` registers them; ConfigurationError for what Azure can't have."""
+def functions_for(targets: tuple[object, ...], service: str, cold_start: bool = False) -> list[Wired]:
+    """The Azure functions for the service, as `entry` registers them; ConfigurationError for what Azure can't have.
+
+    The first invocation is a cold start, or each.
+    """
     from azure.functions import FunctionApp
+
+    cold_starts = chain([True], repeat(cold_start))
 
     name = ADAPTERS.get(service, service)
     words = SERVICES[name].words
@@ -192,7 +200,7 @@ def functions_for(targets: tuple[object, ...], service: str) -> list[Wired]:
     wirings = register(
         app,
         functions,
-        lambda native: FunctionInvocation(native, False),
+        lambda native: FunctionInvocation(native, next(cold_starts)),
         set(),
         services=dict.fromkeys(words, name),
         connections={},
@@ -301,7 +309,7 @@ def _received(value: dict[str, Any]) -> Any:
     properties = {name.encode(): text.encode() for name, text in value.pop("application_properties").items()}
     return SimpleNamespace(
         **value,
-        body=iter([body[:1], body[1:]]),
+        body=[body[:1], body[1:]],
         enqueued_time_utc=None if time is None else datetime.fromisoformat(time),
         application_properties=properties,
     )

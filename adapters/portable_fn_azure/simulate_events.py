@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -54,32 +55,49 @@ _ROWS = ("cosmos_db", "cosmos_db_versions", "sql", "mysql")
 class Arrival(Record):
     """Events that reach the host together: `each` by itself, and `many` at once, whichever the function's binding asks for.
 
-    `event` is one of them, None where it isn't known.
+    `events` are they, none where they aren't known; then `place` and `function` may say what the trigger listens to, and the
+    Azure function's name. `only` makes the arrival of some of them by their places.
     """
 
     _fields = ("keys", "each", "many")
 
     def __init__(
-        self, keys: list[object], each: list[Sent], many: Sent | None, event: Event[Any] | None = None
+        self,
+        keys: list[object],
+        each: list[Sent],
+        many: Sent | None,
+        events: Sequence[Event[Any]] = (),
+        place: str = "",
+        function: str = "",
+        only: Callable[[list[int]], Arrival] | None = None,
     ) -> None:
         self.keys = keys
         self.each = each
         self.many = many
-        self.event = event
+        self.events = events
+        self.place = place
+        self.function = function
+        self.only = only
 
 
 def payloads(events: Sequence[Event[Any]], service: str) -> list[Any]:
     """What reaches the host: the events together where the service hands over several at once, else each by itself."""
-    made = []
-    for indices in _together(events, service):
-        those = [events[index] for index in indices]
-        if service in _ROWS:
-            made.append(Arrival([None] * len(those), [], rows(those, service), those[0]))
-            continue
-        each = [alone(event, service, index) for index, event in zip(indices, those, strict=True)]
-        many = together(those, service) if service in _MANY else None
-        made.append(Arrival([_key(event, service) for event in those], each, many, those[0]))
-    return made
+    return [_arrival(events, indices, service) for indices in _together(events, service)]
+
+
+def _arrival(events: Sequence[Event[Any]], indices: list[int], service: str) -> Arrival:
+    """The arrival of those of the events that are at the indices."""
+    those = [events[index] for index in indices]
+
+    def only(places: list[int]) -> Arrival:
+        return _arrival(events, [indices[place] for place in places], service)
+
+    if service in _ROWS:
+        return Arrival([None] * len(those), [], rows(those, service), those, only=only)
+    keys = [_key(event, service) for event in those]
+    each = [alone(event, service, index) for index, event in zip(indices, those, strict=True)]
+    many = together(those, service) if service in _MANY else None
+    return Arrival(keys, each, many, those, only=only)
 
 
 def _together(events: Sequence[Event[Any]], service: str) -> list[list[int]]:
@@ -94,9 +112,40 @@ def _together(events: Sequence[Event[Any]], service: str) -> list[list[int]]:
     return list(places.values())
 
 
+class Waiting(Record):
+    """An event that some functions are to get again, and what became of it with those that are done with it, by their names."""
+
+    _fields = ("event", "done")
+
+    def __init__(self, event: Event[Any], done: dict[str, Settled]) -> None:
+        self.event = event
+        self.done = done
+
+    def is_for(self, event: Event[Any]) -> bool:
+        """Whether this is the event, whatever the number of the delivery."""
+        names = [name for name in event._fields if name != "attempt"]
+        return type(event) is type(self.event) and all(getattr(event, n) == getattr(self.event, n) for n in names)
+
+
+# Those of the outermost block of `playing`.
+_waiting: ContextVar[list[Waiting] | None] = ContextVar("_waiting", default=None)
+
+
 @contextmanager
 def playing(service: str) -> Iterator[None]:
-    """The package that settles messages one by one, where it is asked for and isn't installed."""
+    """What the services remember of the functions that are done with an event, and the package that settles messages one by
+    one, where it is asked for and isn't installed."""
+    token = None if _waiting.get() is not None else _waiting.set([])
+    try:
+        with _settling(service):
+            yield
+    finally:
+        if token is not None:
+            _waiting.reset(token)
+
+
+@contextmanager
+def _settling(service: str) -> Iterator[None]:
     names = ("azurefunctions", "azurefunctions.extensions", "azurefunctions.extensions.bindings", EXTENSION)
     if service != "service_bus_settled" or EXTENSION in sys.modules:
         yield
@@ -113,18 +162,66 @@ def playing(service: str) -> Iterator[None]:
                 del sys.modules[name]
 
 
-def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callable[[Any], Any]:
-    """The host, the worker and the function app: gives how each invocation ended that came of an arrival."""
-    functions = functions_for(targets, service)
+def invoker(
+    targets: tuple[object, ...], service: str, seconds: float, cold_start: bool = False
+) -> Callable[[Any], Any]:
+    """The host, the worker and the function app: gives how each invocation ended that came of an arrival.
+
+    The first is a cold start, or each where that is asked for. Each function has a subscription of its own: an event that
+    comes again goes to those alone that weren't done with it.
+    """
+    functions = functions_for(targets, service, cold_start)
 
     def invoke(arrival: Arrival) -> list[Invoked]:
-        return [
-            one
-            for function in _listening(functions, arrival.event)
-            for one in invocations(arrival, function.many, function.invoke)
-        ]
+        listening = _listening(functions, arrival)
+        before = [_taken(event) for event in arrival.events]
+        invoked = [one for function in listening for one in _invoked(arrival, function, before)]
+        _keep_waiting(arrival.events, [function.name for function in listening], invoked, service)
+        return invoked
 
     return invoke
+
+
+def _taken(event: Event[Any]) -> dict[str, Settled]:
+    """What became of an event that comes again with the functions that are done with it."""
+    waiting = _waiting.get() or []
+    for one in waiting:
+        if one.is_for(event):
+            waiting.remove(one)
+            return one.done
+    return {}
+
+
+def _invoked(arrival: Arrival, function: Wired, before: list[dict[str, Settled]]) -> list[Invoked]:
+    """How the invocations of the function ended, with what became of events with it at an earlier delivery."""
+    done = {index: known[function.name] for index, known in enumerate(before) if function.name in known}
+    if not done or arrival.only is None:
+        return invocations(arrival, function.many, function.invoke)
+    earlier = Invoked(list(done), None, settled=done, function=function.name, earlier=True)
+    left = [index for index in range(len(before)) if index not in done]
+    if not left:
+        return [earlier]
+    again = invocations(arrival.only(left), function.many, function.invoke)
+    for one in again:
+        one.indices = [left[index] for index in one.indices]
+        one.settled = {left[index]: settled for index, settled in one.settled.items()}
+    return [earlier, *again]
+
+
+def _keep_waiting(events: Sequence[Event[Any]], names: Sequence[str], invoked: Sequence[Invoked], service: str) -> None:
+    """Remembers which functions are done with events that others are to get again."""
+    waiting = _waiting.get()
+    if waiting is None or len(names) == 1:
+        return
+    indices = list(range(len(events)))
+    became = {
+        name: _of_function([one for one in invoked if one.function == name], indices, events, service) for name in names
+    }
+    for index, event in enumerate(events):
+        each = {name: of_it.get(index, _HELD_BACK) for name, of_it in became.items()}
+        done = {name: settled for name, settled in each.items() if settled.outcome != _HELD_BACK.outcome}
+        if done and len(done) < len(each):
+            waiting.append(Waiting(event, done))
 
 
 def invocations(arrival: Arrival, many: bool, invoke: Callable[[Sent, list[int]], Invoked]) -> list[Invoked]:
@@ -147,9 +244,11 @@ def invocations(arrival: Arrival, many: bool, invoke: Callable[[Sent, list[int]]
     return invoked
 
 
-def _listening(functions: list[Wired], event: Event[Any] | None) -> list[Wired]:
+def _listening(functions: list[Wired], arrival: Arrival) -> list[Wired]:
     """The functions that an event is for: those whose trigger names what it is from, or, where all are for one thing, all."""
-    found = functions
+    found, event = functions, next(iter(arrival.events), None)
+    if arrival.function and (there := [one for one in functions if one.place == arrival.place]):
+        return [one for one in there if one.name == arrival.function] or there
     if event is not None:
         found = [one for one in functions if isinstance(event, one.wiring.trigger.kind)] or functions
         if named := [one for one in found if one.listens_to(event)]:
@@ -180,7 +279,8 @@ def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
         # An error that reaches the host before a function is called has everything come again.
         invoked = answer if isinstance(answer, list) else [Invoked(list(range(len(indices))), answer)]
         for one in invoked:
-            result, error = one.returned, one.error or error
+            if not one.earlier:
+                result, error = one.returned, one.error or error
         for function in dict.fromkeys(one.function for one in invoked):
             of_it = _of_function([one for one in invoked if one.function == function], indices, events, service)
             for index in indices:
@@ -206,7 +306,7 @@ def _of_function(
         bodies = list(one.out)
         for number in one.indices:
             index = indices[number]
-            if service == "service_bus_settled":
+            if service == "service_bus_settled" or one.earlier:
                 found[index] = one.settled.get(number, _HELD_BACK)
             else:
                 found[index] = _outcome(one, events[index], bodies)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from portable_fn import cloudevents
 from portable_fn.data import to_json
@@ -19,6 +20,8 @@ _KNOWN = {name for services in EVENT_SERVICES.values() for name in services}
 _ROWS = ("cosmos_db", "cosmos_db_versions", "sql", "mysql")
 # Its messages come together and are settled each by itself.
 _SETTLED = "service_bus_settled"
+# The type of data that a function gets which takes several at once.
+_MANY = "collection_bytes"
 # Which service's metadata has such a name.
 _MARKS = {
     "DequeueCount": "storage_queue",
@@ -77,18 +80,28 @@ def _arrived(value: Any, service: str | None) -> Arrived:
     if name not in _KNOWN:
         raise DecodeError(f"there is no service {str(name)[:80]!r} here; possible are {', '.join(sorted(_KNOWN))}")
     retries = value.get("retry_count", 0)
-    return _one(name, Sent(data, metadata, retries if isinstance(retries, int) else 0))
+    place, function = (str(value.get(one, "")) for one in ("place", "function"))
+    return _one(name, Sent(data, metadata, retries if isinstance(retries, int) else 0), place, function)
 
 
-def _one(service: str, sent: Sent) -> Arrived:
+def _one(service: str, sent: Sent, place: str = "", function: str = "") -> Arrived:
+    kinds: tuple[type[Event[Any]], ...] = (ChangeEvent,) if service in _ROWS else _kinds(service)
+    several = _several(service, sent)
+    if several is None:
+        arrival = HostArrival([None], [sent], None, place=place, function=function)
+    else:
+        arrival = HostArrival([None] * several, [], sent, place=place, function=function)
+    return Arrived(service, arrival, kinds, one_by_one=True)
+
+
+def _several(service: str, sent: Sent) -> int | None:
+    """How many come together; None where it is one by itself."""
     if service in _ROWS:
         text = str(next(iter(sent.data.values())))
-        rows = json.loads(text) if text.startswith("[") else [text]
-        return Arrived(service, HostArrival([None] * len(rows), [], sent), (ChangeEvent,), one_by_one=True)
+        return len(json.loads(text)) if text.startswith("[") else 1
     if service == _SETTLED:
-        messages = HostArrival([None] * len(json.loads(sent.data["json"])), [], sent)
-        return Arrived(service, messages, _kinds(service), one_by_one=True)
-    return Arrived(service, HostArrival([None], [sent], None), _kinds(service), one_by_one=True)
+        return len(json.loads(sent.data["json"]))
+    return len(sent.data[_MANY]["bytes"]) if _MANY in sent.data else None
 
 
 def _kinds(service: str) -> tuple[type[Event[Any]], ...]:
@@ -109,7 +122,10 @@ def _is_grid(value: dict[str, Any]) -> bool:
 
 def _of_front_end(value: dict[str, Any]) -> Request[Any]:
     """The request, without what the front end and the host have added."""
-    url = value["url"].replace("/api/", "/", 1)
+    parts = urlsplit(value["url"])
+    prefix = value.get("root_path", "/api")
+    path = parts.path.removeprefix(prefix) if parts.path.startswith(f"{prefix}/") else parts.path
+    url = parts._replace(path=path).geturl()
     request = request_of({**value, "url": url}, client="client-ip")
     lines = [pair for pair in request.headers.pairs if pair[0] != "disguised-host"]
     host, colon, port = (request.client_ip or "").rpartition(":")
@@ -120,7 +136,7 @@ def _of_front_end(value: dict[str, Any]) -> Request[Any]:
         request.raw_query,
         lines,
         request.body,
-        host=request.host,
+        host=value.get("host", request.host),
         scheme=request.scheme,
         client_ip=client,
         id=request.id,

@@ -166,7 +166,7 @@ def _kafka(event: Message[Any], index: int) -> tuple[dict[str, Any], dict[str, A
     """Source: azure-functions-kafka-extension, KafkaTriggerBindingStrategy."""
     return _bytes(event.body), _metadata(
         Key=_optional(event.key),
-        Partition=_json(int(event.partition or 0)),
+        Partition=_json(_whole("partition", event.partition or "0")),
         Topic=_text(event.channel),
         Timestamp=_json(_zulu(event.time)),
         Offset=_json(_number(event.sequence, index)),
@@ -186,7 +186,14 @@ def _headers(event: Message[Any]) -> list[dict[str, str]]:
 
 
 def _number(sequence: str | None, index: int) -> int:
-    return index + 1 if sequence is None else int(sequence)
+    return index + 1 if sequence is None else _whole("sequence", sequence)
+
+
+def _whole(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError as exc:
+        raise ValueError(f"the {name} of a message is a whole number here, not {value!r}") from exc
 
 
 def _properties(event: Message[Any]) -> dict[str, str]:
@@ -222,7 +229,7 @@ def together(events: list[Any], service: str) -> Sent:
         return Sent(
             bodies,
             _metadata(
-                PartitionArray=_json([int(event.partition or 0) for event in events]),
+                PartitionArray=_json([_whole("partition", event.partition or "0") for event in events]),
                 OffsetArray=_longs(numbers),
                 TimestampArray=_json([_zulu(event.time) for event in events]),
                 TopicArray=_texts([event.channel for event in events]),

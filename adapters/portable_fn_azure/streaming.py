@@ -40,14 +40,16 @@ def answerer() -> Callable[[Response, Context], Any]:
             self._response = response
             self._context = context
             self._variables = copy_context()
+            self.application: Any = self._send
 
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             from asyncio import get_running_loop
 
             # A stream's steps see the context variables that the handler set.
-            await get_running_loop().create_task(self._send(receive, send), context=self._variables)
+            sending = self.application(scope, receive, send)
+            await get_running_loop().create_task(sending, context=self._variables)
 
-        async def _send(self, receive: Receive, send: Send) -> None:
+        async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
             try:
                 await send_response(self._response, self._context, receive, send)
             finally:

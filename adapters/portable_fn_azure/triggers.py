@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from copy import copy
 
+from portable_fn.adapter import bindings, recorder
 from portable_fn.batch import Consumer
 from portable_fn.dispatch import Dispatcher
 from portable_fn.errors import ConfigurationError
@@ -70,6 +71,12 @@ class Wiring(Record):
         self.consumer = Consumer(Dispatcher([alone], unwrap), key=order_of, rejects=settles)
 
     @property
+    def place(self) -> str:
+        """What the trigger listens to, such as a queue."""
+        place: str = self.channel or getattr(self.trigger, "cron", "")
+        return place
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """What a decorator of several at once or one takes, as the options have it."""
         return {"cardinality": "many" if self.many else "one", **self.options}
@@ -91,9 +98,17 @@ def register(
         # Else the library warns at each start that an app without HTTP functions has an auth level, which it always has:
         # seen with azure-functions 1.26 and 2.3.
         app._require_auth_level = True
+    recording = recorder()
+    if recording is not None:
+        functions = bindings(recording.telling_of(functions))
     planned = plan(functions, taken, services, connections, options, settlement)
     for wiring in planned:
-        declared = wiring.service.declare(app, wiring)(azure_function(wiring, begin))
+        called = azure_function(wiring, begin)
+        if recording is not None:
+            from portable_fn_azure import recorded
+
+            called = recorded.event(called, wiring, recording)
+        declared = wiring.service.declare(app, wiring)(called)
         if wiring.dead_letter is not None:
             declared = _output(app, *wiring.dead_letter)(declared)
         if wiring.retry is not None:

@@ -71,6 +71,7 @@ class Thrown:
     """
 
     def __init__(self, error: BaseException, js: JavaScript) -> None:
+        self.error = error
         thrown = js.Error.new(str(error))
         thrown.name = type(error).__name__
         resolvers = js.Promise.withResolvers()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, failed, respond, too_large
+from portable_fn.adapter import bindings, failed, recorder, respond, too_large
 from portable_fn.errors import HTTPError
 from portable_fn.http import Request, Response
 from portable_fn.routing import Router
@@ -11,10 +11,15 @@ from portable_fn_cloudflare.task import settled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from typing import Any
 
+    from portable_fn.binding import Binding
+    from portable_fn.context import Context
     from portable_fn_cloudflare.native import FFI, Env, FetchRequest, JavaScript, SDKRequest, WorkerEntrypoint
+
+    Encode = Callable[[Response, Context, JavaScript, FFI], object]
+    Method = Callable[..., Coroutine[Any, Any, object]]
 
 
 def entry(*targets: object) -> type[Any]:
@@ -34,17 +39,44 @@ def worker(targets: tuple[object, ...], entrypoint: type[Any], js: JavaScript, f
     """The class `Default`, with nothing in it but what Cloudflare calls: any of its functions can be called by RPC."""
     functions = bindings(*targets)
     first = iter((True,))
-    namespace: dict[str, Any] = {"fetch": _fetch(Router(functions), first, js, ffi)}
+    found = methods(functions, first, js, ffi)
+    is_first = True
+
+    def method(name: str) -> Callable[..., Coroutine[Any, Any, object]]:
+        def called(self: WorkerEntrypoint, *args: Any, **by_name: Any) -> Coroutine[Any, Any, object]:
+            nonlocal is_first
+            if is_first:
+                is_first = False
+                # Only a call has the bindings: a Worker may start from the memory of one that had none.
+                if (recording := recorder(getattr(self.env, "PORTABLE_FN_RECORD", None))) is not None:
+                    from portable_fn_cloudflare.recorded import recording_methods
+
+                    found.update(recording_methods(functions, first, js, ffi, recording))
+            return found[name](self, *args, **by_name)
+
+        called.__name__ = name
+        # Pyodide gives a method no more arguments than its signature has.
+        called.__wrapped__ = found[name]  # type: ignore[attr-defined]  # as functools.wraps does
+        return called
+
+    return type("Default", (entrypoint,), {name: method(name) for name in found})
+
+
+def methods(functions: Sequence[Binding], first: Iterator[bool], js: JavaScript, ffi: FFI) -> dict[str, Method]:
+    """What Cloudflare calls, by its name; `first` tells a cold start once."""
+    found: dict[str, Method] = {"fetch": answering(Router(functions), first, js, ffi)}
     if any(function.kind is not Request for function in functions):
-        from portable_fn_cloudflare.entry_events import methods
+        from portable_fn_cloudflare import entry_events
 
-        namespace.update(methods(functions, first, js, ffi))
-    return type("Default", (entrypoint,), namespace)
+        found.update(entry_events.methods(functions, first, js, ffi))
+    return found
 
 
-def _fetch(
-    router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI
+def answering(
+    router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, encoded: Encode = encode.response
 ) -> Callable[[Any, SDKRequest], Coroutine[Any, Any, object]]:
+    """The method `fetch`; `encoded` makes what it returns of a response."""
+
     async def fetch(self: WorkerEntrypoint, request: SDKRequest) -> object:
         native = request.js_object
         lines = js.Array.from_(native.headers).to_py()
@@ -57,9 +89,9 @@ def _fetch(
             response = respond(router, event, context)
             if not isinstance(response, Response):
                 response = await settled(response)
-            return encode.response(response, context, js, ffi)
+            return encoded(response, context, js, ffi)
         except BaseException as exc:
-            return encode.response(failed(exc, event, context), context, js, ffi)
+            return encoded(failed(exc, event, context), context, js, ffi)
 
     return fetch
 

@@ -69,6 +69,8 @@ def value(event: Event[Any]) -> Any:
     if isinstance(event, ObjectEvent):
         account, _, _ = event.source.rpartition("/")
         found: dict[str, Any] = {"key": event.key}
+        if not event.type and event.action not in R2_WORDS:
+            raise ValueError(f"R2 notifies of no {event.action} objects; possible are {', '.join(R2_WORDS)}")
         if event.action != "deleted":
             found.update(size=event.size or 0, eTag=event.etag or "0" * 32)
         return {

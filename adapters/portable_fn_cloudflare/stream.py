@@ -29,8 +29,7 @@ class _Source:
     def __init__(self, body: Chunks, context: Context, js: JavaScript, ffi: FFI) -> None:
         from contextvars import copy_context
 
-        stream = body if isinstance(body, AsyncIterable) else _inline(body)
-        self._chunks = Driven(stream, copy_context())
+        self._chunks = Driven(as_async(body), copy_context())
         self._context = context
         self._js = js
         self._ffi = ffi
@@ -66,6 +65,11 @@ class _Source:
         # JavaScript's garbage collector doesn't free what Python made for it.
         self.pulled.destroy()
         self.cancelled.destroy()
+
+
+def as_async(body: Chunks) -> AsyncIterable[bytes | str]:
+    """The chunks as an async iterable."""
+    return body if isinstance(body, AsyncIterable) else _inline(body)
 
 
 async def _inline(body: Iterable[bytes | str]) -> AsyncIterator[bytes | str]:

@@ -12,6 +12,14 @@ from portable_fn.testing.native_json import Arrived, is_http, posted, request_of
 from portable_fn_gcp import triggers
 
 
+def write(native: Any, service: str) -> Any:
+    """What functions-framework has converted, as the CloudEvent that it is or would be now; a request as it is."""
+    if not isinstance(native, tuple):
+        return native
+    event = triggers.of_background_event(*native) if len(native) == 2 else triggers.of_cloud_event(native[0])
+    return cloudevents.write_structured(event)
+
+
 def recognises(value: Any) -> int:
     """3 for what only Google sends, 1 for a request by way of Google's front end, else 0."""
     try:

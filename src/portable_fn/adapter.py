@@ -55,11 +55,19 @@ def _is_portable(value: object) -> bool:
     return isinstance(value, FunctionType) and hasattr(value, "__portable__")
 
 
-def recorder() -> Any:
-    """What records the invocations of an entry, where PORTABLE_FN_RECORD says where to; None where it isn't set."""
+def recorder(where: str | None = None) -> Any:
+    """What records the invocations of an entry, where `where`, else PORTABLE_FN_RECORD, says where to; None where nothing does."""
     import os
 
-    if not os.environ.get("PORTABLE_FN_RECORD"):
+    where = where or os.environ.get("PORTABLE_FN_RECORD")
+    if not where:
+        return None
+    if where != "-" and sys.platform == "emscripten":
+        import logging
+
+        logging.getLogger("portable_fn").warning(
+            "nothing is recorded in %s: no file lasts here, but PORTABLE_FN_RECORD=- prints lines", where
+        )
         return None
     try:
         from portable_fn.testing import recording

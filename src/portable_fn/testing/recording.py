@@ -10,14 +10,16 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from inspect import iscoroutinefunction
 from itertools import count
 from typing import Any
 
 from portable_fn.adapter import bindings
+from portable_fn.binding import Binding
 from portable_fn.data import to_json
 from portable_fn.testing import native_json
 from portable_fn.testing.probing import Call, telling
@@ -29,19 +31,50 @@ MAX_BODY = 10 * 1024 * 1024
 
 _numbers = count(1)
 _calls: ContextVar[list[Call] | None] = ContextVar("_calls", default=None)
+# Where recordings go instead, while they are replayed.
+_again: list[dict[str, Any]] | None = None
 
 
 class Recording:
-    """One invocation: `payload()` and `answer`, as JSON values, are what it was called with and what came back."""
+    """One invocation, from now on: `payload()` and `answer()`, as JSON values, are what it was called with and what came back.
+
+    `error` is what its caller is told to have been raised, where nothing was.
+    """
 
     def __init__(self, provider: str) -> None:
         self.provider = provider
         self.calls: list[Call] = []
         self.payload: Callable[[], Any] = lambda: None
         self.answer: Callable[[], Any] = lambda: None
+        self.error: BaseException | None = None
+        self._start = time.perf_counter()
 
-    def write(self, seconds: float, error: BaseException | None) -> None:
+    @contextmanager
+    def heard(self) -> Generator[None]:
+        """A block whose calls of functions are this invocation's."""
+        token = _calls.set(self.calls)
+        try:
+            yield
+        finally:
+            _calls.reset(token)
+
+    @contextmanager
+    def written(self) -> Generator[Recording]:
+        """A block that is the whole invocation, which is written at its end."""
+        error: BaseException | None = None
+        try:
+            with self.heard():
+                yield self
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            self.write(error)
+
+    def write(self, error: BaseException | None = None) -> None:
         """Writes the file, or a line of the log where PORTABLE_FN_RECORD is "-"; what fails is logged and costs nothing else."""
+        seconds = time.perf_counter() - self._start
+        error = error or self.error
         try:
             made: dict[str, Any] = {
                 "provider": self.provider,
@@ -63,6 +96,9 @@ class Recording:
 def _write(made: dict[str, Any]) -> None:
     folder = os.environ.get(VARIABLE) or "-"
     text = to_json(made)
+    if _again is not None:
+        _again.append(json.loads(text))
+        return
     if folder == "-":
         print(f"{VARIABLE} {text}", file=sys.stdout, flush=True)
         return
@@ -76,18 +112,20 @@ def _write(made: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _recording(recording: Recording) -> Generator[Recording]:
-    token = _calls.set(recording.calls)
-    start = time.perf_counter()
-    error: BaseException | None = None
+def recorded_again() -> Generator[list[dict[str, Any]]]:
+    """A block whose entries record into the list."""
+    global _again
+    before = _again, os.environ.get(VARIABLE)
+    found: list[dict[str, Any]] = []
+    _again, os.environ[VARIABLE] = found, "-"
     try:
-        yield recording
-    except BaseException as exc:
-        error = exc
-        raise
+        yield found
     finally:
-        _calls.reset(token)
-        recording.write(time.perf_counter() - start, error)
+        _again = before[0]
+        if before[1] is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before[1]
 
 
 @contextmanager
@@ -107,34 +145,51 @@ def _tell(call: Call) -> None:
         calls.append(call)
 
 
-def _functions(targets: tuple[object, ...]) -> list[Any]:
-    return telling(bindings(*targets), _tell)
+def functions(targets: tuple[object, ...]) -> list[Any]:
+    """The portable functions of the targets, which tell the recording of their calls."""
+    return telling_of(bindings(*targets))
+
+
+def telling_of(those: Iterable[Binding]) -> list[Any]:
+    """Portable functions like those, which tell the recording of their calls."""
+    return telling(those, _tell)
+
+
+def invocations(
+    provider: str, function: Callable[..., Any], payload: Callable[..., Any], answer: Callable[[Any], Any]
+) -> Callable[..., Any]:
+    """The function, async or not, which records its invocations.
+
+    `payload` gives a JSON value of what it is called with, `answer` one of what it returns.
+    """
+
+    @wraps(function)
+    def recorded(*args: Any, **named: Any) -> Any:
+        with Recording(provider).written() as recording:
+            recording.payload = lambda: payload(*args, **named)
+            result = function(*args, **named)
+            recording.answer = lambda: answer(result)
+            return result
+
+    @wraps(function)
+    async def recorded_async(*args: Any, **named: Any) -> Any:
+        with Recording(provider).written() as recording:
+            recording.payload = lambda: payload(*args, **named)
+            result = await function(*args, **named)
+            recording.answer = lambda: answer(result)
+            return result
+
+    return recorded_async if iscoroutinefunction(function) else recorded
 
 
 def function(provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Callable[..., Any]:
     """What `make` gives for the targets, a function of a JSON payload, async or not, which records its invocations."""
-    handler = make(*_functions(targets))
-
-    def recorded(payload: Any, *native: Any) -> Any:
-        with _recording(Recording(provider)) as recording:
-            recording.payload = lambda: payload
-            answer = handler(payload, *native)
-            recording.answer = lambda: answer
-            return answer
-
-    async def recorded_async(payload: Any, *native: Any) -> Any:
-        with _recording(Recording(provider)) as recording:
-            recording.payload = lambda: payload
-            answer = await handler(payload, *native)
-            recording.answer = lambda: answer
-            return answer
-
-    return recorded_async if iscoroutinefunction(handler) else recorded
+    return invocations(provider, make(*functions(targets)), lambda payload, *native: payload, lambda answered: answered)
 
 
 def application(provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Any:
     """What `make` gives for the targets, an ASGI application, which records its requests."""
-    given = make(*_functions(targets))
+    given = make(*functions(targets))
 
     async def recorded(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -145,17 +200,21 @@ def application(provider: str, make: Callable[..., Any], targets: tuple[object, 
     return recorded
 
 
-def _recorded_asgi(app: Any, recording: Recording, native: Any) -> Any:
-    """The application, which records the one request, of the native scope."""
+def _recorded_asgi(
+    app: Any,
+    recording: Recording,
+    native: Any,
+    received: Kept | None = None,
+    more: Callable[[], dict[str, Any]] = dict,
+) -> Any:
+    """The application, which records the one request, of the native scope.
+
+    `received` is what of its body was received before, `more()` what is said in the payload beside.
+    """
 
     async def recorded(scope: Any, receive: Any, send: Any) -> None:
-        received, sent = _Kept(), _Kept()
+        body, sent = received or Kept(), Kept()
         start: dict[str, Any] = {}
-
-        async def receiving() -> Any:
-            message = await receive()
-            received.add(message.get("body", b""))
-            return message
 
         async def sending(message: Any) -> None:
             if message["type"] == "http.response.start":
@@ -163,19 +222,58 @@ def _recorded_asgi(app: Any, recording: Recording, native: Any) -> Any:
             sent.add(message.get("body", b""))
             await send(message)
 
-        with _recording(recording):
-            recording.payload = lambda: native_json.written(native, recording.provider, body=received.body)
-            recording.answer = lambda: _answer(
-                start["status"], [(name.decode(), one.decode()) for name, one in start["headers"]], sent.body
+        with recording.written():
+            recording.payload = lambda: native_json.written(native, recording.provider, body=body.body) | more()
+            recording.answer = lambda: (
+                answered(start["status"], [(name.decode(), one.decode()) for name, one in start["headers"]], sent.body)
+                if start
+                else None  # whoever asked has gone
             )
-            await app(scope, receiving, sending)
+            await app(scope, _receiving(receive, body), sending)
 
     return recorded
 
 
+def _receiving(receive: Any, kept: Kept) -> Any:
+    async def receiving() -> Any:
+        message = await receive()
+        kept.add(message.get("body", b""))
+        return message
+
+    return receiving
+
+
+def streamed(provider: str, function: Callable[..., Any], more: Callable[[Any], dict[str, Any]]) -> Callable[..., Any]:
+    """The async function of Starlette's request, which records it once its answer is sent by its `application`.
+
+    `more` is said in the payload beside what the request has.
+    """
+
+    @wraps(function)
+    async def recorded(req: Any, context: Any) -> Any:
+        recording, received = Recording(provider), Kept()
+        with recording.heard():
+            answer = await function(_Receiving(req, received), context)
+        answer.application = _recorded_asgi(answer.application, recording, req.scope, received, lambda: more(req))
+        return answer
+
+    return recorded
+
+
+class _Receiving:
+    """Starlette's request, of which is kept what is received."""
+
+    def __init__(self, native: Any, kept: Kept) -> None:
+        self._native = native
+        self.receive = _receiving(native.receive, kept)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
+
+
 def target(provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Callable[..., Any]:
     """What `make` gives for the targets, a function of Flask's or Starlette's request, which records its requests."""
-    given = make(*_functions(targets))
+    given = make(*functions(targets))
 
     def recorded(native: Any, *more: Any) -> Any:
         if hasattr(native, "scope"):
@@ -187,15 +285,15 @@ def target(provider: str, make: Callable[..., Any], targets: tuple[object, ...])
             finally:
                 _calls.reset(token)
         if not hasattr(native, "environ"):
-            return given(native, *more)
-        with _recording(Recording(provider)) as recording:
-            kept = _Kept()
+            return _converted(given, Recording(provider), (native, *more))
+        with Recording(provider).written() as recording:
+            kept = Kept()
             if native.content_length is None:
                 # It can be read but once.
                 native.stream = _Read(native.stream, kept)
             answer = given(native, *more)
             recording.payload = lambda: native_json.written(native.environ, provider, body=kept.body)
-            recording.answer = lambda: _answer(
+            recording.answer = lambda: answered(
                 answer.status_code,
                 list(answer.headers),
                 b"" if answer.is_streamed else answer.get_data(),
@@ -207,10 +305,24 @@ def target(provider: str, make: Callable[..., Any], targets: tuple[object, ...])
     return recorded
 
 
+def _converted(given: Callable[..., Any], recording: Recording, natives: tuple[Any, ...]) -> Any:
+    """The answer to what a framework has converted before; it answers for what is raised with a 500."""
+    recording.payload = lambda: native_json.written(natives, recording.provider)
+    status = 500
+    try:
+        with recording.heard():
+            answer = given(*natives)
+        status = 200
+        return answer
+    finally:
+        recording.answer = lambda: answered(status, [], b"")
+        recording.write()
+
+
 class _Read:
     """A stream of which is kept what is read."""
 
-    def __init__(self, stream: Any, kept: _Kept) -> None:
+    def __init__(self, stream: Any, kept: Kept) -> None:
         self._stream = stream
         self._kept = kept
 
@@ -223,7 +335,7 @@ class _Read:
         return getattr(self._stream, name)
 
 
-class _Kept:
+class Kept:
     """A body, up to a limit."""
 
     def __init__(self) -> None:
@@ -234,6 +346,7 @@ class _Kept:
             self.body += chunk
 
 
-def _answer(status: int, headers: list[tuple[str, str]], body: bytes) -> dict[str, Any]:
+def answered(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, Any]:
+    """The answer to a request as a JSON value."""
     made = native_json.http("", "", headers, body)
     return {"status": status, **{name: value for name, value in made.items() if name not in ("method", "url")}}

@@ -16,10 +16,10 @@ from portable_fn.errors import EncodeError
 from portable_fn.events import Batch, ChangeEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
 from portable_fn.record import Record
-from portable_fn.testing.delivery import Answer, Raised, deliver
+from portable_fn.testing.delivery import Answer, deliver
 from portable_fn.testing.native_json import arrived, in_text, of_adapter
 from portable_fn.testing.probing import Call, silent, telling
-from portable_fn.testing.recording import not_recorded
+from portable_fn.testing.recording import VARIABLE, not_recorded, recorded_again
 from portable_fn.testing.redaction import redacted
 
 
@@ -53,35 +53,81 @@ class Replay(list[Replayed]):
         return [f"{one.file}: {one.skipped}" for one in self if one.skipped]
 
 
-def replay(folder: str | os.PathLike[str], handler: object, to: str | None = None) -> Replay:
-    """Runs the recordings of the folder, which PORTABLE_FN_RECORD wrote, on the provider of each, or on another one.
+def replay(recorded: str | os.PathLike[str], handler: object, to: str | None = None) -> Replay:
+    """Runs what PORTABLE_FN_RECORD recorded, on the provider of each, or on another one.
 
-    The function sees the payload as it was recorded, without secrets. ValueError where the folder has no recordings.
+    `recorded` is its folder, or a file with the lines that "-" printed, whatever a console put before and around them. The
+    function sees the payload as it was recorded, without secrets. ValueError where there are no recordings.
     """
-    files = sorted(Path(folder).glob("*.json"))
+    found = _in_file(Path(recorded)) if Path(recorded).is_file() else _in_folder(Path(recorded))
+    return Replay(_replayed(name, one, handler, to) for name, one in found)
+
+
+def _in_folder(folder: Path) -> list[tuple[str, Any]]:
+    files = sorted(folder.glob("*.json"))
     if not files:
         raise ValueError(f"no recordings (*.json) in {folder}")
-    with not_recorded():
-        return Replay(_replayed(file, handler, to) for file in files)
+    return [(file.name, _json(file.name, file.read_bytes())) for file in files]
 
 
-def _replayed(file: Path, handler: object, to: str | None) -> Replayed:
+def _in_file(file: Path) -> list[tuple[str, Any]]:
+    if file.suffix == ".json":
+        return [(file.name, _json(file.name, file.read_bytes()))]
+    found = []
+    # Not splitlines: a text of JSON's may have other ends of lines as they are.
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
+        found += [(f"{file.name}:{number}", _json(f"{file.name}:{number}", text)) for text in _in_line(line)]
+    if not found:
+        raise ValueError(f"no recordings (lines with {VARIABLE}) in {file}")
+    return found
+
+
+def _in_line(line: str) -> list[str]:
+    """The recordings in a line of a log, which may be JSON that has them in a text."""
+    _, marked, rest = line.partition(f"{VARIABLE} ")
+    if not marked:
+        return []
+    if line.lstrip()[:1] in ("{", "[", '"'):
+        try:
+            return [one for text in _texts(json.loads(line)) for one in _in_line(text)]
+        except (ValueError, RecursionError):
+            pass
     try:
-        recorded = json.loads(file.read_text(encoding="utf-8"))
+        _, end = json.JSONDecoder().raw_decode(rest)
+    except (ValueError, RecursionError):
+        end = len(rest)
+    return [rest[:end]]
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for one in inside for text in _texts(one)]
+
+
+def _json(name: str, text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise ValueError(f"{name} is no recording: {type(exc).__name__}") from exc
+
+
+def _replayed(name: str, recorded: Any, handler: object, to: str | None) -> Replayed:
+    try:
         provider: str = recorded["provider"]
-        was = _Outcome(recorded["calls"], recorded.get("raised", {}).get("name"))
         payload = recorded["payload"]
+        was = _Outcome.of(recorded)
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise ValueError(f"{file.name} is no recording: {type(exc).__name__}") from exc
-    was.answer = _http(provider, payload, recorded.get("answer"))
+        raise ValueError(f"{name} is no recording: {type(exc).__name__}") from exc
     where = to or provider
     try:
         found = (
             _again(payload, provider, handler) if where == provider else _elsewhere(payload, provider, handler, where)
         )
     except (ValueError, EncodeError) as exc:
-        return Replayed(file.name, provider, where, skipped=str(exc))
-    return Replayed(file.name, provider, where, _differences(was, found, same=where == provider))
+        return Replayed(name, provider, where, skipped=str(exc))
+    return Replayed(name, provider, where, _differences(was, found, same=where == provider))
 
 
 class _Outcome:
@@ -92,20 +138,30 @@ class _Outcome:
         self.raised = raised
         self.answer = answer
 
+    @classmethod
+    def of(cls, recorded: dict[str, Any]) -> _Outcome:
+        """What came out by a recording."""
+        answer = _http(recorded["provider"], recorded["payload"], recorded.get("answer"))
+        return cls(recorded["calls"], recorded.get("raised", {}).get("name"), answer)
+
 
 def _again(payload: Any, provider: str, handler: object) -> _Outcome:
-    """On the provider where it was recorded, with the payload as it is."""
-    found = _Outcome([])
-    functions = telling(bindings(handler), found.calls.append)
-    for one in arrived(payload, provider):
-        native = one.invoke(provider, functions)
-        found.raised = native.name if isinstance(native, Raised) else found.raised
-        found.answer = _http(provider, payload, native)
-    return found
+    """On the provider where it was recorded, with the payload as it is: recorded once more."""
+    with recorded_again() as made:
+        for one in arrived(payload, provider):
+            one.invoke(provider, (handler,))
+    outcomes = [_Outcome.of({**one, "payload": payload}) for one in made]
+    last = outcomes[-1] if outcomes else _Outcome([])
+    return _Outcome([call for one in outcomes for call in one.calls], last.raised, last.answer)
 
 
 def _elsewhere(payload: Any, provider: str, handler: object, to: str) -> _Outcome:
     """On another provider, with what each function got of the payload."""
+    with not_recorded():
+        return _delivered(payload, provider, handler, to)
+
+
+def _delivered(payload: Any, provider: str, handler: object, to: str) -> _Outcome:
     seen: list[tuple[Binding, Any]] = []
     for one in arrived(payload, provider):
         one.invoke(provider, silent(bindings(handler), lambda function, event: seen.append((function, event))))
@@ -119,7 +175,7 @@ def _elsewhere(payload: Any, provider: str, handler: object, to: str) -> _Outcom
             found.answer = _of_answer(answer)
         else:
             those = event if isinstance(event, Batch) else [event]
-            together.setdefault(id(function), (function, []))[1].extend(map(_neutral, those))
+            together.setdefault(id(function), (function, []))[1].extend(_neutral(one, function) for one in those)
     for function, events in together.values():
         delivery = deliver(telling([function], found.calls.append), events, to=to)
         found.raised = None if delivery.error is None else delivery.error[0]
@@ -143,7 +199,7 @@ def _request(request: Request[Any]) -> Request[Any]:
     )
 
 
-def _neutral(event: Event[Any]) -> Event[Any]:
+def _neutral(event: Event[Any], function: Binding) -> Event[Any]:
     """The event, with the short name of its source and without its place there: these are its provider's."""
     made: Any = copy(event)
     if isinstance(event, Message):
@@ -154,7 +210,8 @@ def _neutral(event: Event[Any]) -> Event[Any]:
         made.source, made.type = event.table, ""
         made.key, made.before, made.after = map(_plain_numbers, (event.key, event.before, event.after))
     elif isinstance(event, ScheduleEvent):
-        made.source = event.name
+        # Some have but a time; those with names have names throughout.
+        made.name = made.source = event.name or function.name
     elif isinstance(event, Task):
         # Where it was recorded the name is that of what was deployed; here it is the function's.
         made.name = ""
@@ -173,13 +230,10 @@ def _plain_numbers(value: Any) -> Any:
 
 
 def _http(provider: str, payload: Any, native: Any) -> dict[str, Any] | None:
-    """The answer to a request as JSON has it; None where it was none to a request."""
-    if isinstance(native, Answer):
-        return _of_answer(native)
-    module = of_adapter(provider)
-    read: Callable[[Any, Any], Answer | None] | None = getattr(module, "http_answer", None)
-    if read is not None:
-        answer = None if native is None or isinstance(native, Raised) else read(payload, native)
+    """The recorded answer to a request as `_of_answer` has it; None where it was none to a request."""
+    read: Callable[[Any, Any], Answer | None] | None = getattr(of_adapter(provider), "http_answer", None)
+    if read is not None and native is not None:
+        answer = read(payload, native)
         return None if answer is None else _of_answer(answer)
     return native if isinstance(native, dict) and isinstance(native.get("headers"), dict) else None
 

@@ -1,0 +1,153 @@
+"""What a Worker is called with and answers, as JSON: the form in which `simulate_json` reads it."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from portable_fn.cloudevents import write_time
+from portable_fn.routing import Router
+from portable_fn.streams import aclose, chunk_bytes
+from portable_fn.testing.native_json import http, in_text
+from portable_fn_cloudflare import encode, events, values
+from portable_fn_cloudflare.entry import answering, methods
+from portable_fn_cloudflare.stream import as_async
+
+if TYPE_CHECKING:
+    from portable_fn.binding import Binding
+    from portable_fn.context import Context
+    from portable_fn.http import Response
+    from portable_fn_cloudflare.native import FFI, JavaScript, SDKRequest, WorkerEntrypoint
+
+Method = Callable[..., Any]
+
+
+def recording_methods(
+    functions: Sequence[Binding], first: Iterator[bool], js: JavaScript, ffi: FFI, recording: Any
+) -> dict[str, Method]:
+    """What `methods` gives, so that each call is recorded."""
+    telling = [one.__portable__ for one in recording.telling_of(functions)]
+    made = {
+        name: _called(name, method, js, ffi, recording)
+        for name, method in methods(telling, first, js, ffi).items()
+        if name != "fetch"
+    }
+    return {"fetch": _fetched(Router(telling), first, js, ffi, recording), **made}
+
+
+def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, recording: Any) -> Method:
+    async def fetch(self: WorkerEntrypoint, request: SDKRequest) -> object:
+        one = recording.Recording("cloudflare")
+        # What is JavaScript's is gone where a stream ends.
+        url = request.js_object.url
+        is_streamed = False
+
+        def encoded(response: Response, context: Context, js: JavaScript, ffi: FFI) -> object:
+            nonlocal is_streamed
+            event: Any = context.event
+            kept = recording.Kept()
+            one.payload = lambda: http(event.method, url, event.headers.pairs, event.body)
+            one.answer = lambda: recording.answered(response.status, response.wire_headers(), kept.body)
+            if isinstance(response.body, bytes):
+                kept.add(response.body)
+                return encode.response(response, context, js, ffi)
+            copied = response.copy()
+            copied.body = _going_by(response.body, kept, one)
+            native = encode.response(copied, context, js, ffi)
+            is_streamed = True
+            return native
+
+        error: BaseException | None = None
+        try:
+            with one.heard():
+                return await answering(router, first, js, ffi, encoded)(self, request)
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            if not is_streamed:
+                one.write(error)
+
+    return fetch
+
+
+async def _going_by(stream: Any, kept: Any, one: Any) -> AsyncIterator[bytes | str]:
+    """The stream's chunks, which are kept; at its end the recording is written."""
+    chunks = aiter(as_async(stream))
+    error: Exception | None = None
+    try:
+        async for chunk in chunks:
+            kept.add(chunk_bytes(chunk))
+            yield chunk
+    except Exception as exc:
+        error = exc
+        raise
+    finally:
+        try:
+            await aclose(chunks)
+        finally:
+            one.write(error)
+
+
+def _called(name: str, method: Method, js: JavaScript, ffi: FFI, recording: Any) -> Method:
+    async def recorded(self: WorkerEntrypoint, *args: Any, **by_name: Any) -> object:
+        with recording.Recording("cloudflare").written() as one:
+            match name:
+                case "queue":
+                    one.payload = lambda: _batch(values.raw(args[0]), ffi)
+                case "scheduled":
+                    one.payload = lambda: {"cron": args[0].cron, "scheduledTime": int(args[0].scheduledTime)}
+                case "email":
+                    native, kept = args[0], recording.Kept()
+                    raw = _read(native, kept)
+                    args = ({**native, "raw": raw} if isinstance(native, dict) else _Email(native, raw), *args[1:])
+                    one.payload = lambda: _email(native, kept.body, js)
+                case _:
+                    given = [*args, by_name] if by_name else args
+                    one.payload = lambda: {"method": name, "args": [values.plain(value, ffi) for value in given]}
+            answer = await method(self, *args, **by_name)
+            one.error = getattr(answer, "error", None)
+            one.answer = lambda: values.plain(answer, ffi)
+            return answer
+
+    recorded.__name__ = name
+    return recorded
+
+
+def _batch(batch: Any, ffi: FFI) -> Any:
+    return {"queue": batch.queue, "messages": [_message(values.raw(one), ffi) for one in batch.messages]}
+
+
+def _message(native: Any, ffi: FFI) -> Any:
+    body, content_type = values.body(native.body, ffi)
+    made = {"id": native.id, "timestamp": write_time(values.time(native.timestamp)), "attempts": native.attempts}
+    if not content_type:
+        return {**made, "contentType": "text", "body": body.decode()}
+    if content_type == "application/json":
+        return {**made, "contentType": "json", "body": json.loads(body)}
+    return {**made, "contentType": "bytes", "body": b64encode(body).decode()}
+
+
+def _email(native: Any, raw: bytes, js: JavaScript) -> Any:
+    lines = js.Array.from_(events.read(native, "headers")).to_py()
+    made = {"from": events.read(native, "from"), "to": events.read(native, "to"), "headers": dict(lines)}
+    return made | {f"raw{name.removeprefix('body')}": text for name, text in in_text(raw).items()}
+
+
+async def _read(native: Any, kept: Any) -> AsyncIterator[Any]:
+    async for chunk in events.read(native, "raw"):
+        kept.add(chunk.to_bytes())
+        yield chunk
+
+
+class _Email:
+    """JavaScript's email, of whose content is kept what is read."""
+
+    def __init__(self, native: Any, raw: object) -> None:
+        self._native = native
+        self.raw = raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
