@@ -20,6 +20,7 @@ ORDER = "Message: what follows a failed one of its key comes again, unhandled"
 KEY = "Message: its key arrives"
 ATTEMPT = "Message: the attempt is counted from 1"
 ATTRIBUTES = "Message: its attributes arrive as text"
+CONTENT = "Message: its content type arrives"
 BYTES = "Message: bytes stay bytes"
 TWICE = "Message: one that comes twice in a batch is handled once"
 ITSELF = "Message: a failed one costs only itself"
@@ -67,6 +68,7 @@ ONE_BY_ONE = {
 }
 UNORDERED = {**ONE_BY_ONE, ORDER: "it has no order"}
 NO_KEY = because("it has no keys", KEY)
+KAFKA_CONTENT = because("a record of Kafka has headers alone, and all of them are attributes", CONTENT)
 
 # Google: each message is an HTTP request.
 PUSH_WAITS = because("Pub/Sub waits as the subscription's retry policy says, whatever the answer", WAITS)
@@ -125,6 +127,7 @@ ASGI = {
         **NO_DEADLINE,
         **DAPR_WAITS,
         DEAD: "a binding has no dead letters; a rejected message comes again",
+        CONTENT: "the content type of a binding's request is Dapr's own",
     },
     ("asgi", "batched"): {
         EVENT_BEFORE: "a batch of events has one answer",
@@ -169,13 +172,20 @@ ROW_WHOLE = because("the host waits as the retry policy says", ROW_WAITS) | beca
     "a batch of rows is done or comes again as a whole", ROW_BEFORE, ROW_ORDER
 )
 AZURE = {
-    ("azure", "storage_queue"): {**UNORDERED, **NO_CLOCK, **HOST_WAITS, **NO_KEY, **NO_ATTRIBUTES},
+    ("azure", "storage_queue"): {
+        **UNORDERED,
+        **NO_CLOCK,
+        **HOST_WAITS,
+        **NO_KEY,
+        **NO_ATTRIBUTES,
+        CONTENT: "a message of Queue storage is a text alone",
+    },
     ("azure", "service_bus_queue"): SERVICE_BUS,
     ("azure", "service_bus_topic"): SERVICE_BUS,
     ("azure", "service_bus_sessions"): {story: why for story, why in SERVICE_BUS.items() if story != ORDER},
     ("azure", "service_bus_settled"): {**NO_CLOCK, **HOST_WAITS},
     ("azure", "event_hubs"): PARTITION,
-    ("azure", "kafka"): PARTITION,
+    ("azure", "kafka"): {**PARTITION, **KAFKA_CONTENT},
     ("azure", "event_grid_storage_queue"): because("the host waits as host.json says", OBJECT_WAITS),
     ("azure", "timer"): because("a timer has no input", INPUT),
     ("azure", "event_grid"): {
@@ -237,9 +247,16 @@ _SNS = {
     **only(INVOKED_AGAIN, WAITS),
     **because("each message is a call of its own", TWICE, BATCH, SHORT, ORDER),
 }
-_KINESIS = {**CHECKPOINT, **NO_ATTEMPT, **NO_ATTRIBUTES, **only(STREAM_WAITS, WAITS)}
-_KAFKA = {**CHECKPOINT, **NO_ATTEMPT, **only(STREAM_WAITS, WAITS)}
+_KINESIS = {
+    **CHECKPOINT,
+    **NO_ATTEMPT,
+    **NO_ATTRIBUTES,
+    **only(STREAM_WAITS, WAITS),
+    CONTENT: "a record of Kinesis is bytes alone",
+}
+_KAFKA = {**CHECKPOINT, **NO_ATTEMPT, **KAFKA_CONTENT, **only(STREAM_WAITS, WAITS)}
 _MQ = {**ALL_OR_NOTHING, **NO_ATTEMPT, **NO_KEY, **only(STREAM_WAITS, WAITS)}
+_ACTIVEMQ = {**_MQ, CONTENT: "the event source mapping tells the JMS type of a message and no content type"}
 _PIPES_WAIT = because("a pipe waits as its source does", WAITS)
 AWS = {
     ("aws", "sqs"): _SQS,
@@ -251,12 +268,12 @@ AWS = {
     ("aws", "kinesis"): _KINESIS,
     ("aws", "kafka"): _KAFKA,
     ("aws", "self_managed_kafka"): _KAFKA,
-    ("aws", "activemq"): _MQ,
+    ("aws", "activemq"): _ACTIVEMQ,
     ("aws", "rabbitmq"): _MQ,
     ("aws", "pipes_sqs"): {**_SQS, **_PIPES_WAIT},
     ("aws", "pipes_kinesis"): _KINESIS,
     ("aws", "pipes_kafka"): _KAFKA,
-    ("aws", "pipes_activemq"): _MQ,
+    ("aws", "pipes_activemq"): _ACTIVEMQ,
     ("aws", "pipes_rabbitmq"): _MQ,
     ("aws", "dynamodb"): only(STREAM_WAITS, ROW_WAITS),
     ("aws", "dynamodb_kinesis"): only(STREAM_WAITS, ROW_WAITS),

@@ -7,17 +7,17 @@ import copy
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portable_fn import Context, DecodeError, Request, Response, portable
+from portable_fn import Context, DecodeError, Message, Reject, Request, Response, ScheduleEvent, Task, portable
 from portable_fn.testing import fake
 from portable_fn.testing.stories import app
 from portable_fn_aws import decode, entry
-from portable_fn_aws.simulate import SERVICES, LambdaContext, payload
+from portable_fn_aws.simulate import SERVICES, LambdaContext, payload, payloads
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpora"
 
@@ -415,3 +415,43 @@ def test_a_lambda_handler_that_would_need_another_event_loop_says_so() -> None:
             handler(http_api(), LambdaContext())
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize("native", [None, {}])
+def test_a_test_may_call_without_a_context(native: Any) -> None:
+    seen: list[Context] = []
+
+    @portable
+    def hello(request: Request, ctx: Context) -> str:
+        seen.append(ctx)
+        return "hello"
+
+    @portable
+    def ship(order: Message, ctx: Context) -> None:
+        seen.append(ctx)
+        if order.data["sku"] == "unknown":
+            raise Reject("unknown sku")
+
+    @portable
+    def add(numbers: Task, ctx: Context) -> int:
+        seen.append(ctx)
+        return sum(numbers.data)
+
+    @portable
+    def nightly(tick: ScheduleEvent, ctx: Context) -> None:
+        seen.append(ctx)
+
+    (batch,) = payloads([fake.message({"sku": "A1"}), fake.message({"sku": "unknown"}, id="unknown")], "sqs")
+    assert 200 == cast("Any", entry(hello)(payload(fake.request(), "http_api"), native))["statusCode"]
+    assert {"batchItemFailures": [{"itemIdentifier": "unknown"}]} == entry(ship)(batch, native)
+    assert 3 == entry(add)([1, 2], native)
+    entry(nightly)({"any": "input"}, native)
+
+    assert [("aws", "", "", "", None, None)] * 5 == [
+        (ctx.provider, ctx.invocation_id, ctx.function, ctx.version, ctx.deadline, ctx.remaining()) for ctx in seen
+    ]
+
+
+def test_a_context_without_what_lambda_gives_is_still_an_error() -> None:
+    with pytest.raises(AttributeError, match="aws_request_id"):
+        entry(echo)(payload(fake.request(), "http_api"), cast("Any", object()))

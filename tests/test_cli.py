@@ -375,3 +375,176 @@ def _environment() -> dict[str, str]:
 
     roots = {str(Path(str(module.__file__)).parents[1]) for module in (portable_fn, portable_fn_aws)}
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sorted(roots))}
+
+
+EVENTS_APP = """
+from portable_fn import (
+    ChangeEvent, CloudEvent, Message, ObjectEvent, Reject, Request, Retry, ScheduleEvent, Task, on, portable,
+)
+
+@portable(on.queue("orders"))
+def pay(order: Message, ctx) -> None:
+    ctx.log.info("paying %s", order.data["sku"])
+    if order.data["sku"] == "sold out":
+        raise Retry("no stock", after=30)
+
+@portable(on.object("pictures", "deleted", prefix="a/", suffix=".jpg"))
+def thumbnail(upload: ObjectEvent) -> None:
+    assert ("pictures", "a/picture.jpg", "deleted") == (upload.bucket, upload.key, upload.action)
+
+@portable(on.change("shop/users", "updated"))
+def renamed(change: ChangeEvent) -> None: ...
+
+@portable(on.change("shop/users", "removed"))
+def gone(change: ChangeEvent) -> None:
+    assert ("removed", {"id": "7"}) == (change.action, change.key)
+
+@portable(on.schedule("0 3 * * *", name="nights"))
+def nightly(tick: ScheduleEvent) -> None: ...
+
+@portable(on.event("order.created", source="/shop"))
+def created(event: CloudEvent) -> None: ...
+
+@portable(on.task())
+def add(numbers: Task) -> int:
+    return sum(numbers.data)
+
+@portable
+def anything(event): ...
+"""
+
+
+@pytest.fixture
+def send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs `portable-fn invoke` on a function for events and gives exit code, stdout and stderr."""
+    (tmp_path / "events_app.py").write_text(EVENTS_APP)
+    monkeypatch.chdir(tmp_path)
+
+    def run(function: str, *options: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(["invoke", f"events_app.py:{function}" if function else "events_app.py", *options])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def deliveries(out: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(out)["deliveries"]
+    return found
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_an_event_is_delivered_and_shown_side_by_side(send: Any, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, out, _ = send("pay", "--as", "aws,gcp", "-d", '{"sku": "A1"}', "-d", '{"sku": "sold out"}')
+
+    assert 1 == code
+    for text in (
+        "Message message-1, message-2  →  events_app.py:pay",
+        "aws/sqs",
+        "gcp/pubsub_push",
+        "message-1 acknowledged",
+        "message-2 retried after",
+        "batchItemFailures",
+        "info: paying A1",
+        "The same outcome on all 2.",
+    ):
+        assert text in out
+    assert width >= max(map(len, out.splitlines()))
+
+
+def test_the_json_of_an_event_has_everything_that_became_of_it(send: Any) -> None:
+    code, out, _ = send("pay", "--as", "aws/sns/sqs,azure", "--data", '{"sku": "sold out"}', "--output", "json")
+
+    aws, azure = deliveries(out)
+    assert 1 == code
+    assert [{"sku": "sold out"}] == [event["data"] for event in json.loads(out)["events"]]
+    assert ("sns_sqs", "storage_queue") == (aws["service"], azure["service"])
+    assert "aws:sqs" == aws["native_requests"][0]["Records"][0]["eventSource"]
+    assert [{"id": "message-1", "outcome": "retried", "after": 30, "why": ""}] == aws["outcomes"]
+    assert ["info: paying sold out", "warning: pay retries message-1: no stock"] == aws["log"][:2]
+    assert "Invoked" in azure["native_answers"][0][0]
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "kind", "fields"),
+    [
+        ("pay", ("-d", '{"sku": 1}', "-f", "attempt=3"), "Message", {"channel": "orders", "attempt": 3}),
+        ("pay", ("--body", '{"sku": 1}'), "Message", {"body": '{"sku": 1}'}),
+        ("thumbnail", (), "ObjectEvent", {"bucket": "pictures"}),
+        ("renamed", (), "ChangeEvent", {"table": "shop/users", "action": "updated", "after": {"id": "1"}}),
+        ("gone", ("-d", '{"id": "7"}'), "ChangeEvent", {"action": "removed", "before": {"id": "7"}}),
+        (
+            "renamed",
+            ("-f", 'before={"id": "7"}', "-d", '{"id": "7"}'),
+            "ChangeEvent",
+            {"action": "updated", "key": {"id": "7"}},
+        ),
+        ("nightly", (), "ScheduleEvent", {"cron": "0 3 * * *", "name": "nights"}),
+        ("created", (), "CloudEvent", {"type": "order.created", "source": "/shop"}),
+        ("add", ("-d", "[1, 2]"), "Task", {"name": "add", "input": [1, 2]}),
+        ("anything", ("--kind", "message"), "Message", {"channel": "orders"}),
+        ("", ("--kind", "Task", "-d", "[1, 2]"), "Task", {"name": "add"}),
+    ],
+)
+def test_an_event_is_made_that_the_function_is_for(
+    send: Any, function: str, options: tuple[str, ...], kind: str, fields: dict[str, Any]
+) -> None:
+    code, out, _ = send(function, "--as", "aws,asgi", "--output", "json", *options)
+
+    (event,) = json.loads(out)["events"]
+    assert kind == event["kind"]
+    assert fields == {name: event[name] for name in fields}
+    assert [["acknowledged"], ["acknowledged"]] == [
+        [each["outcome"] for each in one["outcomes"]] for one in deliveries(out)
+    ]
+    assert 0 == code
+
+
+def test_the_result_of_a_task_is_shown_and_its_error_is_exit_code_1(send: Any) -> None:
+    code, out, _ = send("add", "--as", "aws", "-d", "[1, 2]")
+    failed, said, _ = send("add", "--as", "aws", "-d", '["a"]', "--output", "json")
+
+    assert 0 == code
+    assert "result 3" in out
+    assert 1 == failed
+    assert "TypeError" == deliveries(said)[0]["raised"]["name"]
+
+
+def test_a_provider_that_hands_over_no_such_event_says_so_and_fails_only_where_it_is_named(send: Any) -> None:
+    code, out, _ = send("renamed", "--output", "json")
+    named, _, _ = send("renamed", "--as", "cloudflare")
+
+    assert {"cloudflare": "hands over no ChangeEvent"} == {
+        one["provider"]: one["error"] for one in deliveries(out) if one["error"]
+    }
+    assert (0, 1) == (code, named)
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        (
+            "",
+            (),
+            "the functions are for several kinds of events: name one function of pay (message), thumbnail (object)",
+        ),
+        ("anything", ("-f", "key=a"), "the functions are for any event: --kind says of which kind it is to be"),
+        ("pay", ("--path", "/x"), "--path is for requests"),
+        ("pay", ("--json", "{}"), "--json is for requests"),
+        ("pay", ("--repeat", "3"), "--repeat is for requests"),
+        ("pay", ("--kind", "letter"), "no kind 'letter'; possible are request, message"),
+        ("pay", ("--as", "aws/sqz"), "aws has no 'sqz' (is it 'sqs'?); possible are sqs, "),
+        ("pay", ("--as", "awz"), "no provider 'awz' (is it 'aws'?); possible are aws, "),
+        ("pay", ("-d", "{"), "--data is not JSON: "),
+        ("pay", ("-f", "colour=red"), "--field: message has no 'colour'; possible are data, body, channel"),
+    ],
+)
+def test_what_cannot_be_understood_of_an_event_is_one_line_and_exit_code_2(
+    send: Any, function: str, options: tuple[str, ...], message: str
+) -> None:
+    code, out, err = send(function, *options)
+
+    assert (2, "", 1) == (code, out, len(err.splitlines()))
+    assert message in err

@@ -148,6 +148,15 @@ def line_of(function: str) -> int:
     return APP[: APP.index(f"def {function}(")].count("\n")
 
 
+def line_with(text: str) -> int:
+    """The line of the app that has the text."""
+    return APP[: APP.index(text)].count("\n") + 1
+
+
+# What the source shows a use in, of the functions of which it does.
+USES = {"ship": "raise Retry(", "tag": "return message.attributes", "renamed": "print(change.before"}
+
+
 # The matrix
 
 
@@ -351,7 +360,8 @@ def test_what_a_function_uses_and_a_provider_cannot_do_is_a_line(
     *lines, summary = out.splitlines()
 
     assert (code, "imported\n") == (actual_code, err)
-    assert [f"toy_app.py:{line_of(function)}: {text}" for text in expected] == lines
+    line = line_with(USES[function]) if function in USES else line_of(function)
+    assert [f"toy_app.py:{line}: {text}" for text in expected] == lines
     assert summary.startswith("1 function on toy_cloud: ")
 
 
@@ -371,6 +381,19 @@ def test_where_all_holds_that_is_said(run: Any) -> None:
     Path("small_app.py").write_text(APP.partition("@portable(on.stream")[0])
 
     assert (0, expected) == run("check", "small_app.py", "--for", "toy_island")[:2]
+
+
+def test_what_several_services_lack_for_reasons_of_their_own_is_one_line(run: Any, folder: Path) -> None:
+    path = folder / "toy_cloud" / "capabilities.py"
+    horse = 'Service("horse", "Message", "queue", {"retry delay": impossible("it is slow")}),'
+    path.write_text(path.read_text().replace("SERVICES = (", f"SERVICES = (\n    {horse}", 1))
+    _, out, _ = run("check", "toy_app.py:ship", "--for", "toy_cloud")
+
+    reasons = "horse: it is slow; pigeon: it comes when it comes"
+    assert [
+        f"toy_app.py:{line_with(USES['ship'])}: ship: toy_cloud: retry delay: {reasons} (not so with line)",
+        "1 function on toy_cloud: 0 places where data may be lost, 1 where something else doesn't hold.",
+    ] == out.splitlines()
 
 
 def test_via_says_which_service_is_meant(run: Any) -> None:
@@ -409,7 +432,8 @@ def test_what_a_provider_does_only_with_an_argument_of_the_trigger_is_said_where
     )
     Path("two.py").write_text(APP.replace(', dead_letter="lost-orders"', ""))
 
-    line = line_of("tag")
+    source = Path("two.py").read_text()
+    line = source[: source.index('raise Reject("no tenant")')].count("\n") + 1
     expected = f"two.py:{line}: tag: toy_island/boat: reject: it sinks; it takes dead_letter= on the trigger"
     assert expected == run("check", "two.py:tag", "--for", "toy_island")[1].splitlines()[0]
     assert "everything that is used holds" in run("check", "toy_app.py:tag", "--for", "toy_island")[1]
@@ -494,7 +518,7 @@ def test_the_findings_as_json_are_for_programs(run: Any) -> None:
         "findings": [
             {
                 "file": "toy_app.py",
-                "line": line,
+                "line": line_with(USES["tag"]),
                 "function": "tag",
                 "provider": "toy_cloud",
                 "services": ["pigeon"],

@@ -210,7 +210,7 @@ def test_a_throttled_request_is_a_429_and_calls_nobody(provider: str) -> None:
     assert "hello" == deliver(hello, fake.request(), to=provider, failures=[Throttled(times=0)]).text
 
 
-@pytest.mark.parametrize("provider", ["aws", "gcp", "cloudflare", "asgi"])
+@EVERYWHERE
 def test_a_cold_start_is_the_first_or_each_where_that_is_asked_for(provider: str) -> None:
     orders = Orders()
     deliver(orders.ship, fake.message(2), to=provider, redelivery=Redelivery())

@@ -196,9 +196,9 @@ def test_ship(deliver, message):
     [
         (
             '("awss")',
-            "no provider 'awss'; possible are aws, gcp, azure, cloudflare, asgi, or the module of an adapter, or 'all'",
+            "no provider 'awss' (is it 'aws'?); possible are aws, gcp, azure, cloudflare, asgi, or the module of an adapter, or 'all'",
         ),
-        ('("aws/sqss")', "aws has no service 'sqss'; possible are http_api, *, sqs, *"),
+        ('("aws/sqss")', "aws has no service 'sqss' (is it 'sqs'?); possible are http_api, *, sqs, *"),
         ('("aws/")', "aws has no service ''; possible are http_api, *, sqs, *"),
         ("(1)", "providers takes names, not 1"),
         ("", 'providers takes names, such as providers("aws", "gcp")'),
@@ -287,7 +287,25 @@ EXPLAINED = [
         ],
     ),
     (
-        "assert ['acknowledged'] == ['retried']",
+        'from portable_fn.testing import deliver as plain; assert ["acknowledged"] == plain(ship, fake.message("bad")).outcomes',
+        [
+            "  Message(id='message-1', channel='orders', attempt=1): was retried, expected acknowledged",
+            "    log: ship failed for message-1: ValueError: no such sku",
+        ],
+    ),
+    (
+        'assert [fake.message("busy")] == deliver(ship, fake.message("busy")).acknowledged',
+        [
+            "  Message(id='message-1', channel='orders', attempt=1): was retried, expected acknowledged",
+            "    log: ship retries message-1: busy",
+        ],
+    ),
+    (
+        'assert [] == deliver(ship, fake.message("good")).acknowledged',
+        ["  Message(id='message-1', channel='orders', attempt=1): was acknowledged, and isn't expected"],
+    ),
+    (
+        'deliver(ship, fake.message("bad")); assert ["acknowledged"] == ["retried"]',
         ["assert ['acknowledged'] == ['retried']", "  At index 0 diff: 'acknowledged' != 'retried'"],
     ),
 ]

@@ -254,7 +254,8 @@ def _job_of(event: ScheduleEvent[Any]) -> Request[Any]:
 
 
 def _cron_of(event: ScheduleEvent[Any]) -> Request[Any]:
-    assert event.time is not None, "a cron binding tells when it runs"
+    if event.time is None:
+        raise ValueError("a cron binding tells when it runs: give the schedule an `at`")
     told = f"{event.time:%Y-%m-%d %H:%M:%S.%f}".rstrip("0").rstrip(".") + " +0000 UTC"
     headers = [("content-type", "application/json"), ("readTimeUTC", told), ("timeZone", "UTC")]
     return _post(f"/{quote(event.name, safe='')}", headers, b"")

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from portable_fn_aws.entry_events import Events
     from portable_fn_aws.native import LambdaContext, ProxyAnswer
 
-    LambdaHandler = Callable[[Any, LambdaContext], object]
+    LambdaHandler = Callable[[Any, LambdaContext | None], object]
     Write = Callable[[Response], ProxyAnswer]
-    Invoke = Callable[[Any, LambdaContext], tuple[Any, Write | None, LambdaInvocation, Variables]]
+    Invoke = Callable[[Any, LambdaContext | None], tuple[Any, Write | None, LambdaInvocation, Variables]]
 
 
 def entry(*targets: object) -> LambdaHandler:
@@ -45,7 +45,7 @@ def entry(*targets: object) -> LambdaHandler:
 def _entry(*targets: object) -> LambdaHandler:
     invoke = invoker(*targets)
 
-    def lambda_handler(payload: Any, native: LambdaContext) -> Any:
+    def lambda_handler(payload: Any, native: LambdaContext | None) -> Any:
         response, write, context, variables = invoke(payload, native)
         if write is None:
             return response
@@ -70,7 +70,7 @@ def invoker(*targets: object) -> Invoke:
     tasks_alone = all(function.kind is Task for function in functions)
     cold_start = True
 
-    def invoke(payload: Any, native: LambdaContext) -> tuple[Any, Write | None, LambdaInvocation, Variables]:
+    def invoke(payload: Any, native: LambdaContext | None) -> tuple[Any, Write | None, LambdaInvocation, Variables]:
         nonlocal cold_start
         service = None if tasks_alone else decode.http_service(payload)
         if service is None and events is None:

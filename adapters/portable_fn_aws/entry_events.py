@@ -139,7 +139,7 @@ class Events:
     def _settle(self, event: Event[Any], reject: Reject, dead_letter: str) -> bool:
         from portable_fn_aws import sqs
 
-        owner = "" if self._context is None else self._context.native.invoked_function_arn
+        owner = "" if self._context is None else self._context.arn
         sqs.dead_letter(event, reject, dead_letter, owner)
         return True
 

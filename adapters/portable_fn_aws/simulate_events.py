@@ -289,6 +289,13 @@ def _kinesis_payload(events: list[Any], made: list[Any], service: str) -> dict[s
     return {"Records": [_kinesis_record(event, number) for number, event in enumerate(events)]}
 
 
+def _whole(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError as exc:
+        raise ValueError(f"the {name} of a message of Kafka is a whole number, not {value!r}") from exc
+
+
 def _kafka_record(event: Message[Any], number: int) -> dict[str, Any]:
     headers = []
     for name, value in event.attributes.items():
@@ -296,8 +303,8 @@ def _kafka_record(event: Message[Any], number: int) -> dict[str, Any]:
         headers.append({name: [octet - 256 if octet > 127 else octet for octet in octets]})
     return {
         "topic": event.channel,
-        "partition": int(event.partition or 0),
-        "offset": int(event.sequence) if event.sequence else number,
+        "partition": _whole("partition", event.partition or "0"),
+        "offset": _whole("sequence", event.sequence) if event.sequence else number,
         "timestamp": _milliseconds(event.time),
         "timestampType": "CREATE_TIME",
         "key": None if event.key is None else b64encode(event.key.encode()).decode(),

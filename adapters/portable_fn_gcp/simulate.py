@@ -18,6 +18,7 @@ from portable_fn_gcp.simulate_events import EVENT_SERVICES, ordering_key, payloa
 
 __all__ = [
     "EVENT_SERVICES",
+    "NEEDS",
     "SERVICES",
     "environ",
     "exchange",
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 SERVICES = ("http", "http_async")
+
+# What a function is called with; functions-framework brings it.
+NEEDS = ("flask",)
 
 # What functions-framework 3.10 has Starlette route; anything else is a 405 of Starlette's own.
 ASYNC_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")

@@ -58,12 +58,17 @@ def _name(event: Message[Any], collection: str) -> str:
     return event.source if "/" in event.source else f"projects/{PROJECT}/{collection}/{event.channel}"
 
 
+def _texts(event: Message[Any]) -> dict[str, Any]:
+    for name, value in event.attributes.items():
+        if not isinstance(value, str):
+            raise EncodeError(f"an attribute of a message is a text on Google, and {name} has bytes")
+    return dict(event.attributes)
+
+
 def _pubsub_message(event: Message[Any]) -> dict[str, Any]:
-    attributes = dict(event.attributes)
+    attributes = _texts(event)
     if event.content_type:
         attributes["content-type"] = event.content_type
-    if not all(isinstance(value, str) for value in attributes.values()):
-        raise EncodeError("an attribute of a Pub/Sub message is a text")
     message: dict[str, Any] = {"data": b64encode(event.body).decode(), "messageId": event.id, "message_id": event.id}
     if event.time is not None:
         message["publishTime"] = message["publish_time"] = write_time(event.time)
@@ -87,7 +92,7 @@ def _pubsub_push(event: Any) -> Request[Any]:
 
 def _pubsub_push_unwrapped(event: Any) -> Request[Any]:
     headers = {
-        **event.attributes,
+        **_texts(event),
         "x-goog-pubsub-message-id": event.id,
         "x-goog-pubsub-subscription-name": _name(event, "subscriptions"),
     }
@@ -137,7 +142,7 @@ def _legacy(event: Event[Any], type: str, resource: object, data: object) -> Req
 def _cloud_tasks(event: Any) -> Request[Any]:
     queue = _name(event, "locations/us-central1/queues")
     headers = {
-        **event.attributes,
+        **_texts(event),
         "x-cloudtasks-queuename": queue,
         "x-cloudtasks-taskname": event.id.removeprefix(f"{queue}/"),
     }

@@ -6,6 +6,7 @@ from portable_fn.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 ADAPTERS = {
@@ -45,9 +46,19 @@ def adapter(provider: str, part: str = "") -> Any:
     except (ModuleNotFoundError, TypeError, ValueError) as exc:
         if isinstance(exc, ModuleNotFoundError) and exc.name not in (package, name):
             raise
+        # That there is no such module says nothing to one who has misspelt a name.
         raise ConfigurationError(
-            f"no provider {provider!r}; possible are {', '.join(ADAPTERS)}, or the module of an adapter"
-        ) from exc
+            f"no provider {provider!r}{nearest(provider, ADAPTERS)}; possible are {', '.join(ADAPTERS)}, or the module of an "
+            "adapter"
+        ) from None
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """ " (is it 'aws'?)" where one of the known names is near, to be put behind the name in an error; else nothing."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(str(name), list(known), 1)
+    return f" (is it {found[0]!r}?)" if found else ""
 
 
 def recognise(args: tuple[object, ...]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from portable_fn.binding import INSIDE, Binding
@@ -12,7 +12,7 @@ from portable_fn.cli.declared import Declared, undeclared
 from portable_fn.cli.failure import Failure
 from portable_fn.cli.matrix import escaped
 from portable_fn.cli.target import short
-from portable_fn.cli.uses import uses
+from portable_fn.cli.uses import places, uses
 from portable_fn.events import CloudEvent, Event
 from portable_fn.on import Trigger
 
@@ -23,7 +23,7 @@ LOSES, DIFFERS, SETTING, NOTE = "loses", "differs", "setting", "note"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that wouldn't hold: where, for which services of a provider, and why.
+    """One thing that wouldn't hold: where it is used, else where the function is, for which services of a provider, and why.
 
     `others` are the services that its events may come from as well and where it holds; `everywhere` says that it doesn't hold
     with any.
@@ -89,6 +89,7 @@ def _of_provider(
     via: Sequence[str],
 ) -> list[Finding]:
     place = short(function.file), function.line, function.name, provider
+    used_at = places(function)
     kind = function.kind.__name__
     possible = _possible(function, trigger, services, via)
     if not possible:
@@ -111,7 +112,10 @@ def _of_provider(
         # Where another service has another reason against it, it doesn't hold there either.
         held = [service for service in possible if not _fails(alike, feature, level, service)]
         everywhere = len(mine) == len(possible)
-        found.append(Finding(*place, _names(mine), _names(held), feature, level, why, everywhere))
+        file, line = used_at.get(feature, (function.file, function.line)) if feature in used else place[:2]
+        found.append(
+            Finding(short(file), line, *place[2:], _names(mine), _names(held), feature, level, why, everywhere)
+        )
     return sorted(found, key=_in_order)
 
 
@@ -183,7 +187,26 @@ def as_json(place: str, functions: Sequence[Binding], found: Sequence[Finding], 
 
 def markdown(found: Sequence[Finding]) -> str:
     """The findings as a list in Markdown."""
-    return "".join(f"- {escaped(str(finding))}\n" for finding in found) or "Everything holds.\n"
+    return "".join(f"- {escaped(line)}\n" for line in lines(found)) or "Everything holds.\n"
+
+
+def lines(found: Iterable[Finding]) -> list[str]:
+    """The findings to be read, one line for each feature of a function that doesn't hold on a provider, whatever the reasons."""
+    return [str(those[0]) if len(those) == 1 else _together(those) for those in _alike(found)]
+
+
+def _together(those: Sequence[Finding]) -> str:
+    first = those[0]
+    reasons = "; ".join(f"{','.join(one.services)}: {one.why}" for one in those)
+    return str(replace(first, services=(), why=reasons))
+
+
+def _alike(found: Iterable[Finding]) -> list[list[Finding]]:
+    """The findings that differ in their services and reasons alone, together."""
+    groups: dict[Finding, list[Finding]] = {}
+    for finding in found:
+        groups.setdefault(replace(finding, services=(), why="", everywhere=False), []).append(finding)
+    return list(groups.values())
 
 
 def summary(functions: Sequence[Binding], found: Sequence[Finding], checked: Sequence[Declared]) -> str:
@@ -192,8 +215,8 @@ def summary(functions: Sequence[Binding], found: Sequence[Finding], checked: Seq
     if not providers:
         return "Nothing was checked: no provider that was named declares what it can do."
     what = f"{_count(len(functions), 'function')} on {', '.join(providers)}"
-    lost = sum(finding.level == LOSES for finding in found)
-    differ = sum(finding.level == DIFFERS for finding in found)
+    levels = [those[0].level for those in _alike(found)]
+    lost, differ = levels.count(LOSES), levels.count(DIFFERS)
     if not lost and not differ:
         once = " once that is set" if any(finding.level == SETTING for finding in found) else ""
         return f"{what}: everything that is used holds{once}."

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,17 +16,21 @@ from portable_fn.cli import check as checking
 from portable_fn.cli import event as events
 from portable_fn.cli import matrix, payload, report, table
 from portable_fn.cli.declared import declared, kind_named, undeclared
+from portable_fn.cli.delivering import Delivered, delivered
+from portable_fn.cli.delivering import services as event_services
 from portable_fn.cli.failure import FAILED, OK, USAGE, Failure
 from portable_fn.cli.matrix_table import print_matrix
-from portable_fn.cli.request import request as described
-from portable_fn.cli.sending import Sent, log_kept, send, services
+from portable_fn.cli.sending import Sent, http_services, log_kept, send, services
 from portable_fn.cli.target import Target
+from portable_fn.http import Request
+from portable_fn.testing.delivery import several
 
 REPEAT = 100
 
 EPILOG = """
 [bold]Examples[/bold]
   portable-fn invoke app.py:hello --as aws,azure
+  portable-fn invoke app.py:pay --as aws,gcp --data '{"sku": "A1"}'
   portable-fn providers --kind Message
   portable-fn check app.py --for aws,azure
   portable-fn render message --data '{"sku": 1}' --to aws --via sqs
@@ -40,10 +44,12 @@ INVOKE_EPILOG = """
   portable-fn invoke app.py:hello --path '/hello/Ada?loud=1' --as aws,azure
   portable-fn invoke app.py -X POST --path /items --json '{"name": "lamp"}' -H 'x-tenant: 7'
   portable-fn invoke package.module:hello --as aws/rest_api,aws/alb --output json
+  portable-fn invoke app.py:pay --as aws,gcp --data '{"sku": "A1"}'
+  portable-fn invoke app.py:thumbnail --as aws/s3/sns/sqs -f 'key=a b.png'
 
 [bold]Exit codes[/bold]
-  0  every provider answered with 2xx or 3xx
-  1  on some provider the function failed or answered with 4xx or 5xx
+  0  every provider answered with 2xx or 3xx, or has the events as acknowledged
+  1  on some provider the function failed, answered with 4xx or 5xx, or an event comes again or is dead-lettered
   2  the command can't be understood, or names what doesn't exist
   3  the target's import failed
 """
@@ -62,7 +68,7 @@ PROVIDERS_EPILOG = """
 CHECK_EPILOG = """
 [bold]Examples[/bold]
   portable-fn check app.py --for aws,azure
-  portable-fn check app.py:ship --for aws --via aws=sqs
+  portable-fn check app.py:ship --for aws,azure --via aws=sqs,azure=storage_queue
   portable-fn check package.module --all --output json
 
 [bold]Exit codes[/bold]
@@ -181,11 +187,34 @@ def invoke(
         str | None, typer.Option("--path", help="Path and query; else one that fits the function's on.http.")
     ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", "-d", metavar="TEXT", help="The body, or @file for what a file holds.")
+        list[str] | None,
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="TEXT",
+            help="A request's body as it is; another event's data as JSON, several are a batch of messages. Or @file.",
+        ),
     ] = None,
-    json: Annotated[str | None, typer.Option("--json", metavar="JSON", help="The body and its content type.")] = None,
+    json: Annotated[
+        str | None, typer.Option("--json", metavar="JSON", help="A request's body and its content type.")
+    ] = None,
     header: Annotated[
         list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header; may be repeated.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--kind", metavar="KIND", help=f"What is sent, where functions are for several: {', '.join(events.KINDS)}."
+        ),
+    ] = None,
+    body: Annotated[
+        str | None, typer.Option("--body", metavar="TEXT", help="An event's body as it is, or @file.")
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--field", "-f", metavar="NAME=VALUE", help="A field of an event, such as key=a; may be repeated."
+        ),
     ] = None,
     repeat: Annotated[
         int | None,
@@ -193,19 +222,43 @@ def invoke(
             "--repeat",
             min=0,
             metavar="N",
-            help=f"Calls the function up to N more times on each provider to time it; {REPEAT} for GET and HEAD, else 0.",
+            help=f"Sends a request up to N more times to each provider to time it; {REPEAT} for GET and HEAD, else 0.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[Output, typer.Option("--output", help="A table to read, or JSON for programs.")] = Output.TABLE,
 ) -> int:
     """Calls a function as each provider would call it, through the provider's real shapes, and shows both sides."""
-    asked = services(providers)
     found = Target.parse(target)
     # What the user's code prints must not get into our output.
     with redirect_stdout(sys.stderr), found.imported() as functions:
-        request = described(functions, method=method, path=path, data=data, json=json, headers=header or ())
+        if kind is None:
+            like_request = bool(method or path or json or header)
+            kind = events.kind_for(functions, like_request=like_request, like_event=bool(body is not None or field))
+        made = events.event(
+            kind,
+            data=data or (),
+            body=body,
+            fields=field or (),
+            method=method,
+            path=path,
+            json=json,
+            headers=header or (),
+            functions=functions,
+        )
         names = [function.name for function in functions]
+    if isinstance(made, Request):
+        return _sent(found, names, made, providers, repeat, output)
+    if repeat is not None:
+        raise Failure("--repeat is for requests")
+    return _delivered(found, names, made, providers, output)
+
+
+def _sent(
+    found: Target, names: Sequence[str], request: Request[Any], providers: str, repeat: int | None, output: Output
+) -> int:
+    """Sends the request to each provider, shows what happened, and gives the exit code."""
+    asked = services(providers, http_services)
     if repeat is None:
         repeat = REPEAT if request.method in ("GET", "HEAD", "OPTIONS") else 0
     all_sent: list[Sent] = []
@@ -218,6 +271,26 @@ def invoke(
         table.print_table(found.place, names, request, all_sent)
     named = providers != "all"
     return OK if all(_went_well(sent, named) for sent in all_sent) else FAILED
+
+
+def _delivered(found: Target, names: Sequence[str], event: Any, providers: str, output: Output) -> int:
+    """Delivers the event, or several, by each provider, shows what became of them, and gives the exit code."""
+    asked = services(providers, lambda provider: event_services(event, provider))
+    all_delivered: list[Delivered] = []
+    for provider, service in asked:
+        with redirect_stdout(sys.stderr), found.imported() as functions:
+            all_delivered.append(delivered(functions, event, provider, service))
+    if output is Output.JSON:
+        report.print_deliveries(found.place, names, several(event), all_delivered)
+    else:
+        table.print_deliveries(found.place, names, several(event), all_delivered)
+    return OK if all(_was_done(one, named=providers != "all") for one in all_delivered) else FAILED
+
+
+def _was_done(one: Delivered, *, named: bool) -> bool:
+    if one.missing:
+        return not named
+    return one.delivery is not None and set(one.delivery.outcomes) == {"acknowledged"} and one.delivery.error is None
 
 
 @app.command(epilog=PROVIDERS_EPILOG)
@@ -253,7 +326,11 @@ def check(
     providers: Annotated[str, typer.Option("--for", metavar="NAMES", help="Providers: aws,azure.")] = "all",
     via: Annotated[
         list[str] | None,
-        typer.Option("--via", metavar="PROVIDER=SERVICE", help="The service that is meant: aws=sqs; may be repeated."),
+        typer.Option(
+            "--via",
+            metavar="PROVIDER=SERVICE",
+            help="The services that are meant, else any: aws=sqs,azure=storage_queue; may be repeated.",
+        ),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Show also what is emulated, and what the functions don't use.")
@@ -275,8 +352,8 @@ def check(
     elif output is Format.MARKDOWN:
         sys.stdout.write(checking.markdown(findings))
     else:
-        for finding in findings:
-            typer.echo(str(finding))
+        for line in checking.lines(findings):
+            typer.echo(line)
         typer.echo(checking.summary(functions, findings, asked))
     if missing := undeclared(asked):
         print(f"portable-fn: not declared yet, so not checked: {', '.join(missing)}", file=sys.stderr)

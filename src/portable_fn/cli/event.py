@@ -1,4 +1,4 @@
-"""The neutral event that `render` is given by options."""
+"""The neutral event that `render` and `invoke` are given by options."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from portable_fn.binding import Binding
 from portable_fn.cli.failure import Failure
 from portable_fn.cli.request import request
 from portable_fn.cloudevents import parse_time
 from portable_fn.errors import DecodeError
-from portable_fn.events import Batch
+from portable_fn.events import Batch, Event
+from portable_fn.on import ChangeTrigger, EventTrigger, MessageTrigger, ObjectTrigger, ScheduleTrigger, TaskTrigger
 from portable_fn.testing import fake
 
 # By the name of the kind, in the command's words; what `--data` is of each.
@@ -26,6 +28,7 @@ _KINDS: dict[str, tuple[Callable[..., Any], str]] = {
 }
 KINDS = ("request", *_KINDS)
 _TIMES = ("at", "time")
+_ROW = {"id": "1"}
 
 
 def event(
@@ -38,22 +41,89 @@ def event(
     path: str | None,
     json: str | None,
     headers: Sequence[str],
+    functions: Sequence[Binding] = (),
 ) -> Any:
-    """The event; Failure for an option that can't be read or isn't for such a kind."""
-    name = kind.lower().replace("-", "_").removesuffix("event").removesuffix("_")
-    name = "cloud_event" if name == "cloud" else name
+    """The event, which fits the functions where nothing else is said; Failure for an option that can't be read or isn't for
+    such a kind."""
+    name = _word(kind)
     if name == "request":
         if body is not None or fields:
             raise Failure("a request takes --method, --path, --header, --data and --json")
         if len(data) > 1:
             raise Failure("a request has one --data")
-        return request([], method=method, path=path, data=data[0] if data else None, json=json, headers=headers)
+        return request(functions, method=method, path=path, data=data[0] if data else None, json=json, headers=headers)
     if name not in _KINDS:
         raise Failure(f"no kind {kind!r}; possible are {', '.join(KINDS)}")
     for option, given in (("--method", method), ("--path", path), ("--json", json), ("--header", headers)):
         if given:
             raise Failure(f"{option} is for requests")
-    return _made(name, [_json("--data", text) for text in data], body, _fields(name, fields))
+    values = [_json("--data", text) for text in data]
+    own = _fields(name, fields)
+    return _made(name, values, body, _fitting(name, functions, values, own) | own)
+
+
+def kind_for(functions: Sequence[Binding], *, like_request: bool, like_event: bool) -> str:
+    """The kind that an event for the functions is of, where options like those of requests or of events are given.
+
+    Requests come before others; Failure where there are several others.
+    """
+    found: dict[str, str] = {}
+    for function in functions:
+        kinds = [function.kind] if function.kind is not Event else [trigger.kind for trigger in function.triggers]
+        for kind in kinds:
+            found.setdefault(_word(kind.__name__), function.name)
+    if not found and not like_event:
+        return "request"
+    if "request" in found and (like_request or not like_event or len(found) == 1):
+        return "request"
+    found.pop("request", None)
+    if not found:
+        raise Failure("the functions are for any event: --kind says of which kind it is to be")
+    if len(found) > 1:
+        each = ", ".join(f"{name} ({kind})" for kind, name in found.items())
+        raise Failure(
+            f"the functions are for several kinds of events: name one function of {each}, or its kind by --kind"
+        )
+    return next(iter(found))
+
+
+def _word(kind: str) -> str:
+    """The command's word for a kind: message, cloud_event, also for Message, cloud-event and CloudEvent."""
+    name = kind.lower().replace("-", "_").removesuffix("event").removesuffix("_")
+    return "cloud_event" if name == "cloud" else name
+
+
+def _fitting(name: str, functions: Sequence[Binding], data: list[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an event that the first function of its kind is for; the row that a change is given becomes what was
+    there before where that is what it is about."""
+    triggers = [trigger for function in functions for trigger in function.triggers]
+    match next((one for one in triggers if _word(one.kind.__name__) == name), None):
+        case MessageTrigger() as trigger:
+            return {"channel": trigger.name}
+        case ObjectTrigger() as trigger:
+            key = f"{trigger.prefix}picture{trigger.suffix or '.png'}"
+            return {"bucket": trigger.name, "key": key, "action": (*trigger.actions, "created")[0]}
+        case ChangeTrigger() as trigger:
+            says = any(name in given for name in ("before", "after", "action"))
+            rows = {} if says else _rows((*trigger.actions, "inserted")[0], data)
+            return {"table": trigger.name, **rows}
+        case ScheduleTrigger() as trigger:
+            return {"cron": trigger.cron} | ({"name": trigger.name} if trigger.name else {})
+        case EventTrigger() as trigger:
+            fields = {"type": trigger.types[0]} if trigger.types else {}
+            return fields | ({"source": trigger.source} if trigger.source else {})
+        case TaskTrigger() as trigger:
+            return {"name": trigger.name}
+        case _:
+            return {}
+
+
+def _rows(action: str, data: list[Any]) -> dict[str, Any]:
+    """What a change of that action is about, beside the row in the data."""
+    if action == "removed":
+        return {"before": data.pop() if data else _ROW}
+    after = {} if data else {"after": _ROW}
+    return {"before": _ROW, **after} if action == "updated" else after
 
 
 def _made(name: str, data: Sequence[Any], body: str | None, fields: dict[str, Any]) -> Any:

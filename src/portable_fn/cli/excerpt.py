@@ -7,7 +7,9 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
+from portable_fn.events import Event
 from portable_fn.http import Request
+from portable_fn.record import Record
 
 Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
 
@@ -40,6 +42,9 @@ def plain(value: object) -> Plain:
         known["body"] = plain(read())
     if "body" in known:
         known.pop("chunks", None)  # They are the body in pieces.
+    if not known and isinstance(value, Record):
+        fields = {name: getattr(value, name) for name in value._fields}
+        known = {name: plain(field) for name, field in fields.items() if field not in (None, "", [], {})}
     return {type(value).__name__: known} if known else f"<{type(value).__name__}>"
 
 
@@ -57,25 +62,47 @@ def compact(value: Plain) -> str:
     return line.replace('"…": "…"', "…").replace('"…"', "…")
 
 
-def about(value: Plain, request: Request[Any]) -> str:
-    """One line of JSON with what of a native request carries something of the neutral one, "…" for the rest."""
-    kept = _carrying(value, _Pieces(request))
+def about(value: Plain, *events: Event[Any]) -> str:
+    """One line of JSON with what of a native payload carries something of the neutral events, "…" for the rest."""
+    kept = _carrying(value, _Pieces(events))
     return compact(value if kept is None else kept)
 
 
 class _Pieces:
-    """What to look for: the pieces of a request that are a text of their own, and those that may be inside of one."""
+    """What to look for: the pieces of events that are a text of their own, and those that may be inside of one."""
 
-    def __init__(self, request: Request[Any]) -> None:
-        self.whole = {"/", request.method, request.host}
+    def __init__(self, events: Iterable[Event[Any]]) -> None:
+        self.whole: set[str] = set()
+        self.inside: set[str] = set()
+        for event in events:
+            if isinstance(event, Request):
+                self._request(event)
+            else:
+                self.whole.update(_texts([getattr(event, name) for name in event._fields]))
+            if body := getattr(event, "body", b""):
+                self.inside |= {text(body), b64encode(body).decode()}
+
+    def _request(self, request: Request[Any]) -> None:
+        self.whole |= {"/", request.method, request.host}
         for pairs in (request.query.pairs, request.headers.pairs, request.params.items()):
             self.whole.update(value for _, value in pairs)
-        self.inside = {part for part in (request.path, request.raw_path, request.raw_query) if len(part) > 1}
-        if request.body:
-            self.inside |= {text(request.body), b64encode(request.body).decode()}
+        self.inside |= {part for part in (request.path, request.raw_path, request.raw_query) if len(part) > 1}
 
     def are_in(self, leaf: str) -> bool:
         return leaf in self.whole or any(part in leaf for part in self.inside)
+
+
+def _texts(value: object) -> Iterable[str]:
+    """The texts in the value, and its numbers as text."""
+    if isinstance(value, Mapping):
+        mapping = cast("Mapping[object, object]", value)
+        for item in mapping.values():
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in cast("Sequence[object]", value):
+            yield from _texts(item)
+    elif isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != "":
+        yield str(value)
 
 
 _ELLIPSIS = "…"

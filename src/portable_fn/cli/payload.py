@@ -60,16 +60,19 @@ def events(value: Any, provider: str | None, via: str | None) -> tuple[str, list
         raise Failure(str(exc)) from exc
     try:
         return provider, parsed(value, provider, via)
+    except ConfigurationError as exc:
+        raise Failure(str(exc)) from exc
     except (PortableError, ValueError) as exc:
         raise Failure(f"{provider}: {exc}", FAILED) from exc
 
 
 def as_json(provider: str, found: Sequence[Event[Any]]) -> Any:
     """The events as an object of JSON."""
-    return {"provider": provider, "events": [_as_json(event) for event in found]}
+    return {"provider": provider, "events": [event_as_json(event) for event in found]}
 
 
-def _as_json(event: Event[Any]) -> dict[str, Any]:
+def event_as_json(event: Event[Any]) -> dict[str, Any]:
+    """The event as an object of JSON."""
     made: dict[str, Any] = {"kind": kind_of(event), **dict(_fields(event))}
     if (data := _data(event)) is not None:
         made["data"] = data

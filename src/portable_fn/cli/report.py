@@ -7,8 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from portable_fn.cli.delivering import Delivered, as_json
 from portable_fn.cli.excerpt import plain, text
+from portable_fn.cli.payload import event_as_json
 from portable_fn.cli.sending import Sent
+from portable_fn.events import Event
 from portable_fn.http import Request
 
 
@@ -19,6 +22,19 @@ def print_json(place: str, functions: Sequence[str], request: Request[Any], all_
         "functions": list(functions),
         "request": _request(request),
         "exchanges": [_exchange(sent) for sent in all_sent],
+    }
+    print_object(document)
+
+
+def print_deliveries(
+    place: str, functions: Sequence[str], events: Sequence[Event[Any]], all_delivered: Sequence[Delivered]
+) -> None:
+    """Prints one object: the target, the events as they were sent, and what became of them on every provider."""
+    document = {
+        "target": place,
+        "functions": list(functions),
+        "events": [event_as_json(event) for event in events],
+        "deliveries": [as_json(one) for one in all_delivered],
     }
     print_object(document)
 

@@ -22,8 +22,9 @@ from portable_fn.cli.target import place, what
 from portable_fn.context import Context
 from portable_fn.errors import ConfigurationError
 from portable_fn.http import Request
-from portable_fn.providers import ADAPTERS, adapter
+from portable_fn.providers import ADAPTERS, adapter, nearest
 from portable_fn.testing.delivery import Answer, Exchange, exchange
+from portable_fn.testing.extras import MissingExtra, needed
 
 # No longer than this is spent on timing one provider, whatever --repeat says.
 SECONDS = 1.0
@@ -50,14 +51,19 @@ class Sent:
         return f"{self.provider}/{self.service}" if self.service else self.provider
 
 
-def services(asked: str) -> list[tuple[str, str | None]]:
-    """The providers, and services of them, that `--as` asks for; Failure for one that doesn't exist."""
+def services(asked: str, possible: Callable[[str], tuple[str, ...]]) -> list[tuple[str, str | None]]:
+    """The providers, and services of them, that `--as` asks for; Failure for one that doesn't exist.
+
+    `possible` gives a provider's services, of which the first is the default.
+    """
     found: list[tuple[str, str | None]] = []
     for name in filter(None, (part.strip() for part in asked.split(","))):
         if name == "all":
             found += [(provider, None) for provider in ADAPTERS]
             continue
         provider, _, service = name.partition("/")
+        # What comes inside of something else is named from the inside, "s3/sns/sqs".
+        service = service.replace("/", "_")
         if provider not in ADAPTERS:
             try:
                 adapter(provider, "simulate")
@@ -65,15 +71,17 @@ def services(asked: str) -> list[tuple[str, str | None]]:
                 raise Failure(f"{exc}; a service is named as in aws/rest_api") from exc
         if service:
             with suppress(ModuleNotFoundError):  # It is told later, in the provider's place.
-                if service not in (known := _services(provider)):
-                    raise Failure(f"{provider} has no {service!r}; possible are {', '.join(known)}")
+                if service not in (known := possible(provider)):
+                    near = nearest(service, known)
+                    raise Failure(f"{provider} has no {service!r}{near}; possible are {', '.join(known) or 'none'}")
         found.append((provider, service or None))
     if not found:
         raise Failure(f"--as names no provider; possible are {', '.join(ADAPTERS)}, all")
     return list(dict.fromkeys(found))
 
 
-def _services(provider: str) -> tuple[str, ...]:
+def http_services(provider: str) -> tuple[str, ...]:
+    """The provider's services that hand over requests."""
     found: tuple[str, ...] = import_module(f"{ADAPTERS.get(provider, provider)}.simulate").SERVICES
     return found
 
@@ -85,15 +93,19 @@ def send(functions: list[Binding], request: Request[Any], provider: str, service
     under_way: Exchange | None = None
     with log_kept(sent.logged):
         try:
+            needed(provider)
             under_way = exchange(tuple(probe.function for probe in probes), _again(request), provider, service)
             sent.native_request = plain(under_way.native_request)
             native = under_way.invoke()
             sent.native_answer = plain(native)
             sent.answer = under_way.answer(native)
         except Exception as exc:
-            lacking = next((error for error in (exc, exc.__cause__) if isinstance(error, ModuleNotFoundError)), None)
-            sent.missing = lacking is not None
-            sent.error = what(exc) if lacking is None else _missing(provider, lacking)
+            lacking = next((error for error in (exc, exc.__context__) if isinstance(error, ModuleNotFoundError)), None)
+            sent.missing = lacking is not None or isinstance(exc, MissingExtra)
+            if isinstance(exc, MissingExtra):
+                sent.error = str(exc).removeprefix(f"{provider} ")
+            else:
+                sent.error = what(exc) if lacking is None else _missing(provider, lacking)
         called = next((probe for probe in probes if probe.seen is not None), None)
         if called is None or called.seen is None:
             return sent
@@ -234,7 +246,11 @@ class _Lines(logging.Handler):
         self.lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        line = record.getMessage() if error is None else f"{place(error)}: {what(error)}"
-        if line not in self.lines:
-            self.lines.append(line)
+        if (text := line(record)) not in self.lines:
+            self.lines.append(text)
+
+
+def line(record: logging.LogRecord) -> str:
+    """What was logged; of an error its place, type and message."""
+    error = record.exc_info[1] if record.exc_info else None
+    return record.getMessage() if error is None else f"{place(error)}: {what(error)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -16,10 +16,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from portable_fn.cli.excerpt import about, compact, neutral, text
+from portable_fn.cli.delivering import Delivered
+from portable_fn.cli.excerpt import about, compact, neutral, plain, text
 from portable_fn.cli.sending import Sent
+from portable_fn.events import Event
 from portable_fn.http import Request
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.delivery import Answer, Delivery, kind_of
 
 # Below this width the columns get too narrow to read JSON in.
 NARROW = 118
@@ -27,6 +29,7 @@ NARROW = 118
 PIPED = 120
 
 _TITLES = ("native request", "the handler sees", "native answer", "the caller gets", "overhead")
+_DELIVERY_TITLES = ("native request", "what became of it", "native answer", "log")
 
 
 def print_table(place: str, functions: Sequence[str], request: Request[Any], all_sent: Sequence[Sent]) -> None:
@@ -36,8 +39,28 @@ def print_table(place: str, functions: Sequence[str], request: Request[Any], all
     name = f"{place}:{functions[0]}" if len(functions) == 1 else place
     console.print(Text.assemble((f"{request.method} {request.raw_path}{query}", "bold"), f"  →  {name}"))
     rows = [(sent, _cells(sent, request)) for sent in all_sent]
-    console.print(_columns(rows) if console.width >= NARROW else Group(*(_panel(*row) for row in rows)))
+    if console.width >= NARROW:
+        console.print(_columns(rows, _TITLES, (28, 18, 23, 21)))
+    else:
+        console.print(Group(*(_panel(sent, cells, _TITLES) for sent, cells in rows)))
     for line in _summary(all_sent):
+        console.print(line)
+
+
+def print_deliveries(
+    place: str, functions: Sequence[str], events: Sequence[Event[Any]], all_delivered: Sequence[Delivered]
+) -> None:
+    """Prints what was handed over, what became of each event, and what was logged, for each provider."""
+    console = stdout()
+    name = f"{place}:{functions[0]}" if len(functions) == 1 else place
+    told = ", ".join(event.id for event in events)
+    console.print(Text.assemble((f"{kind_of(events[0])} {told}", "bold"), f"  →  {name}"))
+    rows = [(one, _delivered_cells(one)) for one in all_delivered]
+    if console.width >= NARROW:
+        console.print(_columns(rows, _DELIVERY_TITLES, (32, 18, 22, 22)))
+    else:
+        console.print(Group(*(_panel(one, cells, _DELIVERY_TITLES) for one, cells in rows)))
+    for line in _delivery_summary(all_delivered):
         console.print(line)
 
 
@@ -49,22 +72,26 @@ def stdout() -> Console:
     return Console(highlight=False, width=PIPED)
 
 
-def _columns(rows: Sequence[tuple[Sent, list[Text]]]) -> Table:
+def _columns(
+    rows: Sequence[tuple[Sent | Delivered, list[Text]]], titles: Sequence[str], ratios: Sequence[int]
+) -> Table:
+    """The rows as a table; a column behind those with a ratio is as wide as what is in it."""
     table = Table(box=box.ROUNDED, show_lines=True, expand=True, padding=(0, 1))
     table.add_column("provider", style="bold cyan", no_wrap=True)
-    for title, ratio in zip(_TITLES[:4], (28, 18, 23, 21), strict=True):
+    for title, ratio in zip(titles, ratios, strict=False):
         table.add_column(title, ratio=ratio, overflow="fold")
-    table.add_column(_TITLES[4], justify="right", no_wrap=True)
+    for title in titles[len(ratios) :]:
+        table.add_column(title, justify="right", no_wrap=True)
     for sent, cells in rows:
         table.add_row(sent.name, *cells)
     return table
 
 
-def _panel(sent: Sent, cells: Sequence[Text]) -> Panel:
+def _panel(sent: Sent | Delivered, cells: Sequence[Text], titles: Sequence[str]) -> Panel:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for title, cell in zip(_TITLES, cells, strict=True):
+    for title, cell in zip(titles, cells, strict=True):
         if cell:
             grid.add_row(title, cell)
     return Panel(grid, title=Text(sent.name, "bold cyan"), title_align="left", box=box.ROUNDED)
@@ -79,6 +106,54 @@ def _cells(sent: Sent, request: Request[Any]) -> list[Text]:
     native_request = "" if sent.native_request is None else about(sent.native_request, request)
     native_answer = "" if sent.native_answer is None else compact(sent.native_answer)
     return [_json(native_request), seen, _json(native_answer), _answer(sent), overhead]
+
+
+def _delivered_cells(one: Delivered) -> list[Text]:
+    if one.delivery is None:
+        return [Text(one.error or "", "yellow" if one.missing else "red"), Text(), Text(), Text()]
+    events = one.delivery.events
+    return [
+        _lines(_json(about(native, *events)) for native in one.native_requests),
+        _became(one.delivery),
+        _lines(_json(compact(native)) for native in one.native_answers),
+        _lines(Text(line, "red" if line.startswith(("error:", "critical:")) else "") for line in one.logged),
+    ]
+
+
+def _became(delivery: Delivery) -> Text:
+    """The outcome of each event, and the result of a task or reply."""
+    lines = []
+    for event, one in zip(delivery.events, delivery.settled, strict=True):
+        cell = Text(f"{event.id} ", "default").append(one.outcome, _STYLES.get(one.outcome, "bold red"))
+        if one.after is not None:
+            cell.append(f" after {one.after:g} s")
+        if one.why:
+            cell.append(f": {one.why}")
+        lines.append(cell)
+    if delivery.error is not None:
+        lines.append(Text("error ", "dim").append(": ".join(delivery.error), "default"))
+    elif delivery.result is not None:
+        lines.append(Text("result ", "dim").append(_json(compact(plain(delivery.result)))))
+    return _lines(lines)
+
+
+_STYLES = {"acknowledged": "bold green", "retried": "bold yellow"}
+
+
+def _lines(texts: Iterable[Text]) -> Text:
+    return Text("\n").join(texts)
+
+
+def _delivery_summary(all_delivered: Sequence[Delivered]) -> list[Text]:
+    alike: dict[str, list[str]] = {}
+    for one in all_delivered:
+        if one.delivery is not None:
+            alike.setdefault(", ".join(one.delivery.outcomes), []).append(one.name)
+    names = [name for those in alike.values() for name in those]
+    if len(alike) > 1:
+        groups = "; ".join(f"{', '.join(those)}: {outcomes}" for outcomes, those in alike.items())
+        return [Text(f"The outcomes differ. {groups}", "yellow")]
+    return [Text(f"The same outcome on all {len(names)}.", "green")] if len(names) > 1 else []
 
 
 def _json(line: str) -> Text:

@@ -34,15 +34,25 @@ _PASSING = ("enumerate", "filter", "iter", "list", "next", "reversed", "sorted",
 def uses(function: Binding, trigger: Trigger | None) -> set[str]:
     """The features that the function uses when it is called for the trigger; best effort where its source is to be read."""
     found = _by_declaration(function) | (set() if trigger is None else _by_trigger(trigger))
-    reading = _Reading(function)
-    for called in (function.handler, *function.use):
-        reading.read(called, {0}, 1)
+    reading = _read(function)
     if function.kind is Request:
         if isgeneratorfunction(function.handler) or isasyncgenfunction(function.handler):
             found.add("streaming")
         # Any request of HTTP is answered; what a handler does with the outcomes of events means nothing there.
         return (found | reading.found) - {"retry", "retry delay", "reject", "reply"}
     return found | reading.found - {"streaming"}
+
+
+def places(function: Binding) -> dict[str, tuple[str, int]]:
+    """The file and line at which the source first shows a use of each feature."""
+    return _read(function).places
+
+
+def _read(function: Binding) -> _Reading:
+    reading = _Reading(function)
+    for called in (function.handler, *function.use):
+        reading.read(called, {0}, 1)
+    return reading
 
 
 def _by_declaration(function: Binding) -> set[str]:
@@ -80,6 +90,7 @@ class _Reading:
         self.kind: type[Any] = function.kind
         self.takes_batch = function.takes_batch
         self.found: set[str] = set()
+        self.places: dict[str, tuple[str, int]] = {}
         self._read: set[tuple[CodeType, frozenset[int], int | None]] = set()
 
     def read(self, function: Callable[..., Any], events: set[int], context: int | None) -> None:
@@ -121,16 +132,16 @@ class _Reading:
         for node in ast.walk(root):
             if isinstance(node, ast.Attribute):
                 if _is_of(node.value, events):
-                    self._attribute(node.attr)
+                    self._attribute(node.attr, function, node)
                 elif _is_of(node.value, contexts) and node.attr in _OF_CONTEXT:
-                    self.found.add("deadline")
+                    self._used("deadline", function, node)
             elif isinstance(node, ast.Return):
                 if self.kind is CloudEvent and not _is_none(node.value):
-                    self.found.add("reply")
+                    self._used("reply", function, node)
                 if _streams(node.value, function, generators):
-                    self.found.add("streaming")
+                    self._used("streaming", function, node)
             elif isinstance(node, ast.Raise) and node.exc is not None and _is_class(_value(node.exc, function), Reject):
-                self.found.add("reject")
+                self._used("reject", function, node)
             elif isinstance(node, ast.Call):
                 self._call(node, function, events, contexts)
 
@@ -138,13 +149,13 @@ class _Reading:
         called = _value(node.func, function)
         after = next((keyword.value for keyword in node.keywords if keyword.arg == "after"), None)
         if _is_class(called, Reject):
-            self.found.add("reject")
+            self._used("reject", function, node)
         elif _is_class(called, Retry):
             if not _is_none(after):
-                self.found.add("retry delay")
+                self._used("retry delay", function, node)
         elif isinstance(node.func, ast.Attribute) and node.func.attr == "retry" and _is_of(node.func.value, events):
             if not _is_none(after) or len(node.args) > 1:
-                self.found.add("retry delay")
+                self._used("retry delay", function, node)
         elif isinstance(own := _handler(called), FunctionType) and is_own(own.__code__.co_filename):
             self._follow(node, own, events, contexts)
 
@@ -158,10 +169,16 @@ class _Reading:
         mine = {place for place, value in given if _is_of(value, events)}
         self.read(called, mine, next((place for place, value in given if _is_of(value, contexts)), None))
 
-    def _attribute(self, name: str) -> None:
+    def _attribute(self, name: str, function: FunctionType | None = None, node: ast.expr | None = None) -> None:
         feature, kinds = _OF_EVENTS.get(name, ("", ()))
         if self.kind in kinds or (Batch in kinds and self.takes_batch) or kinds == (Event,):
-            self.found.add(feature)
+            self._used(feature, function, node)
+
+    def _used(self, feature: str, function: FunctionType | None, node: ast.expr | ast.stmt | None) -> None:
+        """Keeps the feature, with the line where that is known."""
+        self.found.add(feature)
+        if function is not None and node is not None:
+            self.places.setdefault(feature, (function.__code__.co_filename, node.lineno))
 
 
 def _handler(function: Any) -> Any:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
-from portable_fn.providers import ADAPTERS, adapter
+from portable_fn.providers import ADAPTERS, adapter, nearest
 from portable_fn.record import Record
+from portable_fn.testing.extras import needed
 from portable_fn.testing.loop import outside
 from portable_fn.testing.observing import Background, Observed, observing
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from portable_fn.on import Trigger
     from portable_fn.testing.failure import Failure, Redelivery
+
+T = TypeVar("T")
 
 
 class Answer(Record):
@@ -70,10 +73,21 @@ class Settled(Record):
 
     _fields = ("outcome", "after", "why")
 
+    delivery: Delivery | None = None  # that of which it says something
+
     def __init__(self, outcome: str, after: float | None = None, why: str = "") -> None:
         self.outcome = outcome
         self.after = after
         self.why = why
+
+
+class Told(list[T]):
+    """A list that knows the delivery that it is of, and of which outcome its events are; equal to any list with the same in it."""
+
+    def __init__(self, values: Iterable[T], delivery: Delivery, outcome: str = "") -> None:
+        super().__init__(values)
+        self.delivery = delivery
+        self.outcome = outcome
 
 
 class Delivery(Record):
@@ -101,7 +115,9 @@ class Delivery(Record):
         events: Sequence[Event[Any]] = (),
         attempts: Sequence[int] = (),
     ) -> None:
-        self.settled = list(settled)
+        self.settled: list[Settled] = Told(map(copy, settled), self)
+        for one in self.settled:
+            one.delivery = self
         self.result = result
         self.error = error
         self.native_requests = list(native_requests)
@@ -115,7 +131,7 @@ class Delivery(Record):
     @property
     def outcomes(self) -> list[str]:
         """The word for each event."""
-        return [one.outcome for one in self.settled]
+        return Told((one.outcome for one in self.settled), self)
 
     @property
     def acknowledged(self) -> list[Event[Any]]:
@@ -138,7 +154,8 @@ class Delivery(Record):
         return self._those("lost")
 
     def _those(self, outcome: str) -> list[Event[Any]]:
-        return [event for event, one in zip(self.events, self.settled, strict=True) if one.outcome == outcome]
+        pairs = zip(self.events, self.settled, strict=True)
+        return Told((event for event, one in pairs if one.outcome == outcome), self, outcome)
 
     @property
     def native_request(self) -> Any:
@@ -187,7 +204,9 @@ def exchange(targets: tuple[object, ...], event: Request[Any], to: str, via: str
     simulate = adapter(to, "simulate")
     via = _service_name(via)
     if via is not None and via not in simulate.SERVICES:
-        raise ValueError(f"{to} has no {via!r}; possible are {', '.join(simulate.SERVICES)}")
+        raise ValueError(
+            f"{to} has no {via!r}{nearest(via, simulate.SERVICES)}; possible are {', '.join(simulate.SERVICES)}"
+        )
     made: Exchange = simulate.exchange(targets, event, via or simulate.SERVICES[0])
     return made
 
@@ -207,7 +226,9 @@ def service_for(simulate: Any, to: str, event: Event[Any], via: str | None, hand
     if not possible:
         raise ValueError(f"{to} hands over no {kind}")
     if via is not None and via not in possible:
-        raise ValueError(f"{to} hands over no {kind} by {via!r}; possible are {', '.join(possible)}")
+        raise ValueError(
+            f"{to} hands over no {kind} by {via!r}{nearest(via, possible)}; possible are {', '.join(possible)}"
+        )
     if via is None and handler is not None and hasattr(simulate, "default_service"):
         trigger = _trigger_for(event, handler)
         via = None if trigger is None else simulate.default_service(trigger, event)
@@ -315,9 +336,11 @@ def deliver(
     - `cold_start` has each invocation come to a process of its own; else only the first meets a fresh one.
 
     In a running event loop, such as an async test's, the handler runs in another thread; RuntimeError in an async handler that
-    was itself called by `deliver`.
+    was itself called by `deliver`. MissingExtra, a ConfigurationError, where the provider's extra isn't installed.
     """
     if not isinstance(to, str) or to == "all":
+        named = providers_for(event, via) if isinstance(to, str) else to
+        needed(*named)
         return {
             provider: deliver(
                 handler,
@@ -329,8 +352,9 @@ def deliver(
                 failures=failures,
                 cold_start=cold_start,
             )
-            for provider in (providers_for(event, via) if isinstance(to, str) else to)
+            for provider in named
         }
+    needed(to)
     if isinstance(event, Request):
         if redelivery is not None or cold_start:
             raise ValueError("nobody sends a request again: redelivery and cold_start are for other events")
@@ -340,13 +364,14 @@ def deliver(
     service = service_for(simulate, to, events[0], _service_name(via), handler)
     with simulate.playing(service):
         invoke = None if cold_start else simulate.invoker((handler,), service, seconds)
+        colder = {"cold_start": True} if getattr(simulate, "TAKES_APART", False) else {}
 
         def send(those: list[Event[Any]]) -> Delivery:
             natives = simulate.payloads(those, service)
             with simulate.playing(service):
                 answers = []
                 for native in natives:
-                    call = invoke or simulate.invoker((handler,), service, seconds)
+                    call = invoke or simulate.invoker((handler,), service, seconds, **colder)
                     answers.append(outside(partial(call, native)))
                 made: Delivery = simulate.settled(those, service, answers)
             made.native_requests, made.native_answers = natives, answers
@@ -382,13 +407,16 @@ def providers_for(event: Any, via: str | None) -> list[str]:
     kind = "Request" if isinstance(event, Request) else kind_of(several(event)[0])
     name = _service_name(via)
     found = []
+    every: dict[str, None] = {}
     for provider in ADAPTERS:
         simulate = adapter(provider, "simulate")
         possible = simulate.SERVICES if kind == "Request" else simulate.EVENT_SERVICES.get(kind, ())
+        every |= dict.fromkeys(possible)
         if possible and (name is None or name in possible):
             found.append(provider)
     if not found:
-        raise ValueError(f"no provider hands over a {kind}" + ("" if via is None else f" by {via!r}"))
+        by = "" if name is None else f" by {via!r}{nearest(name, every)}; possible are {', '.join(every)}"
+        raise ValueError(f"no provider hands over a {kind}{by}")
     return found
 
 

@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from portable_fn.testing.delivery import Delivery, Settled
+from portable_fn.testing.delivery import Delivery, Settled, Told
 
 MAX_WIDTH = 160
 # pytest shows eight lines of an explanation unless it is asked for more.
 MAX_EVENTS = 2
 
 
-def explanation(sent: Sequence[Delivery], left: object, right: object) -> list[str] | None:
-    """The lines of pytest's explanation of `left == right`; None where neither is of a delivery that was sent."""
-    for delivery in reversed(sent):
-        for actual, expected in ((left, right), (right, left)):
-            if lines := _differences(delivery, actual, expected):
-                return [f"{_shown(left)} == {_shown(right)}", *lines]
-    if isinstance(left, Delivery) and isinstance(right, Delivery):
-        return [f"{_shown(left)} == {_shown(right)}", *_differences(left, left, right)]
+def explanation(left: object, right: object) -> list[str] | None:
+    """The lines of pytest's explanation of `left == right`; None where neither is of a delivery."""
+    # A delivery without events was made to compare with.
+    pairs = [(left, right), (right, left)]
+    if isinstance(left, Delivery) and isinstance(right, Delivery) and len(left.events) < len(right.events):
+        pairs.reverse()
+    for actual, expected in pairs:
+        if lines := _differences(actual, expected):
+            return [f"{_shown(left)} == {_shown(right)}", *lines]
     return None
 
 
-def _differences(delivery: Delivery, actual: object, expected: object) -> list[str]:
-    """How the delivery differs from the expected value; nothing where the actual one isn't the delivery's."""
-    if actual is delivery and isinstance(expected, Delivery):
-        return [*_settled(delivery, expected.settled), *_answered(delivery, expected)]
-    if isinstance(actual, Settled) and isinstance(expected, Settled):
-        places = [place for place, one in enumerate(delivery.settled) if one is actual]
-        return [line for place in places for line in _event(delivery, place, expected)]
-    if not isinstance(actual, list) or not isinstance(expected, list) or not actual:
+def _differences(actual: object, expected: object) -> list[str]:
+    """How a delivery, or what is of one, differs from the expected value; nothing where the actual one isn't."""
+    if isinstance(actual, Delivery) and isinstance(expected, Delivery):
+        return [*_settled(actual, expected.settled), *_answered(actual, expected)]
+    if isinstance(actual, Settled) and isinstance(expected, Settled) and actual.delivery is not None:
+        places = [place for place, one in enumerate(actual.delivery.settled) if one is actual]
+        return [line for place in places for line in _event(actual.delivery, place, expected)]
+    if not isinstance(actual, Told) or not isinstance(expected, list):
         return []
-    if actual == delivery.settled and all(isinstance(one, Settled) for one in expected):
+    told: Told[Any] = actual
+    delivery = told.delivery
+    if told.outcome:
+        return _those(told, expected)
+    if all(isinstance(one, Settled) for one in expected):
         return _settled(delivery, expected)
-    if actual == delivery.outcomes and all(isinstance(one, str) for one in expected):
+    if all(isinstance(one, str) for one in expected):
         unknown = [Settled("")] * len(expected)
         return _settled(
             delivery,
@@ -44,6 +50,22 @@ def _differences(delivery: Delivery, actual: object, expected: object) -> list[s
             ],
         )
     return []
+
+
+def _those(told: Told[Any], expected: list[Any]) -> list[str]:
+    """Which events are expected to be of the list's outcome and aren't, and the other way round."""
+    delivery = told.delivery
+    lacking = [place for place, event in enumerate(delivery.events) if event in expected and event not in told]
+    lines = [
+        line
+        for place in lacking[:MAX_EVENTS]
+        for line in _event(delivery, place, Settled(told.outcome, None, delivery.settled[place].why), delay=False)
+    ]
+    others = [event for event in told if event not in expected]
+    lines += [f"{_shown(event)}: was {told.outcome}, and isn't expected" for event in others[:MAX_EVENTS]]
+    if (more := len(lacking[MAX_EVENTS:]) + len(others[MAX_EVENTS:])) > 0:
+        lines.append(f"and {_count(more, 'event')} more")
+    return lines
 
 
 def _settled(delivery: Delivery, expected: Sequence[Settled]) -> list[str]:
@@ -66,7 +88,7 @@ def _answered(delivery: Delivery, expected: Delivery) -> Iterable[str]:
             yield f"the {name} is {_shown(was)}, expected {_shown(wanted)}"
 
 
-def _event(delivery: Delivery, place: int, expected: Settled) -> list[str]:
+def _event(delivery: Delivery, place: int, expected: Settled, *, delay: bool = True) -> list[str]:
     """What became of the event at the place, what was expected, and why."""
     was = delivery.settled[place]
     known = place < len(delivery.events)
@@ -74,7 +96,7 @@ def _event(delivery: Delivery, place: int, expected: Settled) -> list[str]:
     told = []
     if was.outcome != expected.outcome:
         told.append(f"was {was.outcome}, expected {expected.outcome}")
-    if was.after != expected.after:
+    if delay and was.after != expected.after:
         told.append(f"{_after(was.after)}, expected {_after(expected.after)}")
     if was.why != expected.why:
         told.append(f"because of {_shown(was.why)}, expected {_shown(expected.why)}")

@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from portable_fn.context import Context
 from portable_fn.data import to_json
-from portable_fn.events import Batch, ChangeEvent, CloudEvent, Message, ObjectEvent, ScheduleEvent, Task
+from portable_fn.events import (
+    CHANGE_ACTIONS,
+    OBJECT_ACTIONS,
+    Batch,
+    ChangeEvent,
+    CloudEvent,
+    Message,
+    ObjectEvent,
+    ScheduleEvent,
+    Task,
+)
 from portable_fn.http import Principal, Request
 from portable_fn.pairs import Headers
+from portable_fn.providers import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,6 +147,7 @@ def object(
     body: bytes | None = None,
 ) -> ObjectEvent[Any]:
     """An object of a bucket that was created, deleted, archived or changed."""
+    _known("an object", action, OBJECT_ACTIONS)
     return ObjectEvent(
         id,
         bucket if source is None else source,
@@ -168,6 +180,7 @@ def change(
     """A row of a table that was inserted, updated or removed, by what there was before and after."""
     if action is None:
         action = "inserted" if before is None else "removed" if after is None else "updated"
+    _known("a change", action, CHANGE_ACTIONS)
     if key is None:
         row = before if after is None else after
         key = {"id": row["id"]} if row is not None and "id" in row else {}
@@ -183,6 +196,13 @@ def change(
         partition=partition,
         sequence=sequence,
     )
+
+
+def _known(what: str, action: str, possible: tuple[str, ...]) -> None:
+    if action not in possible:
+        raise ValueError(
+            f"{what} has no action {action!r}{nearest(action, possible)}; possible are {', '.join(possible)}"
+        )
 
 
 def schedule(

@@ -8,6 +8,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.providers import adapter
 from portable_fn.record import Record
+from portable_fn.testing.extras import needed
 from portable_fn.testing.loop import outside
 
 
@@ -48,6 +50,7 @@ class Arrived(Record):
 
     def invoke(self, provider: str, targets: Iterable[object], seconds: float = 30) -> Any:
         """What the functions answer, natively; Raised where that is an exception."""
+        needed(provider)
         simulate = adapter(provider, "simulate")
         functions = tuple(targets)
         if not self.service:
@@ -58,16 +61,10 @@ class Arrived(Record):
 
 def of_adapter(provider: str) -> ModuleType | None:
     """The adapter's `simulate_json`; None for one that has none."""
-    from portable_fn.errors import ConfigurationError
-
-    package = adapter(provider).__name__
-    try:
-        module: ModuleType = adapter(provider, "simulate_json")
-    except (ConfigurationError, ModuleNotFoundError) as exc:
-        missing = exc.__cause__ if isinstance(exc, ConfigurationError) else exc
-        if isinstance(missing, ModuleNotFoundError) and missing.name == f"{package}.simulate_json":
-            return None
-        raise
+    package = adapter(provider)
+    if not hasattr(package, "__path__") or find_spec(f"{package.__name__}.simulate_json") is None:
+        return None
+    module: ModuleType = adapter(provider, "simulate_json")
     return module
 
 

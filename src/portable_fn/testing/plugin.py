@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
 from typing import TYPE_CHECKING, Any, overload
 
 import pytest
@@ -17,18 +16,14 @@ if TYPE_CHECKING:
     from portable_fn.testing.failure import Failure, Redelivery
 
 MARK = "providers"
-# The latest deliveries of the test that runs; one with Hypothesis makes hundreds.
-_sent = pytest.StashKey["deque[Delivery]"]()
-MAX_SENT = 20
 
 
 class Deliver:
     """`portable_fn.testing.deliver` for one test; `provider` and `service` are those of the mark, else aws and None."""
 
-    def __init__(self, provider: str, service: str | None, sent: deque[Delivery]) -> None:
+    def __init__(self, provider: str, service: str | None) -> None:
         self.provider = provider
         self.service = service
-        self._sent = sent
 
     @overload
     def __call__(
@@ -66,11 +61,11 @@ class Deliver:
         cold_start: bool = False,
     ) -> Any:
         """What `portable_fn.testing.deliver` gives; another provider than the mark's may be given."""
-        from portable_fn.testing.delivery import Delivery, deliver
+        from portable_fn.testing.delivery import deliver
 
         if via is None and to in (None, self.provider):
             via = self.service
-        made = deliver(
+        return deliver(
             handler,
             event,
             to=to or self.provider,
@@ -80,9 +75,6 @@ class Deliver:
             failures=failures,
             cold_start=cold_start,
         )
-        if isinstance(made, Delivery):
-            self._sent.append(made)
-        return made
 
 
 # Hypothesis refuses fixtures of a function's scope, since they are made once for all examples.
@@ -90,7 +82,14 @@ class Deliver:
 def deliver(request: pytest.FixtureRequest) -> Deliver:
     """`portable_fn.testing.deliver`, to each provider of the test's mark `providers`, else to AWS."""
     provider, service = getattr(request, "param", ("aws", None))
-    return Deliver(provider, service, request.config.stash[_sent])
+    if provider != "aws":
+        from portable_fn.testing.extras import MissingExtra, needed
+
+        try:
+            needed(provider)
+        except MissingExtra as exc:
+            pytest.fail(str(exc), pytrace=False)
+    return Deliver(provider, service)
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +109,6 @@ def context() -> Context:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_sent] = deque(maxlen=MAX_SENT)
     config.addinivalue_line(
         "markers",
         f"{MARK}(name, ...): runs the test once for each provider, with the fixture deliver going there; a name is "
@@ -138,7 +136,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _expanded(name: object, where: str) -> list[str]:
     """The names that a name of the mark stands for."""
     from portable_fn.errors import ConfigurationError
-    from portable_fn.providers import ADAPTERS, adapter
+    from portable_fn.providers import ADAPTERS, adapter, nearest
 
     if name == "all":
         return list(ADAPTERS)
@@ -155,8 +153,9 @@ def _expanded(name: object, where: str) -> list[str]:
     for services in simulate.EVENT_SERVICES.values():
         possible += [one for one in services if one not in possible]
     if service is not None and service.replace("/", "_") not in possible:
+        near = nearest(service.replace("/", "_"), possible)
         raise pytest.Collector.CollectError(
-            f"{where}: {provider} has no service {service!r}; possible are {', '.join(possible)}"
+            f"{where}: {provider} has no service {service!r}{near}; possible are {', '.join(possible)}"
         )
     return [name]
 
@@ -166,14 +165,9 @@ def _split(name: str) -> tuple[str, str | None]:
     return provider, service if slash else None
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    item.config.stash[_sent].clear()
-
-
-def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     if op != "==" or "portable_fn.testing.delivery" not in sys.modules:
         return None
     from portable_fn.testing.explanation import explanation
 
-    sent = config.stash[_sent]
-    return explanation(sent, left, right)
+    return explanation(left, right)

@@ -148,6 +148,12 @@ def _(deliver: Deliver) -> None:
     assert every == body_of(deliver([fake.message(body=every, content_type="application/octet-stream")]).saw)
 
 
+@story("Message", "its content type arrives")
+def _(deliver: Deliver) -> None:
+    told = deliver([fake.message({"sku": "lamp"}, content_type="application/json")])
+    assert "application/json" == told.saw["content_type"]
+
+
 @story("Message", "its attributes arrive as text", "attributes")
 def _(deliver: Deliver) -> None:
     attributes = {"tenant": "7", "city": "Zürich", "words": "two words"}

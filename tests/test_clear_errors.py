@@ -1,0 +1,243 @@
+"""What the testing kit says where it can't do what it is asked for: one clear error, and never an outcome."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portable_fn import (
+    ChangeEvent,
+    CloudEvent,
+    ConfigurationError,
+    DecodeError,
+    EncodeError,
+    Message,
+    ObjectEvent,
+    Request,
+    ScheduleEvent,
+    Task,
+    portable,
+)
+from portable_fn.cli import main
+from portable_fn.events import CHANGE_ACTIONS, OBJECT_ACTIONS
+from portable_fn.providers import ADAPTERS, adapter
+from portable_fn.testing import deliver, fake, parse, render, replay
+from portable_fn.testing.extras import MissingExtra
+
+pytest_plugins = ["pytester"]
+
+
+@portable
+def ship(order: Message) -> None: ...
+
+
+@portable
+def hello(request: Request) -> str:
+    return "hello"
+
+
+# Extras that aren't installed
+
+LACKING = pytest.mark.parametrize(("provider", "module"), [("gcp", "flask"), ("azure", "azure.functions")])
+INSTALL = {
+    "gcp": "gcp needs flask: pip install 'portable-fn[gcp]'",
+    "azure": "azure needs azure.functions: pip install 'portable-fn[azure]'",
+}
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PORTABLE_FN_RECORD", str(tmp_path / "recorded"))
+    deliver(ship, fake.message({"sku": 1}))
+    monkeypatch.delenv("PORTABLE_FN_RECORD")
+    return tmp_path / "recorded"
+
+
+@LACKING
+def test_an_extra_that_is_not_installed_is_an_error_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, recorded: Path, provider: str, module: str
+) -> None:
+    payload = render(fake.message(), to=provider)
+    monkeypatch.setitem(sys.modules, module, None)
+    calls: list[Callable[[], object]] = [
+        lambda: deliver(ship, fake.message(), to=provider),
+        lambda: deliver(hello, fake.request(), to=provider),
+        lambda: deliver(hello, fake.request(), to="all"),
+        lambda: deliver(ship, fake.message(), to=["aws", provider]),
+        lambda: parse(payload, provider),
+        lambda: replay(recorded, ship, to=provider),
+    ]
+    for call in calls:
+        with pytest.raises(MissingExtra) as raised:
+            call()
+        assert INSTALL[provider] == str(raised.value)
+
+
+def test_all_tells_of_every_extra_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("flask", "azure.functions"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtra) as raised:
+        deliver(ship, fake.message(), to="all")
+    assert "gcp needs flask, azure needs azure.functions: pip install 'portable-fn[gcp,azure]'" == str(raised.value)
+
+
+@LACKING
+def test_what_needs_no_extra_goes_without_it(monkeypatch: pytest.MonkeyPatch, provider: str, module: str) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert render(fake.message({"sku": 1}), to=provider)
+    assert ["acknowledged"] == deliver(ship, fake.message(), to="aws").outcomes
+
+
+@LACKING
+def test_the_command_line_says_which_extra_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    recorded: Path,
+    capsys: pytest.CaptureFixture[str],
+    provider: str,
+    module: str,
+) -> None:
+    (tmp_path / "app.py").write_text(
+        "from portable_fn import Message, portable\n@portable\ndef ship(m: Message): ...\n"
+    )
+    (tmp_path / "payload.json").write_text(json.dumps(render(fake.message(), to=provider)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)
+    for command in (
+        ["parse", "payload.json", "--provider", provider],
+        ["replay", "recorded", "app.py", "--to", provider],
+    ):
+        assert 2 == main(command)
+        assert ("", f"portable-fn: {INSTALL[provider]}\n") == tuple(capsys.readouterr())
+    assert 1 == main(["invoke", "app.py:ship", "--as", f"aws,{provider}", "--output", "json"])
+    told = [one["error"] for one in json.loads(capsys.readouterr().out)["deliveries"]]
+    assert [None, INSTALL[provider].removeprefix(f"{provider} ")] == told
+    assert 0 == main(["invoke", "app.py:ship"])
+
+
+def test_the_mark_of_pytest_fails_the_tests_of_that_provider_alone(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("import sys\nsys.modules['flask'] = None")
+    pytester.makepyfile(
+        """
+import pytest
+from portable_fn import Message, portable
+
+@portable
+def ship(order: Message) -> None: ...
+
+@pytest.mark.providers("aws", "gcp", "asgi")
+def test_ship(deliver, fake):
+    assert deliver(ship, fake.message()).outcomes == ["acknowledged"]
+"""
+    )
+    result = pytester.runpytest_subprocess("-p", "no:asyncio", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines([INSTALL["gcp"].replace("[", "[[]")])
+
+
+# Names that are misspelt
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: deliver(ship, fake.message(), to="awz"), "no provider 'awz' (is it 'aws'?); possible are aws, gcp, "),
+        (lambda: deliver(ship, fake.message(), to="ibm"), "no provider 'ibm'; possible are aws, gcp, "),
+        (
+            lambda: deliver(ship, fake.message(), via="sqz"),
+            "aws hands over no Message by 'sqz' (is it 'sqs'?); possible",
+        ),
+        (lambda: deliver(hello, fake.request(), via="rest"), "aws has no 'rest' (is it 'rest_api'?); possible are "),
+        (
+            lambda: deliver(ship, fake.message(), to="all", via="sqz"),
+            "no provider hands over a Message by 'sqz' (is it 'sqs'?); possible are sqs, ",
+        ),
+        (lambda: render(fake.message(), to="azur"), "no provider 'azur' (is it 'azure'?); possible are aws, "),
+        (lambda: fake.object(action="create"), "an object has no action 'create' (is it 'created'?); possible are "),
+        (lambda: fake.change(action="deleted"), "a change has no action 'deleted'; possible are inserted, updated, "),
+    ],
+)
+def test_a_misspelt_name_is_told_once_with_the_nearest_that_is_known(call: Callable[[], object], told: str) -> None:
+    with pytest.raises((ConfigurationError, ValueError)) as raised:
+        call()
+    assert str(raised.value).startswith(told)
+    shown = "".join(traceback.format_exception(raised.value))
+    assert 1 == shown.count("Traceback")
+
+
+# Events that a service can't carry
+
+ROW = {"id": "7", "name": "Ada"}
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Message, ObjectEvent, ChangeEvent, ScheduleEvent, CloudEvent, Task)
+}
+ODD: dict[str, list[Any]] = {
+    "Message": [
+        fake.message(body=b"\xff\x00"),
+        fake.message(body=""),
+        fake.message(attributes={"x": b"\xff"}),
+        fake.message(time=None, attempt=None),
+        fake.message(content_type="text/plain", subject="s", key="k", partition="1", sequence="5"),
+        fake.message(partition="p", sequence="abc"),
+    ],
+    "ObjectEvent": [
+        *(fake.object(action=action) for action in OBJECT_ACTIONS),
+        *(fake.object(action=action, time=None) for action in OBJECT_ACTIONS),
+        fake.object(size=3, etag="e", version="v", content_type="a/b", metadata={"a": "b"}, body=b"abc"),
+    ],
+    "ChangeEvent": [
+        fake.change(action=action, before=before, after=after, time=time, table=table)
+        for action, before, after, time, table in product(
+            CHANGE_ACTIONS, (None, ROW), (None, ROW), (None, fake.change().time), ("users", "shop/users")
+        )
+    ],
+    "ScheduleEvent": [
+        fake.schedule(at=None),
+        fake.schedule(cron="0 3 * * *", input={"a": 1}),
+        fake.schedule(name="", is_late=True),
+    ],
+    "CloudEvent": [
+        fake.cloud_event(data={"a": 1}, subject="s", extensions={"a": "b"}),
+        fake.cloud_event(body=b"\xff", content_type="application/octet-stream"),
+        fake.cloud_event(body=b"{"),
+        fake.cloud_event(time=None),
+    ],
+    "Task": [fake.task(), fake.task([1], type="x"), fake.task(name="function")],
+}
+
+
+@pytest.mark.parametrize("provider", list(ADAPTERS))
+def test_what_a_service_can_not_carry_is_an_error_that_says_so(provider: str) -> None:
+    unclear: list[tuple[str, str, object]] = []
+    for kind, services in adapter(provider, "simulate").EVENT_SERVICES.items():
+
+        def function(event: Any) -> None: ...
+
+        function.__annotations__["event"] = KINDS[kind]
+        handler = portable(function)
+        for service, event in product(services, ODD[kind]):
+            for call in (
+                lambda service=service, event=event: render(event, to=provider, via=service),
+                lambda service=service, event=event, handler=handler: deliver(handler, event, to=provider, via=service),
+            ):
+                try:
+                    call()
+                except (ValueError, EncodeError, DecodeError) as exc:
+                    if len(str(exc).split()) < 3 or "literal" in str(exc):
+                        unclear.append((service, repr(exc), event))
+                except Exception as exc:
+                    unclear.append((service, repr(exc), event))
+    assert [] == unclear
+
+
+@pytest.mark.parametrize("action", ["archived", "changed"])
+def test_r2_says_of_which_actions_it_notifies(action: str) -> None:
+    with pytest.raises(ValueError, match=f"^R2 notifies of no {action} objects; possible are created, deleted$"):
+        render(fake.object(action=action), to="cloudflare")
