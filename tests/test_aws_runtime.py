@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from portable_fn.testing import fake
+from portable_fn.testing import fake, replay
 from portable_fn_aws.simulate import payload, payloads
 from tests.runtimes.aws import ARN, TRACE, RuntimeApi, runtime_api
-
-pytestmark = pytest.mark.runtime
 
 ROOT = Path(__file__).parents[1]
 APPS = ROOT / "tests" / "runtimes" / "apps"
@@ -20,7 +20,7 @@ SOURCES = (ROOT / "src", ROOT / "adapters")
 
 
 def start(target: str = "aws_functions", **env: str) -> object:
-    return runtime_api(APPS, ["python", "-m", "portable_fn_aws.runtime", target], pythonpath=SOURCES, env=env)
+    return runtime_api(APPS, [sys.executable, "-m", "portable_fn_aws.runtime", target], pythonpath=SOURCES, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +201,18 @@ def test_a_batch_that_failed_whole_is_the_handlers_error(events: RuntimeApi) -> 
     failed = events.invoke(payloads([fake.message({"n": 2})], "sqs")[0])
     assert failed.failed
     assert "OutOfStock" == failed.json["errorType"]
+
+
+def test_what_it_answers_is_recorded_and_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(APPS)
+    with start("aws_functions", PORTABLE_FN_RECORD=str(tmp_path / "web")) as api:
+        for request in (get("/stream"), get("/stream", "rest_api"), get("/loop", "alb")):
+            assert not api.invoke(request).failed
+    with start("aws_events", PORTABLE_FN_RECORD=str(tmp_path / "events")) as api:
+        sent = [fake.message({"n": n}, id=f"m:{n}") for n in (1, 2, 3)]
+        assert {"batchItemFailures": [{"itemIdentifier": "m:2"}]} == api.invoke(payloads(sent, "sqs")[0]).json
+        assert api.invoke({"fail": True}).failed
+
+    assert [3, 2] == [len(list((tmp_path / name).iterdir())) for name in ("web", "events")]
+    for name, module in (("web", "aws_functions"), ("events", "aws_events")):
+        assert [] == replay(tmp_path / name, import_module(module)).differences

@@ -92,7 +92,7 @@ def emulator(
     command += ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     command += ["--runtime-api-address", f"127.0.0.1:{api_port}"]
     command += bootstrap or ["python", "-m", "awslambdaric", handler]
-    settings = {**_environment(app, handler, python), **env}
+    settings = {**_environment(app, handler, venv("aws", python=python or sys.executable)), **env}
     with serving(command, port, cwd=app, pythonpath=pythonpath, env=settings) as server:
         yield Emulator(server)
 
@@ -305,7 +305,7 @@ def runtime_api(
     pythonpath: Sequence[Path] = (),
     env: Mapping[str, str] = {},
 ) -> Iterator[RuntimeApi]:
-    """Run a bootstrap in the folder `app` against a Runtime API; its `python` is the one with awslambdaric.
+    """Run a bootstrap in the folder `app` against a Runtime API; by the name `python` it finds the one with awslambdaric.
 
     The stock client is `["python", "-m", "awslambdaric", "module.function"]`.
     """
@@ -313,7 +313,8 @@ def runtime_api(
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, api)) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         address = {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}"}
-        settings = {**_environment(app, command[-1], python), **address, **env}
+        interpreter = Path(command[0]) if os.path.isabs(command[0]) else venv("aws", python=python or sys.executable)
+        settings = {**_environment(app, command[-1], interpreter), **address, **env}
         try:
             with running(command, cwd=app, pythonpath=pythonpath, env=settings) as api.process:
                 yield api
@@ -321,8 +322,7 @@ def runtime_api(
             server.shutdown()
 
 
-def _environment(app: Path, handler: str, python: str | None) -> dict[str, str]:
-    interpreter = venv("aws", python=python or sys.executable)
+def _environment(app: Path, handler: str, interpreter: Path) -> dict[str, str]:
     path = f"{interpreter.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return {**FUNCTION, "PATH": path, "LAMBDA_TASK_ROOT": str(app), "_HANDLER": handler}
 
