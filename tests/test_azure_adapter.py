@@ -11,6 +11,7 @@ import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ import azure.functions as func
 import pytest
 
 from portable_fn import ConfigurationError, Context, Cookie, Request, Response, on, portable
-from portable_fn.testing import deliver, fake
+from portable_fn.testing import deliver, fake, replay
 from portable_fn.testing.delivery import Answer
 from portable_fn_azure import encode, entry
 from portable_fn_azure.decode import Place
@@ -727,3 +728,18 @@ def mine(req, context):
     with function_app(CHECKED.replace("from portable_fn_azure import entry", "") + own) as host:
         got = told(host, "/where/a/b").json()
         assert (got["function"], got["path"], got["params"]) == ("mine", "/where/a/b", {"rest": "a/b"})
+
+
+@pytest.mark.runtime
+@pytest.mark.parametrize("streaming", [False, True])
+def test_what_the_real_worker_answers_is_recorded_and_replayed(tmp_path: Path, streaming: bool) -> None:
+    app = f'app = entry(where, cookies, index, auth_level="anonymous", streaming={streaming})\n'
+    with function_app(CHECKED + app, env={"PORTABLE_FN_RECORD": str(tmp_path)}) as host:
+        for path in ("/where/a%20b/api/c?token=hunter2", "/", "/cookies?cookie=a%3Dx"):
+            assert 200 == told(host, path).status
+        assert "hi" == told(host, "/where/a", method="POST", body=b"hi").json()["body"]
+
+    functions: dict[str, Any] = {}
+    exec(CHECKED, functions)
+    found = replay(tmp_path, [functions[name] for name in ("where", "cookies", "index")])
+    assert (4, []) == (len(found), found.differences)

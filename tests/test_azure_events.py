@@ -35,7 +35,7 @@ from portable_fn import (
     on,
     portable,
 )
-from portable_fn.testing import deliver, fake
+from portable_fn.testing import Duplicates, Redelivery, deliver, fake
 from portable_fn_azure import changes, entry, event_grid, messages, objects
 from portable_fn_azure.capabilities import SERVICES as CAPABILITIES
 from portable_fn_azure.cron import ncrontab
@@ -857,6 +857,80 @@ def test_what_becomes_of_an_event_is_the_worst_that_became_of_it(text: str, outc
     events = [fake.message(body=body, id=id) for id, body in zip(ids, (text.encode(), b""), strict=True)]
     assert [outcome, "acknowledged"] == deliver(functions, events, to="azure").outcomes
     assert [("a", 0), ("a", 1), ("b", 0), ("b", 1)] == [(name, ids.index(event.id)) for name, event in got]
+
+
+@pytest.mark.parametrize("service", ["service_bus_topic", "event_grid"])
+def test_an_event_comes_again_to_the_function_alone_that_was_not_done_with_it(service: str) -> None:
+    got: list[tuple[str, str, int]] = []
+
+    def one_for(name: str, kind: type[Any], trigger: Any, fails: dict[str, int]) -> Any:
+        def function(event: Any) -> None:
+            times = sum(one[:2] == (name, event.id) for one in got) + 1
+            got.append((name, event.id, times))
+            if times <= fails.get(event.id, 0):
+                raise Busy
+
+        function.__name__ = name
+        function.__annotations__["event"] = kind
+        return portable(trigger)(function)
+
+    if service == "event_grid":
+        events: list[Any] = [fake.object(id=id) for id in ("first", "second", "third")]
+        kind: type[Any] = ObjectEvent
+        trigger: Any = on.object("uploads")
+    else:
+        events = [fake.message(0, id=id) for id in ("first", "second", "third")]
+        kind, trigger = Message, on.topic("orders")
+    functions = [
+        one_for("a", kind, trigger, {"first": 2, "third": 1}),
+        one_for("b", kind, trigger, {"second": 1, "third": 9}),
+    ]
+    delivery = deliver(functions, events, to="azure", via=service, redelivery=Redelivery(max_attempts=3))
+
+    assert ["acknowledged", "acknowledged", "dead-lettered"] == delivery.outcomes
+    assert [3, 2, 3] == delivery.attempts
+    times = {(name, id): count for name, id, count in got}
+    assert {
+        ("a", "first"): 3, ("a", "second"): 1, ("a", "third"): 2,
+        ("b", "first"): 1, ("b", "second"): 2, ("b", "third"): 3,
+    } == times  # fmt: skip
+
+
+def test_what_one_function_rejects_is_not_forgotten_where_it_comes_again_to_another() -> None:
+    times: list[int] = []
+
+    @portable(on.topic("orders", dead_letter="bad"))
+    def picky(order: Message) -> None:
+        raise Reject("not for us")
+
+    @portable(on.topic("orders"))
+    def late(order: Message) -> None:
+        times.append(1)
+        if len(times) == 1:
+            raise Busy
+
+    delivery = deliver([picky, late], fake.message(0), to="azure", redelivery=Redelivery())
+    assert (["dead-lettered"], [2], 2) == (delivery.outcomes, delivery.attempts, len(times))
+
+
+def test_a_duplicate_reaches_all_functions_again() -> None:
+    functions, got = several(on.topic("orders"), on.topic("orders"))
+    deliver(functions, fake.message(0), to="azure", failures=[Duplicates()])
+    assert list("abab") == [name for name, _ in got]
+
+
+@pytest.mark.parametrize("cold_start", [False, True])
+def test_each_invocation_that_comes_of_what_arrives_together_is_a_cold_start_where_that_is_asked_for(
+    cold_start: bool,
+) -> None:
+    seen: list[bool] = []
+
+    @portable(on.queue("orders"))
+    def ship(order: Message, ctx: Context) -> None:
+        seen.append(ctx.cold_start)
+
+    deliver(ship, fake.batch([1, 2]), to="azure", via="service_bus_queue", cold_start=cold_start)
+    assert [True, cold_start] == seen
 
 
 def test_events_of_several_places_reach_each_its_own() -> None:
