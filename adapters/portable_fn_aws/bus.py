@@ -40,7 +40,8 @@ class BusEvent(CloudEvent):
 
     @decoded
     def body(self) -> bytes:
-        return to_json(self.native["detail"]).encode("utf-8", "surrogatepass")
+        # A lone surrogate becomes the escape that JSON has for it.
+        return to_json(self.native["detail"]).encode("utf-8", "backslashreplace")
 
     @decoded
     def extensions(self) -> Mapping[str, str]:

@@ -230,15 +230,20 @@ def request(payload: Payload, name: str) -> Request:
 
 
 class LambdaInvocation(Context):
-    """What surrounds an invocation, read from Lambda's context when it is asked for."""
+    """What surrounds an invocation, read from Lambda's context when it is asked for; empty without one, as tests may call."""
 
     native: LambdaContext
 
-    def __init__(self, native: LambdaContext, cold_start: bool) -> None:
+    def __init__(self, native: LambdaContext | None, cold_start: bool) -> None:
         self.provider = "aws"
-        self.native = native
-        self.invocation_id = native.aws_request_id
+        self.native = native  # type: ignore[assignment]  # without one nothing reads it
         self.cold_start = cold_start
+        try:
+            self.invocation_id = native.aws_request_id  # type: ignore[union-attr]  # looked at where it fails
+        except AttributeError:
+            if native:
+                raise
+            vars(self).update(invocation_id="", function="", version="", arn="", _deadline_seconds=None)
 
     @lazy
     def function(self) -> str:
@@ -247,6 +252,10 @@ class LambdaInvocation(Context):
     @lazy
     def version(self) -> str:
         return self.native.function_version
+
+    @lazy
+    def arn(self) -> str:
+        return self.native.invoked_function_arn
 
     @lazy
     def region(self) -> str:

@@ -107,12 +107,11 @@ def task(payload: Any, context: LambdaInvocation) -> Task[Any]:
     from portable_fn.events import Task
     from portable_fn_aws.tasks import type_of
 
-    native = context.native
     return Task(
         given_id(context),
-        native.invoked_function_arn,
+        context.arn,
         payload,
-        name=native.function_name,
+        name=context.function,
         type=type_of(payload),
         native=payload,
     )
@@ -122,12 +121,14 @@ def scheduled(payload: Any, context: LambdaInvocation) -> ScheduleEvent[Any]:
     """The payload as a schedule's own input, which has no mark of what it is; its id is the invocation's."""
     from portable_fn.events import ScheduleEvent
 
-    return ScheduleEvent(given_id(context), context.native.invoked_function_arn, input=payload, native=payload)
+    return ScheduleEvent(given_id(context), context.arn, input=payload, native=payload)
 
 
 def given_id(context: LambdaInvocation) -> str:
-    """The invocation's id, the same when Lambda invokes again."""
+    """The invocation's id, the same when Lambda invokes again; "" where a test calls without a context."""
     id = context.invocation_id
+    if not context.native:
+        return id
     if not isinstance(id, str) or not id:
         raise DecodeError("the invocation has no aws_request_id")
     return id
@@ -135,15 +136,13 @@ def given_id(context: LambdaInvocation) -> str:
 
 def _records(records: list[Any], payload: Mapping[str, Any]) -> Arrival | None:
     """The events of a payload with Records; None where they are of a source that has no kind of its own."""
-    first: Any = records[0] if records else {"eventSource": _source_of(payload)}
-    if type(first) is not dict:
-        return None
-    source = first.get("eventSource") or first.get("EventSource")
-    if source is None:
-        # One record may be broken, and the others not.
-        known = [one for one in records if isinstance(one, dict) and ("eventSource" in one or "EventSource" in one)]
-        first = known[0] if known else first
-        source = first.get("eventSource") or first.get("EventSource")
+    first: Mapping[str, Any] = {}
+    source = None if records else _source_of(payload)
+    # One record may be broken, and the others not.
+    for record in records:
+        if type(record) is dict and (source := record.get("eventSource") or record.get("EventSource")) is not None:
+            first = record
+            break
     if type(source) is not str:
         return None
     found = _of_source(source, first, records)

@@ -498,7 +498,8 @@ def ses(record: Record) -> Item:
         return Message(
             given(mail["messageId"], "the messageId of a mail"),
             "aws:ses",
-            to_json(about).encode("utf-8", "surrogatepass"),
+            # A lone surrogate becomes the escape that JSON has for it.
+            to_json(about).encode("utf-8", "backslashreplace"),
             channel=_text(recipients[0]),
             time=parse_time(mail["timestamp"]),
             content_type="application/json",
