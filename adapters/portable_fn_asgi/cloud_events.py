@@ -143,7 +143,8 @@ def _object(event: CloudEvent[Any], action: str) -> ObjectEvent[Any]:
     data = _data(event)
     size = data.get("size")
     if size is not None and (type(size) is not int or size < 0):
-        raise DecodeError(f"the size of an object is a whole number of bytes, not a {type(size).__name__}")
+        seen = "one below 0" if type(size) is int else f"a {type(size).__name__}"
+        raise DecodeError(f"the size of an object is a whole number of bytes, not {seen}")
     metadata = data.get("metadata") or {}
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise DecodeError("the metadata of an object are names with texts")
