@@ -25,8 +25,7 @@ def http(response: Response, chunks: Iterable[bytes] | None) -> WerkzeugResponse
     from werkzeug.wrappers import Response as WerkzeugResponse
 
     body = response.body
-    whole = body if isinstance(body, bytes) else b""
-    answer = WerkzeugResponse(whole if chunks is None else chunks, response.status)
+    answer = WerkzeugResponse(body if isinstance(body, bytes) else chunks, response.status)
     # werkzeug invents a content type and tells a length that the response may have itself.
     answer.headers.clear()
     for name, value in response.wire_headers():
@@ -66,14 +65,14 @@ def unreadable(error: DecodeError, request: Request[Any], context: Context) -> R
     return failed(HTTPError(400, str(error), extensions={"invocation_id": context.invocation_id}), request, context)
 
 
-def task(outcome: Outcome, item: object) -> Response:
+def task(outcome: Outcome) -> Response:
     """The result as JSON with 200, or `{"error": {"type": "OutOfStock", "message": "…"}}`: the class of what the handler
     raised, and its message.
 
     The status is 503 for a Retry (429 with Retry-After where it says after), which `http.default_retry` of Workflows
     retries, 422 for a Reject, 400 for a body that is not JSON, else 500.
     """
-    error = _error(outcome, item)
+    error = _error(outcome)
     if error is None:
         try:
             return _json(200, encode_json(outcome.result if isinstance(outcome, Done) else None))
@@ -89,7 +88,7 @@ def bigquery(outcome: Outcome, item: Any) -> Response:
 
     BigQuery itself retries 408, 429, 500, 503 and 504. https://cloud.google.com/bigquery/docs/remote-functions#output_format
     """
-    error = _error(outcome, item)
+    error = _error(outcome)
     if error is None:
         replies = outcome.result if isinstance(outcome, Done) else None
         calls = len(item.input)
@@ -108,11 +107,11 @@ def bigquery(outcome: Outcome, item: Any) -> Response:
     return _json(status, encode_json({"errorMessage": f"{type(error).__name__}: {error}"}), headers)
 
 
-def _error(outcome: Outcome, item: object) -> BaseException | None:
-    """What the handler raised; None where it returned."""
+def _error(outcome: Outcome) -> BaseException | None:
+    """What the handler raised, or why the call can't be read; None where the handler returned."""
     if isinstance(outcome, Done):
         return None
-    return item if isinstance(item, DecodeError) else outcome.error or outcome
+    return outcome if outcome.error is None else outcome.error
 
 
 def _failure(error: BaseException) -> tuple[int, dict[str, str]]:

@@ -113,7 +113,7 @@ class Received:
         """What Google gets for the events."""
         first = self._items[0] if self._items else None
         if self._trigger == "task":
-            return encode.task(outcomes[0], first)
+            return encode.task(outcomes[0])
         if self._trigger == "bigquery":
             return encode.bigquery(outcomes[0], first)
         if isinstance(first, DecodeError) and len(self._items) == 1 and self._trigger not in encode.OF_EVENTARC:

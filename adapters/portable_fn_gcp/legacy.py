@@ -82,7 +82,7 @@ def cloud_event(value: Mapping[str, Any], request: object) -> CloudEvent[Any]:
     data = value.get("data")
     source, subject, data = _split(service, name, data, value, id, time)
     try:
-        body = to_json(data).encode("utf-8", "surrogatepass")
+        body = to_json(data).encode("utf-8", "backslashreplace")
     except (TypeError, ValueError, RecursionError) as exc:
         raise DecodeError("a first-generation event's data has no JSON form") from exc
     return CloudEvent(
@@ -147,6 +147,8 @@ def _text(context: Mapping[str, Any], value: Mapping[str, Any], name: str) -> st
         given = value.get(name)
     if name == "timestamp" and given is None:
         return ""
-    if not isinstance(given, str) or not given:
-        raise DecodeError(f"a first-generation event has no {name}" if given is None else f"its {name} is no text")
+    if given is None or given == "":
+        raise DecodeError(f"a first-generation event has no {name}")
+    if not isinstance(given, str):
+        raise DecodeError(f"a first-generation event's {name} is a {type(given).__name__}, not a text")
     return given

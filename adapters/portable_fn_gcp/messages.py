@@ -37,10 +37,7 @@ _OF_GOOGLE = ("x-goog-", "x-google-", "x-cloudtasks-", "x-appengine-")
 
 def pushed(body: Mapping[str, Any], request: object) -> Message[Any]:
     """The message of a push, wrapped; `source` and `channel` are the subscription, since a push doesn't tell the topic."""
-    subscription = body["subscription"]
-    if not isinstance(subscription, str) or not subscription:
-        raise DecodeError(f"a push names its subscription by a text, not by a {type(subscription).__name__}")
-    return _message(body["message"], body.get("deliveryAttempt"), subscription, native=request)
+    return _message(body["message"], body.get("deliveryAttempt"), body["subscription"], native=request)
 
 
 def published(event: CloudEvent[Any]) -> Message[Any]:
@@ -113,7 +110,7 @@ def unwrapped(request: Request[Any]) -> Message[Any]:
     """
     headers = request.headers
     id = headers["x-goog-pubsub-message-id"]
-    subscription = headers.get("x-goog-pubsub-subscription-name", "")
+    subscription = headers.get("x-goog-pubsub-subscription-name")
     if not id or not subscription:
         raise DecodeError("an unwrapped push has no x-goog-pubsub-message-id or no x-goog-pubsub-subscription-name")
     time = headers.get("x-goog-pubsub-publish-time")

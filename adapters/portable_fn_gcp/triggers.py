@@ -65,8 +65,9 @@ def _by_body(body: bytes) -> tuple[str, Any]:
     if isinstance(value, dict):
         if legacy.is_legacy(value):
             return "legacy", value
+        subscription = value.get("subscription")
         # Somebody's own JSON has such members too.
-        if "message" in value and str(value.get("subscription")).startswith("projects/"):
+        if "message" in value and isinstance(subscription, str) and subscription.startswith("projects/"):
             return "push", value
         if isinstance(value.get("requestId"), str) and isinstance(value.get("calls"), list):
             return "bigquery", value
