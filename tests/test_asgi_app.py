@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Mount, Route
 
 from portable_fn import ConfigurationError, Context, PortableError, Request, asgi_app
+from portable_fn.mounted import http_scope
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import deliver, fake
 
@@ -434,3 +435,85 @@ def test_a_root_path_of_the_server_reaches_the_application() -> None:
 def test_only_an_application_can_be_mounted() -> None:
     with pytest.raises(ConfigurationError, match="asgi_app takes an ASGI application, not str"):
         asgi_app("main:app")  # type: ignore[arg-type]  # the mistake
+
+
+@pytest.mark.parametrize(
+    ("url", "server", "host"),
+    [
+        ("https://a.example/", ("a.example", 443), b"a.example"),
+        ("http://a.example/", ("a.example", 80), b"a.example"),
+        ("https://a.example:8443/", ("a.example", 8443), b"a.example:8443"),
+        ("http://a.example:123456/", ("a.example:123456", 80), b"a.example:123456"),
+    ],
+)
+def test_the_server_of_the_scope_is_the_host_that_was_called(url: str, server: tuple[str, int], host: bytes) -> None:
+    scheme, _, name = url.rstrip("/").partition("://")
+    request = Request("GET", "/", scheme=scheme, host=name, headers={})
+    scope = http_scope(request, Context(), {})
+    assert (scheme, server, [(b"host", host)]) == (scope["scheme"], scope["server"], scope["headers"])
+
+
+def test_a_request_without_a_host_has_none_in_its_headers() -> None:
+    assert [] == http_scope(Request("GET", "/", headers={}), Context(), {})["headers"]
+
+
+def test_each_event_loop_has_a_lifespan_of_its_own_and_those_of_closed_loops_are_forgotten() -> None:
+    function = asgi_app(STARLETTE)
+    for _ in range(3):
+        assert 200 == asyncio.run(function(fake.request("GET", "/seen"), fake.context())).status
+    (lifespans,) = [
+        cell.cell_contents for cell in handler_of(function).__closure__ if isinstance(cell.cell_contents, dict)
+    ]
+    assert 1 == len(lifespans)
+
+
+def handler_of(function: Any) -> Any:
+    return function.__portable__.handler
+
+
+def test_what_an_application_sends_to_a_client_that_has_gone_is_an_os_error() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            return
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        LOG.append((await receive())["type"])
+        try:
+            await send({"type": "http.response.body", "body": b"b", "more_body": True})
+        except OSError as exc:
+            LOG.append(str(exc))
+
+    async def main() -> None:
+        response = await asgi_app(app)(fake.request("GET", "/"), fake.context())
+        stream: Any = response.body
+        assert b"a" == await anext(stream)
+        await stream.aclose()
+        await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    assert ["http.disconnect", "the client has gone"] == LOG
+
+
+START = {"type": "http.response.start", "status": 200, "headers": []}
+BODY = {"type": "http.response.body", "body": b"a"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "status", "words"),
+    [
+        ([BODY], 500, "sent http.response.body where http.response.start is due"),
+        ([START, START], 500, "sent http.response.start where http.response.body is due"),
+        ([START, BODY, BODY], 200, "sent http.response.body after the end of its answer"),
+    ],
+)
+def test_messages_out_of_turn_are_named_in_the_log(
+    messages: list[Any], status: int, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            for message in messages:
+                await send(dict(message))
+
+    assert status == call(app).status
+    assert words in caplog.text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import enum
 import json
+import sys
 import uuid
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,9 +16,12 @@ from typing import Any
 import pydantic
 import pytest
 
-from portable_fn import Cookie, EncodeError, HTTPError, Request, Response, Upload
-from portable_fn.data import MAX_JSON_DEPTH
-from portable_fn.http import finish, to_response
+from portable_fn import ConfigurationError, Cookie, EncodeError, HTTPError, Request, Response, Upload, data, problem
+from portable_fn.adapter import finish_alone
+from portable_fn.data import MAX_JSON_DEPTH, Validator
+from portable_fn.http import finish, forwarded_scheme, to_response
+from portable_fn.pairs import Headers, Pairs
+from portable_fn.streams import chunk_bytes
 from portable_fn.testing import fake
 
 
@@ -269,3 +274,200 @@ def test_an_http_error_is_from_400_to_599() -> None:
             HTTPError(status)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="detail is a str"):
         HTTPError(404, {"a": 1})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        (Pairs([("a", "1"), ("a", "2")]), Pairs([("a", "1"), ("a", "2")]), True),
+        (Pairs([("a", "1"), ("a", "2")]), Pairs([("a", "2"), ("a", "1")]), False),
+        (Pairs([("a", "1"), ("a", "2")]), {"a": "1"}, True),
+        (Pairs([("a", "1")]), {"a": "2"}, False),
+        (Pairs([("a", "1")]), [("a", "1")], False),
+        (Headers([("A", "1"), ("b", "2")]), Headers([("b", "2"), ("a", "1")]), True),
+        (Headers([("a", "1"), ("a", "2")]), Headers([("a", "2"), ("a", "1")]), False),
+        (Headers([("a", "1"), ("a", "2")]), {"a": "1, 2"}, True),
+        (Headers([("a", "1")]), [("a", "1")], False),
+    ],
+)
+def test_parameters_keep_their_order_and_headers_that_of_one_name(one: Any, other: Any, equal: bool) -> None:
+    assert equal is (one == other)
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+
+
+def test_parameters_and_headers_are_mappings_of_their_first_or_joined_values() -> None:
+    pairs, headers = Pairs([("b", "1"), ("a", "2"), ("b", "3")]), Headers([("B", "1"), ("A", "2"), ("b", "3")])
+    for mapping, value in ((pairs, "1"), (headers, "1, 3")):
+        assert (["b", "a"], 2, value, ["1", "3"], []) == (
+            list(mapping), len(mapping), mapping["b"], mapping.get_all("b"), mapping.get_all("c"),
+        )  # fmt: skip
+        assert (True, False, False) == ("b" in mapping, "c" in mapping, 1 in mapping)
+    assert "Pairs([('b', '1'), ('a', '2'), ('b', '3')])" == repr(pairs)
+    assert "Headers(" in repr(headers)
+
+
+def test_a_responses_headers_can_be_changed_in_any_case() -> None:
+    headers = Response(200, {"A": "1"}).headers
+    headers.add("a", "2")
+    assert ("1, 2", "x", "x") == (headers.setdefault("A", "0"), headers.setdefault("B", "x"), headers["b"])
+    assert (["1", "2"], []) == (headers.pop_all("A"), headers.pop_all("a"))
+    del headers["B"]
+    assert 0 == len(headers)
+    for name, value, seen in (("a b", "x", "'a b'"), ("a", 1, "not int"), ("a", "x\ny", "line breaks")):
+        with pytest.raises(ValueError, match=seen):
+            headers[name] = value  # type: ignore[assignment]  # it is the point
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [(413, "Content Too Large"), (422, "Unprocessable Content"), (404, "Not Found"), (499, "Error"), (599, "Error")],
+)
+def test_a_problem_without_a_title_has_that_of_its_status(status: int, title: str) -> None:
+    assert title == problem.title(status)
+
+
+def test_a_form_without_its_parser_or_of_too_many_parts_says_what_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+    def form(parts: int) -> Request[Any]:
+        part = b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n'
+        return fake.request(
+            "POST", body=part * parts + b"--b--\r\n", headers={"content-type": "multipart/form-data; boundary=b"}
+        )
+
+    assert 2 == len(form(2).form.get_all("a"))
+    monkeypatch.setattr("portable_fn.forms.MAX_PARTS", 2)
+    assert 2 == len(form(2).form.get_all("a"))
+    with pytest.raises(HTTPError) as caught:
+        _ = form(3).form
+    assert 413 == caught.value.status
+    monkeypatch.setitem(sys.modules, "multipart", None)
+    with pytest.raises(ConfigurationError, match=r"portable-fn\[forms\]"):
+        _ = form(1).form
+
+
+def test_typed_data_without_pydantic_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    with pytest.raises(ConfigurationError, match=r"portable-fn\[pydantic\]"):
+        Validator(int)
+
+
+def test_a_type_that_pydantic_finds_out_late_that_it_cannot_validate_is_named() -> None:
+    class Later(pydantic.BaseModel):
+        a: Nowhere  # type: ignore[name-defined]  # noqa: F821  # so it is
+
+    with pytest.raises(ConfigurationError, match="Later"):
+        Validator(Later).from_plain({"a": 1})
+
+
+def test_an_interpreter_without_the_c_encoder_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = {"a": [1, "é", None, {"at": date(2026, 1, 2)}], "b": True}
+    written = data.to_json(value)
+    monkeypatch.setattr("json.encoder.c_make_encoder", None)
+    assert written == data._encoder()(value) == '{"a":[1,"é",null,{"at":"2026-01-02"}],"b":true}'
+
+
+@pytest.mark.parametrize(
+    ("fields", "reads", "words"),
+    [
+        ({"headers": 5}, "headers", "headers can't be read"),
+        ({"headers": lambda: [("a",)]}, "headers", "headers can't be read"),
+        ({"time": 1e300}, "time", "time can't be read"),
+        ({"time": "now"}, "time", "time can't be read"),
+    ],
+)
+def test_a_request_part_that_cannot_be_read_is_a_400(fields: dict[str, Any], reads: str, words: str) -> None:
+    with pytest.raises(HTTPError) as caught:
+        getattr(Request(**fields), reads)
+    assert 400 == caught.value.status
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("forwarded", "scheme"), [(None, "http"), ("https, http", "http"), ("http,HTTPS ", "https")])
+def test_the_scheme_is_what_the_last_proxy_saw(forwarded: str | None, scheme: str) -> None:
+    headers = Headers({} if forwarded is None else {"x-forwarded-proto": forwarded})
+    assert scheme == forwarded_scheme(headers, "http")
+
+
+def test_a_stream_that_cannot_be_closed_is_logged_and_the_answer_goes_out(caplog: pytest.LogCaptureFixture) -> None:
+    class Stubborn:
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> bytes:
+            return b"x"
+
+        def close(self) -> None:
+            raise OSError("broken pipe")
+
+    response = finish(Response(200, {}, (), Stubborn()), fake.request("HEAD"))
+    assert (200, ()) == (response.status, response.body)
+    assert ["a stream that isn't sent can't be closed"] == [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize("body", [b"ab", bytearray(b"ab"), memoryview(b"ab"), "ab"])
+def test_a_body_and_a_streams_chunk_are_bytes_or_text(body: Any) -> None:
+    assert b"ab" == Response(200, {}, (), body).body == chunk_bytes(body)
+
+
+@pytest.mark.parametrize(("body", "name"), [(5, "int"), ({"a": 1}, "dict")])
+def test_a_body_and_a_streams_chunk_of_something_else_name_it(body: Any, name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        Response(200, {}, (), body)
+    with pytest.raises(EncodeError, match=name):
+        chunk_bytes(body)
+
+
+def test_background_work_that_fails_is_logged_and_the_rest_is_done(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[str] = []
+
+    async def fails(error: BaseException) -> None:
+        raise error
+
+    async def works() -> None:
+        done.append("done")
+
+    context = fake.context()
+    finish_alone(context, asyncio.run)
+    for error in (LookupError("told to"), asyncio.CancelledError()):
+        context.background(fails(error))
+        context.background(works())
+    finish_alone(context, asyncio.run)
+    assert ["done", "done"] == done
+    assert ["background work failed"] * 2 == [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "charset"),
+    [
+        ("text/plain", "utf-8"),
+        ("text/plain; charset=Latin-1", "latin-1"),
+        ("text/plain; format=flowed; Charset = 'UTF-16'", "utf-16"),
+        ('text/plain; charset=""', "utf-8"),
+        ("text/plain; format=flowed", "utf-8"),
+    ],
+)
+def test_the_charset_is_that_of_the_content_type(content_type: str, charset: str) -> None:
+    assert charset == fake.request("POST", body=b"a", headers={"content-type": content_type}).charset
+
+
+def test_a_body_in_an_unknown_charset_is_a_415() -> None:
+    with pytest.raises(HTTPError, match="klingon") as caught:
+        _ = fake.request("POST", body=b"a", headers={"content-type": "text/plain; charset=klingon"}).text
+    assert 415 == caught.value.status
+
+
+@pytest.mark.parametrize(
+    ("query", "pairs"),
+    [
+        ("a=1&a=2&&b", [("a", "1"), ("a", "2"), ("b", "")]),
+        ("a+b=c%20d&%C3%A9=+", [("a b", "c d"), ("é", " ")]),
+        ("a=b=c", [("a", "b=c")]),
+    ],
+)
+def test_a_query_is_decoded_in_order(query: str, pairs: list[tuple[str, str]]) -> None:
+    assert tuple(pairs) == fake.request("GET", f"/?{query}").query.pairs
+
+
+@pytest.mark.parametrize("body", [None, b""])
+def test_no_body_is_an_empty_one(body: bytes | None) -> None:
+    assert b"" == Response(204, {}, (), body).body

@@ -143,3 +143,37 @@ def test_chunks_outside_of_a_loop_are_closed_where_their_reader_stops() -> None:
             assert [b"1", b"2"] == [next(reading), next(reading)]
             reading.close()
             assert 1 == counting.closed
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_iterable_that_cannot_be_closed_needs_no_closing(begun: bool) -> None:
+    class Plain:
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> bytes:
+            return b"x"
+
+    async def main(stream: Any) -> None:
+        driven = Driven(stream, copy_context())
+        if begun:
+            assert b"x" == await driven.next()
+        await driven.close()
+
+    asyncio.run(main(Plain()))
+    asyncio.run(main([b"x"]))
+
+
+def test_a_sync_stream_that_nobody_has_begun_to_read_is_closed() -> None:
+    closed: list[str] = []
+
+    class Closing(list[bytes]):
+        def close(self) -> None:
+            closed.append("closed")
+
+    asyncio.run(Driven(Closing(), copy_context()).close())
+    assert ["closed"] == closed
+
+
+def test_chunks_that_are_empty_are_left_out_since_they_would_end_a_chunked_answer() -> None:
+    assert [b"a", b"b"] == list(chunks(["", b"a", b"", "b"], copy_context(), lambda work, variables: None))

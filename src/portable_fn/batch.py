@@ -66,15 +66,13 @@ class Consumer:
 
         Whatever a handler raises is an outcome, and logged. A batch handler gets the `window` and its `state`.
         """
-        function = self._function_for(items[0]) if items else None
         if self._takes_batch:
             functions = self.dispatcher.functions
-            whole = function if function is not None else functions[0] if len(functions) == 1 else None
-            if whole is None:
+            if len(functions) > 1:
                 return self._together_and_alone(items, context, window, state)
-            if whole.takes_batch:
-                return _WholeBatch(self, whole, items, context, window, state).handle()
-        if self._is_async if function is None else function.is_async:
+            return _WholeBatch(self, functions[0], items, context, window, state).handle()
+        function = self._function_for(items[0]) if items else None
+        if self._is_async:
             return self._handle_async(items, function, context)
         return self._one_by_one(items, function, context)
 
@@ -228,7 +226,7 @@ class Consumer:
     async def _handle_async(self, items: Sequence[Item], function: Binding | None, context: Context) -> list[Outcome]:
         import asyncio
 
-        at_once = max((one.concurrency for one in ([function] if function else self.dispatcher.functions)), default=1)
+        at_once = max(one.concurrency for one in self.dispatcher.functions)
         outcomes: list[Outcome | None] = [None] * len(items)
         first: dict[tuple[str, str], int] = {}
         lanes: dict[object, list[int]] = {}

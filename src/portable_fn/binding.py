@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from portable_fn.context import Context
-from portable_fn.data import InvalidData, Validator
+from portable_fn.data import InvalidData, Validator, to_json
 from portable_fn.errors import ConfigurationError, EncodeError, HTTPError
 from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request, Response, to_response
@@ -141,9 +141,13 @@ class Binding:
         try:
             event.__dict__["data"] = validator.from_json(text) if text else validator.from_plain(data)
         except InvalidData as exc:
-            if isinstance(event, Task):
+            if not isinstance(event, Task):
+                raise Reject(f"the data is not valid: {exc}") from exc
+            # A strict type takes some things, such as a time, from JSON text alone, and a task comes as a value.
+            try:
+                event.__dict__["data"] = validator.from_json(to_json(data))
+            except (TypeError, ValueError, RecursionError):
                 raise ValueError(f"the task's input is not valid: {exc}") from exc
-            raise Reject(f"the data is not valid: {exc}") from exc
 
     def positional(self, args: tuple[Any, ...], by_name: Mapping[str, Any]) -> tuple[Any, ...]:
         """The arguments of a call in the handler's order; TypeError for one that it doesn't have."""
