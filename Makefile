@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage lint bench wheel providers clean
+.PHONY: help demo test test-fast coverage mutation lint bench wheel providers clean
 
 # A Python that is new enough and can make environments: with pip of its own, or with the pip that it carries along.
 CAN_MAKE := import sys, venv; from importlib.util import find_spec as has; \
@@ -23,6 +23,8 @@ endef
 # A file of tests is one process's, which starts its servers once.
 AT_ONCE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
+BRANCHES := 'import json, sys; print("of the branches alone:", json.load(sys.stdin)["totals"]["percent_branches_covered_display"], "%")'
+
 help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
@@ -36,8 +38,14 @@ test-fast: .venv/.made  ## the tests that need no real runtime
 	.venv/bin/pytest -q $(AT_ONCE) -m 'not runtime'
 
 coverage: .venv/.made  ## which branches the tests without real runtimes take
-	.venv/bin/coverage run -m pytest -q -m 'not runtime'
+	.venv/bin/coverage erase
+	.venv/bin/coverage run -m pytest -q $(AT_ONCE) -m 'not runtime'
+	.venv/bin/coverage combine -q
 	.venv/bin/coverage report
+	@.venv/bin/coverage json -q -o - | .venv/bin/python -c $(BRANCHES)
+
+mutation: .venv-mutation/.made  ## which changes of the code no test notices (most of an hour)
+	PATH="$(CURDIR)/.venv-mutation/bin:$$PATH" python tools/mutation.py
 
 lint: .venv/.made  ## ruff, mypy and pyright
 	.venv/bin/ruff check
@@ -55,12 +63,15 @@ providers: .venv/.made  ## write what docs/ says of each provider anew
 	.venv/bin/python -m tests.provider_matrix
 
 clean:  ## remove what make made
-	rm -rf .venv .venv-demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .venv-mutation .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.made: pyproject.toml constraints.txt
 	@echo "Making .venv (once, a minute at most) …"
 	$(call environment,.venv,pip --editable '.[dev]')
+
+.venv-mutation/.made: pyproject.toml constraints.txt
+	$(call environment,.venv-mutation,--editable '.[dev,mutation]')
 
 DEMO := PYTHONPATH=src:adapters .venv-demo/bin/python -m portable_fn
 .venv-demo/.made: constraints.txt
