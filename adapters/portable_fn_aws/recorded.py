@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 Answer = Callable[..., None]
 
 
-def answering(answer: Answer, recording: Any) -> Answer:
+def answering(answer: Answer, recorder: Any) -> Answer:
     """`answer`, which answers one invocation, so that it is recorded."""
 
     def recorded(api: RuntimeAPI, invocation: Invocation, *more: Any) -> None:
-        with recording.Recording("aws").written() as one:
+        with recorder.recording("aws").written() as one:
             one.payload = lambda: json.loads(invocation.payload)
-            answer(_Heard(api, one, recording.Kept()), invocation, *more)
+            answer(_Heard(api, one), invocation, *more)
 
     return recorded
 
@@ -28,23 +28,22 @@ def answering(answer: Answer, recording: Any) -> Answer:
 class _Heard:
     """The Runtime API, for the answer to one invocation."""
 
-    def __init__(self, api: RuntimeAPI, one: Any, kept: Any) -> None:
+    def __init__(self, api: RuntimeAPI, one: Any) -> None:
         self._api = api
         self._one = one
-        self._kept = kept
 
     def respond(self, invocation: Invocation, body: bytes) -> None:
         self._one.answer = lambda: json.loads(body)
         self._api.respond(invocation, body)
 
     def stream(self, invocation: Invocation, prelude: bytes, body: Iterable[bytes]) -> None:
-        self._one.answer = lambda: {**json.loads(prelude), **_body(self._kept.body)}
+        self._one.answer = lambda: {**json.loads(prelude), **_body(self._one.sent.body)}
         self._api.stream(invocation, prelude, self._passing(body))
 
     def _passing(self, body: Iterable[bytes]) -> Iterator[bytes]:
         try:
             for part in body:
-                self._kept.add(part)
+                self._one.sent.add(part)
                 yield part
         finally:
             if close := getattr(body, "close", None):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from portable_fn.data import to_json
 from portable_fn.testing.native_json import http as http_json
+from portable_fn.testing.recording import answered
 
 if TYPE_CHECKING:
     from portable_fn_azure.decode import Place
@@ -20,7 +21,7 @@ Function = Callable[..., Any]
 Typed = dict[str, Any]
 
 
-def http(function: Function, place: Place | None, recording: Any) -> Function:
+def http(function: Function, place: Place | None, recorder: Any) -> Function:
     """The Azure function for requests, whose route has the path at `place`, so that it is recorded."""
 
     def payload(req: HttpRequest, context: object = None) -> Any:
@@ -28,19 +29,19 @@ def http(function: Function, place: Place | None, recording: Any) -> Function:
         return made | _beside(place, req.url, req.route_params, urlsplit(req.url).netloc)
 
     def answer(native: Any) -> Any:
-        return recording.answered(native.status_code, list(native.headers.items()), native.get_body())
+        return answered(native.status_code, list(native.headers.items()), native.get_body())
 
-    recorded: Function = recording.invocations("azure", function, payload, answer)
+    recorded: Function = recorder.invocations("azure", function, payload, answer)
     return recorded
 
 
-def streaming(function: Function, place: Place | None, recording: Any) -> Function:
+def streaming(function: Function, place: Place | None, recorder: Any) -> Function:
     """The Azure function of the streaming extension, so that it is recorded once its answer is sent."""
 
     def more(req: Any) -> Any:
         return _beside(place, str(req.url), req.path_params, req.headers.get("x-forwarded-host"))
 
-    recorded: Function = recording.streamed("azure", function, more)
+    recorded: Function = recorder.streamed("azure", function, more)
     return recorded
 
 
@@ -50,7 +51,7 @@ def _beside(place: Place | None, url: str, params: Mapping[str, str], host: str 
     return prefix | ({"host": host} if host else {})
 
 
-def event(function: Function, wiring: Wiring, recording: Any) -> Function:
+def event(function: Function, wiring: Wiring, recorder: Any) -> Function:
     """The Azure function for what isn't HTTP, so that it is recorded."""
 
     def payload(event: Any, context: Any = None, **_: object) -> Any:
@@ -65,7 +66,7 @@ def event(function: Function, wiring: Wiring, recording: Any) -> Function:
             "retry_count": getattr(retry, "retry_count", 0) or 0,
         }
 
-    recorded: Function = recording.invocations("azure", function, payload, lambda answered: answered)
+    recorded: Function = recorder.invocations("azure", function, payload, lambda returned: returned)
     return recorded
 
 

@@ -11,6 +11,7 @@ from portable_fn.cloudevents import write_time
 from portable_fn.routing import Router
 from portable_fn.streams import aclose, chunk_bytes
 from portable_fn.testing.native_json import http, in_text
+from portable_fn.testing.recording import answered, snapshot
 from portable_fn_cloudflare import encode, events, values
 from portable_fn_cloudflare.entry import answering, methods
 from portable_fn_cloudflare.stream import as_async
@@ -18,43 +19,51 @@ from portable_fn_cloudflare.stream import as_async
 if TYPE_CHECKING:
     from portable_fn.binding import Binding
     from portable_fn.context import Context
-    from portable_fn.http import Response
+    from portable_fn.http import Request, Response
+    from portable_fn.routing import Target
     from portable_fn_cloudflare.native import FFI, JavaScript, SDKRequest, WorkerEntrypoint
 
 Method = Callable[..., Any]
 
 
 def recording_methods(
-    functions: Sequence[Binding], first: Iterator[bool], js: JavaScript, ffi: FFI, recording: Any
+    functions: Sequence[Binding], first: Iterator[bool], js: JavaScript, ffi: FFI, recorder: Any
 ) -> dict[str, Method]:
     """What `methods` gives, so that each call is recorded."""
-    telling = [one.__portable__ for one in recording.telling_of(functions)]
+    telling = [one.__portable__ for one in recorder.telling_of(functions)]
     made = {
-        name: _called(name, method, js, ffi, recording)
+        name: _called(name, method, js, ffi, recorder)
         for name, method in methods(telling, first, js, ffi).items()
         if name != "fetch"
     }
-    return {"fetch": _fetched(Router(telling), first, js, ffi, recording), **made}
+    return {"fetch": _fetched(Router(telling), first, js, ffi, recorder), **made}
 
 
-def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, recording: Any) -> Method:
+def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, recorder: Any) -> Method:
     async def fetch(self: WorkerEntrypoint, request: SDKRequest) -> object:
-        one = recording.Recording("cloudflare")
+        one = recorder.recording("cloudflare")
         # What is JavaScript's is gone where a stream ends.
         url = request.js_object.url
-        is_streamed = False
+        is_streamed = is_read = False
+
+        def asked(event: Request[Any]) -> None:
+            nonlocal is_read
+            is_read = True
+            one.payload = snapshot(lambda: http(event.method, url, event.headers.pairs, event.body))
 
         def encoded(response: Response, context: Context, js: JavaScript, ffi: FFI) -> object:
             nonlocal is_streamed
             event: Any = context.event
-            kept = recording.Kept()
-            one.payload = lambda: http(event.method, url, event.headers.pairs, event.body)
-            one.answer = lambda: recording.answered(response.status, response.wire_headers(), kept.body)
+            if not is_read:
+                # Its body is too long, or breaks off.
+                asked(event)
+                one.received.cut()
+            one.answer = lambda: answered(response.status, response.wire_headers(), one.sent.body)
             if isinstance(response.body, bytes):
-                kept.add(response.body)
+                one.sent.add(response.body)
                 return encode.response(response, context, js, ffi)
             copied = response.copy()
-            copied.body = _going_by(response.body, kept, one)
+            copied.body = _going_by(response.body, one)
             native = encode.response(copied, context, js, ffi)
             is_streamed = True
             return native
@@ -62,7 +71,7 @@ def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, re
         error: BaseException | None = None
         try:
             with one.heard():
-                return await answering(router, first, js, ffi, encoded)(self, request)
+                return await answering(_Asked(router, asked), first, js, ffi, encoded)(self, request)
         except BaseException as exc:
             error = exc
             raise
@@ -73,13 +82,26 @@ def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, re
     return fetch
 
 
-async def _going_by(stream: Any, kept: Any, one: Any) -> AsyncIterator[bytes | str]:
+class _Asked(Router):
+    """The router, which tells what it is asked: a request whose body has been read."""
+
+    def __init__(self, router: Router, tell: Callable[[Request[Any]], None]) -> None:
+        self.max_body = router.max_body
+        self._router = router
+        self._tell = tell
+
+    def find(self, request: Request[Any]) -> Target:
+        self._tell(request)
+        return self._router.find(request)
+
+
+async def _going_by(stream: Any, one: Any) -> AsyncIterator[bytes | str]:
     """The stream's chunks, which are kept; at its end the recording is written."""
     chunks = aiter(as_async(stream))
     error: Exception | None = None
     try:
         async for chunk in chunks:
-            kept.add(chunk_bytes(chunk))
+            one.sent.add(chunk_bytes(chunk))
             yield chunk
     except Exception as exc:
         error = exc
@@ -91,22 +113,24 @@ async def _going_by(stream: Any, kept: Any, one: Any) -> AsyncIterator[bytes | s
             one.write(error)
 
 
-def _called(name: str, method: Method, js: JavaScript, ffi: FFI, recording: Any) -> Method:
+def _called(name: str, method: Method, js: JavaScript, ffi: FFI, recorder: Any) -> Method:
     async def recorded(self: WorkerEntrypoint, *args: Any, **by_name: Any) -> object:
-        with recording.Recording("cloudflare").written() as one:
+        with recorder.recording("cloudflare").written() as one:
             match name:
                 case "queue":
-                    one.payload = lambda: _batch(values.raw(args[0]), ffi)
+                    one.payload = snapshot(lambda: _batch(values.raw(args[0]), ffi))
                 case "scheduled":
-                    one.payload = lambda: {"cron": args[0].cron, "scheduledTime": int(args[0].scheduledTime)}
+                    one.payload = snapshot(lambda: _controller(args[0]))
                 case "email":
-                    native, kept = args[0], recording.Kept()
-                    raw = _read(native, kept)
+                    native = args[0]
+                    raw = _read(native, one.received)
                     args = ({**native, "raw": raw} if isinstance(native, dict) else _Email(native, raw), *args[1:])
-                    one.payload = lambda: _email(native, kept.body, js)
+                    one.payload = lambda: _email(native, one.received.body, js)
                 case _:
                     given = [*args, by_name] if by_name else args
-                    one.payload = lambda: {"method": name, "args": [values.plain(value, ffi) for value in given]}
+                    one.payload = snapshot(
+                        lambda: {"method": name, "args": [values.plain(value, ffi) for value in given]}
+                    )
             answer = await method(self, *args, **by_name)
             one.error = getattr(answer, "error", None)
             one.answer = lambda: values.plain(answer, ffi)
@@ -114,6 +138,10 @@ def _called(name: str, method: Method, js: JavaScript, ffi: FFI, recording: Any)
 
     recorded.__name__ = name
     return recorded
+
+
+def _controller(native: Any) -> Any:
+    return {"cron": native.cron, "scheduledTime": int(native.scheduledTime)}
 
 
 def _batch(batch: Any, ffi: FFI) -> Any:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from portable_fn.data import to_json
 from portable_fn.errors import DecodeError
-from portable_fn.events import Event
+from portable_fn.events import BROKEN, Event
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.providers import adapter
@@ -217,6 +217,10 @@ def recognised(value: Any) -> list[str]:
     for provider in ADAPTERS:
         module = of_adapter(provider)
         recognises: Callable[[Any], int] | None = getattr(module, "recognises", None)
-        if recognises is not None and (likeness := recognises(value)):
+        try:
+            likeness = 0 if recognises is None else recognises(value)
+        except BROKEN:
+            continue
+        if likeness:
             found.append((-likeness, provider))
     return [provider for _, provider in sorted(found, key=lambda one: one[0])]

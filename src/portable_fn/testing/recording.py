@@ -10,43 +10,79 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from inspect import iscoroutinefunction
 from itertools import count
+from threading import Lock
 from typing import Any
 
 from portable_fn.adapter import bindings
 from portable_fn.binding import Binding
 from portable_fn.data import to_json
-from portable_fn.testing import native_json
+from portable_fn.testing import loop, native_json
 from portable_fn.testing.probing import Call, telling
-from portable_fn.testing.redaction import redacted
+from portable_fn.testing.redaction import missing_words, redacted, without_words
 
 VARIABLE = "PORTABLE_FN_RECORD"
-# Of a body that is streamed no more is kept.
+# Of a longer body nothing is kept.
 MAX_BODY = 10 * 1024 * 1024
 
+Write = Callable[[dict[str, Any]], None]
+
 _numbers = count(1)
+_one_at_a_time = Lock()
 _calls: ContextVar[list[Call] | None] = ContextVar("_calls", default=None)
-# Where recordings go instead, while they are replayed.
-_again: list[dict[str, Any]] | None = None
+# What entries get that are made in a block of `recorded_again` or `not_recorded`, whatever the variable says.
+_instead: ContextVar[tuple[Recorder | None] | None] = ContextVar("_instead", default=None)
+
+
+class Kept:
+    """A body, up to a limit: where it isn't kept whole it is empty, and `is_cut`; `is_whole` says that its end has come."""
+
+    def __init__(self) -> None:
+        self._body = bytearray()
+        self.is_cut = False
+        self.is_whole = False
+
+    @property
+    def body(self) -> bytes:
+        """What was kept."""
+        return bytes(self._body)
+
+    def add(self, chunk: bytes) -> None:
+        """Keeps a chunk as well."""
+        if len(self._body) + len(chunk) > MAX_BODY:
+            self.cut()
+        elif not self.is_cut:
+            self._body += chunk
+
+    def cut(self) -> None:
+        """Keeps nothing, of what comes neither: half a text may have secrets that aren't found."""
+        self.is_cut = True
+        self._body = bytearray()
 
 
 class Recording:
     """One invocation, from now on: `payload()` and `answer()`, as JSON values, are what it was called with and what came back.
 
-    `error` is what its caller is told to have been raised, where nothing was.
+    `error` is what its caller is told to have been raised, where nothing was. `received` and `sent` are the bodies of payload
+    and answer where they come piece by piece; the recording says of which it has but a part.
     """
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, write: Write) -> None:
         self.provider = provider
         self.calls: list[Call] = []
         self.payload: Callable[[], Any] = lambda: None
         self.answer: Callable[[], Any] = lambda: None
         self.error: BaseException | None = None
+        self.received = Kept()
+        self.sent = Kept()
+        self._write = write
+        # What a function sends by `deliver` is sent again where the function is replayed.
+        self._is_inside = _calls.get() is not None and loop.depth() > 0
         self._start = time.perf_counter()
 
     @contextmanager
@@ -73,70 +109,124 @@ class Recording:
 
     def write(self, error: BaseException | None = None) -> None:
         """Writes the file, or a line of the log where PORTABLE_FN_RECORD is "-"; what fails is logged and costs nothing else."""
+        if self._is_inside:
+            return
         seconds = time.perf_counter() - self._start
         error = error or self.error
         try:
+            payload = _plain(self.payload())
+            kept = redacted(payload)
+            secrets = missing_words(payload, kept)
             made: dict[str, Any] = {
                 "provider": self.provider,
                 "recorded": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "seconds": round(seconds, 6),
-                "payload": redacted(self.payload()),
-                "calls": self.calls,
+                "payload": kept,
+                "calls": without_words(_plain(self.calls), secrets),
             }
             if error is None:
-                made["answer"] = redacted(self.answer())
+                made["answer"] = without_words(redacted(_plain(self.answer())), secrets)
             else:
-                made["raised"] = {"name": type(error).__name__, "message": redacted(str(error))}
-            _write(made)
+                message = without_words(redacted(_message(error)), secrets)
+                made["raised"] = {"name": type(error).__name__, "message": message}
+            bodies = {"payload": self.received, "answer": self.sent}
+            if cut := [name for name, body in bodies.items() if body.is_cut]:
+                made["cut"] = cut
+            self._write(made)
         except Exception as exc:
             # Not what it says, which may have something of the payload.
             logging.getLogger("portable_fn").warning("an invocation can't be recorded: %s", type(exc).__name__)
 
 
-def _write(made: dict[str, Any]) -> None:
-    folder = os.environ.get(VARIABLE) or "-"
-    text = to_json(made)
-    if _again is not None:
-        _again.append(json.loads(text))
-        return
-    if folder == "-":
-        print(f"{VARIABLE} {text}", file=sys.stdout, flush=True)
-        return
+def _plain(value: Any) -> Any:
+    return json.loads(to_json(value))
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+def snapshot(value: Callable[[], Any]) -> Callable[[], Any]:
+    """What gives the JSON value as it is now, whatever is done to it meanwhile; what fails now is raised then."""
+    try:
+        text = to_json(value())
+    except Exception as exc:
+        return partial(_raise, exc)
+    return partial(json.loads, text)
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
+def _print(made: dict[str, Any]) -> None:
+    text = _json(made, sys.stdout.encoding or "utf-8", separators=(",", ":"))
+    # `print` writes the end of the line by itself, and another thread's line may come before.
+    with _one_at_a_time:
+        sys.stdout.write(f"{VARIABLE} {text}\n")
+        sys.stdout.flush()
+
+
+def _save(folder: str, made: dict[str, Any]) -> None:
     os.makedirs(folder, exist_ok=True)
     name = f"{time.time_ns()}-{os.getpid()}-{next(_numbers)}-{made['provider']}.json"
     path = os.path.join(folder, name)
+    text = _json(made, "utf-8", indent=2)
     # Nobody is to read half a file, and nobody else's eyes are for a payload.
-    with open(os.open(f"{path}.part", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(json.loads(text), file, indent=2, ensure_ascii=False)
-    os.replace(f"{path}.part", path)
+    opened = os.open(f"{path}.part", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(opened, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(f"{path}.part", path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(f"{path}.part")
+        raise
+
+
+def _json(made: dict[str, Any], encoding: str, **how: Any) -> str:
+    """The JSON text, with escapes where the encoding hasn't all of it, as none has half a pair of surrogates."""
+    text = json.dumps(made, ensure_ascii=False, **how)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(made, **how)
+    return text
+
+
+def recorder(where: str | None) -> Recorder | None:
+    """What records an entry that is made now, in the folder `where`, or in lines for "-"; None where nothing does."""
+    instead = _instead.get()
+    if instead is not None:
+        return instead[0] if _calls.get() is None else None
+    if not where:
+        return None
+    # A handler may go to another folder, and change its environment.
+    return Recorder(_print if where == "-" else partial(_save, os.path.abspath(where)))
 
 
 @contextmanager
 def recorded_again() -> Generator[list[dict[str, Any]]]:
     """A block whose entries record into the list."""
-    global _again
-    before = _again, os.environ.get(VARIABLE)
     found: list[dict[str, Any]] = []
-    _again, os.environ[VARIABLE] = found, "-"
+    token = _instead.set((Recorder(found.append),))
     try:
         yield found
     finally:
-        _again = before[0]
-        if before[1] is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before[1]
+        _instead.reset(token)
 
 
 @contextmanager
 def not_recorded() -> Generator[None]:
     """A block whose entries don't record."""
-    before = os.environ.pop(VARIABLE, None)
+    token = _instead.set((None,))
     try:
         yield
     finally:
-        if before is not None:
-            os.environ[VARIABLE] = before
+        _instead.reset(token)
 
 
 def _tell(call: Call) -> None:
@@ -145,75 +235,118 @@ def _tell(call: Call) -> None:
         calls.append(call)
 
 
-def functions(targets: tuple[object, ...]) -> list[Any]:
-    """The portable functions of the targets, which tell the recording of their calls."""
-    return telling_of(bindings(*targets))
+class Recorder:
+    """What records the invocations of an entry."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+
+    def recording(self, provider: str) -> Recording:
+        """An invocation that begins now."""
+        return Recording(provider, self._write)
+
+    def functions(self, targets: tuple[object, ...]) -> list[Any]:
+        """The portable functions of the targets, which tell the recording of their calls."""
+        return self.telling_of(bindings(*targets))
+
+    def telling_of(self, those: Iterable[Binding]) -> list[Any]:
+        """Portable functions like those, which tell the recording of their calls."""
+        return telling(those, _tell)
+
+    def invocations(
+        self, provider: str, function: Callable[..., Any], payload: Callable[..., Any], answer: Callable[[Any], Any]
+    ) -> Callable[..., Any]:
+        """The function, async or not, which records its invocations.
+
+        `payload` gives a JSON value of what it is called with, before it is, `answer` one of what it returns.
+        """
+
+        @wraps(function)
+        def recorded(*args: Any, **named: Any) -> Any:
+            with self.recording(provider).written() as recording:
+                recording.payload = snapshot(lambda: payload(*args, **named))
+                result = function(*args, **named)
+                recording.answer = lambda: answer(result)
+                return result
+
+        @wraps(function)
+        async def recorded_async(*args: Any, **named: Any) -> Any:
+            with self.recording(provider).written() as recording:
+                recording.payload = snapshot(lambda: payload(*args, **named))
+                result = await function(*args, **named)
+                recording.answer = lambda: answer(result)
+                return result
+
+        return recorded_async if iscoroutinefunction(function) else recorded
+
+    def function(self, provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Callable[..., Any]:
+        """What `make` gives for the targets, a function of a JSON `payload`, async or not, which records its invocations."""
+
+        def called(payload: Any, *_: object, **__: object) -> Any:
+            return payload
+
+        return self.invocations(provider, make(*self.functions(targets)), called, lambda answered: answered)
+
+    def application(self, provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Any:
+        """What `make` gives for the targets, an ASGI application, which records its requests."""
+        given = make(*self.functions(targets))
+
+        async def recorded(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                head = _head(scope, provider)
+                await _recorded_asgi(given, self.recording(provider), head)(scope, receive, send)
+            else:
+                await given(scope, receive, send)
+
+        return recorded
+
+    def streamed(
+        self, provider: str, function: Callable[..., Any], more: Callable[[Any], dict[str, Any]]
+    ) -> Callable[..., Any]:
+        """The async function of Starlette's request, which records it once its answer is sent by its `application`.
+
+        `more` is said in the payload beside what the request has.
+        """
+
+        @wraps(function)
+        async def recorded(req: Any, context: Any) -> Any:
+            recording = self.recording(provider)
+            head = _head(req.scope, provider, lambda: more(req))
+            with recording.heard():
+                answer = await function(_Receiving(req, recording.received), context)
+            answer.application = _recorded_asgi(answer.application, recording, head)
+            return answer
+
+        return recorded
+
+    def target(self, provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Callable[..., Any]:
+        """What `make` gives for the targets, a function of Flask's or Starlette's request, which records its requests."""
+        given = make(*self.functions(targets))
+
+        def recorded(native: Any, *more: Any) -> Any:
+            recording = self.recording(provider)
+            if hasattr(native, "scope"):
+                head = _head(native.scope, provider)
+                # What answers has the context variables of here.
+                with recording.heard():
+                    return _recorded_asgi(given(native, *more), recording, head)
+            if hasattr(native, "environ"):
+                return _recorded_flask(given, recording, native, more)
+            return _converted(given, recording, (native, *more))
+
+        return recorded
 
 
-def telling_of(those: Iterable[Binding]) -> list[Any]:
-    """Portable functions like those, which tell the recording of their calls."""
-    return telling(those, _tell)
+def _head(native: Any, provider: str, more: Callable[[], dict[str, Any]] = dict) -> Callable[[], dict[str, Any]]:
+    """The payload of a request, but for its body, which nobody has read."""
+    return snapshot(lambda: native_json.written(native, provider, body=b"") | more())
 
 
-def invocations(
-    provider: str, function: Callable[..., Any], payload: Callable[..., Any], answer: Callable[[Any], Any]
-) -> Callable[..., Any]:
-    """The function, async or not, which records its invocations.
-
-    `payload` gives a JSON value of what it is called with, `answer` one of what it returns.
-    """
-
-    @wraps(function)
-    def recorded(*args: Any, **named: Any) -> Any:
-        with Recording(provider).written() as recording:
-            recording.payload = lambda: payload(*args, **named)
-            result = function(*args, **named)
-            recording.answer = lambda: answer(result)
-            return result
-
-    @wraps(function)
-    async def recorded_async(*args: Any, **named: Any) -> Any:
-        with Recording(provider).written() as recording:
-            recording.payload = lambda: payload(*args, **named)
-            result = await function(*args, **named)
-            recording.answer = lambda: answer(result)
-            return result
-
-    return recorded_async if iscoroutinefunction(function) else recorded
-
-
-def function(provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Callable[..., Any]:
-    """What `make` gives for the targets, a function of a JSON payload, async or not, which records its invocations."""
-    return invocations(provider, make(*functions(targets)), lambda payload, *native: payload, lambda answered: answered)
-
-
-def application(provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Any:
-    """What `make` gives for the targets, an ASGI application, which records its requests."""
-    given = make(*functions(targets))
+def _recorded_asgi(app: Any, recording: Recording, head: Callable[[], dict[str, Any]]) -> Any:
+    """The application, which records the one request."""
 
     async def recorded(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            await _recorded_asgi(given, Recording(provider), scope)(scope, receive, send)
-        else:
-            await given(scope, receive, send)
-
-    return recorded
-
-
-def _recorded_asgi(
-    app: Any,
-    recording: Recording,
-    native: Any,
-    received: Kept | None = None,
-    more: Callable[[], dict[str, Any]] = dict,
-) -> Any:
-    """The application, which records the one request, of the native scope.
-
-    `received` is what of its body was received before, `more()` what is said in the payload beside.
-    """
-
-    async def recorded(scope: Any, receive: Any, send: Any) -> None:
-        body, sent = received or Kept(), Kept()
+        received, sent = recording.received, recording.sent
         start: dict[str, Any] = {}
 
         async def sending(message: Any) -> None:
@@ -222,42 +355,46 @@ def _recorded_asgi(
             sent.add(message.get("body", b""))
             await send(message)
 
+        def payload() -> Any:
+            made = head()
+            if (
+                not received.is_whole
+                and _is_for_its_body(recording, start.get("status"))
+                and _has_body(made["headers"])
+            ):
+                received.cut()
+            return made | native_json.in_text(received.body)
+
+        def answer() -> Any:
+            if not start:
+                return None  # whoever asked has gone
+            headers = [(name.decode(), value.decode()) for name, value in start["headers"]]
+            return answered(start["status"], headers, sent.body)
+
         with recording.written():
-            recording.payload = lambda: native_json.written(native, recording.provider, body=body.body) | more()
-            recording.answer = lambda: (
-                answered(start["status"], [(name.decode(), one.decode()) for name, one in start["headers"]], sent.body)
-                if start
-                else None  # whoever asked has gone
-            )
-            await app(scope, _receiving(receive, body), sending)
+            recording.payload, recording.answer = payload, answer
+            await app(scope, _receiving(receive, received), sending)
 
     return recorded
+
+
+def _has_body(headers: Mapping[str, Any]) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+def _is_for_its_body(recording: Recording, status: int | None) -> bool:
+    """Whether a request came to nothing before a function was called, for it is too large or breaks off."""
+    return not recording.calls and status in (None, 400, 413)
 
 
 def _receiving(receive: Any, kept: Kept) -> Any:
     async def receiving() -> Any:
         message = await receive()
         kept.add(message.get("body", b""))
+        kept.is_whole = message["type"] == "http.request" and not message.get("more_body")
         return message
 
     return receiving
-
-
-def streamed(provider: str, function: Callable[..., Any], more: Callable[[Any], dict[str, Any]]) -> Callable[..., Any]:
-    """The async function of Starlette's request, which records it once its answer is sent by its `application`.
-
-    `more` is said in the payload beside what the request has.
-    """
-
-    @wraps(function)
-    async def recorded(req: Any, context: Any) -> Any:
-        recording, received = Recording(provider), Kept()
-        with recording.heard():
-            answer = await function(_Receiving(req, received), context)
-        answer.application = _recorded_asgi(answer.application, recording, req.scope, received, lambda: more(req))
-        return answer
-
-    return recorded
 
 
 class _Receiving:
@@ -271,43 +408,41 @@ class _Receiving:
         return getattr(self._native, name)
 
 
-def target(provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Callable[..., Any]:
-    """What `make` gives for the targets, a function of Flask's or Starlette's request, which records its requests."""
-    given = make(*functions(targets))
+def _recorded_flask(given: Callable[..., Any], recording: Recording, native: Any, more: tuple[Any, ...]) -> Any:
+    received, sent, length = recording.received, recording.sent, native.content_length
+    head = _head(native.environ, recording.provider)
 
-    def recorded(native: Any, *more: Any) -> Any:
-        if hasattr(native, "scope"):
-            recording = Recording(provider)
-            # What answers has the context variables of here.
-            token = _calls.set(recording.calls)
-            try:
-                return _recorded_asgi(given(native, *more), recording, native.scope)
-            finally:
-                _calls.reset(token)
-        if not hasattr(native, "environ"):
-            return _converted(given, Recording(provider), (native, *more))
-        with Recording(provider).written() as recording:
-            kept = Kept()
-            if native.content_length is None:
-                # It can be read but once.
-                native.stream = _Read(native.stream, kept)
-            answer = given(native, *more)
-            recording.payload = lambda: native_json.written(native.environ, provider, body=kept.body)
-            recording.answer = lambda: answered(
-                answer.status_code,
-                list(answer.headers),
-                b"" if answer.is_streamed else answer.get_data(),
-            )
-            if native.content_length is not None and native.content_length <= MAX_BODY:
-                kept.add(native.get_data())
-            return answer
+    def payload() -> Any:
+        if length is not None:
+            if length > MAX_BODY:
+                received.cut()
+            else:
+                received.add(native.get_data())
+                if len(received.body) < length:
+                    received.cut()
+        return head() | native_json.in_text(received.body)
 
-    return recorded
+    with recording.written():
+        recording.payload = payload
+        if length is None:
+            # It can be read but once.
+            native.stream = _Read(native.stream, received)
+        answer = given(native, *more)
+
+        def answer_json() -> Any:
+            if answer.is_streamed:
+                sent.cut()
+            else:
+                sent.add(answer.get_data())
+            return answered(answer.status_code, list(answer.headers), sent.body)
+
+        recording.answer = answer_json
+        return answer
 
 
 def _converted(given: Callable[..., Any], recording: Recording, natives: tuple[Any, ...]) -> Any:
     """The answer to what a framework has converted before; it answers for what is raised with a 500."""
-    recording.payload = lambda: native_json.written(natives, recording.provider)
+    recording.payload = snapshot(lambda: native_json.written(natives, recording.provider))
     status = 500
     try:
         with recording.heard():
@@ -333,17 +468,6 @@ class _Read:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
-
-
-class Kept:
-    """A body, up to a limit."""
-
-    def __init__(self) -> None:
-        self.body = b""
-
-    def add(self, chunk: bytes) -> None:
-        if len(self.body) + len(chunk) <= MAX_BODY:
-            self.body += chunk
 
 
 def answered(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, Any]:

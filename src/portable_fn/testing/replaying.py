@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
 from copy import copy
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from portable_fn.adapter import bindings
 from portable_fn.binding import Binding
-from portable_fn.errors import EncodeError
+from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.events import Batch, ChangeEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
+from portable_fn.providers import ADAPTERS
 from portable_fn.record import Record
 from portable_fn.testing.delivery import Answer, deliver
+from portable_fn.testing.extras import needed
 from portable_fn.testing.native_json import arrived, in_text, of_adapter
 from portable_fn.testing.probing import Call, silent, telling
-from portable_fn.testing.recording import VARIABLE, not_recorded, recorded_again
+from portable_fn.testing.recording import MAX_BODY, VARIABLE, not_recorded, recorded_again
 from portable_fn.testing.redaction import redacted
 
 
@@ -57,26 +60,38 @@ def replay(recorded: str | os.PathLike[str], handler: object, to: str | None = N
     """Runs what PORTABLE_FN_RECORD recorded, on the provider of each, or on another one.
 
     `recorded` is its folder, or a file with the lines that "-" printed, whatever a console put before and around them. The
-    function sees the payload as it was recorded, without secrets. ValueError where there are no recordings.
+    function sees the payload as it was recorded, without secrets. ValueError where there are no recordings; what can't be
+    read among them is skipped. One of a third party's adapter is replayed where `to` or PORTABLE_FN_PROVIDER names that
+    adapter, or it has been used before.
     """
-    found = _in_file(Path(recorded)) if Path(recorded).is_file() else _in_folder(Path(recorded))
-    return Replay(_replayed(name, one, handler, to) for name, one in found)
+    place = Path(recorded)
+    found = [_read(name, text, to) for name, text in (_in_file(place) if place.is_file() else _in_folder(place))]
+    if all(isinstance(one, _Unreadable) for one in found):
+        raise ValueError(f"{found[0].file} is no recording: {found[0].why}")
+    return Replay(_replayed(one, handler, to) for one in found)
 
 
-def _in_folder(folder: Path) -> list[tuple[str, Any]]:
+def _in_folder(folder: Path) -> list[tuple[str, str | bytes | OSError]]:
     files = sorted(folder.glob("*.json"))
     if not files:
         raise ValueError(f"no recordings (*.json) in {folder}")
-    return [(file.name, _json(file.name, file.read_bytes())) for file in files]
+    return [(file.name, _content(file)) for file in files]
 
 
-def _in_file(file: Path) -> list[tuple[str, Any]]:
+def _content(file: Path) -> bytes | OSError:
+    try:
+        return file.read_bytes()
+    except OSError as exc:
+        return exc
+
+
+def _in_file(file: Path) -> list[tuple[str, str | bytes | OSError]]:
     if file.suffix == ".json":
-        return [(file.name, _json(file.name, file.read_bytes()))]
-    found = []
+        return [(file.name, _content(file))]
+    found: list[tuple[str, str | bytes | OSError]] = []
     # Not splitlines: a text of JSON's may have other ends of lines as they are.
     for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
-        found += [(f"{file.name}:{number}", _json(f"{file.name}:{number}", text)) for text in _in_line(line)]
+        found += [(f"{file.name}:{number}", text) for text in _in_line(line)]
     if not found:
         raise ValueError(f"no recordings (lines with {VARIABLE}) in {file}")
     return found
@@ -84,19 +99,29 @@ def _in_file(file: Path) -> list[tuple[str, Any]]:
 
 def _in_line(line: str) -> list[str]:
     """The recordings in a line of a log, which may be JSON that has them in a text."""
-    _, marked, rest = line.partition(f"{VARIABLE} ")
-    if not marked:
+    mark = f"{VARIABLE} {{"
+    if mark not in line:
         return []
     if line.lstrip()[:1] in ("{", "[", '"'):
         try:
             return [one for text in _texts(json.loads(line)) for one in _in_line(text)]
         except (ValueError, RecursionError):
             pass
-    try:
-        _, end = json.JSONDecoder().raw_decode(rest)
-    except (ValueError, RecursionError):
-        end = len(rest)
-    return [rest[:end]]
+    found = []
+    at = line.find(mark)
+    while at >= 0:
+        start = at + len(mark) - 1
+        try:
+            _, end = _decoder.raw_decode(line, start)
+            at = line.find(mark, end)
+        except (ValueError, RecursionError):
+            at = line.find(mark, start)
+            end = len(line) if at < 0 else at
+        found.append(line[start:end])
+    return found
+
+
+_decoder = json.JSONDecoder()
 
 
 def _texts(value: Any) -> list[str]:
@@ -106,43 +131,127 @@ def _texts(value: Any) -> list[str]:
     return [text for one in inside for text in _texts(one)]
 
 
-def _json(name: str, text: str | bytes) -> Any:
+class _Recorded:
+    """A recording as it was read."""
+
+    def __init__(self, file: str, provider: str, payload: Any, was: _Outcome, *, is_whole: bool) -> None:
+        self.file = file
+        self.provider = provider
+        self.payload = payload
+        self.was = was
+        self.is_whole = is_whole
+
+
+class _Unreadable:
+    """What is no recording."""
+
+    def __init__(self, file: str, why: str) -> None:
+        self.file = file
+        self.why = why
+
+
+def _read(file: str, text: str | bytes | OSError, to: str | None) -> Any:
+    """A `_Recorded`, or an `_Unreadable`."""
+    if isinstance(text, OSError):
+        return _Unreadable(file, str(text.strerror))
     try:
-        return json.loads(text)
+        made = json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise ValueError(f"{name} is no recording: {type(exc).__name__}") from exc
-
-
-def _replayed(name: str, recorded: Any, handler: object, to: str | None) -> Replayed:
+        return _Unreadable(file, f"{type(exc).__name__}: it isn't JSON, or was cut short")
+    if not isinstance(made, dict) or not {"provider", "payload"} <= made.keys():
+        return _Unreadable(file, "it is no object with a provider and a payload")
+    provider = made["provider"]
+    if not _is_known(provider, to):
+        return _Unreadable(file, f"its provider is {str(provider)[:80]!r}, which is none of {', '.join(ADAPTERS)}")
+    needed(provider)
+    cut, raised = made.get("cut", []), made.get("raised", {})
+    if not _are_calls(made.get("calls")):
+        return _Unreadable(file, "its calls can't be read")
+    if not isinstance(cut, list) or not isinstance(raised, dict) or not isinstance(raised.get("name", ""), str):
+        return _Unreadable(file, "what was raised, or cut, can't be read")
     try:
-        provider: str = recorded["provider"]
-        payload = recorded["payload"]
-        was = _Outcome.of(recorded)
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
-        raise ValueError(f"{name} is no recording: {type(exc).__name__}") from exc
+        was = _Outcome.of(made)
+    except Exception as exc:
+        return _Unreadable(file, f"its answer can't be read: {type(exc).__name__}")
+    return _Recorded(file, provider, made["payload"], was, is_whole="payload" not in cut)
+
+
+def _is_known(provider: object, to: str | None) -> TypeGuard[str]:
+    """Whether a recording may name the provider: its adapter is a module, which is imported."""
+    return isinstance(provider, str) and (
+        provider in ADAPTERS
+        or provider in (to, os.environ.get("PORTABLE_FN_PROVIDER"))
+        or f"{provider}.simulate" in sys.modules
+    )
+
+
+def _are_calls(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(call, dict)
+        and all(isinstance(call.get(name), str) for name in ("function", "kind"))
+        and isinstance(call.get("events"), list)
+        and all(map(_is_told, call["events"]))
+        for call in value
+    )
+
+
+def _is_told(event: Any) -> bool:
+    return (
+        isinstance(event, dict)
+        and all(isinstance(event.get(name), str) for name in ("id", "outcome"))
+        and isinstance(event.get("after", 0), (int, float))
+        and isinstance(event.get("error", ""), str)
+    )
+
+
+def _replayed(one: Any, handler: object, to: str | None) -> Replayed:
+    if isinstance(one, _Unreadable):
+        return Replayed(one.file, "", to or "", skipped=f"no recording: {one.why}")
+    provider: str = one.provider
     where = to or provider
+    if not one.is_whole:
+        return Replayed(one.file, provider, where, skipped="its body is too long to be kept, or broke off")
     try:
         found = (
-            _again(payload, provider, handler) if where == provider else _elsewhere(payload, provider, handler, where)
+            _again(one.payload, provider, handler)
+            if where == provider
+            else _elsewhere(one.payload, provider, handler, where)
         )
-    except (ValueError, EncodeError) as exc:
-        return Replayed(name, provider, where, skipped=str(exc))
-    return Replayed(name, provider, where, _differences(was, found, same=where == provider))
+    except (ConfigurationError, ImportError):
+        raise
+    except (PortableError, ValueError) as exc:
+        return Replayed(one.file, provider, where, skipped=str(exc))
+    except Exception as exc:
+        why = f"{where} can't hand it over: {type(exc).__name__}: {exc}"
+        return Replayed(one.file, provider, where, skipped=why)
+    return Replayed(one.file, provider, where, _differences(one.was, found, same=where == provider))
 
 
 class _Outcome:
-    """What came out: the calls of functions, what was raised to the provider, and the answer to a request."""
+    """What came out: the calls of functions, what was raised to the provider, and the answer to a request.
 
-    def __init__(self, calls: list[Call], raised: str | None = None, answer: dict[str, Any] | None = None) -> None:
+    `is_whole` says that the answer has its body.
+    """
+
+    def __init__(
+        self,
+        calls: list[Call],
+        raised: str | None = None,
+        answer: dict[str, Any] | None = None,
+        *,
+        is_whole: bool = True,
+    ) -> None:
         self.calls = calls
         self.raised = raised
         self.answer = answer
+        self.is_whole = is_whole
 
     @classmethod
     def of(cls, recorded: dict[str, Any]) -> _Outcome:
         """What came out by a recording."""
         answer = _http(recorded["provider"], recorded["payload"], recorded.get("answer"))
-        return cls(recorded["calls"], recorded.get("raised", {}).get("name"), answer)
+        is_whole = "answer" not in recorded.get("cut", ())
+        return cls(recorded["calls"], recorded.get("raised", {}).get("name"), answer, is_whole=is_whole)
 
 
 def _again(payload: Any, provider: str, handler: object) -> _Outcome:
@@ -152,7 +261,8 @@ def _again(payload: Any, provider: str, handler: object) -> _Outcome:
             one.invoke(provider, (handler,))
     outcomes = [_Outcome.of({**one, "payload": payload}) for one in made]
     last = outcomes[-1] if outcomes else _Outcome([])
-    return _Outcome([call for one in outcomes for call in one.calls], last.raised, last.answer)
+    calls = [call for one in outcomes for call in one.calls]
+    return _Outcome(calls, last.raised, last.answer, is_whole=last.is_whole)
 
 
 def _elsewhere(payload: Any, provider: str, handler: object, to: str) -> _Outcome:
@@ -172,7 +282,7 @@ def _delivered(payload: Any, provider: str, handler: object, to: str) -> _Outcom
     for function, event in seen:
         if isinstance(event, Request):
             answer = deliver(telling([function], found.calls.append), _request(event), to=to)
-            found.answer = _of_answer(answer)
+            found.answer, found.is_whole = _of_answer(answer), len(answer.body) <= MAX_BODY
         else:
             those = event if isinstance(event, Batch) else [event]
             together.setdefault(id(function), (function, []))[1].extend(_neutral(one, function) for one in those)
@@ -240,7 +350,8 @@ def _http(provider: str, payload: Any, native: Any) -> dict[str, Any] | None:
 
 def _of_answer(answer: Answer) -> dict[str, Any]:
     headers = {"content-type": answer.headers.get("content-type")}
-    made: dict[str, Any] = redacted({"status": answer.status, "headers": headers, **in_text(answer.body)})
+    body = answer.body if len(answer.body) <= MAX_BODY else b""
+    made: dict[str, Any] = redacted({"status": answer.status, "headers": headers, **in_text(body)})
     return made
 
 
@@ -253,7 +364,7 @@ def _differences(was: _Outcome, found: _Outcome, *, same: bool) -> list[str]:
         for name, before, after in (
             ("status", was.answer.get("status"), found.answer.get("status")),
             ("content type", _content_type(was.answer), _content_type(found.answer)),
-            ("body", _body(was.answer), _body(found.answer)),
+            ("body", _body(was, found), _body(found, was)),
         ):
             if before != after:
                 told.append(f"the answer's {name} was {_shown(before)}, and is {_shown(after)}")
@@ -268,8 +379,10 @@ def _content_type(answer: dict[str, Any]) -> Any:
     return (answer.get("headers") or {}).get("content-type")
 
 
-def _body(answer: dict[str, Any]) -> Any:
-    return answer.get("body", answer.get("body_base64", ""))
+def _body(one: _Outcome, other: _Outcome) -> Any:
+    """The body of the answer; nothing is known of that which was too long to be kept."""
+    assert one.answer is not None
+    return one.answer.get("body", one.answer.get("body_base64", "")) if one.is_whole and other.is_whole else None
 
 
 def _shown(value: Any) -> str:
