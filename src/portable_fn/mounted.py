@@ -69,6 +69,10 @@ class _Lifespan:
         self._task = asyncio.create_task(self._run())
         # It waits as long as the process lives; asyncio would complain of that at the end.
         self._task._log_destroy_pending = False  # type: ignore[attr-defined]  # as asyncio.gather does
+        # Nobody else keeps it: collected, it would end in the midst of anything. Starlette 1.10 formats a traceback then, which
+        # breaks a parser at work around it: "AST constructor recursion depth mismatch", seen with CPython 3.11.7.
+        _running.add(self._task)
+        self._task.add_done_callback(_running.discard)
 
     async def started(self) -> dict[str, Any]:
         """The state that the startup left, once it is through; PortableError where it failed or takes longer."""
