@@ -15,12 +15,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from portable_fn import Batch, Context, DecodeError, EncodeError, Event, Message, Reject, Retry, on, portable
+from portable_fn import (
+    Batch,
+    ChangeEvent,
+    Context,
+    DecodeError,
+    EncodeError,
+    Event,
+    Message,
+    Reject,
+    Retry,
+    on,
+    portable,
+)
 from portable_fn.adapter import bindings
 from portable_fn.batch import Consumer
 from portable_fn.dispatch import Dispatcher
 from portable_fn.events import Window
-from portable_fn.outcomes import Done
+from portable_fn.outcomes import DONE, Done
 from portable_fn.testing import fake
 
 calls: list[Any] = []
@@ -569,6 +581,7 @@ for_others_async = portable(on.queue("others"))(ignores_async)
 
 SINGLE = (each, each_async, three_at_once)
 TOLD = fell("rejects m-1", "told to")
+UNNAMED = ("rejects m-1: told to; it is retried", "names no dead_letter=")
 RETRIED = ("retry", "told to", 5, None)
 TO_RETRY = ("retry", "rejected: told to", None, Reject)
 
@@ -581,7 +594,7 @@ TO_RETRY = ("retry", "rejected: told to", None, Reject)
             (one, "fail", {}, ("retry", "LookupError", None, LookupError), [fell(one.__name__, "m-1", by=LookupError)])
             for one in SINGLE
         ),
-        *((one, "reject", {}, TO_RETRY, [fell(one.__name__, "rejects m-1", "told to"), UNTAKEN]) for one in SINGLE),
+        *((one, "reject", {}, TO_RETRY, [fell(one.__name__, *UNNAMED)]) for one in SINGLE),
         *((one, "reject", {"rejects": True}, ("reject", "told to", None, None), [TOLD]) for one in SINGLE),
         *(
             (
@@ -600,10 +613,16 @@ TO_RETRY = ("retry", "rejected: told to", None, Reject)
             ("retry", "", None, None),
             [warned("takes_rejects retries m-1", "no reason")],
         ),
-        (takes_rejects_each, "x", {}, ("retry", "rejected: ", None, Reject), [fell("m-1", "no reason"), UNTAKEN]),
+        (
+            takes_rejects_each,
+            "x",
+            {},
+            ("retry", "rejected: ", None, Reject),
+            [fell("m-1", "no reason", "no dead_letter=")],
+        ),
         (takes_whole, "retry", {}, ("retry", "", None, None), [warned("takes_batches retries the batch", "no reason")]),
         (whole_retries, 1, {}, RETRIED, [warned("whole_retries retries the batch", "told to")]),
-        (whole_rejects, 1, {}, TO_RETRY, [fell("whole_rejects rejects m-1", "told to"), UNTAKEN]),
+        (whole_rejects, 1, {}, TO_RETRY, [fell("whole_rejects", *UNNAMED)]),
         (whole_rejects, 1, {"rejects": True}, ("reject", "told to", None, None), [TOLD]),
         (whole, "fail", {}, ("retry", "LookupError", None, LookupError), [fell("whole", "batch of 1", by=LookupError)]),
         *(
@@ -622,8 +641,8 @@ TO_RETRY = ("retry", "rejected: told to", None, Reject)
             for one in (with_dead_letter, sends_later)
         ),
         # No dead letters are named, or nothing sends there.
-        (each, "reject", {"settle": sends}, TO_RETRY, [TOLD, UNTAKEN]),
-        (with_dead_letter, "reject", {}, TO_RETRY, [TOLD, UNTAKEN]),
+        (each, "reject", {"settle": sends}, TO_RETRY, [fell(*UNNAMED)]),
+        (with_dead_letter, "reject", {}, TO_RETRY, [fell("rejects m-1: told to; it is retried")]),
         *(
             (
                 one,
@@ -1122,3 +1141,21 @@ def test_a_source_has_the_dead_letters_of_its_trigger_or_where_its_place_cannot_
     event = Unreadable("m-1", "orders", b"1", channel="orders", time=None)
     (found,) = in_loop(consumer.handle([event], Context()))
     assert (Reject, ["dead"]) == (type(found), went)
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another function"])
+def test_a_batch_has_only_what_its_trigger_wants(beside: bool) -> None:
+    seen: list[object] = []
+
+    @portable(on.change("users", "removed"))
+    def removed(changes: Batch[ChangeEvent[Any]]) -> None:
+        seen.extend(change.id for change in changes)
+
+    @portable(on.change("users", "inserted"))
+    def inserted(change: ChangeEvent[Any]) -> None: ...
+
+    events = [fake.change("users", after={"id": 1}, id="a"), fake.change("users", before={"id": 2}, id="b")]
+    functions = [removed, inserted] if beside else [removed]
+    consumer = Consumer(Dispatcher(bindings(*functions)))
+    assert [DONE, DONE] == consumer.handle(events, fake.context())
+    assert ["b"] == seen

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from portable_fn.binding import Binding
     from portable_fn.context import Context
-    from portable_fn.dispatch import Dispatcher
+    from portable_fn.dispatch import Call, Dispatcher
     from portable_fn.events import Window
     from portable_fn.outcomes import Outcome
 
@@ -58,6 +58,8 @@ class Consumer:
         functions = dispatcher.functions
         self._takes_batch = any(one.takes_batch for one in functions)
         self._is_async = any(one.is_async for one in functions)
+        # Among several functions each gets only what is for it anyway.
+        self._chooses = len(functions) == 1 and not all(trigger.wants_all for trigger in functions[0].triggers)
 
     def handle(
         self, items: Sequence[Item], context: Context, *, window: Window | None = None, state: Any = None
@@ -185,11 +187,18 @@ class Consumer:
             add(outcome)
         return outcomes
 
+    def _calls(self, item: Event[Any], context: Context) -> list[Call]:
+        """The calls that an event is for; an event that no function wants is done, and logged."""
+        calls = self.dispatcher.calls(item)
+        if not calls:
+            context.log.info("%s is done without a call: %s", _shown(item), self.dispatcher.unwanted(item))
+        return calls
+
     def _call_each(self, item: Event[Any], context: Context) -> Outcome:
         """Calls the functions that the event is for, for all that they get of it, even where one of them fails."""
         results: list[object] = []
         failures: list[tuple[BaseException, Binding]] = []
-        for function, events in self.dispatcher.calls(item):
+        for function, events in self._calls(item, context):
             for event in () if function.takes_batch else events:
                 try:
                     results.append(_finished(copy_context().run(function.call, event, context.of(event))))
@@ -200,7 +209,7 @@ class Consumer:
     async def _call_each_async(self, item: Event[Any], context: Context) -> Outcome:
         results: list[object] = []
         failures: list[tuple[BaseException, Binding]] = []
-        for function, events in self.dispatcher.calls(item):
+        for function, events in self._calls(item, context):
             for event in () if function.takes_batch else events:
                 try:
                     results.append(await _called(function, event, context))
@@ -310,16 +319,24 @@ class Consumer:
     def _rejected(self, reject: Reject, event: Event[Any], function: Binding | None, context: Context) -> Outcome:
         name = "a function" if function is None else function.name
         dead_letter = None if function is None else _dead_letter(function, event)
-        context.log.error("%s rejects %s: %s", name, _shown(event), reject.why or "no reason given")
+        why = reject.why or "no reason given"
         if self.rejects:
+            context.log.error("%s rejects %s: %s", name, _shown(event), why)
             return reject
         if dead_letter is not None and self.settle is not None:
+            context.log.error("%s rejects %s: %s", name, _shown(event), why)
             try:
                 if self.settle(event, reject, dead_letter):
                     return reject
             except Exception as exc:
                 context.log.error("%s can't be sent to the dead letters %s", _shown(event), dead_letter, exc_info=exc)
-        context.log.warning("%s is retried, since nothing takes rejected events here", _shown(event))
+            context.log.warning("%s is retried, since nothing takes rejected events here", _shown(event))
+        else:
+            named = "" if dead_letter is not None else ", and its trigger names no dead_letter="
+            context.log.error(
+                "%s rejects %s: %s; it is retried, since nothing takes rejected events here%s",
+                name, _shown(event), why, named,
+            )  # fmt: skip
         retry = Retry(f"rejected: {reject.why}")
         retry.error = reject
         return retry
@@ -372,6 +389,9 @@ class _WholeBatch:
                 continue
             try:
                 event = consumer.dispatcher.only(function.kind, item)
+                if consumer._chooses and not consumer._calls(item, context):
+                    self._outcomes[index] = DONE
+                    continue
                 function.bind_data(event)
             except BaseException as exc:
                 outcome = consumer._outcome(exc, item, function, context)

@@ -114,6 +114,20 @@ class Dispatcher:
             )
         return found
 
+    def unwanted(self, event: Event[Any]) -> str:
+        """What a log says of an event for which `calls` gives none: what of it no function wants, and which functions there are."""
+        of, functions = event, []
+        for function in self.functions:
+            try:
+                _, events = self.find(function.kind, event)
+            except DecodeError:
+                continue
+            if events and function.triggers:
+                of = events[0]
+                functions.append(f"{function.name} ({', '.join(map(_declared, function.triggers))})")
+        action = getattr(of, "action", "")
+        return f"no function wants {describe(of)}{action and f', {action}'}; there are {', '.join(functions)}"
+
     def only(self, kind: type[Event[Any]], event: Event[Any]) -> Event[Any]:
         """The one event of the kind that the event is or holds; DecodeError where it has none or several."""
         _, events = self.find(kind, event)
@@ -156,5 +170,15 @@ def _innermost(bare: list[tuple[int, Call]]) -> list[Call]:
 def describe(event: Event[Any]) -> str:
     """An event, as an error names it."""
     kind = next(base.__name__ for base in type(event).__mro__ if base.__module__ == Event.__module__)
-    what = getattr(event, "channel", "") or event.type or event.source
-    return f"a {kind} of {what!r}"
+    place = getattr(event, "channel", "") or getattr(event, "bucket", "") or getattr(event, "table", "")
+    article = "an" if kind == "ObjectEvent" else "a"
+    return f"{article} {kind} of {place or event.type or event.source!r}"
+
+
+def _declared(trigger: Any) -> str:
+    """A trigger as it is written, with what says which events it is for."""
+    given = [*filter(None, (trigger.name,)), *getattr(trigger, "actions", ()), *getattr(trigger, "types", ())]
+    shown = [repr(one) for one in given]
+    named = {name: getattr(trigger, name, "") for name in ("prefix", "suffix", "source")}
+    shown += [f"{name}={value!r}" for name, value in named.items() if value]
+    return f"on.{trigger.word}({', '.join(shown)})"
