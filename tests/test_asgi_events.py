@@ -253,7 +253,7 @@ def test_each_message_has_its_own_outcome(via: str, outcomes: list[str], afters:
     if via == "dapr_binding":
         afters = [None] * 4
     made = deliver(ship, ORDERS, to="asgi", via=via)
-    assert (outcomes, afters) == (made.outcomes, [one.after for one in made.settled])
+    assert (outcomes, afters) == (made.outcomes, [one.waits for one in made.settled])
 
 
 def test_a_reject_is_told_to_knative_and_nothing_else_is() -> None:

@@ -36,6 +36,7 @@ from portable_fn import (
     portable,
 )
 from portable_fn.testing import Duplicates, Redelivery, deliver, fake
+from portable_fn.testing.delivery import exchange
 from portable_fn_azure import changes, entry, event_grid, messages, objects
 from portable_fn_azure.capabilities import SERVICES as CAPABILITIES
 from portable_fn_azure.cron import ncrontab
@@ -935,7 +936,7 @@ def test_each_invocation_that_comes_of_what_arrives_together_is_a_cold_start_whe
 
 def test_events_of_several_places_reach_each_its_own() -> None:
     functions, got = several(on.queue("orders"), on.queue("bills"))
-    events = [fake.message(n, channel=channel) for n, channel in enumerate(("bills", "orders", "bills"))]
+    events = [fake.message(n, channel=channel, id=str(n)) for n, channel in enumerate(("bills", "orders", "bills"))]
     for service in ("storage_queue", "service_bus_queue"):
         assert ["acknowledged"] * 3 == deliver(functions, events, to="azure", via=service).outcomes
         assert [("a", 1), ("b", 0), ("b", 2)] == sorted((name, event.data) for name, event in got)
@@ -1278,6 +1279,6 @@ def test_what_no_function_is_for_is_an_error_and_not_acknowledged() -> None:
     def ship(order: Message) -> None: ...
 
     with pytest.raises(ConfigurationError, match="none of the functions is for what storage_queue hands over"):
-        deliver(page, fake.message({}), to="azure")
+        functions_for((page,), "storage_queue")
     with pytest.raises(ConfigurationError, match="none of the functions takes a Request"):
-        deliver(ship, fake.request(), to="azure")
+        exchange((ship,), fake.request(), "azure")

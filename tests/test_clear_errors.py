@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from portable_fn import (
+    Batch,
     ChangeEvent,
     CloudEvent,
     ConfigurationError,
     DecodeError,
     EncodeError,
+    Event,
     Message,
     ObjectEvent,
     Request,
@@ -48,7 +50,7 @@ def hello(request: Request) -> str:
 LACKING = pytest.mark.parametrize(("provider", "module"), [("gcp", "flask"), ("azure", "azure.functions")])
 INSTALL = {
     "gcp": "gcp needs flask: pip install 'portable-fn[gcp]'",
-    "azure": "azure needs azure.functions: pip install 'portable-fn[azure]'",
+    "azure": "azure needs azure-functions: pip install 'portable-fn[azure]'",
 }
 
 
@@ -85,7 +87,7 @@ def test_all_tells_of_every_extra_that_is_not_installed(monkeypatch: pytest.Monk
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtra) as raised:
         deliver(ship, fake.message(), to="all")
-    assert "gcp needs flask, azure needs azure.functions: pip install 'portable-fn[gcp,azure]'" == str(raised.value)
+    assert "gcp needs flask, azure needs azure-functions: pip install 'portable-fn[gcp,azure]'" == str(raised.value)
 
 
 @LACKING
@@ -140,6 +142,62 @@ def test_ship(deliver, fake):
     result = pytester.runpytest_subprocess("-p", "no:asyncio", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines([INSTALL["gcp"].replace("[", "[[]")])
+
+
+# Events that don't come together
+
+NAMESAKES = (
+    "two different events have the id 'message-1', by which functions know what they have had: give each an id=…,"
+)
+SEVERAL: list[tuple[Any, str]] = [
+    ([fake.message("good"), fake.message("bad")], f"{NAMESAKES} or their data to fake.batch, which numbers them"),
+    (
+        fake.batch([fake.message("good"), fake.message("bad")]),
+        f"{NAMESAKES} or their data to fake.batch, which numbers them",
+    ),
+    (
+        [fake.object(key="a"), fake.object(key="b")],
+        "two different events have the id 'object-1', by which functions know what they have had: give each an id=…",
+    ),
+    ([fake.message(1), fake.object()], "events that come together are of one kind, not Message and ObjectEvent"),
+    ([fake.request(), fake.request()], "requests don't come together: deliver each by itself"),
+    ([], "deliver needs an event, or several"),
+    ("abc", "what is delivered is an event, as those of fake, or several, not a str"),
+    ([fake.message(), 1], "what is delivered is an event, as those of fake, or several, not a int"),
+    (None, "what is delivered is an event, as those of fake, or several, not a NoneType"),
+]
+
+
+@pytest.mark.parametrize("provider", [*ADAPTERS, "all"])
+def test_what_no_source_hands_over_together_is_not_delivered(provider: str) -> None:
+    called: list[object] = []
+
+    @portable
+    def handler(event: Any) -> None:
+        called.append(event)
+
+    for events, told in SEVERAL:
+        for call in (
+            lambda events=events: deliver(handler, events, to=provider),
+            lambda events=events: render(events, to=provider if provider != "all" else "aws"),
+        ):
+            with pytest.raises((TypeError, ValueError)) as raised:
+                call()
+            assert told == str(raised.value)
+    assert [] == called
+
+
+@pytest.mark.parametrize("provider", list(ADAPTERS))
+def test_what_comes_twice_or_has_its_id_from_another_source_is_delivered(provider: str) -> None:
+    for other in (fake.message(1), fake.message(1, attempt=2), fake.message(2, id="2"), fake.message(2, source="else")):
+        assert ["acknowledged"] * 2 == deliver(ship, [fake.message(1), other], to=provider).outcomes
+
+
+@pytest.mark.parametrize("to", [None, 1, ["aws", None]])
+def test_a_provider_is_named(to: Any) -> None:
+    with pytest.raises(TypeError) as raised:
+        deliver(ship, fake.message(), to=to)
+    assert f"to is the name of a provider, a list of several, or 'all', not {to!r}" == str(raised.value)
 
 
 # Names that are misspelt
@@ -241,3 +299,68 @@ def test_what_a_service_can_not_carry_is_an_error_that_says_so(provider: str) ->
 def test_r2_says_of_which_actions_it_notifies(action: str) -> None:
     with pytest.raises(ValueError, match=f"^R2 notifies of no {action} objects; possible are created, deleted$"):
         render(fake.object(action=action), to="cloudflare")
+
+
+# Events of another kind than the functions'
+
+OF_EACH_KIND = {
+    "Request": fake.request(),
+    "Message": fake.message(1),
+    "ObjectEvent": fake.object(),
+    "ChangeEvent": fake.change(after={"id": 1}),
+    "ScheduleEvent": fake.schedule(),
+    "CloudEvent": fake.cloud_event(),
+    "Task": fake.task(1),
+}
+# What never reaches a function for the kind, neither as it is nor with what it comes in or has inside.
+APART = {
+    Request: {*OF_EACH_KIND} - {"Request"},
+    Message: {"Request", "Task"},
+    CloudEvent: {"Request", "Task"},
+    ObjectEvent: {"Request", "Task", "ChangeEvent", "ScheduleEvent"},
+    ChangeEvent: {"Request", "Task", "ObjectEvent", "ScheduleEvent"},
+    ScheduleEvent: {"Request", "Task", "ObjectEvent", "ChangeEvent"},
+    Task: {*OF_EACH_KIND} - {"Task", "ScheduleEvent"},
+    Event: set(),
+}
+
+
+def taker(annotation: Any) -> Any:
+    def takes(event: Any) -> str:
+        return "called"
+
+    takes.__annotations__ = {"event": annotation}
+    return portable(takes)
+
+
+@pytest.mark.parametrize("kind", list(APART), ids=lambda kind: kind.__name__)
+def test_an_event_of_a_kind_that_reaches_no_function_is_not_delivered(kind: type[Event[Any]]) -> None:
+    refused = set()
+    for name, event in OF_EACH_KIND.items():
+        for provider in ADAPTERS:
+            try:
+                deliver(taker(kind), event, to=provider)
+            except TypeError as exc:
+                refused.add((name, str(exc)))
+            except (ValueError, ConfigurationError):
+                pass  # this provider hands over no such event, or no function can have it there
+    told = "is of a kind that is for none of the functions; there are takes"
+    assert {(name, f"{name} {OF_EACH_KIND[name].id!r} {told} (a {kind.__name__})") for name in APART[kind]} == refused
+
+
+@pytest.mark.parametrize("annotation", [*APART, Batch[Message], Batch[ChangeEvent]], ids=str)
+def test_a_call_with_an_event_of_another_kind_is_an_error_that_names_both(annotation: Any) -> None:
+    given = {
+        **OF_EACH_KIND,
+        "Batch[Message]": fake.batch([1, 2]),
+        "Batch[ChangeEvent]": Batch([OF_EACH_KIND["ChangeEvent"]]),
+    }
+    wanted = annotation.__name__ if annotation in APART else f"Batch[{annotation.__args__[0].__name__}]"
+    called = {wanted} if annotation is not Event else {*OF_EACH_KIND}
+    for name, event in given.items():
+        if name in called:
+            assert "called" == taker(annotation)(event)
+        else:
+            with pytest.raises(TypeError) as raised:
+                taker(annotation)(event)
+            assert f"takes takes {wanted}, not {name}" == str(raised.value)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,11 @@ def ship(message: Message) -> None:
 def home(request: Request) -> str:
     return "home"
 """
+
+
+# Its time is read only where it is asked for.
+BAD_SQS = render(fake.message(1))
+BAD_SQS["Records"][0]["attributes"]["SentTimestamp"] = "today"
 
 
 @pytest.fixture
@@ -146,6 +154,27 @@ def test_parse_takes_the_provider_and_the_service_where_nothing_tells(run: Any) 
         (("render", "request", "-d", "1", "-d", "2"), "", 2, "a request has one --data"),
         (("render", "change", "--to", "cloudflare"), "", 2, "cloudflare hands over no ChangeEvent"),
         (("parse", "none.json"), "", 2, "none.json: No such file or directory"),
+        (
+            ("render", "message", "-f", "attributes=x"),
+            "",
+            2,
+            "attributes of message is Mapping[str, str | bytes] | None",
+        ),
+        (("render", "change", "-f", "before=1"), "", 2, "before of change is Mapping[str, Any] | None, and not '1'"),
+        (("render", "change", "-d", "1"), "", 2, "after of change is Mapping[str, Any] | None, and not 1"),
+        (
+            ("render", "cloud_event", "-f", "extensions=1"),
+            "",
+            2,
+            "extensions of cloud_event is Mapping[str, str] | None",
+        ),
+        (("render", "message", "-d", "NaN"), "", 2, "--data is not JSON: NaN is not JSON"),
+        (("render", "request", "--json", "[" * 201), "", 2, "--json is not JSON: nested more than 200 levels deep"),
+        (("parse", "-", "--provider", "aws"), "NaN", 2, "stdin is not JSON: NaN is not JSON"),
+        (("parse", "-", "--provider", "aws"), '{"a":' * 500 + "1" + "}" * 500, 2, "nested more than 200 levels deep"),
+        (("parse", "-", "--provider", "aws", "--via", "pigeon"), "1", 2, "aws has no 'pigeon'; possible are "),
+        (("parse", "-"), '{"method": "GET", "url": "http://[::1"}', 1, "asgi: the request can't be read: ValueError"),
+        (("parse", "-"), json.dumps(BAD_SQS), 1, "aws: "),
         (("parse", "-"), "{", 2, "stdin is not JSON: "),
         (("parse", "-"), '{"a": 1}', 2, "name the provider by --provider; possible are aws, "),
         (("parse", "-", "--provider", "ibm"), "1", 2, "no provider 'ibm'"),
@@ -164,6 +193,18 @@ def test_what_cannot_be_done_is_one_line(
     (line,) = [line for line in err.splitlines() if line != "imported"]
     assert line.startswith("portable-fn: ")
     assert message in line
+
+
+def test_parse_reads_files_with_a_byte_order_mark(run: Any) -> None:
+    Path("payload.json").write_text(json.dumps(render(fake.message(1))), encoding="utf-8-sig")
+    assert (0, "") == run("parse", "payload.json")[::2]
+
+
+def test_streams_that_were_closed_are_no_traceback(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [sys.executable, "-m", "portable_fn"]
+    shell = f"{shlex.join(command)} render message >&- && {shlex.join(command)} parse - <&-"
+    found = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
+    assert (2, "", "portable-fn: stdin is closed\n") == (found.returncode, found.stdout, found.stderr)
 
 
 @pytest.fixture

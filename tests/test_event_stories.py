@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from event_cannot import _CANNOT, OWN_CONTENT
 from event_harnesses import EventCell, cells
-from portable_fn import Event, Message, on, portable
+from portable_fn import Event, Message, ObjectEvent, Reject, Retry, on, portable
 from portable_fn.providers import ADAPTERS, adapter
-from portable_fn.testing import deliver
+from portable_fn.testing import deliver, fake
 from portable_fn.testing.delivery import kind_of
 from portable_fn.testing.stories import events_app
 from portable_fn.testing.stories.events import every_event, messages
@@ -86,6 +86,111 @@ def test_what_an_event_came_in_is_reachable_outermost_first(provider: str, servi
     assert list(ENVELOPES.get((provider, service, kind_of(event)), ())) == seen["envelopes"]
 
 
+RAISED = [
+    pytest.param(error, after, why, told, id=type(error).__name__)
+    for error, after, why, told in (
+        (Retry("busy", after=30), 30, "", None),
+        (Reject("no use"), None, "no use", None),
+        (LookupError("no such order"), None, "", ("LookupError", "no such order")),
+    )
+]
+
+
+@pytest.mark.parametrize(("provider", "service", "event"), [one for one in SERVICES if "Task" not in str(one.id)])
+@pytest.mark.parametrize(("error", "after", "why", "told"), RAISED)
+def test_a_delivery_has_what_the_function_said_whether_or_not_the_provider_keeps_it(
+    provider: str,
+    service: str,
+    event: Event[Any],
+    error: Exception,
+    after: float | None,
+    why: str,
+    told: tuple[str, str] | None,
+) -> None:
+    @portable(*events_app.BY_KIND[kind_of(event)].__portable__.triggers)
+    def raises(event: Event[Any]) -> None:
+        raise error
+
+    delivery = deliver(raises, [event], to=provider, via=service)
+    (settled,) = delivery.settled
+    # A timer and some streams of Azure's forget an event whose function has no retry policy.
+    expected = after if settled.outcome == "retried" else None
+    assert (expected, why, told) == (settled.after, settled.why, delivery.error)
+
+
+MESSAGE_SERVICES = [
+    pytest.param(provider, service, id=f"{provider} {service}")
+    for provider in ADAPTERS
+    for service in adapter(provider, "simulate").EVENT_SERVICES["Message"]
+    if (provider, service) not in OWN_CONTENT
+]
+
+
+@pytest.mark.parametrize(("provider", "service"), MESSAGE_SERVICES)
+def test_what_a_function_said_stands_with_the_event_of_which_it_said_it(provider: str, service: str) -> None:
+    waits: list[tuple[int, bytes]] = []
+
+    @portable(on.queue("orders"), on.stream("orders", retry=on.RetryPolicy()), on.topic("orders"))
+    def some_again(order: Message[Any]) -> None:
+        if (wait := len(order.body) % 10) > 0:
+            waits.append((wait, order.body))
+            raise Retry(after=wait)
+
+    bodies = [b"x" * length for length in (13, 10, 17, 12)]
+    orders = [
+        fake.message(body=body, id=f"order-{number}", key=f"key-{number}", partition=str(number % 2))
+        for number, body in enumerate(bodies)
+    ]
+    delivery = deliver(some_again, orders, to=provider, via=service)
+    told = [one.after for one in delivery.settled]
+    assert [{wait for wait, body in waits if body == sent} or {None} for sent in bodies] == [{one} for one in told]
+
+
+@pytest.mark.parametrize(
+    ("provider", "service"),
+    [
+        pytest.param(provider, service, id=f"{provider} {service}")
+        for provider in ADAPTERS
+        for service in adapter(provider, "simulate").EVENT_SERVICES.get("ObjectEvent", ())
+        # A blob trigger tells of no deletion; a function for the queue's messages has no trigger for objects.
+        if service not in ("blob", "event_grid_storage_queue")
+    ],
+)
+def test_what_no_function_wants_is_done_without_a_call_and_a_log_says_so(provider: str, service: str) -> None:
+    @portable(on.object("uploads", "created", suffix=".png"))
+    def thumbnail(upload: ObjectEvent) -> None:
+        raise AssertionError("it is called")
+
+    delivery = deliver(thumbnail, fake.object("uploads", "a.png", action="deleted"), to=provider, via=service)
+    assert ["acknowledged"] == delivery.outcomes
+    (record,) = delivery.logs
+    assert "INFO" == record.levelname
+    assert record.getMessage().endswith(
+        "is done without a call: no function wants an ObjectEvent of 'uploads', deleted; "
+        "there are thumbnail (on.object('uploads', 'created', suffix='.png'))"
+    )
+
+
+def ignore(event: Event[Any]) -> None: ...
+
+
+async def ignore_later(event: Event[Any]) -> None: ...
+
+
+@pytest.mark.parametrize("provider", ["gcp", "asgi"])
+@pytest.mark.parametrize("handler", [ignore, ignore_later])
+@pytest.mark.parametrize("trigger", [on.queue("orders"), on.task("orders")])
+def test_an_event_that_is_too_large_is_told_by_the_error_and_by_a_log(
+    trigger: Any, handler: Any, provider: str
+) -> None:
+    too_large = "x" * 20_000_000
+    event = fake.message(too_large) if trigger.word == "queue" else fake.task(too_large)
+    delivery = deliver(portable(trigger)(handler), event, to=provider)
+    assert delivery.error is not None
+    assert delivery.error[1].startswith("The body is over 1")
+    assert [record.getMessage().rpartition(": ")[2] for record in delivery.logs] == [delivery.error[1]]
+
+
 class Order(BaseModel):
     sku: str
 
@@ -103,15 +208,7 @@ def ship(order: Message[Order]) -> None:
 
 
 # Here rather than among the stories, since no provider's runtime has pydantic by itself.
-@pytest.mark.parametrize(
-    ("provider", "service"),
-    [
-        pytest.param(provider, service, id=f"{provider} {service}")
-        for provider in ADAPTERS
-        for service in adapter(provider, "simulate").EVENT_SERVICES["Message"]
-        if (provider, service) not in OWN_CONTENT
-    ],
-)
+@pytest.mark.parametrize(("provider", "service"), MESSAGE_SERVICES)
 def test_data_that_is_not_what_the_annotation_names_is_rejected_and_the_handler_not_called(
     provider: str, service: str
 ) -> None:

@@ -99,11 +99,11 @@ def test_a_changes_data_is_the_row_as_it_is_or_was() -> None:
 def test_a_schedule_is_late_by_the_providers_word_or_after_a_minute() -> None:
     now = datetime.now(UTC)
     assert [True, False, True, False, False] == [
-        fake.schedule(at=now, is_late=True).is_late,
-        fake.schedule(at=now - timedelta(hours=1), is_late=False).is_late,
-        fake.schedule(at=now - timedelta(seconds=61)).is_late,
-        fake.schedule(at=now).is_late,
-        fake.schedule(at=None).is_late,
+        ScheduleEvent("id", "nightly", time=now, is_late=True).is_late,
+        ScheduleEvent("id", "nightly", time=now - timedelta(hours=1), is_late=False).is_late,
+        ScheduleEvent("id", "nightly", time=now - timedelta(seconds=61)).is_late,
+        ScheduleEvent("id", "nightly", time=now).is_late,
+        ScheduleEvent("id", "nightly").is_late,
     ]
 
 

@@ -132,6 +132,42 @@ def test_what_pubsub_holds_back_behind_a_failure_is_no_attempt() -> None:
     assert ([2, 1], ["acknowledged"] * 2) == (delivery.attempts, delivery.outcomes)
 
 
+@pytest.mark.parametrize("via", ["service_bus_sessions", "event_hubs", "kafka"])
+def test_what_azure_holds_back_comes_once_that_before_it_is_given_up(via: str) -> None:
+    orders = Orders()
+    messages = [
+        fake.message(data, id=id, key=key, partition=key, sequence=id)
+        for id, data, key in (("1", 9, "0"), ("2", 0, "0"), ("3", 0, "1"))
+    ]
+    once = deliver(orders.ship, messages, to="azure", via=via)
+    assert (["retried", "retried", "acknowledged"], [1, 0, 1]) == (once.outcomes, once.attempts)
+    assert ["1", "3"] == [id[-1] for id in orders.ids]
+
+    delivery = deliver(orders.ship, messages, to="azure", via=via, redelivery=Redelivery(3))
+    assert ["dead-lettered", "acknowledged", "acknowledged"] == delivery.outcomes
+    assert [3, 1, 1] == delivery.attempts
+
+
+def test_each_of_azures_subscriptions_gets_the_duplicate_of_what_one_has_dead_lettered() -> None:
+    got: list[tuple[str, int | None]] = []
+
+    @portable(on.topic("orders"))
+    def done(message: Message) -> None:
+        got.append(("done", message.attempt))
+
+    @portable(on.topic("orders"))
+    def never(message: Message) -> None:
+        got.append(("never", message.attempt))
+        raise ValueError
+
+    delivery = deliver(
+        [done, never], fake.message(), to="azure", failures=[Duplicates()], redelivery=Redelivery(max_attempts=3)
+    )
+    assert [1, 2] == [attempt for name, attempt in got if name == "done"]
+    assert [1, 2, 3, 2, 3] == [attempt for name, attempt in got if name == "never"]
+    assert (["dead-lettered"], [5]) == (delivery.outcomes, delivery.attempts)
+
+
 @COUNTING
 def test_a_duplicate_comes_after_the_first_time_with_the_next_attempt(provider: str) -> None:
     orders = Orders()
@@ -282,10 +318,20 @@ def test_a_request_is_throttled_and_nothing_else() -> None:
         deliver(handler, fake.request(), redelivery=Redelivery())  # type: ignore[call-overload]  # so says the type, too
 
 
-@pytest.mark.parametrize("make", [lambda: Redelivery(0), lambda: Duplicates(0)])
-def test_none_at_all_is_refused(make: Any) -> None:
-    with pytest.raises(ValueError, match="a whole number from 1, not 0"):
-        make()
+@pytest.mark.parametrize(
+    ("kind", "name", "least"), [(Redelivery, "max_attempts", 1), (Duplicates, "times", 1), (Throttled, "times", 0)]
+)
+def test_how_often_is_a_whole_number(kind: Any, name: str, least: int) -> None:
+    assert least == getattr(kind(least), name)
+    for wrong in (least - 1, 1.5, float("inf"), float("nan"), True, "3", None):
+        with pytest.raises(ValueError, match=f"^{name} is a whole number from {least}, not {wrong!r}$"):
+            kind(wrong)
+
+
+def test_a_seed_is_a_whole_number() -> None:
+    for wrong in (None, "7", 1.5):
+        with pytest.raises(ValueError, match=f"^seed is a whole number, not {wrong!r}$"):
+            Reordered(wrong)  # type: ignore[arg-type]  # so says the type, too
 
 
 # What is seen of a delivery

@@ -124,6 +124,8 @@ def test_without_the_mark_it_is_aws(deliver, fake):
 def test_another_place_may_be_given(deliver, fake):
     assert "aws:sqs" in str(deliver(ship, fake.message(), via="sqs").native_requests)
     assert ["acknowledged"] == deliver(ship, fake.message(), to="asgi").outcomes
+    assert ["asgi", "aws"] == sorted(deliver(ship, fake.message(), to=["asgi", "aws"]))
+    assert {"hello"} == {answer.text for answer in deliver(hello, fake.request(), to="all").values()}
 
 @pytest.mark.providers("all")
 def test_requests_and_tasks(deliver, fake):
@@ -242,6 +244,12 @@ EXPLAINED = [
         ],
     ),
     (
+        'assert ["dead_lettered"] == deliver(ship, fake.message("unknown"), to="asgi", via="cloud_event").outcomes',
+        [
+            "  Message(id='message-1', channel='orders', attempt=1): was dead-lettered, expected dead_lettered, which is no outcome (is it 'dead-lettered'?); possible are acknowledged, retried, dead-lettered, lost",
+        ],
+    ),
+    (
         'assert ["acknowledged"] == deliver(ship, fake.batch(["bad"] * 5)).outcomes',
         [
             "assert ['acknowledged'] == ['retried', 'retried', 'retried', 'retried', 'retried']",
@@ -319,6 +327,73 @@ def test_a_failed_assertion_says_which_event_what_became_of_it_and_why(pytester:
     for (_, lines), text in zip(EXPLAINED, told[1:], strict=True):
         shown = [line[4:].removeprefix("AssertionError: ") for line in text.splitlines() if line.startswith("E ")]
         assert lines == [line for line in lines if line in shown], text
+
+
+ODD = [
+    (
+        'assert [Settled("retried", "3")] == deliver(ship, fake.message("busy")).settled',
+        "after 30 s, expected after '3'",
+    ),
+    (
+        'assert ["acknowledged"] == deliver(odd, fake.message()).outcomes',
+        "    log: odd failed for message-1: Odd: <exception",
+    ),
+    ("assert [Odd()] == deliver(ship, fake.message()).acknowledged", "E   AssertionError: assert "),
+    ("assert Delivery([], result=Odd()) == deliver(ship, fake.message())", "E   AssertionError: assert "),
+    (
+        "d = deliver(ship, fake.message()); got = d.lost; d.settled.clear(); assert [fake.message()] == got",
+        "E   AssertionError: assert [Message(",
+    ),
+    (
+        "d = deliver(ship, fake.message()); got = d.outcomes; d.settled[0] = 1; assert [] == got",
+        "E   AssertionError: assert [] == ",
+    ),
+]
+
+
+def test_what_can_not_be_explained_leaves_the_failed_assertion_as_it_is(pytester: pytest.Pytester) -> None:
+    tests = """
+class Odd(Exception):
+    def __str__(self): raise RuntimeError("no words")
+    __repr__ = __str__
+
+@portable
+def odd(order: Message) -> None:
+    raise Odd
+"""
+    tests += "\n".join(f"def test_{number}(deliver, fake):\n    {line}" for number, (line, _) in enumerate(ODD))
+    result = run(pytester, tests, "--show-capture=no", "--tb=short")
+    result.assert_outcomes(failed=len(ODD))
+    told = "\n".join(result.outlines).split("_ test_")
+    for (_, line), text in zip(ODD, told[1:], strict=True):
+        assert line in text
+
+
+def test_ones_own_fixture_wins_with_the_mark_though_it_has_params(pytester: pytest.Pytester) -> None:
+    tests = """
+SEEN = []
+
+@pytest.fixture(params=["mine", "too"])
+def deliver(request):
+    return request.param
+
+@pytest.mark.providers("aws", "gcp")
+def test_own(deliver):
+    SEEN.append(deliver)
+
+class TestWithout:
+    @pytest.fixture
+    def deliver(self):
+        return "without params"
+
+    @pytest.mark.providers("aws", "gcp")
+    def test_own(self, deliver):
+        assert "without params" == deliver
+
+def test_seen():
+    assert ["mine", "too"] == SEEN
+"""
+    run(pytester, tests).assert_outcomes(passed=5)
 
 
 def test_the_page_of_testing_shows_files_that_pass(pytester: pytest.Pytester) -> None:

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
+from copy import copy
 from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
 
+from event_cannot import OWN_CONTENT
 from portable_fn import (
+    Batch,
     ChangeEvent,
     CloudEvent,
+    ConfigurationError,
     DecodeError,
+    Event,
+    HTTPError,
     Message,
     ObjectEvent,
+    Reject,
     Request,
     ScheduleEvent,
     Task,
     portable,
 )
 from portable_fn.providers import ADAPTERS, adapter
-from portable_fn.testing import deliver, fake, parse, render
+from portable_fn.testing import deliver, fake, parse, render, strategies
 from portable_fn.testing.delivery import kind_of
+from portable_fn.testing.native_json import recognised
 
 KINDS = {kind.__name__: kind for kind in (Request, Message, ObjectEvent, ChangeEvent, ScheduleEvent, CloudEvent, Task)}
 EVENTS: dict[str, Any] = {
@@ -40,6 +53,23 @@ SERVICES = [
     for kind, services in adapter(provider, "simulate").EVENT_SERVICES.items()
     for service in services
 ]
+EVERY: dict[str, st.SearchStrategy[Any]] = {
+    "Message": strategies.messages(),
+    "ObjectEvent": strategies.objects(),
+    "ChangeEvent": strategies.changes(),
+    "ScheduleEvent": strategies.schedules(),
+    "CloudEvent": strategies.cloud_events(),
+    "Task": strategies.tasks(),
+}
+# What every service tells as it is; some tell a source, an id or a time of their own.
+CONTENT = {
+    "Message": ("channel", "data"),
+    "ObjectEvent": ("bucket", "key", "action"),
+    "ChangeEvent": ("table", "after"),
+    "ScheduleEvent": ("input",),
+    "CloudEvent": ("id", "source", "type", "data"),
+    "Task": ("data",),
+}
 HTTP = [(provider, service) for provider in ADAPTERS for service in adapter(provider, "simulate").SERVICES]
 
 
@@ -76,6 +106,80 @@ def test_parse_gives_of_what_render_makes_what_a_function_would_get(provider: st
         assert parsed.name in (seen.name, "function")
     else:
         assert seen == parsed
+
+
+@pytest.mark.parametrize(("provider", "kind", "service"), SERVICES)
+@settings(deadline=None, max_examples=50 if os.environ.get("CI") else 8)
+@given(data=st.data())
+def test_what_a_provider_has_of_any_event_comes_back_from_its_payload(
+    provider: str, kind: str, service: str, data: st.DataObject
+) -> None:
+    event = data.draw(EVERY[kind])
+    try:
+        payload = json.loads(json.dumps(render(event, to=provider, via=service)))
+    except ValueError:
+        assume(False)
+
+    first: Any = parse(payload, provider, via=service)
+    if (provider, service) not in {*OWN_CONTENT, ("gcp", "bigquery")}:
+        assert [getattr(event, name) for name in CONTENT[kind]] == [getattr(first, name) for name in CONTENT[kind]]
+    again: Any = parse(render(first, to=provider, via=service), provider, via=service)
+    if kind == "Task":
+        again.id = first.id  # the invocation's
+    assert (kind, first) == (kind_of(again), again)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["http://[::1", "\ud800"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, value: Any) -> Any:
+    """The JSON value with anything in place of something in it, JSON in a text among that, or without it."""
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        return json.dumps(draw(damaged(json.loads(value))))
+    if not isinstance(value, (dict, list)) or not value or draw(st.integers(0, 9)) == 0:
+        return draw(ANYTHING)
+    place: Any = draw(st.sampled_from(range(len(value)) if isinstance(value, list) else list(value)))
+    made: Any = copy(value)
+    if draw(st.integers(0, 9)) == 0:
+        del made[place]
+    else:
+        made[place] = draw(damaged(value[place]))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("provider", "kind", "service"), [*SERVICES, *((provider, "Request", service) for provider, service in HTTP)]
+)
+@settings(deadline=None, max_examples=100 if os.environ.get("CI") else 10)
+@given(data=st.data())
+def test_hostile_json_is_events_or_a_decode_error(provider: str, kind: str, service: str, data: st.DataObject) -> None:
+    event = REQUEST if kind == "Request" else sent_by(kind, service)
+    payload = data.draw(damaged(json.loads(json.dumps(render(event, to=provider, via=service)))))
+
+    for named, via in ((provider, service), (provider, None), *(((None, None),) if recognised(payload) else ())):
+        # HTTPError is a request's own, 400 for headers that can't be read.
+        with suppress(DecodeError, HTTPError):
+            parsed: Any = parse(payload, named, via=via)
+            for one in parsed if isinstance(parsed, list) else [parsed]:
+                # Some fields are read only now.
+                assert all(hasattr(one, name) for name in one._fields)
+
+
+NESTED: list[Any] = []
+for _ in range(5_000):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize("provider", list(ADAPTERS))
+@pytest.mark.parametrize("value", [NESTED, {"body": NESTED}, float("nan"), "\ud800", None, 10**400], ids=type)
+def test_what_is_no_json_or_too_deep_is_a_decode_error_or_a_tasks_input(provider: str, value: Any) -> None:
+    with suppress(DecodeError):
+        assert "Task" == kind_of(parse(value, provider))  # type: ignore[arg-type]  # it is one event
 
 
 @pytest.mark.parametrize(("provider", "service"), HTTP)
@@ -201,17 +305,76 @@ def test_what_is_inside_of_something_else_is_unwrapped_with_what_it_came_in() ->
     assert ["Message", "Message"] == [kind_of(one) for one in event.envelopes]
 
 
+class Order(BaseModel):
+    sku: int
+
+
+UPLOAD = render(fake.object(key="a b.png"), via="s3/sns/sqs")
+ORDER, ORDERS = (render(fake.batch(data), via="sqs") for data in ([{"sku": 1}], [{"sku": 1}, {"sku": "two"}]))
+POST = render(fake.request("POST", json={"sku": 1}))
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind", "expected"),
+    [
+        (UPLOAD, ObjectEvent, ("ObjectEvent", "object-1")),
+        (UPLOAD, Event, ("ObjectEvent", "object-1")),
+        (UPLOAD, Message, ("Message", "published-1-object-1")),
+        (ORDER, Message, ("Message", "message-1")),
+        (ORDER, Message[Order], ("Message", "message-1")),
+        (POST, Request[Order], ("Request", "request-1")),
+    ],
+)
+def test_a_kind_is_asked_for_as_by_a_handlers_annotation(payload: Any, kind: Any, expected: tuple[str, str]) -> None:
+    event: Any = parse(payload, "aws", kind=kind)
+    assert expected == (kind_of(event), event.id)
+    if kind in (Message[Order], Request[Order]):
+        assert Order(sku=1) == event.data
+
+
+def test_several_of_a_kind_are_a_batch() -> None:
+    for payload, count in ((ORDER, 1), (ORDERS, 2)):
+        batch = parse(payload, kind=Batch[Message])
+        assert (Batch, count) == (type(batch), len(batch))
+        assert ["acknowledged"] * count == deliver(portable(nothing), batch).outcomes
+
+
+def nothing(event: Message) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind", "error", "message"),
+    [
+        (render(fake.request(), to="azure"), Message, DecodeError, "none of the functions takes a Request"),
+        (ORDER, ObjectEvent, DecodeError, "a Message of 'orders' is for none of the functions"),
+        (ORDERS, Message, DecodeError, "this payload of aws has 2 events for a Message; several are a Batch"),
+        (ORDERS, Batch[Message[Order]], Reject, "the data is not valid: #/sku"),
+        (
+            {"Service": "Amazon S3", "Event": "s3:TestEvent"},
+            ObjectEvent,
+            DecodeError,
+            "this payload of aws has no events",
+        ),
+        (ORDER, Order, ConfigurationError, "parse takes a .*Order; possible are Batch, ChangeEvent"),
+        (ORDER, Batch[ObjectEvent], ConfigurationError, "possible are Batch.Message., Batch.ChangeEvent."),
+    ],
+)
+def test_what_is_not_of_the_kind_says_so(payload: Any, kind: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        parse(payload, kind=kind)
+
+
 def test_a_body_that_is_no_text_is_base64() -> None:
     request = fake.request("PUT", "/picture", body=b"\x89PNG\xff")
     payload = render(request, to="asgi")
     assert ("iVBOR/8=", False) == (payload["body_base64"], "body" in payload)
-    assert b"\x89PNG\xff" == parse(payload, "asgi").body  # type: ignore[union-attr]  # it is a request
+    assert b"\x89PNG\xff" == parse(payload, "asgi", kind=Request).body
 
 
 def test_a_header_that_is_there_twice_is_a_list() -> None:
     payload = render(fake.request(headers=[("x-tag", "a"), ("x-tag", "b")]), to="asgi")
     assert ["a", "b"] == payload["headers"]["x-tag"]
-    assert ["a", "b"] == parse(payload, "asgi").headers.get_all("x-tag")  # type: ignore[union-attr]  # it is a request
+    assert ["a", "b"] == parse(payload, "asgi", kind=Request).headers.get_all("x-tag")
 
 
 def test_a_notice_that_all_is_well_has_no_events() -> None:
@@ -233,9 +396,23 @@ def test_a_notice_that_all_is_well_has_no_events() -> None:
         ({"specversion": "1.0", "type": "a", "source": "b"}, "asgi", "id"),
         ({"method": "GET", "url": "/", "headers": {"a": 1}}, "asgi", "the request can't be read: TypeError"),
         ({"method": "GET", "url": "/", "body_base64": "%"}, "asgi", "the request can't be read: Error"),
+        ({"method": "GET", "url": "http://[::1"}, None, "the request can't be read: ValueError"),
+        ({"method": "GET", "url": "/", "headers": 3}, None, "the request can't be read: TypeError"),
+        ({"method": "fetch", "args": []}, None, "Cloudflare has that name for itself"),
+        ({"method": "", "args": []}, None, "^AttributeError: "),
+        (
+            {"service": "event_hubs", "data": {"collection_bytes": {"bytes": []}}, "metadata": {}},
+            None,
+            "what the host sends for event_hubs can't be read: NotImplementedError",
+        ),
+        (
+            {"service": "service_bus_queue", "data": {"bytes": "eA=="}, "metadata": {"a": 1}},
+            None,
+            "what the host sends for service_bus_queue can't be read: AttributeError",
+        ),
     ],
 )
-def test_what_cannot_be_read_says_why(payload: Any, provider: str, message: str) -> None:
+def test_what_cannot_be_read_says_why(payload: Any, provider: str | None, message: str) -> None:
     with pytest.raises(DecodeError, match=message):
         parse(payload, provider)
 
@@ -247,11 +424,26 @@ def test_what_cannot_be_read_says_why(payload: Any, provider: str, message: str)
         (fake.change(after={"id": 1}), "cloudflare", None, "cloudflare hands over no ChangeEvent"),
         (fake.request(), "gcp", "sqs", "gcp has no 'sqs'"),
         (fake.message(body=b"\xff"), "aws", "sqs", "sqs carries text"),
+        (fake.schedule(input={"a": 1}), "aws", "scheduler_sqs", "which is a message and no schedule"),
+        (fake.change(after={"id": 1}), "azure", "cosmos_db_versions", "has a text as its id, not 1"),
+        (fake.message(attributes={"é": "1"}), "asgi", "dapr_pubsub", "Dapr tells of 'é' in a header"),
+        (fake.message(attributes={"é": "1"}), "asgi", "dapr_binding", "Dapr tells of 'é' in a header"),
     ],
 )
 def test_what_a_provider_does_not_carry_is_an_error(event: Any, to: str, via: str | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         render(event, to=to, via=via)
+
+
+def test_a_service_that_a_provider_does_not_have_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"aws has no 'sqz' \(is it 'sqs'\?\); possible are activemq, alb, "):
+        parse({"a": 1}, "aws", via="sqz")
+
+
+def test_a_task_without_a_name_is_for_a_function_as_parse_has_it() -> None:
+    payload = render(fake.task([1]), to="cloudflare")
+    assert {"method": "function", "args": [[1]]} == payload
+    assert ("function", [1]) == (parse(payload, kind=Task).name, parse(payload, kind=Task).data)
 
 
 def test_a_third_partys_adapter_needs_nothing_for_it(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What mypy and pyright infer for those who use the library: what tests/typed asserts, and what misused.py has wrong."""
+"""What mypy and pyright infer for those who use the library: what tests/typed asserts, what misused.py has wrong, and the pages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_docs import blocks
+
 ROOT = Path(__file__).parents[1]
 TYPED = ROOT / "tests" / "typed"
 
@@ -18,6 +20,17 @@ def expected() -> list[tuple[str, int]]:
     return [("misused.py", number) for number, line in enumerate(lines, 1) if line.endswith("  # wrong")]
 
 
+@pytest.fixture
+def pages(tmp_path: Path) -> list[str]:
+    """The python blocks of each page that is to pass as a whole, in a file."""
+    files = []
+    for page in (ROOT / "README.md", ROOT / "docs" / "testing.md"):
+        file = tmp_path / f"page_{page.stem.lower()}.py"
+        file.write_text("\n".join(blocks(page)))
+        files.append(str(file))
+    return files
+
+
 def output(*command: str) -> str:
     """What the checker prints; its exit code says that something is wrong."""
     run = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -25,15 +38,15 @@ def output(*command: str) -> str:
     return run.stdout
 
 
-def test_mypy_infers_what_is_said_and_finds_what_is_wrong() -> None:
+def test_mypy_infers_what_is_said_and_finds_what_is_wrong_and_nothing_in_the_pages(pages: list[str]) -> None:
     pytest.importorskip("mypy")
-    lines = output("mypy", "--output", "json", str(TYPED)).splitlines()
+    lines = output("mypy", "--output", "json", str(TYPED), *pages).splitlines()
     found = [one for one in map(json.loads, lines) if one["severity"] == "error"]
     assert expected() == sorted({(Path(one["file"]).name, one["line"]) for one in found}), found
 
 
-def test_pyright_infers_what_is_said_and_finds_what_is_wrong() -> None:
+def test_pyright_infers_what_is_said_and_finds_what_is_wrong_and_nothing_in_the_pages(pages: list[str]) -> None:
     pytest.importorskip("pyright")
-    report = json.loads(output("pyright", "--outputjson", "--pythonpath", sys.executable, str(TYPED)))
+    report = json.loads(output("pyright", "--outputjson", "--pythonpath", sys.executable, str(TYPED), *pages))
     found = [one for one in report["generalDiagnostics"] if one["severity"] == "error"]
     assert expected() == sorted({(Path(one["file"]).name, one["range"]["start"]["line"] + 1) for one in found}), found

@@ -97,7 +97,11 @@ async def _respond(
         return found
     try:
         decode.check_token(request)
-        request.body = await read_body(request.native, receive, MAX_BODY)
+        try:
+            request.body = await read_body(request.native, receive, MAX_BODY)
+        except HTTPError as exc:
+            context.log.error("an event is refused: %s", exc.detail)
+            raise
         try:
             items, encode = found.decode(request)
         except DecodeError as exc:

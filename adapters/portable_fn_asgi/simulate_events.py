@@ -15,8 +15,9 @@ from portable_fn import cloudevents
 from portable_fn.data import to_json
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
+from portable_fn.pairs import is_token
 from portable_fn.testing import asgi
-from portable_fn.testing.delivery import Answer, Delivery, Raised, Settled
+from portable_fn.testing.delivery import Answer, Delivery, Raised, Settled, refused
 from portable_fn.testing.loop import run
 from portable_fn_asgi.cloud_events import CHANGE, MESSAGE, OBJECT, PLACE, SCHEDULE
 from portable_fn_asgi.entry import entry
@@ -61,7 +62,7 @@ def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callab
         try:
             return asgi.answer(run(messages(application, scope(request), request.body)))
         except Exception as exc:
-            return Raised(type(exc).__name__, str(exc))
+            return Raised.of(exc)
 
     def from_dapr(request: Request[Any]) -> Any:
         answer, listed = call(request), call(Request("GET", "/dapr/subscribe", host="127.0.0.1"))
@@ -81,17 +82,23 @@ def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
     """What became of each event, as its sender has it."""
     if service == "post":
         return _called(answers[0])
+    # Nobody takes a reply to a batch.
+    result = _reply(answers[0]) if len(answers) == 1 and service != "batched" else None
+    return Delivery(_settled(events, service, answers), result=result, error=refused(answers))
+
+
+def _settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> list[Settled]:
     if service == "batched":
-        return Delivery([_knative(answers[0])] * len(events))
+        return [_knative(answers[0])] * len(events)
     if service == "dapr_bulk":
-        return Delivery(_bulk_statuses(events, answers[0]))
+        return _bulk_statuses(events, answers[0])
     if service == "dapr_pubsub":
-        return Delivery([_pubsub_status(event, answer) for event, answer in zip(events, answers, strict=True)])
+        return [_pubsub_status(event, answer) for event, answer in zip(events, answers, strict=True)]
     if service in ("dapr_binding", "dapr_cron"):
-        return Delivery([_binding(answer) for answer in answers])
+        return [_binding(answer) for answer in answers]
     if service == "dapr_job":
-        return Delivery([_job(answer) for answer in answers])
-    return Delivery([_knative(answer) for answer in answers], result=_reply(answers[0]) if len(answers) == 1 else None)
+        return [_job(answer) for answer in answers]
+    return [_knative(answer) for answer in answers]
 
 
 def _post(path: str, headers: list[tuple[str, str]], body: bytes) -> Request[Any]:
@@ -209,7 +216,13 @@ def _kafka_metadata(message: Message[Any]) -> dict[str, str]:
 def _pubsub(message: Message[Any]) -> Request[Any]:
     value, metadata = _envelope(message)
     headers = [("content-type", cloudevents.STRUCTURED), ("user-agent", "Go-http-client/1.1"), ("pubsubname", PUBSUB)]
-    return _post(_route(message), headers + list(metadata.items()), _json(value))
+    return _post(_route(message), headers + [_header(*pair) for pair in metadata.items()], _json(value))
+
+
+def _header(name: str, value: str) -> tuple[str, str]:
+    if not is_token(name):
+        raise ValueError(f"Dapr tells of {name!r} in a header, which can't have such a name")
+    return name, value
 
 
 def _bulk(events: Sequence[Message[Any]]) -> Request[Any]:
@@ -244,7 +257,7 @@ def _binding_of(message: Message[Any]) -> Request[Any]:
     for name, value in message.attributes.items():
         if isinstance(value, bytes):
             raise ValueError(f"Dapr can't carry the attribute {name!r}, which is bytes")
-        headers.append((name, value))
+        headers.append(_header(name, value))
     return _post(f"/{quote(message.channel, safe='')}", headers, message.body)
 
 
@@ -360,8 +373,10 @@ def _called(answer: Any) -> Delivery:
         return Delivery([Settled("acknowledged")], result=answer.json())
     problem = answer.json()
     after = answer.headers.get("retry-after")
-    outcome = "dead-lettered" if problem.get("error") == "Reject" else "retried"
+    is_rejected = problem.get("error") == "Reject"
     settled = Settled(
-        outcome, None if after is None else float(after), problem["detail"] if outcome != "retried" else ""
+        "dead-lettered" if is_rejected else "retried",
+        None if after is None else float(after),
+        problem["detail"] if is_rejected else "",
     )
     return Delivery([settled], error=(problem.get("error", problem["title"]), problem["detail"]))

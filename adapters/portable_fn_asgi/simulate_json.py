@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portable_fn import cloudevents
+from portable_fn.errors import DecodeError
 from portable_fn.events import (
     ChangeEvent,
     CloudEvent,
@@ -33,7 +34,10 @@ def recognises(value: Any) -> int:
     """2 for what a Dapr sidecar sends, 1 for other CloudEvents and requests, else 0."""
     if not is_http(value) and not _is_event(value):
         return 0
-    request = _request(value)
+    try:
+        request = _request(value)
+    except DecodeError:
+        return 1
     from_dapr = request.raw_path.startswith((dapr.ROUTE, "/job/")) or "readtimeutc" in request.headers
     return 2 if from_dapr or (isinstance(value, dict) and "pubsubname" in value) else 1
 

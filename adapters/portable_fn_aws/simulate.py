@@ -67,7 +67,7 @@ def invoker(targets: tuple[object, ...], service: str, seconds: float = 30) -> C
         try:
             return handler(native, LambdaContext(seconds, function_name(native)))
         except Exception as exc:
-            return Raised(type(exc).__name__, str(exc))
+            return Raised.of(exc)
 
     return invoke
 

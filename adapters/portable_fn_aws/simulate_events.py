@@ -119,6 +119,8 @@ def _wrapped(event: Event[Any], service: str, index: int) -> tuple[Event[Any], A
         elif inner != "eventbridge":
             text = to_json(eventbridge(event))
     elif isinstance(event, ScheduleEvent) and inner == "scheduler_sqs":
+        if event.input is not None:
+            raise ValueError("a schedule with an input sends a queue nothing else, which is a message and no schedule")
         text = to_json(scheduler(event))
     elif isinstance(event, ChangeEvent) and inner == "dynamodb_kinesis":
         text = to_json(_kinesis_change(event))
@@ -333,7 +335,7 @@ def _activemq_record(event: Message[Any]) -> dict[str, Any]:
         "correlationID": "",
         "replyTo": "null",
         "destination": {"physicalName": event.channel},
-        "redelivered": (event.attempt or 1) > 1,
+        "redelivered": event.attempt != 1,
         "type": "",
         "expiration": 0,
         "priority": 0,
@@ -383,7 +385,7 @@ def _rabbitmq_record(event: Message[Any]) -> dict[str, Any]:
             "timestamp": written,
             "bodySize": len(event.body),
         },
-        "redelivered": (event.attempt or 1) > 1,
+        "redelivered": event.attempt != 1,
         "data": b64encode(event.body).decode(),
     }
 

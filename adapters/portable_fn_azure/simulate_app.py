@@ -16,7 +16,7 @@ from portable_fn import on
 from portable_fn.adapter import bindings
 from portable_fn.binding import Binding, is_awaitable
 from portable_fn.errors import ConfigurationError
-from portable_fn.events import ObjectEvent
+from portable_fn.events import UNREADABLE, ObjectEvent, unreadable
 from portable_fn.http import Request
 from portable_fn.record import Record
 from portable_fn.testing.delivery import Raised, Settled
@@ -138,12 +138,18 @@ class Wired:
             elif returned is not None:
                 raise RuntimeError(f"function {self.name!r} without a $return binding returned a non-None value")
         except Exception as exc:
-            error = Raised(type(exc).__name__, str(exc))
+            error = Raised.of(exc)
             return Invoked(indices, error, None, (), actions.settled, self.retries, self.name)
         return Invoked(indices, None, returned, put, actions.settled, self.retries, self.name)
 
     def native(self, sent: Sent) -> Any:
-        """What the worker makes of what the host sends."""
+        """What the worker makes of what the host sends; DecodeError where it can't."""
+        try:
+            return self._native(sent)
+        except (*UNREADABLE, NotImplementedError) as exc:
+            raise unreadable(exc, f"what the host sends for {self.service}") from exc
+
+    def _native(self, sent: Sent) -> Any:
         if self.service == "service_bus_settled":
             return [_received(one) for one in json.loads(sent.data["json"])]
         if self.type == "sqlTrigger":

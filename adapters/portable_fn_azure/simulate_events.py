@@ -18,7 +18,7 @@ from portable_fn.dispatch import describe
 from portable_fn.events import ChangeEvent, Event, Message, ObjectEvent
 from portable_fn.on import Trigger
 from portable_fn.record import Record
-from portable_fn.testing.delivery import Delivery, Raised, Settled
+from portable_fn.testing.delivery import Delivery, Raised, Settled, is_again
 from portable_fn_azure import triggers
 from portable_fn_azure.simulate_app import EXTENSION, Actions, Invoked, Wired, functions_for
 from portable_fn_azure.simulate_payloads import Sent, alone, rows, together
@@ -123,8 +123,7 @@ class Waiting(Record):
 
     def is_for(self, event: Event[Any]) -> bool:
         """Whether this is the event, whatever the number of the delivery."""
-        names = [name for name in event._fields if name != "attempt"]
-        return type(event) is type(self.event) and all(getattr(event, n) == getattr(self.event, n) for n in names)
+        return is_again(event, self.event)
 
 
 # Those of the outermost block of `playing`.
@@ -273,6 +272,7 @@ def default_service(trigger: Trigger, event: Event[Any]) -> str | None:
 def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
     """What became of each event, as the host and the service have it; for several functions, the worst."""
     found = [Settled("acknowledged")] * len(events)
+    held = set(range(len(events)))
     error: Raised | None = None
     result: Any = None
     for indices, answer in zip(_together(events, service), answers, strict=True):
@@ -280,12 +280,13 @@ def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
         invoked = answer if isinstance(answer, list) else [Invoked(list(range(len(indices))), answer)]
         for one in invoked:
             if not one.earlier:
+                held -= {indices[number] for number in one.indices}
                 result, error = one.returned, one.error or error
         for function in dict.fromkeys(one.function for one in invoked):
             of_it = _of_function([one for one in invoked if one.function == function], indices, events, service)
             for index in indices:
                 found[index] = max(found[index], of_it.get(index, _HELD_BACK), key=_badness)
-    return Delivery(found, result=result, error=None if error is None else (error.name, error.message))
+    return Delivery(found, result=result, error=None if error is None else (error.name, error.message), held=held)
 
 
 # What the host doesn't hand over behind one that it tries again, and what nobody settles until its lock ends.

@@ -433,7 +433,9 @@ def _document(event: ChangeEvent[Any], index: int) -> dict[str, Any]:
 def _version(event: ChangeEvent[Any], index: int) -> dict[str, Any]:
     """https://learn.microsoft.com/azure/cosmos-db/nosql/change-feed-modes"""
     operation = {"inserted": "create", "updated": "replace", "removed": "delete"}[event.action]
-    metadata = {"operationType": operation, "lsn": _number(event.sequence, index), "id": event.key.get("id")}
+    if not isinstance(event.key.get("id"), str):
+        raise ValueError(f"a document of Cosmos DB has a text as its id, not {event.key.get('id')!r}")
+    metadata = {"operationType": operation, "lsn": _number(event.sequence, index), "id": event.key["id"]}
     if event.time is not None:
         metadata["crts"] = int(event.time.timestamp())
     versions = {"current": event.after, "previous": event.before}

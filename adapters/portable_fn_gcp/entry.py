@@ -118,6 +118,8 @@ def _flask(router: Router, receiver: Receiver | None, native: FlaskRequest, cold
     try:
         request.body = _body(native, router.max_body if receiver is None else receiver.max_body)
     except HTTPError as exc:
+        if receiver is not None:
+            context.log.error("what may be an event is refused: %s", exc.detail)
         response = failed(exc, request, context)
     else:
         if receiver is not None and (received := receiver.received(request)) is not None:
@@ -293,7 +295,11 @@ async def _received(
 
     try:
         if has_body(scope):
-            request.body = await read_body(scope, receive, receiver.max_body)
+            try:
+                request.body = await read_body(scope, receive, receiver.max_body)
+            except HTTPError as exc:
+                context.log.error("what may be an event is refused: %s", exc.detail)
+                raise
         received = receiver.received(request)
         if received is None:
             return await respond_in_loop(router.find(request), request, context)

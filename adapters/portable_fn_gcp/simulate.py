@@ -85,7 +85,7 @@ def invoker(
             exchanged = sent(target, native)
             return exchanged.answer(exchanged.invoke())
         except Exception as exc:
-            return Raised(type(exc).__name__, str(exc))
+            return Raised.of(exc)
         finally:
             if before is None:
                 del os.environ["CLOUD_RUN_TIMEOUT_SECONDS"]

@@ -17,7 +17,7 @@ from portable_fn.errors import DecodeError, EncodeError
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent
 from portable_fn.http import Request
 from portable_fn.testing import fake
-from portable_fn.testing.delivery import Delivery, Raised, Settled
+from portable_fn.testing.delivery import Delivery, Raised, Settled, refused
 from portable_fn_gcp import changes, firestore_wire, legacy, messages, objects, pubsub
 from portable_fn_gcp.firestore import Document, DocumentEvent
 
@@ -476,7 +476,11 @@ def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
         return _called(service, answers[0])
     published = _published[-1] if _published else []
     rejected = {_rejected_id(one): one.attributes.get("portable_fn_reason", "") for one in published}
-    return Delivery([_settled(event, service, answer, rejected) for event, answer in zip(events, answers, strict=True)])
+    return Delivery(
+        [_settled(event, service, answer, rejected) for event, answer in zip(events, answers, strict=True)],
+        error=refused(answers),
+        held=[index for index, answer in enumerate(answers) if answer is None],
+    )
 
 
 def _rejected_id(one: Published) -> str:
@@ -498,6 +502,8 @@ def _settled(event: Event[Any], service: str, answer: Any, rejected: dict[str, s
 def _called(service: str, answer: Any) -> Delivery:
     if isinstance(answer, Raised):
         return Delivery([Settled("retried")], error=(answer.name, answer.message))
+    if error := refused([answer]):
+        return Delivery([Settled("retried")], error=error)
     value = answer.json()
     if answer.status == 200:
         return Delivery([Settled("acknowledged")], result=value["replies"] if service == "bigquery" else value)

@@ -137,11 +137,11 @@ def _body(value: Mapping[str, Any], attributes: Mapping[str, str]) -> bytes:
             raise DecodeError("the CloudEvent's data_base64 is not base64") from exc
     if "data" not in value:
         return b""
-    is_json = _is_json(attributes.get("datacontenttype", ""))
-    if data is None and not is_json:
+    holds_json = is_json(attributes.get("datacontenttype", ""))
+    if data is None and not holds_json:
         return b""
     try:
-        return data.encode() if isinstance(data, str) and not is_json else _json_body(data)
+        return data.encode() if isinstance(data, str) and not holds_json else _json_body(data)
     except (TypeError, ValueError, RecursionError) as exc:
         raise DecodeError("the CloudEvent's data can't be a body: it has no JSON form, or is no Unicode text") from exc
 
@@ -162,7 +162,8 @@ def _json_body(data: object) -> bytes:
         return dumps(data, separators=(",", ":")).encode()
 
 
-def _is_json(content_type: str) -> bool:
+def is_json(content_type: str) -> bool:
+    """Whether data of such a content type is JSON; so it is where none is named."""
     # "datacontenttype" may be left out, and then JSON is meant (JSON format, section 3.1).
     media_type = content_type.partition(";")[0].rstrip().lower()
     return not media_type or media_type.endswith(("/json", "+json"))
@@ -300,7 +301,7 @@ def write_structured(event: CloudEvent[Any]) -> dict[str, Any]:
     if event.body:
         try:
             text = event.body.decode()
-            value["data"] = parse_json(text) if _is_json(event.content_type) else text
+            value["data"] = parse_json(text) if is_json(event.content_type) else text
         except ValueError:
             from binascii import b2a_base64
 

@@ -8,6 +8,7 @@ from portable_fn.binding import Binding
 from portable_fn.context import Context
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import Batch, Event
+from portable_fn.http import Request
 from portable_fn.on import Trigger
 from portable_fn.record import overload
 
@@ -57,7 +58,10 @@ def _decorated(
             args = binding.positional(args, by_name)
         event = args[0] if args else None
         if isinstance(event, (Event, Batch)) and len(args) <= 2:
-            for one in event if isinstance(event, Batch) else (event,):
+            events = event if isinstance(event, Batch) else (event,)
+            for one in events:
+                if not isinstance(one, binding.kind) or binding.takes_batch is not isinstance(event, Batch):
+                    raise _of_another_kind(binding, event, one)
                 binding.bind_data(one)
             if not binding.takes_context:
                 return handler(event)
@@ -75,6 +79,15 @@ def _decorated(
 
         binding.function = adapter("gcp").register(function)
     return binding.function
+
+
+def _of_another_kind(binding: Binding, given: Event[Any] | Batch[Any], event: Event[Any]) -> TypeError:
+    """The error for a call with an event, or a batch with one, that the handler isn't for."""
+    kind = next(
+        base.__name__ for base in type(event).__mro__ if base.__module__ in (Event.__module__, Request.__module__)
+    )
+    wanted = f"Batch[{binding.kind.__name__}]" if binding.takes_batch else binding.kind.__name__
+    return TypeError(f"{binding.name} takes {wanted}, not {f'Batch[{kind}]' if isinstance(given, Batch) else kind}")
 
 
 def _native(function: Callable[..., Any], args: tuple[Any, ...], entries: dict[str, Callable[..., Any]]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time as clock
 from collections.abc import Sequence
 
 from portable_fn.data import parse_json
@@ -12,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
-    from typing import Any
+    from typing import Any, Literal
 
     from typing_extensions import TypeVar
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     T = TypeVar("T", default=Any)
     R = TypeVar("R")
     M = TypeVar("M", bound="Event[Any]", default="Message[Any]")
+
+    ObjectAction = Literal["created", "deleted", "archived", "changed"]
+    ChangeAction = Literal["inserted", "updated", "removed"]
 else:
     T = R = M = None
 
@@ -388,7 +392,8 @@ class ScheduleEvent(Event[T], Generic[T]):
     """It is time.
 
     `time` is when it was due, `name` the rule, job or timer, `cron` its schedule, both "" where the provider doesn't tell.
-    `is_late` says that it runs noticeably later than it was due. `data` is the schedule's own input, None without one.
+    `is_late` says that it came noticeably later than it was due: by the provider's word, or, where it says nothing, over a
+    minute. `data` is the schedule's own input, None without one.
     """
 
     _fields = ("id", "source", "time", "name", "cron", "input")
@@ -413,22 +418,15 @@ class ScheduleEvent(Event[T], Generic[T]):
         self.time = time
         self.name = name
         self.cron = cron
-        self._is_late = is_late
+        self.is_late = time is not None and self._seconds_since(time) > self.LATE if is_late is None else is_late
         self.input = input
         self.attempt = attempt
         self.native = native
         self.envelopes = envelopes
 
-    @lazy
-    def is_late(self) -> bool:
-        """Whether the provider says so, or, where it says nothing, whether it was due over a minute ago."""
-        if self._is_late is not None:
-            return self._is_late
-        if self.time is None:
-            return False
-        import time
-
-        return time.time() - self.time.timestamp() > self.LATE
+    @staticmethod
+    def _seconds_since(due: datetime) -> float:
+        return clock.time() - due.timestamp()
 
     def read_data(self) -> Any:
         return self.input

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from portable_fn.events import ChangeAction, ObjectAction
+
 # What API Gateway itself accepts; Lambda takes 6 MB, Azure 100 MB, Cloudflare 100 MB.
 MAX_BODY = 10 * 1024 * 1024
 
@@ -254,7 +256,7 @@ def stream(name: str, *, dead_letter: str | None = None, retry: RetryPolicy | No
 
 
 def object(
-    bucket: str, *actions: str, prefix: str = "", suffix: str = "", dead_letter: str | None = None
+    bucket: str, *actions: ObjectAction, prefix: str = "", suffix: str = "", dead_letter: str | None = None
 ) -> ObjectTrigger:
     """Objects of a bucket or container that were created, deleted, archived or changed (all, where no action is named)."""
     _known("on.object", actions, OBJECT_ACTIONS)
@@ -262,7 +264,7 @@ def object(
 
 
 def change(
-    table: str, *actions: str, dead_letter: str | None = None, retry: RetryPolicy | None = None
+    table: str, *actions: ChangeAction, dead_letter: str | None = None, retry: RetryPolicy | None = None
 ) -> ChangeTrigger:
     """Rows of a table, or documents of a collection, that were inserted, updated or removed (all, where no action is named)."""
     _known("on.change", actions, CHANGE_ACTIONS)

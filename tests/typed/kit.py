@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +13,7 @@ from portable_fn import (
     ChangeEvent,
     CloudEvent,
     Context,
+    Event,
     Message,
     ObjectEvent,
     Request,
@@ -21,7 +22,7 @@ from portable_fn import (
     on,
     portable,
 )
-from portable_fn.testing import deliver, fake, strategies
+from portable_fn.testing import deliver, fake, parse, strategies
 from portable_fn.testing.delivery import Answer, Delivery, Settled
 from portable_fn.testing.plugin import Deliver
 
@@ -45,14 +46,26 @@ assert_type(deliver(ship, fake.message(), to="gcp", via="pubsub_push", seconds=3
 assert_type(deliver(ship, fake.batch([1])), Delivery)
 assert_type(deliver(ship, [fake.message(), fake.message()]), Delivery)
 assert_type(deliver(ship, fake.task()).result, Any)
-assert_type(deliver(ship, fake.message()).outcomes, list[str])
+assert_type(deliver(ship, fake.message()).outcomes, list[Literal["acknowledged", "retried", "dead-lettered", "lost"]])
 assert_type(deliver(ship, fake.message()).settled, list[Settled])
 assert_type(deliver(ship, fake.request()).cookies, list[str])
+assert_type(deliver(ship, fake.request(), to="all"), dict[str, Answer])
+assert_type(deliver(ship, fake.message(), to=["aws", "gcp"]), dict[str, Delivery])
+
+assert_type(parse({}), Event[Any] | list[Event[Any]])
+assert_type(parse({}, "aws", kind=Message), Message[Any])
+assert_type(parse({}, kind=Message[dict[str, int]]).data, dict[str, int])
+assert_type(parse({}, "gcp", kind=Batch[ChangeEvent]), Batch[ChangeEvent[Any]])
+assert_type(deliver(ship, parse({}, kind=Message)), Delivery)
+assert_type(deliver(ship, parse({}, kind=Batch)), Delivery)
+assert_type(deliver(ship, parse({}, kind=Request)), Answer)
 
 
 def test_by_the_fixture(deliver: Deliver, context: Context) -> None:
     assert_type(deliver(ship, fake.request()), Answer)
     assert_type(deliver(ship, fake.message(), to="gcp"), Delivery)
+    assert_type(deliver(ship, fake.request(), to="all"), dict[str, Answer])
+    assert_type(deliver(ship, fake.message(), to=["aws", "gcp"], cold_start=True), dict[str, Delivery])
     assert_type(deliver.service, str | None)
 
 

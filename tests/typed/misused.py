@@ -6,8 +6,10 @@ from typing import Any, assert_type
 
 from hypothesis import strategies as st
 
-from portable_fn import Batch, Context, Message, Task, on, portable
-from portable_fn.testing import deliver, fake, strategies
+from portable_fn import Batch, Context, Message, ObjectEvent, Task, on, portable
+from portable_fn.testing import deliver, fake, parse, strategies
+from portable_fn.testing.delivery import Settled
+from portable_fn.testing.plugin import Deliver
 
 
 class Order:
@@ -38,12 +40,25 @@ deliver(ship, fake.message()).status  # wrong
 deliver(ship, fake.request()).outcomes  # wrong
 deliver(ship, {"Records": []})  # wrong
 deliver(ship, fake.message(), to=1)  # wrong
+Settled("dead_lettered")  # wrong
+parse({}, kind=Order)  # wrong
+parse({}, kind=ObjectEvent).channel  # wrong
+
+
+def test_by_the_fixture(deliver: Deliver) -> None:
+    deliver(ship, fake.message(), to="all").outcomes  # wrong
+    deliver(ship, fake.message(), to=["aws"]).outcomes  # wrong
+
 
 fake.message(atempt=3)  # wrong
 fake.message(attempt="3")  # wrong
+fake.object(action="exploded")  # wrong
+fake.change(action="created")  # wrong
 strategies.messages(attempt=st.just(3))
 strategies.messages(attempt=st.just("3"))  # wrong
 
 portable("orders")  # wrong
 on.queue("orders", retry=3)  # wrong
+on.object("uploads", "created", "exploded")  # wrong
+on.change("users", "created")  # wrong
 on.schedule()  # wrong

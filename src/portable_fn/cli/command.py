@@ -136,7 +136,8 @@ def run(arguments: Sequence[str] | None) -> int:
             reconfigure(errors="replace")
     try:
         code = app(None if arguments is None else list(arguments), prog_name="portable-fn", standalone_mode=False)
-        sys.stdout.flush()
+        # sys.stdout is None where it was closed when Python started, as `>&-` does; print knows that.
+        print(end="", flush=True)
         return code or OK
     except Failure as exc:
         message, code = str(exc), exc.code
@@ -431,7 +432,12 @@ def parse(
 
 @app.command(epilog=REPLAY_EPILOG)
 def replay(
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="The folder that PORTABLE_FN_RECORD named.")],
+    recorded: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECORDED", help="The folder that PORTABLE_FN_RECORD named, a file in it, or a log with its lines."
+        ),
+    ],
     target: Annotated[
         str,
         typer.Argument(
@@ -446,7 +452,7 @@ def replay(
     """Runs recorded invocations once more, and tells what comes out otherwise."""
     found = Target.parse(target)
     with redirect_stdout(sys.stderr), found.imported() as functions, log_kept([]):
-        replayed = payload.replayed(folder, functions, to)
+        replayed = payload.replayed(recorded, functions, to)
     if output is Output.JSON:
         report.print_object(payload.replay_as_json(replayed))
     else:

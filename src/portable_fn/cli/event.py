@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import json
+import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from portable_fn.binding import Binding
 from portable_fn.cli.failure import Failure
 from portable_fn.cli.request import request
 from portable_fn.cloudevents import parse_time
+from portable_fn.data import read_json
 from portable_fn.errors import DecodeError
 from portable_fn.events import Batch, Event
 from portable_fn.on import ChangeTrigger, EventTrigger, MessageTrigger, ObjectTrigger, ScheduleTrigger, TaskTrigger
@@ -28,6 +30,16 @@ _KINDS: dict[str, tuple[Callable[..., Any], str]] = {
 }
 KINDS = ("request", *_KINDS)
 _TIMES = ("at", "time")
+# What an option can be read as, by the words of annotations.
+_TYPES: dict[str, type] = {
+    "str": str,
+    "bytes": bytes,
+    "int": int,
+    "bool": bool,
+    "datetime": datetime,
+    "Mapping": dict,
+    "None": type(None),
+}
 _ROW = {"id": "1"}
 
 
@@ -138,7 +150,18 @@ def _made(name: str, data: Sequence[Any], body: str | None, fields: dict[str, An
         if name != "message":
             raise Failure(f"{name} has one --data; several messages are a batch")
         return _call(lambda **given: fake.batch(data, **given), name, fields)
-    return _call(make, name, fields | ({of_data: data[0]} if data else {}))
+    fields |= {of_data: data[0]} if data else {}
+    _check_types(make, name, fields)
+    return _call(make, name, fields)
+
+
+def _check_types(make: Callable[..., Any], name: str, fields: Mapping[str, Any]) -> None:
+    """Failure for a field of another type than the kind has there."""
+    for field, value in fields.items():
+        annotation = str(inspect.signature(make).parameters[field].annotation)
+        types = [_TYPES.get(one) for one in re.sub(r"\[.*\]", "", annotation).split(" | ")]
+        if None not in types and type(value) not in types:
+            raise Failure(f"{field} of {name} is {annotation}, and not {value!r}")
 
 
 def _call(make: Callable[..., Any], name: str, fields: Mapping[str, Any]) -> Any:
@@ -181,7 +204,7 @@ def _value(field: str, text: str) -> Any:
 
 def _json(option: str, text: str) -> Any:
     try:
-        return json.loads(_content(text))
+        return read_json(_content(text))
     except ValueError as exc:
         raise Failure(f"{option} is not JSON: {exc}; a text that is to stay one is --body") from exc
 

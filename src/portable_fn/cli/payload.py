@@ -10,9 +10,9 @@ from typing import Any
 
 from portable_fn.binding import Binding
 from portable_fn.cli.failure import FAILED, Failure
-from portable_fn.data import to_json
+from portable_fn.data import parse_json, to_json
 from portable_fn.errors import ConfigurationError, PortableError
-from portable_fn.events import Event
+from portable_fn.events import UNREADABLE, Event
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.testing.delivery import kind_of
@@ -28,7 +28,7 @@ def rendered(event: Any, to: str, via: str | None) -> str:
     """The payload as JSON; Failure where the provider has none for such an event."""
     try:
         made = render(event, to=to, via=via)
-    except (ValueError, PortableError, KeyError, TypeError) as exc:
+    except (*UNREADABLE, PortableError) as exc:
         raise Failure(str(exc)) from exc
     return json.dumps(made, indent=2, ensure_ascii=False)
 
@@ -36,15 +36,22 @@ def rendered(event: Any, to: str, via: str | None) -> str:
 def read(place: str) -> Any:
     """The JSON value in a file, or on stdin for "-"."""
     try:
-        text = sys.stdin.read() if place == "-" else Path(place).read_text(encoding="utf-8")
+        text = _stdin() if place == "-" else Path(place).read_text(encoding="utf-8")
     except OSError as exc:
         raise Failure(f"{place}: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
         raise Failure(f"{place} is not UTF-8") from exc
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as exc:
+        return parse_json(text)
+    except ValueError as exc:
         raise Failure(f"{'stdin' if place == '-' else place} is not JSON: {exc}") from exc
+
+
+def _stdin() -> str:
+    # Python has None for a stream that was closed when it started, as `<&-` does.
+    if sys.stdin is None:
+        raise Failure("stdin is closed")
+    return sys.stdin.read()
 
 
 def events(value: Any, provider: str | None, via: str | None) -> tuple[str, list[Event[Any]]]:
@@ -59,11 +66,15 @@ def events(value: Any, provider: str | None, via: str | None) -> tuple[str, list
     except ConfigurationError as exc:
         raise Failure(str(exc)) from exc
     try:
-        return provider, parsed(value, provider, via)
-    except ConfigurationError as exc:
+        found = parsed(value, provider, via)
+        for event in found:
+            # What is read only where it is asked for, too.
+            event_as_json(event)
+    except (ConfigurationError, ValueError) as exc:
         raise Failure(str(exc)) from exc
-    except (PortableError, ValueError) as exc:
+    except PortableError as exc:
         raise Failure(f"{provider}: {exc}", FAILED) from exc
+    return provider, found
 
 
 def as_json(provider: str, found: Sequence[Event[Any]]) -> Any:
@@ -103,7 +114,7 @@ def replayed(folder: str, functions: Sequence[Binding], to: str | None) -> Repla
         if to is not None:
             adapter(to, "simulate")
         return replay(folder, [function.function for function in functions], to)
-    except (ConfigurationError, ValueError) as exc:
+    except (ConfigurationError, ValueError, OSError) as exc:
         raise Failure(str(exc)) from exc
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 from portable_fn.binding import Binding
 from portable_fn.cli.failure import Failure
+from portable_fn.data import parse_json
 from portable_fn.http import Request
 from portable_fn.on import HTTPTrigger
 from portable_fn.pairs import is_token
@@ -92,7 +92,7 @@ def _data(data: str) -> bytes:
 
 def _json(text: str) -> bytes:
     try:
-        json_module.loads(text)
+        parse_json(text)
     except ValueError as exc:
         raise Failure(f"--json is not JSON: {exc}") from exc
     return text.encode()

@@ -13,6 +13,7 @@ from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.providers import ADAPTERS, adapter, nearest
 from portable_fn.record import Record
+from portable_fn.testing.arriving import arriving
 from portable_fn.testing.extras import needed
 from portable_fn.testing.loop import outside
 from portable_fn.testing.observing import Background, Observed, observing
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from portable_fn.testing.failure import Failure, Redelivery
 
 T = TypeVar("T")
+
+OutcomeWord = Literal["acknowledged", "retried", "dead-lettered", "lost"]
+OUTCOMES: tuple[OutcomeWord, ...] = ("acknowledged", "retried", "dead-lettered", "lost")
 
 
 class Answer(Record):
@@ -68,33 +72,35 @@ class Answer(Record):
 class Settled(Record):
     """What became of one event, as the provider has it: "acknowledged", "retried", "dead-lettered" or "lost".
 
-    `after` is how many seconds a retry waits, None where nobody said; `why` is the reason where the provider keeps it.
+    `after` is how many seconds the function said that a retry is to wait, None where it didn't; `waits` is how many the provider
+    does wait by that, None where it waits as it does anyhow. `why` is the reason that a Reject gave, "" where it gave none.
     """
 
     _fields = ("outcome", "after", "why")
 
     delivery: Delivery | None = None  # that of which it says something
 
-    def __init__(self, outcome: str, after: float | None = None, why: str = "") -> None:
-        self.outcome = outcome
-        self.after = after
+    def __init__(self, outcome: OutcomeWord, after: float | None = None, why: str = "") -> None:
+        self.outcome: OutcomeWord = outcome
+        self.after = self.waits = after
         self.why = why
 
 
 class Told(list[T]):
     """A list that knows the delivery that it is of, and of which outcome its events are; equal to any list with the same in it."""
 
-    def __init__(self, values: Iterable[T], delivery: Delivery, outcome: str = "") -> None:
+    def __init__(self, values: Iterable[T], delivery: Delivery, outcome: OutcomeWord | None = None) -> None:
         super().__init__(values)
         self.delivery = delivery
-        self.outcome = outcome
+        self.outcome: OutcomeWord | None = outcome
 
 
 class Delivery(Record):
     """What became of events on a provider: each one's `Settled`, in their order.
 
-    - `result` is what a task's caller or a CloudEvent's sender receives, `error` the name and message that a failed task's
-      caller sees, else None.
+    - `result` is what a task's caller or a CloudEvent's sender receives. `error` is the name and message that a failed task's
+      caller sees; of other events those of the first error, other than Retry and Reject, that a function raised or that kept
+      them from one, else None.
     - `events` are those that were delivered, `attempts` how often the source sent each of them; `acknowledged`, `retried`,
       `dead_lettered` and `lost` have the events of which that became.
     - `logs` are the records that were logged meanwhile, `background` is what ctx.background was given, `duration` how many
@@ -114,6 +120,7 @@ class Delivery(Record):
         native_answers: Sequence[Any] = (),
         events: Sequence[Event[Any]] = (),
         attempts: Sequence[int] = (),
+        held: Iterable[int] = (),
     ) -> None:
         self.settled: list[Settled] = Told(map(copy, settled), self)
         for one in self.settled:
@@ -124,12 +131,13 @@ class Delivery(Record):
         self.native_answers = list(native_answers)
         self.events = list(events)
         self.attempts = list(attempts)
+        self.held = set(held)  # the places of events that weren't sent, behind one of their key
         self.logs: list[LogRecord] = []
         self.background: list[Background] = []
         self.duration = 0.0
 
     @property
-    def outcomes(self) -> list[str]:
+    def outcomes(self) -> list[OutcomeWord]:
         """The word for each event."""
         return Told((one.outcome for one in self.settled), self)
 
@@ -153,7 +161,7 @@ class Delivery(Record):
         """The events that never come again, and are kept nowhere."""
         return self._those("lost")
 
-    def _those(self, outcome: str) -> list[Event[Any]]:
+    def _those(self, outcome: OutcomeWord) -> list[Event[Any]]:
         pairs = zip(self.events, self.settled, strict=True)
         return Told((event for event, one in pairs if one.outcome == outcome), self, outcome)
 
@@ -174,6 +182,18 @@ def _single(those: Sequence[Any], name: str) -> Any:
     return those[0]
 
 
+def refused(answers: Iterable[Any]) -> tuple[str, str] | None:
+    """The title and the detail of the first answer that refuses an event before any function has it, a problem document."""
+    for answer in answers:
+        # Google asks by 429 for a retry after a while.
+        if not isinstance(answer, Answer) or answer.status == 429 or not 400 <= answer.status < 500:
+            continue
+        if answer.headers.get("content-type") == "application/problem+json":
+            problem = answer.json()
+            return problem["title"], problem["detail"]
+    return None
+
+
 class Raised(Record):
     """A function's answer where it raised: the name of the error's class, and its message."""
 
@@ -182,6 +202,15 @@ class Raised(Record):
     def __init__(self, name: str, message: str) -> None:
         self.name = name
         self.message = message
+
+    @classmethod
+    def of(cls, error: BaseException) -> Raised:
+        """What is told of the error, though it be one whose message can't be made."""
+        try:
+            message = str(error)
+        except Exception:
+            message = "<exception str() failed>"  # so traceback says
+        return cls(type(error).__name__, message)
 
 
 class Exchange(Record):
@@ -249,6 +278,29 @@ def _trigger_for(event: Event[Any], handler: object) -> Trigger | None:
     return next((trigger for trigger in triggers if trigger.names(event)), triggers[0] if triggers else None)
 
 
+def _reaches_one(event: Event[Any], handler: object) -> None:
+    """Raises TypeError for an event of a kind that reaches none of the functions, whatever provider hands it over how."""
+    from portable_fn.adapter import bindings
+
+    functions = bindings(handler)
+    if not any(_may_reach(event, function.kind) for function in functions):
+        those = ", ".join(f"{function.name} (a {function.kind.__name__})" for function in functions)
+        raise TypeError(
+            f"{kind_of(event)} {event.id!r} is of a kind that is for none of the functions; there are {those}"
+        )
+
+
+def _may_reach(event: Event[Any], kind: type[Event[Any]]) -> bool:
+    """Whether a function for the kind may get the event: as it is, with what it comes in, or what is inside of it."""
+    if isinstance(event, kind):
+        return True
+    if isinstance(event, (Request, Task)) or kind is Request:
+        return False
+    # A schedule's own input is a task's.
+    held = (Message, CloudEvent)
+    return isinstance(event, ScheduleEvent) if kind is Task else isinstance(event, held) or kind in held
+
+
 def _called_by_name(task: Task[Any], handler: object) -> Task[Any]:
     """The task with the name of the first function for tasks."""
     from portable_fn.adapter import bindings
@@ -260,6 +312,20 @@ def _called_by_name(task: Task[Any], handler: object) -> Task[Any]:
             named.name = names[0] if names else function.name
             return named
     return task
+
+
+def _with_cron(event: Event[Any], handler: object) -> Event[Any]:
+    """The event; a schedule that names no cron expression with that of the handler's trigger."""
+    from portable_fn.on import ScheduleTrigger
+
+    if not isinstance(event, ScheduleEvent) or event.cron:
+        return event
+    trigger = _trigger_for(event, handler)
+    if not isinstance(trigger, ScheduleTrigger):
+        return event
+    named: ScheduleEvent[Any] = copy(event)
+    named.cron = trigger.cron
+    return named
 
 
 Deliverable = (
@@ -336,8 +402,10 @@ def deliver(
     - `cold_start` has each invocation come to a process of its own; else only the first meets a fresh one.
 
     In a running event loop, such as an async test's, the handler runs in another thread; RuntimeError in an async handler that
-    was itself called by `deliver`. MissingExtra, a ConfigurationError, where the provider's extra isn't installed.
+    was itself called by `deliver`, on Cloudflare in a sync one too. MissingExtra, a ConfigurationError, where the provider's extra isn't installed.
     """
+    if not isinstance(to, Iterable) or not all(isinstance(one, str) for one in to):
+        raise TypeError(f"to is the name of a provider, a list of several, or 'all', not {to!r}")
     if not isinstance(to, str) or to == "all":
         named = providers_for(event, via) if isinstance(to, str) else to
         needed(*named)
@@ -354,52 +422,95 @@ def deliver(
             )
             for provider in named
         }
+    from portable_fn.testing.outcomes import note
+
     needed(to)
     if isinstance(event, Request):
+        _reaches_one(event, handler)
         if redelivery is not None or cold_start:
             raise ValueError("nobody sends a request again: redelivery and cold_start are for other events")
         return _answered(handler, event, to, via, failures)
     events = several(event, handler)
+    _reaches_one(events[0], handler)
     simulate = adapter(to, "simulate")
     service = service_for(simulate, to, events[0], _service_name(via), handler)
     with simulate.playing(service):
         invoke = None if cold_start else simulate.invoker((handler,), service, seconds)
         colder = {"cold_start": True} if getattr(simulate, "TAKES_APART", False) else {}
 
-        def send(those: list[Event[Any]]) -> Delivery:
-            natives = simulate.payloads(those, service)
-            with simulate.playing(service):
-                answers = []
-                for native in natives:
-                    call = invoke or simulate.invoker((handler,), service, seconds, **colder)
-                    answers.append(outside(partial(call, native)))
-                made: Delivery = simulate.settled(those, service, answers)
-            made.native_requests, made.native_answers = natives, answers
-            return made
+    def send(those: list[Event[Any]]) -> Delivery:
+        natives = simulate.payloads([_with_cron(one, handler) for one in those], service)
+        with simulate.playing(service), arriving(those):
+            answers = []
+            for native in natives:
+                call = invoke or simulate.invoker((handler,), service, seconds, **colder)
+                answers.append(outside(partial(call, native)))
+            made: Delivery = simulate.settled(those, service, answers)
+        note(made, those, observed.handled)
+        observed.handled.clear()
+        made.native_requests, made.native_answers = natives, answers
+        return made
 
-        with observing() as observed:
-            start = perf_counter()
-            if redelivery is None and not failures:
-                found = send(events)
-                found.attempts = [1] * len(events)
-            else:
-                from portable_fn.testing.failure import redelivered
+    with observing() as observed:
+        start = perf_counter()
+        if redelivery is None and not failures:
+            found = send(events)
+            found.attempts = [int(index not in found.held) for index in range(len(events))]
+        else:
+            from portable_fn.testing.failure import redelivered
 
-                found = redelivered(events, send, redelivery, failures, _has_order(to, service))
-            _note(found, observed, perf_counter() - start)
+            # What a source remembers of one of the times that it delivers an event, it knows nothing of at the next.
+            found = redelivered(
+                events,
+                send,
+                redelivery,
+                failures,
+                _has_order(to, service),
+                partial(simulate.playing, service),
+            )
+        _note(found, observed, perf_counter() - start)
     found.events = events
     return found
 
 
 def several(event: Any, handler: object = None) -> list[Event[Any]]:
     """The events of what `deliver` takes; a task without a name has that of the handler's first function for tasks."""
-    events: list[Event[Any]] = [event] if isinstance(event, Event) else list(event)
+    if isinstance(event, Event):
+        events: list[Event[Any]] = [event]
+    else:
+        events = list(event) if isinstance(event, Iterable) else [event]
+        _come_together(events)
     if not events:
         raise ValueError("deliver needs an event, or several")
     first = events[0]
     if isinstance(first, Task) and not first.name and handler is not None:
         events[0] = _called_by_name(first, handler)
     return events
+
+
+def _come_together(events: Sequence[Event[Any]]) -> None:
+    """Raises TypeError for what is no event, ValueError for events that no source hands over together."""
+    for one in events:
+        if not isinstance(one, Event):
+            raise TypeError(f"what is delivered is an event, as those of fake, or several, not a {type(one).__name__}")
+        if isinstance(one, Request):
+            raise ValueError("requests don't come together: deliver each by itself")
+    if len(kinds := dict.fromkeys(map(kind_of, events))) > 1:
+        raise ValueError(f"events that come together are of one kind, not {' and '.join(kinds)}")
+    first: dict[tuple[str, str], Event[Any]] = {}
+    for one in events:
+        if not is_again(one, first.setdefault((one.id, one.source), one)):
+            numbered = ", or their data to fake.batch, which numbers them" if isinstance(one, Message) else ""
+            raise ValueError(
+                f"two different events have the id {one.id!r}, by which functions know what they have had: "
+                f"give each an id=…{numbered}"
+            )
+
+
+def is_again(event: Event[Any], before: Event[Any]) -> bool:
+    """Whether it is the event that there was before, whatever the number of the delivery."""
+    names = [name for name in event._fields if name != "attempt"]
+    return type(event) is type(before) and all(getattr(event, name) == getattr(before, name) for name in names)
 
 
 def providers_for(event: Any, via: str | None) -> list[str]:

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from portable_fn.testing.delivery import Delivery, Settled, Told
+from portable_fn.providers import nearest
+from portable_fn.testing.delivery import OUTCOMES, Delivery, OutcomeWord, Raised, Settled, Told
 
 MAX_WIDTH = 160
 # pytest shows eight lines of an explanation unless it is asked for more.
@@ -37,11 +38,11 @@ def _differences(actual: object, expected: object) -> list[str]:
     told: Told[Any] = actual
     delivery = told.delivery
     if told.outcome:
-        return _those(told, expected)
+        return _those(told, told.outcome, expected)
     if all(isinstance(one, Settled) for one in expected):
         return _settled(delivery, expected)
     if all(isinstance(one, str) for one in expected):
-        unknown = [Settled("")] * len(expected)
+        unknown = [Settled("retried")] * len(expected)
         return _settled(
             delivery,
             [
@@ -52,17 +53,17 @@ def _differences(actual: object, expected: object) -> list[str]:
     return []
 
 
-def _those(told: Told[Any], expected: list[Any]) -> list[str]:
+def _those(told: Told[Any], outcome: OutcomeWord, expected: list[Any]) -> list[str]:
     """Which events are expected to be of the list's outcome and aren't, and the other way round."""
     delivery = told.delivery
     lacking = [place for place, event in enumerate(delivery.events) if event in expected and event not in told]
     lines = [
         line
         for place in lacking[:MAX_EVENTS]
-        for line in _event(delivery, place, Settled(told.outcome, None, delivery.settled[place].why), delay=False)
+        for line in _event(delivery, place, Settled(outcome, None, delivery.settled[place].why), delay=False)
     ]
     others = [event for event in told if event not in expected]
-    lines += [f"{_shown(event)}: was {told.outcome}, and isn't expected" for event in others[:MAX_EVENTS]]
+    lines += [f"{_shown(event)}: was {outcome}, and isn't expected" for event in others[:MAX_EVENTS]]
     if (more := len(lacking[MAX_EVENTS:]) + len(others[MAX_EVENTS:])) > 0:
         lines.append(f"and {_count(more, 'event')} more")
     return lines
@@ -95,7 +96,7 @@ def _event(delivery: Delivery, place: int, expected: Settled, *, delay: bool = T
     name = _shown(delivery.events[place]) if known else f"event {place + 1} of {len(delivery.settled)}"
     told = []
     if was.outcome != expected.outcome:
-        told.append(f"was {was.outcome}, expected {expected.outcome}")
+        told.append(f"was {was.outcome}, expected {expected.outcome}{_unknown(expected.outcome)}")
     if delay and was.after != expected.after:
         told.append(f"{_after(was.after)}, expected {_after(expected.after)}")
     if was.why != expected.why:
@@ -106,6 +107,13 @@ def _event(delivery: Delivery, place: int, expected: Settled, *, delay: bool = T
     if logged := _logged(delivery, delivery.events[place].id if known else ""):
         lines.append(f"  log: {_cut(logged)}")
     return lines
+
+
+def _unknown(outcome: str) -> str:
+    """That there is no such outcome, where there is none."""
+    if outcome in OUTCOMES:
+        return ""
+    return f", which is no outcome{nearest(outcome, OUTCOMES)}; possible are {', '.join(OUTCOMES)}"
 
 
 def _logged(delivery: Delivery, id: str) -> str:
@@ -121,12 +129,15 @@ def _first_line(record: logging.LogRecord) -> str:
     """The first line of what was logged, and the exception with it."""
     line = record.getMessage().partition("\n")[0]
     if record.exc_info and (error := record.exc_info[1]) is not None:
-        line += f": {type(error).__name__}: {error}".partition("\n")[0]
+        raised = Raised.of(error)
+        line += f": {raised.name}: {raised.message}".partition("\n")[0]
     return line
 
 
-def _after(seconds: float | None) -> str:
-    return "without a delay" if seconds is None else f"after {seconds:g} s"
+def _after(seconds: object) -> str:
+    if seconds is None:
+        return "without a delay"
+    return f"after {seconds:g} s" if isinstance(seconds, (int, float)) else f"after {_shown(seconds)}"
 
 
 def _count(number: int, noun: str) -> str:

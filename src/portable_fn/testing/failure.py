@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,8 +24,7 @@ class Redelivery:
     dead_letter: bool = True
 
     def __post_init__(self) -> None:
-        if self.max_attempts < 1:
-            raise ValueError(f"max_attempts is a whole number from 1, not {self.max_attempts!r}")
+        _whole("max_attempts", self.max_attempts, 1)
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class Duplicates:
     times: int = 2
 
     def __post_init__(self) -> None:
-        if self.times < 1:
-            raise ValueError(f"times is a whole number from 1, not {self.times!r}")
+        _whole("times", self.times, 1)
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,9 @@ class Reordered:
     """The source delivers events in another order, by the seed; those of a key or partition stay in theirs where it has order."""
 
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        _whole("seed", self.seed)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,14 @@ class Throttled:
 
     times: int = 1
     counts: bool = False
+
+    def __post_init__(self) -> None:
+        _whole("times", self.times, 0)
+
+
+def _whole(name: str, value: object, least: int | None = None) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
+        raise ValueError(f"{name} is a whole number{'' if least is None else f' from {least}'}, not {value!r}")
 
 
 Failure = Duplicates | Reordered | Throttled
@@ -105,8 +115,12 @@ def redelivered(
     redelivery: Redelivery | None,
     failures: Sequence[Failure],
     has_order: bool,
+    block: Callable[[], AbstractContextManager[Any]],
 ) -> Delivery:
-    """What became of the events in the end, with `attempts`: how often each was delivered."""
+    """What became of the events in the end, with `attempts`: how often each was delivered.
+
+    All deliveries of one duplicate are in a `block` of their own.
+    """
     failures = _known(failures)
     times = next((one.times for one in failures if isinstance(one, Duplicates)), 1)
     throttled = next((one for one in failures if isinstance(one, Throttled)), None)
@@ -116,14 +130,15 @@ def redelivered(
     sent = _Sent()
     for before in range(times):
         wave = [_Copy.of(index, events[index], before) for index in order]
-        while wave:
-            if throttled is not None and throttled.times > 0:
-                throttled = Throttled(throttled.times - 1, throttled.counts)
-                if throttled.counts:
-                    again = [_counted(one, redelivery, Settled("retried"), outcomes) for one in wave]
-                    wave = [one for one in again if one is not None]
-                continue
-            wave = _sent_once(wave, send, redelivery, outcomes, attempts, sent)
+        with block():
+            while wave:
+                if throttled is not None and throttled.times > 0:
+                    throttled = Throttled(throttled.times - 1, throttled.counts)
+                    if throttled.counts:
+                        again = [_counted(one, redelivery, Settled("retried"), outcomes) for one in wave]
+                        wave = [one for one in again if one is not None]
+                    continue
+                wave = _sent_once(wave, send, redelivery, outcomes, attempts, sent)
     settled = [max(each, key=lambda one: _WORST.index(one.outcome)) for each in outcomes]
     last = sent.last
     return Delivery(
@@ -148,9 +163,9 @@ def _sent_once(
     sent.last = made = send([one.event for one in wave])
     sent.requests += made.native_requests
     sent.answers += made.native_answers
-    held = _held(made)
     due = []
-    for one, settled, is_held in zip(wave, made.settled, held, strict=True):
+    for place, (one, settled) in enumerate(zip(wave, made.settled, strict=True)):
+        is_held = place in made.held
         attempts[one.index] += not is_held
         if settled.outcome != "retried" or redelivery is None:
             outcomes[one.index].append(settled)
@@ -159,16 +174,6 @@ def _sent_once(
         elif (again := _counted(one, redelivery, settled, outcomes)) is not None:
             due.append(again)
     return due
-
-
-def _held(made: Delivery) -> list[bool]:
-    """Which events the provider held back, behind one of their key, and so didn't send."""
-    if len(made.native_answers) != len(made.settled):
-        return [False] * len(made.settled)
-    pairs = zip(made.native_answers, made.settled, strict=True)
-    held = [answer is None and settled.outcome == "retried" for answer, settled in pairs]
-    # What all wait for never comes.
-    return [False] * len(held) if all(held) else held
 
 
 def _counted(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
+from portable_fn.cloudevents import is_json
 from portable_fn.context import Context
 from portable_fn.data import to_json
 from portable_fn.events import (
@@ -23,11 +26,14 @@ from portable_fn.pairs import Headers
 from portable_fn.providers import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from portable_fn.events import ChangeAction, ObjectAction
     from portable_fn.http import HeadersInput
 
 _TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+# What a client sends of a target as it is, beside letters and digits.
+_AS_IT_IS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
 def request(
@@ -49,13 +55,21 @@ def request(
 ) -> Request[Any]:
     """A request for the target, a path with or without a query, both percent-encoded: `fake.request("GET", "/items?page=2")`.
 
-    `json` and `form` give the body and its content type.
+    What a target can't hold, such as blanks and umlauts, is encoded as browsers do. `json` and `form` give the body and its
+    content type. `params` are for a direct call, which matches no path.
     """
+    if sum((json is not None, form is not None, bool(body))) > 1:
+        raise ValueError("a request has one of json=…, form=… and body=…")
     if target and not target.startswith("/"):
         raise ValueError(f"the target {target!r} doesn't start with '/'; a request's host is host=…")
     if method != method.upper():
         raise ValueError(f"{method!r} is no method: methods have a case, and it is {method.upper()!r}")
-    path, _, query = target.partition("?")
+    if not isinstance(principal, Principal | None):
+        raise TypeError(f"principal is a Principal(id, scheme, claims), not {principal!r}")
+    path, _, query = quote(target, _AS_IT_IS).partition("?")
+    if not isinstance(headers, Mapping):
+        headers = list(headers)
+    _strings("headers", dict(headers))
     lines = list(Headers(headers).pairs)
     given = {name for name, _ in lines}
     if json is not None:
@@ -63,11 +77,10 @@ def request(
         if "content-type" not in given:
             lines.append(("content-type", "application/json"))
     elif form is not None:
-        from urllib.parse import urlencode
-
         body = urlencode(form, doseq=True)
         if "content-type" not in given:
             lines.append(("content-type", "application/x-www-form-urlencoded"))
+    _strings("cookies", cookies)
     if cookies:
         lines.append(("cookie", "; ".join(f"{name}={value}" for name, value in cookies.items())))
     return Request(
@@ -75,14 +88,14 @@ def request(
         path,
         query,
         lines,
-        body.encode() if isinstance(body, str) else body,
+        _bytes(body),
         params=params,
         host=host,
         scheme=scheme,
         client_ip=client_ip,
         principal=principal,
         id=id,
-        time=time,
+        time=_utc("time", time),
     )
 
 
@@ -102,15 +115,21 @@ def message(
     partition: str | None = None,
     sequence: str | None = None,
 ) -> Message[Any]:
-    """A message of a queue, topic or stream with the data as JSON, or with the body as it is."""
-    if body is None:
-        body = to_json(data)
+    """A message of a queue, topic or stream with the data as JSON, or with the body as it is.
+
+    A str or bytes of another content type than JSON, such as "text/plain", is the body itself.
+    """
+    if not (attempt is None or isinstance(attempt, int)):
+        raise TypeError(f"attempt is a whole number, not {attempt!r}")
+    if attempt is not None and attempt < 1:
+        raise ValueError(f"attempt counts deliveries from 1, and is {attempt}")
+    _strings("attributes", attributes, str | bytes)
     return Message(
         id,
         channel if source is None else source,
-        body.encode() if isinstance(body, str) else body,
+        _content(data, body, content_type, "null"),
         channel=channel,
-        time=time,
+        time=_utc("time", time),
         content_type=content_type,
         attributes=attributes,
         subject=subject,
@@ -135,7 +154,7 @@ def object(
     bucket: str = "uploads",
     key: str = "picture.png",
     *,
-    action: str = "created",
+    action: ObjectAction = "created",
     id: str = "object-1",
     source: str | None = None,
     time: datetime | None = _TIME,
@@ -148,13 +167,16 @@ def object(
 ) -> ObjectEvent[Any]:
     """An object of a bucket that was created, deleted, archived or changed."""
     _known("an object", action, OBJECT_ACTIONS)
+    _strings("metadata", metadata)
+    if not isinstance(body, bytes | None):
+        raise TypeError(f"an object's body is bytes, not {body!r}")
     return ObjectEvent(
         id,
         bucket if source is None else source,
         bucket,
         key,
         action,
-        time=time,
+        time=_utc("time", time),
         size=len(body) if size is None and body is not None else size,
         etag=etag,
         version=version,
@@ -169,7 +191,7 @@ def change(
     *,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
-    action: str | None = None,
+    action: ChangeAction | None = None,
     key: Mapping[str, Any] | None = None,
     id: str = "change-1",
     source: str | None = None,
@@ -192,10 +214,52 @@ def change(
         key=key,
         before=before,
         after=after,
-        time=time,
+        time=_utc("time", time),
         partition=partition,
         sequence=sequence,
     )
+
+
+def _utc(name: str, time: datetime | None) -> datetime | None:
+    if time is None:
+        return None
+    if not isinstance(time, datetime):
+        raise TypeError(f"{name} is a datetime, not {time!r}")
+    if time.tzinfo is None:
+        raise ValueError(f"{name} has no time zone: datetime(…, tzinfo=UTC)")
+    return time.astimezone(UTC)
+
+
+def _strings(name: str, given: Any, of: Any = str) -> None:
+    if not isinstance(given, Mapping | None):
+        raise TypeError(f"{name} is a dict, not {given!r}")
+    for key, value in (given or {}).items():
+        if not isinstance(key, str) or not isinstance(value, of):
+            raise TypeError(
+                f"{name} has {key!r}: {value!r}, and takes str{' and bytes' if of is not str else ''} alone"
+            )
+
+
+def _bytes(body: bytes | str) -> bytes:
+    if isinstance(body, str):
+        return body.encode()
+    if not isinstance(body, bytes):
+        raise TypeError(f"body is bytes or str, not {body!r}; what is to be JSON is given without body=…")
+    return body
+
+
+def _content(data: Any, body: bytes | str | None, content_type: str, nothing: str) -> bytes:
+    if body is not None:
+        if data is not None:
+            raise ValueError("data is what is to be JSON, and body=… what is sent as it is: give one of them")
+        return _bytes(body)
+    if data is None:
+        return nothing.encode()
+    if isinstance(data, str | bytes) and content_type and not is_json(content_type):
+        return _bytes(data)
+    if isinstance(data, bytes):
+        raise TypeError("bytes have no JSON form: body=… is sent as it is")
+    return to_json(data).encode()
 
 
 def _known(what: str, action: str, possible: tuple[str, ...]) -> None:
@@ -212,12 +276,15 @@ def schedule(
     cron: str = "",
     id: str = "schedule-1",
     source: str | None = None,
-    is_late: bool | None = None,
+    is_late: bool = False,
     input: Any = None,
 ) -> ScheduleEvent[Any]:
-    """A schedule whose time has come; `at` is when it was due."""
+    """A schedule whose time has come; `at` is when it was due, whatever the clock has: only `is_late` makes it late.
+
+    `deliver` plays that, and takes the cron expression of the handler's trigger where none is given.
+    """
     return ScheduleEvent(
-        id, name if source is None else source, time=at, name=name, cron=cron, is_late=is_late, input=input
+        id, name if source is None else source, time=_utc("at", at), name=name, cron=cron, is_late=is_late, input=input
     )
 
 
@@ -225,7 +292,7 @@ def cloud_event(
     type: str = "order.created",
     data: Any = None,
     *,
-    body: bytes | None = None,
+    body: bytes | str | None = None,
     id: str = "event-1",
     source: str = "/shop",
     subject: str = "",
@@ -234,16 +301,18 @@ def cloud_event(
     schema: str = "",
     extensions: Mapping[str, str] | None = None,
 ) -> CloudEvent[Any]:
-    """An event of a bus with the data as JSON, or with the body as it is."""
-    if body is None:
-        body = b"" if data is None else to_json(data).encode()
+    """An event of a bus with the data as JSON, or with the body as it is.
+
+    A str or bytes of another content type than JSON, such as "text/plain", is the body itself.
+    """
+    _strings("extensions", extensions)
     return CloudEvent(
         id,
         source,
         type,
-        body,
+        _content(data, body, content_type, ""),
         subject=subject,
-        time=time,
+        time=_utc("time", time),
         content_type=content_type,
         schema=schema,
         extensions=extensions,
@@ -264,7 +333,8 @@ def context(
     deadline: datetime | None = None,
     env: dict[str, Any] | None = None,
 ) -> Context:
-    """A context for a direct call of a handler."""
+    """A context for a direct call of a handler; `deadline` is when it ends."""
+    deadline = _utc("deadline", deadline)
     return Context(
         "local",
         function=function,

@@ -32,7 +32,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 def outside(invoke: Callable[[], Any]) -> Any:
     """What `invoke` gives, which is called where no event loop runs: in a thread of its own where one runs here.
 
-    Raises RuntimeError in an async handler that is itself called so, whose event loop would wait for ever.
+    Raises RuntimeError in a handler that is itself called so in an event loop, which would wait for ever.
     """
     depth = _depth.get()
     variables = copy_context()
@@ -44,13 +44,18 @@ def outside(invoke: Callable[[], Any]) -> Any:
         return variables.run(invoke)
     if depth:
         raise RuntimeError(
-            "an async handler that deliver calls can't call deliver, for which its event loop would have to wait: "
-            "await the other function itself, with a fake request"
+            "a handler that deliver calls in an event loop, as every async one and on Cloudflare also a sync one, can't call "
+            "deliver, for which that loop would have to wait: call the other function itself, with a fake event"
         )
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1, "portable_fn.testing") as executor:
         return executor.submit(variables.run, invoke).result()
+
+
+def depth() -> int:
+    """How many exchanges are under way around here: none where a provider calls."""
+    return _depth.get()
 
 
 def _is_in_trio() -> bool:

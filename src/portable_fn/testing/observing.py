@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any
 
+from portable_fn.batch import Consumer
+from portable_fn.binding import is_awaitable
 from portable_fn.context import Context
+from portable_fn.errors import DecodeError
+from portable_fn.events import Event
+from portable_fn.outcomes import Outcome
 from portable_fn.record import Record
+
+# An event as it was decoded, or why it couldn't be, with what became of it.
+Handled = tuple[Event[Any] | DecodeError, Outcome]
 
 
 class Background(Record):
@@ -25,12 +33,13 @@ class Background(Record):
 
 
 class Observed:
-    """What was seen: `logs` are the log records, `background` the work, both in their order."""
+    """What was seen: `logs` are the log records, `background` the work, `handled` the events, each in their order."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.logs: list[logging.LogRecord] = []
         self.background: list[Background] = []
+        self.handled: list[Handled] = []
 
 
 _observed: ContextVar[Observed | None] = ContextVar("_observed", default=None)
@@ -98,6 +107,7 @@ _lock = Lock()
 _blocks = 0
 _level = logging.NOTSET
 _given = Context.background
+_given_handle = Consumer.handle
 
 
 def _begin() -> None:
@@ -115,6 +125,7 @@ def _begin() -> None:
                     handler.addFilter(_as_before)
             root.addHandler(_keeping)
             Context.background = _background  # type: ignore[method-assign, assignment]  # for as long as somebody looks
+            Consumer.handle = _handle  # type: ignore[method-assign, assignment]  # see above
 
 
 def _end() -> None:
@@ -127,6 +138,7 @@ def _end() -> None:
                 _others.pop().removeFilter(_as_before)
             logging.getLogger("portable_fn").setLevel(_level)
             Context.background = _given  # type: ignore[method-assign]  # as it was
+            Consumer.handle = _given_handle  # type: ignore[method-assign]  # as it was
 
 
 def _background(context: Context, coroutine: Coroutine[Any, Any, object]) -> None:
@@ -146,3 +158,20 @@ async def _watched(coroutine: Coroutine[Any, Any, object], work: Background) -> 
         raise
     work.done = True
     return result
+
+
+def _handle(consumer: Consumer, items: Sequence[Any], context: Context, **options: Any) -> Any:
+    observed = _observed.get()
+    outcomes: Any = _given_handle(consumer, items, context, **options)
+    if observed is None:
+        return outcomes
+    if is_awaitable(outcomes):
+        return _handled_later(items, outcomes, observed)
+    observed.handled.extend(zip(items, outcomes, strict=True))
+    return outcomes
+
+
+async def _handled_later(items: Sequence[Any], later: Any, observed: Observed) -> list[Outcome]:
+    outcomes: list[Outcome] = await later
+    observed.handled.extend(zip(items, outcomes, strict=True))
+    return outcomes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import pytest
 
@@ -25,6 +25,17 @@ class Deliver:
         self.provider = provider
         self.service = service
 
+    # "all" is no provider's name.
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # see above
+        self,
+        handler: object,
+        event: Request[Any],
+        *,
+        to: Literal["all"] | list[str] | tuple[str, ...],
+        via: str | None = None,
+        failures: Sequence[Failure] = (),
+    ) -> dict[str, Answer]: ...
     @overload
     def __call__(
         self,
@@ -35,6 +46,19 @@ class Deliver:
         via: str | None = None,
         failures: Sequence[Failure] = (),
     ) -> Answer: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # see above
+        self,
+        handler: object,
+        event: Deliverable,
+        *,
+        to: Literal["all"] | list[str] | tuple[str, ...],
+        via: str | None = None,
+        seconds: float = 30,
+        redelivery: Redelivery | None = None,
+        failures: Sequence[Failure] = (),
+        cold_start: bool = False,
+    ) -> dict[str, Delivery]: ...
     @overload
     def __call__(
         self,
@@ -53,7 +77,7 @@ class Deliver:
         handler: object,
         event: Any,
         *,
-        to: str | None = None,
+        to: str | list[str] | tuple[str, ...] | None = None,
         via: str | None = None,
         seconds: float = 30,
         redelivery: Redelivery | None = None,
@@ -130,7 +154,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.Collector.CollectError(f'{where}: {MARK} takes names, such as {MARK}("aws", "gcp")')
     names = list(dict.fromkeys(names))
     # By the fixture's own scope, the tests of a module would run ordered by provider.
-    metafunc.parametrize("deliver", [_split(name) for name in names], indirect=True, ids=names, scope="function")
+    try:
+        metafunc.parametrize("deliver", [_split(name) for name in names], indirect=True, ids=names, scope="function")
+    except (ValueError, pytest.Collector.CollectError) as exc:
+        # One's own fixture of the name has params. Seen with pytest 8.0 as a ValueError, with 9.2 as a CollectError.
+        if "duplicate parametrization of 'deliver'" not in str(exc):
+            raise
 
 
 def _expanded(name: object, where: str) -> list[str]:
@@ -170,4 +199,8 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
         return None
     from portable_fn.testing.explanation import explanation
 
-    return explanation(left, right)
+    try:
+        return explanation(left, right)
+    except Exception:
+        # A value that can't be shown or compared; pytest's own explanation copes with it.
+        return None

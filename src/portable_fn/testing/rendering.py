@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from portable_fn.events import Task
 from portable_fn.http import Request
 from portable_fn.providers import adapter
 from portable_fn.testing.delivery import Deliverable, exchange, service_for, several
@@ -21,7 +22,7 @@ def render(event: Request[Any] | Deliverable, *, to: str = "aws", via: str | Non
     if isinstance(event, Request):
         sent = exchange((unregistered(_nothing),), event, to, via)
         return written(sent.native_request, to, body=event.body)
-    events = several(event)
+    events = several(event, unregistered(function))
     simulate = adapter(to, "simulate")
     service = service_for(simulate, to, events[0], None if via is None else via.replace("/", "_"))
     made = [written(native, to, service) for native in simulate.payloads(events, service)]
@@ -30,3 +31,7 @@ def render(event: Request[Any] | Deliverable, *, to: str = "aws", via: str | Non
 
 def _nothing(request: Request) -> None:
     """Stands for a function that a request is for."""
+
+
+def function(task: Task) -> None:
+    """Stands for the one that a task without a name is for."""

@@ -12,8 +12,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from urllib.parse import quote, quote_plus
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
+try:
+    from hypothesis import strategies as st
+    from hypothesis.strategies import SearchStrategy
+except ModuleNotFoundError as exc:
+    said = "portable_fn.testing.strategies needs hypothesis: pip install 'portable-fn[testing]'"
+    raise ModuleNotFoundError(said, name=exc.name) from exc
 
 from portable_fn.events import (
     CHANGE_ACTIONS,
@@ -251,7 +255,7 @@ def schedules(
     cron: SearchStrategy[str] = _CRONS,
     id: SearchStrategy[str] = _IDS,
     source: SearchStrategy[str | None] = _NONE,
-    is_late: SearchStrategy[bool | None] = _NONE | st.booleans(),
+    is_late: SearchStrategy[bool] = st.booleans(),
     input: SearchStrategy[Any] = _NONE,
 ) -> SearchStrategy[ScheduleEvent[Any]]:
     """Schedules whose time has come."""

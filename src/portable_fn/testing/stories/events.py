@@ -11,7 +11,7 @@ from typing import Any
 from portable_fn.events import Event, Message, Task
 from portable_fn.record import Record
 from portable_fn.testing import fake
-from portable_fn.testing.delivery import Delivery
+from portable_fn.testing.delivery import Delivery, OutcomeWord
 
 ACK, AGAIN, DEAD = "acknowledged", "retried", "dead-lettered"
 
@@ -26,7 +26,7 @@ class Told(Record):
         self.seen = seen
 
     @property
-    def outcomes(self) -> list[str]:
+    def outcomes(self) -> list[OutcomeWord]:
         return self.delivery.outcomes
 
     @property
@@ -204,7 +204,7 @@ def _(deliver: Deliver) -> None:
 def _(deliver: Deliver) -> None:
     told = deliver(messages({"do": "retry", "after": 30}))
     assert [AGAIN] == told.outcomes
-    assert 30 == told.delivery.settled[0].after
+    assert 30 == told.delivery.settled[0].waits
 
 
 @story("Message", "a rejected one is dead-lettered", "reject")
@@ -346,7 +346,7 @@ def _(deliver: Deliver) -> None:
 def _(deliver: Deliver) -> None:
     told = deliver([fake.object("uploads", "retry.png")])
     assert [AGAIN] == told.outcomes
-    assert 30 == told.delivery.settled[0].after
+    assert 30 == told.delivery.settled[0].waits
 
 
 # Rows
@@ -409,7 +409,7 @@ def _(deliver: Deliver) -> None:
 def _(deliver: Deliver) -> None:
     told = deliver([fake.change("users", after={**ADA, "do": "retry", "after": 30})])
     assert [AGAIN] == told.outcomes
-    assert 30 == told.delivery.settled[0].after
+    assert 30 == told.delivery.settled[0].waits
 
 
 @story("ChangeEvent", "a rejected one is not lost")
@@ -511,7 +511,7 @@ def _(deliver: Deliver) -> None:
 def _(deliver: Deliver) -> None:
     told = deliver([fake.cloud_event(data={"do": "retry", "after": 30})])
     assert [AGAIN] == told.outcomes
-    assert 30 == told.delivery.settled[0].after
+    assert 30 == told.delivery.settled[0].waits
 
 
 @story("CloudEvent", "what came before a failed one is done", "partial failure")

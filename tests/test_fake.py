@@ -1,0 +1,206 @@
+"""What `fake` makes, and what it refuses, at the call and not at some provider."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from importlib import import_module
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from portable_fn import Message, Request, ScheduleEvent, on, portable
+from portable_fn.providers import ADAPTERS
+from portable_fn.testing import deliver, fake, parse, render
+
+PROVIDERS = tuple(ADAPTERS)
+NOW = datetime.now(UTC).replace(microsecond=0)
+seen: list[tuple[str, bool, str]] = []
+
+
+@portable(on.schedule("0 3 * * *", name="nightly"))
+def nightly(tick: ScheduleEvent) -> None:
+    seen.append(("nightly", tick.is_late, tick.cron))
+
+
+@portable(on.schedule("0 4 * * *", name="later"))
+def later(tick: ScheduleEvent) -> None:
+    seen.append(("later", tick.is_late, tick.cron))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(
+    ("tick", "is_late"),
+    [
+        (fake.schedule(), False),
+        (fake.schedule(is_late=True), True),
+        (fake.schedule(at=NOW), False),
+        (fake.schedule(at=NOW, is_late=True), True),
+        (fake.schedule(at=NOW - timedelta(days=9)), False),
+        (fake.schedule(at=NOW + timedelta(days=9), is_late=True), True),
+        (ScheduleEvent("old", "nightly", time=NOW - timedelta(days=9), name="nightly"), True),
+    ],
+)
+def test_a_schedule_is_as_late_as_it_says_on_every_provider(
+    provider: str, tick: ScheduleEvent[Any], is_late: bool
+) -> None:
+    seen.clear()
+    assert ["acknowledged"] == deliver(nightly, tick, to=provider).outcomes
+    assert [is_late, is_late] == [tick.is_late, seen[0][1]]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_schedules_that_come_together_are_each_as_late_as_they_say(provider: str) -> None:
+    seen.clear()
+    due = [NOW - timedelta(hours=hours) for hours in (3, 2, 1)]
+    deliver(nightly, [fake.schedule(id=f"s-{at.hour}", at=at, is_late=at == due[1]) for at in due], to=provider)
+    assert [False, True, False] == [one[1] for one in seen]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_schedule_that_is_decoded_outside_of_a_delivery_is_late_by_the_clock(provider: str) -> None:
+    old = parse(render(fake.schedule(), to=provider), provider)
+    assert isinstance(old, ScheduleEvent)
+    assert (provider != "azure") == old.is_late
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(("name", "cron"), [("nightly", "0 3 * * *"), ("later", "0 4 * * *")])
+def test_a_schedule_without_a_cron_expression_has_that_of_its_trigger(provider: str, name: str, cron: str) -> None:
+    seen.clear()
+    delivery = deliver([nightly, later], fake.schedule(name=name), to=provider)
+    assert [fake.schedule(name=name)] == delivery.acknowledged
+    assert [name] == [one[0] for one in seen]
+    assert seen[0][2] in (cron, "")
+
+
+@portable(on.http("GET", "/items/{name}"))
+def item(request: Request) -> dict[str, str]:
+    return {"name": request.params["name"], "q": request.query.get("q", "")}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("text", ["ü", "😀", "a b", "日本", "%C3%BC", "%F0%9F%98%80"])
+def test_a_target_of_any_text_arrives(provider: str, text: str) -> None:
+
+    answer = deliver(item, fake.request("GET", f"/items/{text}?q={text}"), to=provider)
+    assert {"name": unquote(text), "q": unquote(text)} == answer.json()
+
+
+def test_what_a_target_can_hold_stays_as_it_is() -> None:
+    target = "/a%20b/!$&'()*+,;=:@-._~?%2F=%2f&q=a+b[]|\\^`{}\"<>#"
+    request = fake.request("GET", target)
+    assert target == f"{request.raw_path}?{request.raw_query}"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "data", "body"),
+    [
+        ("text/plain", "hello", b"hello"),
+        ("text/csv; charset=utf-8", "a,ä", "a,ä".encode()),
+        ("image/png", b"\xff", b"\xff"),
+        ("", "hello", b'"hello"'),
+        ("application/json", "hello", b'"hello"'),
+        ("application/vnd.x+json; charset=utf-8", "hello", b'"hello"'),
+    ],
+)
+def test_data_that_is_no_json_by_its_content_type_is_the_body(content_type: str, data: Any, body: bytes) -> None:
+    for event in (
+        fake.message(data, content_type=content_type),
+        fake.cloud_event("sold", data, content_type=content_type),
+    ):
+        assert (body, data) == (event.body, event.data)
+
+
+def test_no_data_is_null_in_a_message_and_nothing_in_a_cloud_event() -> None:
+    assert (b"null", b"") == (fake.message().body, fake.cloud_event().body)
+    assert [b"", b"", b"x"] == [fake.message(body="").body, fake.cloud_event(body="").body, fake.message(body="x").body]
+
+
+def test_a_time_of_another_zone_is_told_in_utc() -> None:
+    noon = datetime(2026, 1, 2, 12, tzinfo=timezone(timedelta(hours=2)))
+    events = (
+        fake.message(time=noon),
+        fake.object(time=noon),
+        fake.change(time=noon),
+        fake.schedule(at=noon),
+        fake.cloud_event(time=noon),
+        fake.request(time=noon),
+    )
+    for event in events:
+        assert "2026-01-02 10:00:00+00:00" == str(event.time)
+    assert noon == fake.context(deadline=noon).deadline
+
+
+NAIVE = datetime(2026, 1, 2)  # noqa: DTZ001  # it is to be refused
+ONE_BODY = "a request has one of json=…, form=… and body=…"
+ONE_CONTENT = "data is what is to be JSON, and body=… what is sent as it is: give one of them"
+ITS_BODY = "bytes have no JSON form: body=… is sent as it is"
+ITS_ZONE = "has no time zone: datetime(…, tzinfo=UTC)"
+
+
+@pytest.mark.parametrize(
+    ("function", "fields", "error", "said"),
+    [
+        ("request", {"body": "{}", "json": {}}, ValueError, ONE_BODY),
+        ("request", {"form": {"a": "1"}, "json": {}}, ValueError, ONE_BODY),
+        ("request", {"body": 5}, TypeError, "body is bytes or str, not 5; what is to be JSON is given without body=…"),
+        ("request", {"headers": {"a": 1}}, TypeError, "headers has 'a': 1, and takes str alone"),
+        ("request", {"headers": [("a", 1)]}, TypeError, "headers has 'a': 1, and takes str alone"),
+        ("request", {"cookies": ["a"]}, TypeError, "cookies is a dict, not ['a']"),
+        ("request", {"cookies": {"a": 1}}, TypeError, "cookies has 'a': 1, and takes str alone"),
+        ("request", {"principal": "ada"}, TypeError, "principal is a Principal(id, scheme, claims), not 'ada'"),
+        ("request", {"time": "now"}, TypeError, "time is a datetime, not 'now'"),
+        ("message", {"data": {}, "body": "x"}, ValueError, ONE_CONTENT),
+        ("batch", {"messages": [{}], "body": "x"}, ValueError, ONE_CONTENT),
+        ("message", {"data": b"x"}, TypeError, ITS_BODY),
+        (
+            "message",
+            {"body": {}},
+            TypeError,
+            "body is bytes or str, not {}; what is to be JSON is given without body=…",
+        ),
+        ("message", {"attempt": "2"}, TypeError, "attempt is a whole number, not '2'"),
+        ("message", {"attempt": 0}, ValueError, "attempt counts deliveries from 1, and is 0"),
+        ("message", {"attributes": {"a": 1}}, TypeError, "attributes has 'a': 1, and takes str and bytes alone"),
+        ("message", {"time": "now"}, TypeError, "time is a datetime, not 'now'"),
+        ("message", {"time": NAIVE}, ValueError, f"time {ITS_ZONE}"),
+        ("object", {"time": NAIVE}, ValueError, f"time {ITS_ZONE}"),
+        ("object", {"body": "x"}, TypeError, "an object's body is bytes, not 'x'"),
+        ("object", {"metadata": {"a": 1}}, TypeError, "metadata has 'a': 1, and takes str alone"),
+        ("change", {"time": NAIVE}, ValueError, f"time {ITS_ZONE}"),
+        ("schedule", {"at": NAIVE}, ValueError, f"at {ITS_ZONE}"),
+        ("cloud_event", {"data": {}, "body": b"x"}, ValueError, ONE_CONTENT),
+        ("cloud_event", {"data": b"x"}, TypeError, ITS_BODY),
+        ("cloud_event", {"time": NAIVE}, ValueError, f"time {ITS_ZONE}"),
+        ("cloud_event", {"extensions": {"a": 1}}, TypeError, "extensions has 'a': 1, and takes str alone"),
+        ("context", {"deadline": 5}, TypeError, "deadline is a datetime, not 5"),
+        ("context", {"deadline": NAIVE}, ValueError, f"deadline {ITS_ZONE}"),
+    ],
+)
+def test_what_no_event_can_be_is_refused_where_it_is_faked(
+    function: str, fields: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error) as raised:
+        getattr(fake, function)(**fields)
+    assert said == str(raised.value)
+
+
+def test_strategies_without_hypothesis_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "portable_fn.testing.strategies", raising=False)
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    with pytest.raises(ModuleNotFoundError) as raised:
+        import_module("portable_fn.testing.strategies")
+    assert "portable_fn.testing.strategies needs hypothesis: pip install 'portable-fn[testing]'" == str(raised.value)
+
+
+@portable(on.queue("orders"))
+def ship(order: Message) -> None: ...
+
+
+def test_a_provider_whose_namespace_is_missing_too_names_its_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure", None)
+    monkeypatch.delitem(sys.modules, "azure.functions", raising=False)
+    with pytest.raises(Exception, match=r"^azure needs azure-functions: pip install 'portable-fn\[azure\]'$"):
+        deliver(ship, fake.message(), to="azure")
