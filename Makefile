@@ -71,7 +71,7 @@ clean:  ## remove what make made
 	$(call environment,.venv,pip --editable '.[dev]')
 
 .venv-mutation/.made: pyproject.toml constraints.txt
-	$(call environment,.venv-mutation,--editable '.[dev,mutation]')
+	$(call environment,.venv-mutation,--editable '.[mutation]')
 
 DEMO := PYTHONPATH=src:adapters .venv-demo/bin/python -m portable_fn
 .venv-demo/.made: constraints.txt
