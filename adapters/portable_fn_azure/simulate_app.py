@@ -146,7 +146,8 @@ class Wired:
         """What the worker makes of what the host sends; DecodeError where it can't."""
         try:
             return self._native(sent)
-        except (*UNREADABLE, NotImplementedError) as exc:
+        except (*UNREADABLE, NotImplementedError, UnboundLocalError) as exc:
+            # The last is Event Hubs' converter's, of data of a type that it doesn't know: seen with azure-functions 1.26.
             raise unreadable(exc, f"what the host sends for {self.service}") from exc
 
     def _native(self, sent: Sent) -> Any:
