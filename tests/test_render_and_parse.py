@@ -402,9 +402,13 @@ def test_a_notice_that_all_is_well_has_no_events() -> None:
         ({"method": "", "args": []}, None, "^AttributeError: "),
         (
             {"service": "event_hubs", "data": {"collection_bytes": {"bytes": []}}, "metadata": {}},
-            {"service": "event_hubs", "data": {"": None}, "metadata": {}},
             None,
             "what the host sends for event_hubs can't be read: NotImplementedError",
+        ),
+        (
+            {"service": "event_hubs", "data": {"": None}, "metadata": {"SystemProperties": {"json": "{}"}}},
+            None,
+            "what the host sends for event_hubs can't be read: UnboundLocalError",
         ),
         (
             {"service": "service_bus_queue", "data": {"bytes": "eA=="}, "metadata": {"a": 1}},
