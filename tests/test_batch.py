@@ -187,7 +187,7 @@ def with_dead_letter(event: Message[Any]) -> None:
 def test_a_rejected_message_goes_to_the_dead_letters_of_its_trigger() -> None:
     sent: list[Any] = []
 
-    def settle(event: Any, reject: Reject, dead_letter: str) -> bool:
+    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         sent.append((event.id, reject.why, dead_letter))
         return True
 
@@ -208,7 +208,7 @@ def test_a_rejected_message_goes_to_the_dead_letters_of_the_trigger_that_names_i
 
     went: list[str] = []
 
-    def settle(event: Any, reject: Reject, dead_letter: str) -> bool:
+    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         went.append(dead_letter)
         return True
 
@@ -223,7 +223,7 @@ def test_sending_to_the_dead_letters_holds_up_no_event_loop() -> None:
         threads.add(get_ident())
         raise Reject("told to")
 
-    def settle(event: Any, reject: Reject, dead_letter: str) -> bool:
+    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         threads.add(get_ident())
         return True
 
@@ -232,7 +232,7 @@ def test_sending_to_the_dead_letters_holds_up_no_event_loop() -> None:
 
 
 def test_a_rejected_message_that_cannot_be_sent_to_the_dead_letters_is_retried() -> None:
-    def settle(event: Any, reject: Reject, dead_letter: str) -> bool:
+    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         raise OSError("no network")
 
     assert ["retry"] == outcomes(with_dead_letter, messages("reject"), settle=settle)
@@ -535,15 +535,15 @@ async def sends_later(event: Message[Any]) -> None:
     act(event)
 
 
-def cannot_send(event: Any, reject: Reject, dead_letter: str) -> bool:
+def cannot_send(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
     raise OSError("no network")
 
 
-def sends(event: Any, reject: Reject, dead_letter: str) -> bool:
+def sends(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
     return bool(event.id == "m-1" and dead_letter == "dead" and reject.why == "told to")
 
 
-def sends_not(event: Any, reject: Reject, dead_letter: str) -> bool:
+def sends_not(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
     return False
 
 
@@ -791,8 +791,12 @@ def test_the_result_is_that_of_the_one_function_that_was_called(is_async: bool) 
 class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
+        self.set = 0.0
 
     def time(self) -> float:
+        return self.now + self.set
+
+    def monotonic(self) -> float:
         return self.now
 
 
@@ -822,12 +826,15 @@ def test_an_event_is_begun_while_the_longest_so_far_would_fit(
 ) -> None:
     clock = Clock()
     monkeypatch.setattr("portable_fn.batch.time", clock)
+    monkeypatch.setattr("portable_fn.context.time", clock)
 
     def now(event: Message[Any]) -> None:
         clock.now += event.data
+        # Somebody sets the wall clock meanwhile, which changes nothing.
+        clock.set += 3600
 
     async def later(event: Message[Any]) -> None:
-        clock.now += event.data
+        now(event)
 
     consumer = Consumer(Dispatcher(bindings(portable(later if is_async else now))), key=by_key)
     found = in_loop(consumer.handle(messages(*seconds, keys=keys), Context(deadline=deadline)))
@@ -886,7 +893,7 @@ def test_where_there_are_no_threads_what_is_not_async_runs_in_the_loop(
     async def later(event: Message[Any]) -> None:
         raise Reject
 
-    def settle(event: Any, reject: Reject, dead_letter: str) -> bool:
+    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         seen.append(get_ident())
         return True
 
@@ -1128,7 +1135,7 @@ def test_a_source_has_the_dead_letters_of_its_trigger_or_where_its_place_cannot_
 
     went: list[str] = []
 
-    def settle(event: Any, reject: Reject, dead_letter: str) -> bool:
+    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         went.append(dead_letter)
         return True
 

@@ -115,7 +115,7 @@ class Roads:
             return Road(self._of_messages, _bulk_or_nothing)
         return None
 
-    def _is_dead_lettered(self, event: Event[Any], reject: Reject, dead_letter: str) -> bool:
+    def _is_dead_lettered(self, event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         """Whether Dapr has a topic for what is dropped: it is the subscription's, and without one the message is lost."""
         request: Any = event.native
         return any(

@@ -136,11 +136,11 @@ class Events:
                 failed, len(outcomes), found.service,
             )  # fmt: skip
 
-    def _settle(self, event: Event[Any], reject: Reject, dead_letter: str) -> bool:
+    def _settle(self, event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         from portable_fn_aws import sqs
 
         owner = "" if self._context is None else self._context.arn
-        sqs.dead_letter(event, reject, dead_letter, owner)
+        sqs.dead_letter(event, reject, dead_letter, owner, seconds)
         return True
 
 

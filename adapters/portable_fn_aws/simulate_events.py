@@ -786,7 +786,7 @@ def playing(service: str) -> Iterator[Queues]:
     queues = Queues()
     token = _queues.set(queues)
     post, credentials = sqs.post, sqs.credentials
-    sqs.post, sqs.credentials = queues.post, lambda: ("key", "secret", "")
+    sqs.post, sqs.credentials = queues.post, lambda timeout=sqs.TIMEOUT: ("key", "secret", "")
     try:
         yield queues
     finally:

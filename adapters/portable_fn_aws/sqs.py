@@ -52,11 +52,12 @@ def delay(queue_arn: str, delays: Sequence[tuple[str, float]], within: float = 3
         raise SQSError(f"ChangeMessageVisibilityBatch refused {len(refused)} of {len(delays)}: {refused[0]}")
 
 
-def dead_letter(event: Event[Any], reject: Reject, queue: str, owner: str) -> None:
+def dead_letter(event: Event[Any], reject: Reject, queue: str, owner: str, seconds: float | None = None) -> None:
     """Sends a rejected event to a queue, by its name, ARN or URL, with the reason as the attribute ErrorMessage.
 
     The attribute EventId has its id. A queue's name is one of the account and region of `owner`, an ARN. What isn't text goes
     as base64, which the attribute ContentTransferEncoding says; an event without a body goes as the JSON in which it came.
+    It takes at most `seconds`, and never more than TIMEOUT; SQSError if SQS doesn't have it by then.
     """
     url, region = queue_url(queue, owner)
     body, attributes = _content(event)
@@ -77,7 +78,7 @@ def dead_letter(event: Event[Any], reject: Reject, queue: str, owner: str) -> No
         request["MessageGroupId"] = _token(key if isinstance(key, str) and key else event.source)
         # The message's own, or its publisher's, may be another's too that comes here from another queue, and SQS keeps one.
         request["MessageDeduplicationId"] = _token(f"{whole.source} {whole.id}")
-    call("SendMessage", request, url, region)
+    call("SendMessage", request, url, region, TIMEOUT if seconds is None else min(seconds, TIMEOUT))
 
 
 def _content(event: Event[Any]) -> tuple[str, dict[str, Any]]:
@@ -182,10 +183,11 @@ def _endpoint() -> str:
 
 
 def call(action: str, request: Mapping[str, Any], url: str, region: str, timeout: float = TIMEOUT) -> dict[str, Any]:
-    """The answer to an action; SQSError where there is none, or a refusal."""
+    """The answer to an action; SQSError if SQS refuses it, or hasn't answered after `timeout` seconds."""
     import json
     from time import gmtime, strftime
 
+    end = time.monotonic() + timeout
     endpoint = _endpoint() or "/".join(url.split("/")[:3])
     body = json.dumps(request).encode()
     headers = {
@@ -194,11 +196,11 @@ def call(action: str, request: Mapping[str, Any], url: str, region: str, timeout
         "x-amz-date": strftime("%Y%m%dT%H%M%SZ", gmtime()),
         "x-amz-target": f"AmazonSQS.{action}",
     }
-    key_id, secret, token = credentials()
+    key_id, secret, token = credentials(timeout)
     if token:
         headers["x-amz-security-token"] = token
     headers["authorization"] = authorization("POST", "/", headers, body, key_id, secret, region, "sqs")
-    status, text = post(endpoint, headers, body, timeout)
+    status, text = post(endpoint, headers, body, end - time.monotonic())
     try:
         answer = json.loads(text or b"{}")
     except ValueError:
@@ -214,8 +216,14 @@ def post(endpoint: str, headers: Mapping[str, str], body: bytes, timeout: float)
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
     scheme, _, host = endpoint.partition("://")
+    end = time.monotonic() + timeout
+    if timeout <= 0:
+        raise SQSError(f"no time is left to call {host}")
     connection = (HTTPSConnection if scheme == "https" else HTTPConnection)(host.partition("/")[0], timeout=timeout)
     try:
+        connection.connect()
+        # The time that it took to connect is gone.
+        connection.sock.settimeout(max(end - time.monotonic(), 0.001))
         connection.request("POST", "/", body, dict(headers))
         response = connection.getresponse()
         return response.status, response.read(1024 * 1024)
@@ -225,7 +233,7 @@ def post(endpoint: str, headers: Mapping[str, str], body: bytes, timeout: float)
         connection.close()
 
 
-def credentials() -> tuple[str, str, str]:
+def credentials(timeout: float = TIMEOUT) -> tuple[str, str, str]:
     """The function's own key, secret and session token, which Lambda sets, or serves where SnapStart is on."""
     key_id, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if key_id and secret:
@@ -237,7 +245,7 @@ def credentials() -> tuple[str, str, str]:
     from http.client import HTTPConnection, HTTPException
 
     host, _, path = address.removeprefix("http://").partition("/")
-    connection = HTTPConnection(host, timeout=TIMEOUT)
+    connection = HTTPConnection(host, timeout=timeout)
     try:
         token = os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")
         connection.request("GET", f"/{path}", headers={"Authorization": token})

@@ -176,7 +176,7 @@ def _sender(rejected: Out, kind: str) -> Settle:
     # Async handlers' events are rejected in threads, several at once.
     lock = Lock()
 
-    def send(event: Event[Any], reject: Reject, dead_letter: str) -> bool:
+    def send(event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         body = encode.rejected(event)
         if kind == "storage_queue" and len(body) > _LARGEST:
             return False

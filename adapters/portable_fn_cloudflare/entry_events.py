@@ -143,7 +143,7 @@ class _Calls:
         natives, items = events.messages(batch, self._ffi)
         parked: dict[int, str] = {}
 
-        def settle(event: Event[Any], reject: Reject, dead_letter: str) -> bool:
+        def settle(event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
             if dead_letter not in context.env:
                 context.log.error("there is no binding %s for the dead letters", dead_letter)
                 return False

@@ -72,16 +72,21 @@ class FunctionInvocation(asgi.ServerInvocation):
         super().__init__("gcp", event, cold_start)
         # `event` becomes the event in the request, where it is one.
         self._request = event
-        self._received = time.time()
+        self._received = time.monotonic()
 
     @lazy
     def invocation_id(self) -> str:
         return self._request.id
 
     @lazy
-    def _deadline_seconds(self) -> float | None:
+    def _ends(self) -> float | None:
         seconds = os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS", "")
         return self._received + int(seconds) if seconds.isdigit() else None
+
+    @lazy
+    def _deadline_seconds(self) -> float | None:
+        remaining = self.remaining()
+        return None if remaining is None else time.time() + remaining
 
     @lazy
     def trace(self) -> Trace | None:

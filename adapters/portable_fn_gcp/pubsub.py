@@ -27,19 +27,20 @@ _MAX_ATTRIBUTES = 100
 _MAX_VALUE = 1024
 
 
-def dead_letter(event: Event[Any], reject: Reject, topic: str) -> bool:
+def dead_letter(event: Event[Any], reject: Reject, topic: str, seconds: float | None = None) -> bool:
     """Publishes the event to the topic, a short name in the event's own project or a whole `projects/…/topics/…`.
 
     A message goes as it is, any other event as a structured CloudEvent, so that a function gets there what it would have
     got here. `portable_fn_id`, `portable_fn_source` and `portable_fn_reason` say what it was, and why it was rejected. Raises
-    where Pub/Sub doesn't take it.
+    if Pub/Sub doesn't take it within `seconds`, 10 at most.
     """
+    end = time.monotonic() + (_SECONDS if seconds is None else min(seconds, _SECONDS))
     told = {"portable_fn_id": event.id, "portable_fn_source": event.source, "portable_fn_reason": reject.why}
     body, attributes, key = _content(event)
     for name, value in told.items():
         if value and len(attributes) < _MAX_ATTRIBUTES:
             attributes[name] = value.encode("utf-8", "replace")[:_MAX_VALUE].decode("utf-8", "ignore")
-    publish(_whole(topic, event.source), body, attributes, key)
+    publish(_whole(topic, event.source, end), body, attributes, key, end)
     return True
 
 
@@ -61,19 +62,20 @@ def _content(event: Event[Any]) -> tuple[bytes, dict[str, str], str | None]:
     return to_json(write_structured(event)).encode(), {"content-type": STRUCTURED}, None
 
 
-def _whole(topic: str, source: str) -> str:
+def _whole(topic: str, source: str, end: float) -> str:
     if topic.startswith("projects/"):
         return topic
     _, found, rest = source.partition("projects/")
     project = rest.partition("/")[0] if found else ""
     # Cloud Storage's sources have "_".
     if project in ("", "_"):
-        project = os.environ.get("GOOGLE_CLOUD_PROJECT") or _metadata("project/project-id").decode()
+        project = os.environ.get("GOOGLE_CLOUD_PROJECT") or _metadata("project/project-id", end).decode()
     return f"projects/{project}/topics/{topic}"
 
 
-def publish(topic: str, body: bytes, attributes: Mapping[str, str], key: str | None) -> None:
-    """Publishes a message to the topic, by its whole name; PortableError where Pub/Sub doesn't take it."""
+def publish(topic: str, body: bytes, attributes: Mapping[str, str], key: str | None, end: float) -> None:
+    """Publishes a message to the topic, by its whole name, until `end` on the monotonic clock; PortableError if Pub/Sub doesn't
+    take it."""
     from binascii import b2a_base64
     from urllib.parse import quote
 
@@ -83,10 +85,10 @@ def publish(topic: str, body: bytes, attributes: Mapping[str, str], key: str | N
     headers = {"content-type": "application/json"}
     emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
     if not emulator:
-        headers["authorization"] = f"Bearer {_token()}"
+        headers["authorization"] = f"Bearer {_token(end)}"
     path = f"/v1/{quote(topic)}:publish"
     host = f"http://{emulator}" if emulator else "https://pubsub.googleapis.com"
-    status, _ = call("POST", host, path, headers, to_json({"messages": [message]}).encode())
+    status, _ = call("POST", host, path, headers, to_json({"messages": [message]}).encode(), _left(end))
     if status != 200:
         raise PortableError(f"Pub/Sub answers {status} for {topic}")
 
@@ -94,33 +96,48 @@ def publish(topic: str, body: bytes, attributes: Mapping[str, str], key: str | N
 _access: tuple[str, float] = ("", 0.0)
 
 
-def _token() -> str:
+def _token(end: float) -> str:
     """The access token of the function's service account, kept until a minute before its end."""
     global _access
     token, until = _access
     if time.time() > until - 60:
-        answer: Any = parse_json(_metadata("instance/service-accounts/default/token").decode())
+        answer: Any = parse_json(_metadata("instance/service-accounts/default/token", end).decode())
         token, until = answer["access_token"], time.time() + answer["expires_in"]
         _access = (token, until)
     return token
 
 
-def _metadata(path: str) -> bytes:
+def _metadata(path: str, end: float) -> bytes:
     """What the metadata server says. https://cloud.google.com/compute/docs/metadata/overview"""
     host = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
-    status, body = call("GET", f"http://{host}", f"/computeMetadata/v1/{path}", {"metadata-flavor": "Google"}, None)
+    headers = {"metadata-flavor": "Google"}
+    status, body = call("GET", f"http://{host}", f"/computeMetadata/v1/{path}", headers, None, _left(end))
     if status != 200:
         raise PortableError(f"the metadata server answers {status} for {path}")
     return body
 
 
-def call(method: str, host: str, path: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
-    """The status and body of the answer to one HTTP request."""
+def _left(end: float) -> float:
+    """The seconds until `end`; PortableError if there are none."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise PortableError("no time is left to call Pub/Sub")
+    return left
+
+
+def call(
+    method: str, host: str, path: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+) -> tuple[int, bytes]:
+    """The status and body of the answer to one HTTP request, in so many seconds."""
     from http.client import HTTPConnection, HTTPSConnection
 
     scheme, _, address = host.partition("://")
-    connection = (HTTPSConnection if scheme == "https" else HTTPConnection)(address, timeout=_SECONDS)
+    connection = (HTTPSConnection if scheme == "https" else HTTPConnection)(address, timeout=seconds)
+    end = time.monotonic() + seconds
     try:
+        connection.connect()
+        # The time that it took to connect is gone.
+        connection.sock.settimeout(max(end - time.monotonic(), 0.001))
         connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
         return response.status, response.read()

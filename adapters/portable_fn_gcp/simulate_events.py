@@ -451,7 +451,7 @@ def played() -> list[Published] | None:
     return _published[-1] if _published else None
 
 
-def _played(method: str, host: str, path: str, headers: Any, body: bytes | None) -> tuple[int, bytes]:
+def _played(method: str, host: str, path: str, headers: Any, body: bytes | None, seconds: float) -> tuple[int, bytes]:
     if path.startswith("/computeMetadata/"):
         if headers.get("metadata-flavor") != "Google":
             return 403, b""

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     Item = Event[Any] | DecodeError
     # The key within which events are in order; None for one that may overtake the others.
     Key = Callable[[Any], object]
-    # Whether a rejected event was sent to where the function's trigger says.
-    Settle = Callable[[Any, Reject, str], bool]
+    # Sends a rejected event to the dead letters that its function's trigger names, within so many seconds (None: as long as
+    # the adapter likes), and says whether they have it.
+    Settle = Callable[[Any, Reject, str, float | None], bool]
 
 # A message isn't begun where less than this is left, in seconds, or less than what the longest one took.
 MARGIN = 0.1
@@ -37,8 +38,9 @@ class Consumer:
     """How an adapter has events handled: by which functions, in which order, and what the provider can do with one.
 
     `key` gives the key within which events are in order: after the first of a key that is retried, the rest of that key comes
-    again too. `settle(event, reject, dead_letter)` sends a rejected event to where its trigger says; without it the
-    provider takes rejections itself, if `rejects`. A rejected event that nobody takes is retried. What `id` and `key` read
+    again too. `settle(event, reject, dead_letter, seconds)` sends a rejected event to where its trigger says, within that
+    time; without it the provider takes rejections itself, if `rejects`. A rejected event that nobody takes is retried, and so
+    is one for whose sending too little time is left: a send gets half of what is left. What `id` and `key` read
     must be known to be readable: an adapter gives a DecodeError in place of an event where it isn't.
     """
 
@@ -60,6 +62,12 @@ class Consumer:
         self._is_async = any(one.is_async for one in functions)
         # Among several functions each gets only what is for it anyway.
         self._chooses = len(functions) == 1 and not all(trigger.wants_all for trigger in functions[0].triggers)
+        # Sending blocks, which must not hold up the event loop.
+        self._sends = (
+            settle is not None
+            and _has_threads()
+            and any(one.dead_letter for each in functions for one in each.triggers)
+        )
 
     def handle(
         self, items: Sequence[Item], context: Context, *, window: Window | None = None, state: Any = None
@@ -134,8 +142,8 @@ class Consumer:
         seen: dict[object, int] = {}
         stopped: set[object] = set()
         key = self.key
-        deadline = context._deadline_seconds
-        clock = time.time
+        deadline = context._ends
+        clock = time.monotonic
         before = clock() if deadline is not None else 0.0
         longest = MARGIN
         call = None if function is None else function.call
@@ -217,6 +225,10 @@ class Consumer:
                     if _is_not_ours(exc):
                         raise
                     failures.append((exc, function))
+        if self._sends and any(isinstance(exc, Reject) for exc, _ in failures):
+            from asyncio import to_thread
+
+            return await to_thread(self._of_all, item, results, failures, context)
         return self._of_all(item, results, failures, context)
 
     def _of_all(
@@ -250,7 +262,7 @@ class Consumer:
                     outcomes[index] = Retry("an earlier event, which can't be read, comes again first")
                 else:
                     lanes.setdefault((index,) if mine is None else mine, []).append(index)
-        deadline = context._deadline_seconds
+        deadline = context._ends
         longest = MARGIN
         # Events without a key have a lane each.
         stopped: dict[object, Retry] = {}
@@ -258,14 +270,14 @@ class Consumer:
         async def settle(index: int, lane: object) -> None:
             nonlocal longest
             item: Any = items[index]
-            began = time.time()
+            began = time.monotonic()
             if lane not in stopped and deadline is not None and began + longest > deadline:
                 stopped[lane] = Retry("the time ran short")
             if lane in stopped:
                 outcomes[index] = stopped[lane]
                 return
             outcomes[index] = outcome = await self._isolated(item, function, context)
-            longest = max(longest, time.time() - began)
+            longest = max(longest, time.monotonic() - began)
             if isinstance(outcome, Retry):
                 stopped[lane] = Retry(_EARLIER)
 
@@ -299,8 +311,7 @@ class Consumer:
         except BaseException as exc:
             if _is_not_ours(exc):
                 raise
-            if isinstance(exc, Reject) and self.settle is not None and _has_threads():
-                # It is sent over the network, which must not hold up the event loop.
+            if isinstance(exc, Reject) and self._sends:
                 from asyncio import to_thread
 
                 return await to_thread(self._outcome, exc, item, function, context)
@@ -325,12 +336,20 @@ class Consumer:
             return reject
         if dead_letter is not None and self.settle is not None:
             context.log.error("%s rejects %s: %s", name, _shown(event), why)
-            try:
-                if self.settle(event, reject, dead_letter):
-                    return reject
-            except Exception as exc:
-                context.log.error("%s can't be sent to the dead letters %s", _shown(event), dead_letter, exc_info=exc)
-            context.log.warning("%s is retried, since nothing takes rejected events here", _shown(event))
+            remaining = context.remaining()
+            # The answer must still be on time, and others may be rejected too.
+            seconds = None if remaining is None else remaining / 2
+            if seconds is not None and seconds < MARGIN:
+                context.log.warning("%s is retried, since no time is left to send it to %s", _shown(event), dead_letter)
+            else:
+                try:
+                    if self.settle(event, reject, dead_letter, seconds):
+                        return reject
+                except Exception as exc:
+                    context.log.error(
+                        "%s can't be sent to the dead letters %s", _shown(event), dead_letter, exc_info=exc
+                    )
+                context.log.warning("%s is retried, since nothing takes rejected events here", _shown(event))
         else:
             named = "" if dead_letter is not None else ", and its trigger names no dead_letter="
             context.log.error(
@@ -370,12 +389,32 @@ class _WholeBatch:
         self._items = items
         self._context = context
         self._state = state
+        self._window = window
         self._outcomes: list[Outcome | None] = [None] * len(items)
         self._events: list[tuple[int, Event[Any]]] = []
         self._first: dict[tuple[str, str], int] = {}
+        self._batch: Batch[Any] = Batch(())
+
+    def handle(self) -> list[Outcome] | Awaitable[list[Outcome]]:
+        if self._function.is_async and self._consumer._sends:
+            return self._handle_off_loop()
+        self._prepare()
+        return self._call()
+
+    async def _handle_off_loop(self) -> list[Outcome]:
+        """As `handle`, with what may send dead letters in a thread."""
+        from asyncio import to_thread
+
+        await to_thread(self._prepare)
+        outcomes = self._call()
+        return outcomes if isinstance(outcomes, list) else await outcomes
+
+    def _prepare(self) -> None:
+        """Makes the batch: what can't be read, isn't wanted, isn't valid or is a duplicate isn't in it."""
+        consumer, function, context = self._consumer, self._function, self._context
         stopped: set[object] = set()
         key = consumer.key
-        for index, item in enumerate(items):
+        for index, item in enumerate(self._items):
             if isinstance(item, DecodeError):
                 self._outcomes[index] = _failed(item, context, "an event can't be read")
                 if key is not None:
@@ -400,9 +439,9 @@ class _WholeBatch:
                     stopped.add(mine)
                 continue
             self._events.append((index, event))
-        self._batch: Batch[Any] = Batch([event for _, event in self._events], window=window, state=state)
+        self._batch = Batch([event for _, event in self._events], window=self._window, state=self._state)
 
-    def handle(self) -> list[Outcome] | Awaitable[list[Outcome]]:
+    def _call(self) -> list[Outcome] | Awaitable[list[Outcome]]:
         if not self._events and self._batch.window is None:
             return self._settled(None)
         try:
@@ -426,8 +465,21 @@ class _WholeBatch:
         except BaseException as exc:
             if _is_not_ours(exc):
                 raise
-            return self._settled(exc)
-        return self._returned(returned)
+            return await self._settled_off_loop(exc)
+        try:
+            _finished(returned)
+        except EncodeError as exc:
+            return await self._settled_off_loop(exc)
+        return await self._settled_off_loop(None)
+
+    async def _settled_off_loop(self, error: BaseException | None) -> list[Outcome]:
+        """As `_settled`, with what sends dead letters in a thread."""
+        rejected = any(isinstance(one, Reject) for one in (error, *self._batch.settled.values()))
+        if rejected and self._consumer._sends:
+            from asyncio import to_thread
+
+            return await to_thread(self._settled, error)
+        return self._settled(error)
 
     def _settled(self, error: BaseException | None) -> list[Outcome]:
         """The outcomes after the handler: what it settled, and the rest done, or failed with its error."""

@@ -97,12 +97,19 @@ class Context(Record):
 
     def remaining(self) -> float | None:
         """The seconds until the deadline, negative once it has passed; None where the provider gives none."""
-        seconds = self._deadline_seconds
-        return None if seconds is None else seconds - time.time()
+        ends = self._ends
+        return None if ends is None else ends - time.monotonic()
 
     @lazy
     def _deadline_seconds(self) -> float | None:
+        """The deadline by the wall clock, in seconds since 1970."""
         return self._deadline() if callable(self._deadline) else self._deadline
+
+    @lazy
+    def _ends(self) -> float | None:
+        """The deadline by `time.monotonic`. It is converted once, since somebody may set the wall clock meanwhile."""
+        seconds = self._deadline_seconds
+        return None if seconds is None else seconds - time.time() + time.monotonic()
 
     @lazy
     def trace(self) -> Trace | None:
