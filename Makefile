@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage mutation lint bench wheel providers clean
+.PHONY: help demo test test-fast coverage mutation lint lock bench wheel providers clean
 
 # A Python that is new enough and can make environments: with pip of its own, or with the pip that it carries along.
 CAN_MAKE := import sys, venv; from importlib.util import find_spec as has; \
@@ -9,14 +9,16 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 /
 NO_PYTHON = this needs Python 3.11 or later with venv and pip; python3 here is \
 	$(or $(shell python3 --version 2>&1 | head -n 1),not there). On Debian: apt-get install python3 python3-venv
 
-# $(call environment,FOLDER,WHAT TO INSTALL): a new environment, by the outer pip where there is one, which spares 3 seconds.
+# $(call environment,FOLDER,OPTIONS OF PIP,MORE): make an environment of what requirements/ pins by hash, then run pip once more
+# with MORE, if given. The outer pip does it if there is one, which spares 3 seconds.
 define environment
 $(if $(PYTHON),,$(error $(NO_PYTHON)))
 @rm -rf $(1)
 @$(PYTHON) -m venv --without-pip $(1)
 @if $(PYTHON) -m pip --version >/dev/null 2>&1; then pip="$(PYTHON) -m pip --python $(1)/bin/python"; \
 	else $(1)/bin/python -m ensurepip >/dev/null; pip="$(1)/bin/python -m pip"; fi; \
-	PIP_CONSTRAINT="$(CURDIR)/constraints.txt" $$pip install -qq --disable-pip-version-check $(2)
+	pip="$$pip install -qq --disable-pip-version-check --no-deps"; \
+	$$pip --require-hashes --only-binary :all: $(2)$(if $(3), && $$pip $(3))
 @touch $@
 endef
 
@@ -44,14 +46,17 @@ coverage: .venv/.made  ## which branches the tests without real runtimes take
 	.venv/bin/coverage report
 	@.venv/bin/coverage json -q -o - | .venv/bin/python -c $(BRANCHES)
 
-mutation: .venv-mutation/.made  ## which changes of the code no test notices (most of an hour)
-	PATH="$(CURDIR)/.venv-mutation/bin:$$PATH" python tools/mutation.py
+mutation: .venv/.made  ## which changes of the code no test notices (most of an hour)
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python tools/mutation.py
 
 lint: .venv/.made  ## ruff, mypy and pyright
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/pyright --pythonpath .venv/bin/python
+
+lock: .venv/.made  ## pin what constraints.txt names by hash, for every Python and system
+	.venv/bin/python tools/lock.py
 
 bench: .venv/.made  ## cold start and overhead, beside other libraries
 	.venv/bin/python -m benchmarks
@@ -63,17 +68,14 @@ providers: .venv/.made  ## write what docs/ says of each provider anew
 	.venv/bin/python -m tests.provider_matrix
 
 clean:  ## remove what make made
-	rm -rf .venv .venv-demo .venv-mutation .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/.made: pyproject.toml constraints.txt
+.venv/.made: pyproject.toml requirements/dev.txt
 	@echo "Making .venv (once, a minute at most) …"
-	$(call environment,.venv,pip --editable '.[dev]')
-
-.venv-mutation/.made: pyproject.toml constraints.txt
-	$(call environment,.venv-mutation,--editable '.[mutation]')
+	$(call environment,.venv,-r requirements/dev.txt,--no-build-isolation --editable .)
 
 DEMO := PYTHONPATH=src:adapters .venv-demo/bin/python -m portable_fn
-.venv-demo/.made: constraints.txt
+.venv-demo/.made: requirements/demo.txt
 	@echo "Making .venv-demo (once, a few seconds) …"
-	$(call environment,.venv-demo,--no-compile typer flask azure-functions)
+	$(call environment,.venv-demo,--no-compile -r requirements/demo.txt)
