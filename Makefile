@@ -72,7 +72,7 @@ clean:  ## remove what make made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.made: pyproject.toml requirements/dev.txt
-	@echo "Making .venv (once, a minute at most) …"
+	@echo "Making .venv (once, about half a minute) …"
 	$(call environment,.venv,-r requirements/dev.txt,--no-build-isolation --editable .)
 
 DEMO := PYTHONPATH=src:adapters .venv-demo/bin/python -m portable_fn
