@@ -28,6 +28,9 @@ _KNOWN = frozenset(("specversion", "id", "source", "type", "subject", "time", "d
 _KNOWN_0_3 = _KNOWN - {"dataschema"} | {"schemaurl", "datacontentencoding"}
 # A name of an attribute: lower-case letters and digits.
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+# What an event's identity, its functions and its order depend on. All other attributes are side data: one that can't be read
+# is left out.
+_STRICT = frozenset(("specversion", "id", "source", "type", "partitionkey"))
 
 
 def mode(headers: Mapping[str, str]) -> str:
@@ -56,22 +59,35 @@ def is_structured(value: object) -> bool:
 def structured(
     value: Mapping[str, Any], *, native: object = None, envelopes: tuple[Event[Any], ...] = ()
 ) -> CloudEvent[Any]:
-    """The event that a JSON object has; DecodeError where a required attribute is missing or one is no text."""
+    """The event that a JSON object has; DecodeError if a required attribute or the partition key is missing or no text.
+
+    Any other attribute that can't be read is left out: `native` has it.
+    """
     attributes: dict[str, str] = {}
     for name, given in value.items():
-        if given is None or name == "data" or name == "data_base64":
-            continue
-        attributes[name] = given if type(given) is str else _as_text(name, given)
+        if type(given) is str:
+            attributes[name] = given
+        elif given is not None and name != "data" and name != "data_base64":
+            text = _as_text(name, given)
+            if text is not None:
+                attributes[name] = text
+    attributes.pop("data", None)
+    attributes.pop("data_base64", None)
     return _event(attributes, _body(value, attributes), native, envelopes)
 
 
-def _as_text(name: str, given: object) -> str:
-    if isinstance(given, int):
+def _as_text(name: str, given: object) -> str | None:
+    """An attribute of JSON that isn't a text; None for one that is left out."""
+    if isinstance(given, int) and name != "datacontenttype":
         return str(given).lower()  # true and false too
-    raise DecodeError(
-        f"the CloudEvent's attribute {name[:40]!r} is a {type(given).__name__}; possible are a text, a whole number, "
-        "true and false"
-    )
+    if name == "specversion" and isinstance(given, float):
+        return str(given)
+    if name in _STRICT:
+        raise DecodeError(
+            f"the CloudEvent's attribute {name!r} is a {type(given).__name__}; possible are a text, a whole number, "
+            "true and false"
+        )
+    return None
 
 
 def structured_body(body: bytes, content_type: str = "", *, native: object = None) -> CloudEvent[Any]:
@@ -173,12 +189,35 @@ def binary(headers: Mapping[str, str], body: bytes, *, native: object = None) ->
     """The event of an HTTP message in binary form: attributes in `ce-` headers, percent-encoded, the data in the body."""
     attributes: dict[str, str] = {}
     values = headers.joined() if isinstance(headers, Headers) else headers
-    for name, value in values.items():
-        if name[:3].lower() == "ce-":
-            attributes[name[3:].lower()] = unquoted(_unescaped(value) if '"' in value else value)
+    for header, value in values.items():
+        if header[:3].lower() == "ce-":
+            name = header[3:].lower()
+            is_strict = name in _STRICT
+            told = _told_once(name, headers.get_all(header)) if is_strict and isinstance(headers, Headers) else value
+            quoted = _unescaped(told) if '"' in told else told
+            attributes[name] = text = unquoted(quoted)
+            if is_strict and "\ufffd" in text:
+                _check_utf8(name, quoted)
     if content_type := headers.get("content-type"):
         attributes["datacontenttype"] = content_type
     return _event(attributes, body, native, ())
+
+
+def _told_once(name: str, values: list[str]) -> str:
+    """The value of a header that two lines must not tell differently."""
+    if any(value != values[0] for value in values):
+        raise DecodeError(f"the CloudEvent's {name} is told {len(values)} times, each time another one")
+    return values[0]
+
+
+def _check_utf8(name: str, quoted: str) -> None:
+    """Raise DecodeError if a percent-encoded value isn't UTF-8: repaired, it would be the same as another one."""
+    from urllib.parse import unquote_to_bytes
+
+    try:
+        unquote_to_bytes(quoted).decode()
+    except UnicodeDecodeError as exc:
+        raise DecodeError(f"the CloudEvent's {name} is percent-encoded, but not as UTF-8") from exc
 
 
 def _unescaped(value: str) -> str:
@@ -199,9 +238,9 @@ def _event(
     get = attributes.get
     version = get("specversion")
     if version == "1.0":
-        known, schema = _KNOWN, get("dataschema")
+        known, schema = _KNOWN, "dataschema"
     elif version == "0.3":
-        known, schema = _KNOWN_0_3, get("schemaurl")
+        known, schema = _KNOWN_0_3, "schemaurl"
     else:
         shown = "missing" if version is None else repr(version[:40])
         raise DecodeError(f"the CloudEvent's specversion is {shown}; known are '1.0' and '0.3'")
@@ -209,36 +248,63 @@ def _event(
     if not id or not source or not type:
         missing = [name for name in ("id", "source", "type") if not get(name)]
         raise DecodeError(f"the CloudEvent has no {' and no '.join(missing)}")
-    extensions = {}
+    extensions: dict[str, str] = {}
+    odd: list[str] = []
+    spoiled: set[str] = set()
     for name, value in attributes.items():
-        if name not in known:
-            if not name or name == "data" or not _NAME.issuperset(name):
-                raise DecodeError(f"the CloudEvent's attribute {name[:40]!r} is no name: possible are a-z and 0-9")
-            extensions[name] = value
-        if not value.isascii():
-            _check_unicode(name, value)
+        if not value.isascii() and not _is_unicode(value):
+            if name in _STRICT:
+                raise DecodeError(f"the CloudEvent's attribute {name!r} has half of a surrogate pair, which is no text")
+            spoiled.add(name)
+        elif name not in known:
+            if _is_extension(name):
+                extensions[name] = value
+            else:
+                odd.append(name)
+    for name in odd:
+        # HTTP headers have no capitals: so an event has the same names in each form.
+        lowered = name.lower()
+        if name.isascii() and lowered not in known and lowered not in extensions and _is_extension(lowered):
+            extensions[lowered] = attributes[name]
+    if spoiled:
+        attributes = {name: value for name, value in attributes.items() if name not in spoiled}
+        get = attributes.get
     return CloudEvent(
         id,
         source,
         type,
         body,
         subject=get("subject") or "",
-        time=parse_time(time) if (time := get("time")) else None,
+        time=read_time(get("time")),
         content_type=get("datacontenttype") or "",
-        schema=schema or "",
+        schema=get(schema) or "",
         extensions=extensions,
         native=native,
         envelopes=envelopes,
     )
 
 
-def _check_unicode(name: str, value: str) -> None:
+def _is_extension(name: str) -> bool:
+    return bool(name) and name != "data" and _NAME.issuperset(name)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the text has no half of a surrogate pair."""
     try:
-        value.encode()
-    except UnicodeEncodeError as exc:
-        raise DecodeError(
-            f"the CloudEvent's attribute {name!r} has half of a surrogate pair, which is no text"
-        ) from exc
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def read_time(value: object) -> datetime | None:
+    """A time that is side data: as `parse_time` reads it; None if there is none, or one that can't be read."""
+    if not value:
+        return None
+    try:
+        return parse_time(value)  # type: ignore[arg-type]  # anything but a text is a DecodeError
+    except DecodeError:
+        return None
 
 
 def parse_time(text: str) -> datetime:
@@ -268,14 +334,13 @@ def inside(message: Message[Any]) -> list[Event[Any]]:
     attributes = message.attributes
     for prefix in _PREFIXES:
         if f"{prefix}specversion" in attributes:
-            own = {
-                name[len(prefix) :].lower(): _text(value)
-                for name, value in attributes.items()
-                if name.startswith(prefix)
-            }
-            content_type = message.content_type or _text(attributes.get("content-type", ""))
+            own: dict[str, str] = {}
+            for name, value in attributes.items():
+                if name.startswith(prefix):
+                    _add(own, name[len(prefix) :].lower(), value)
+            content_type = message.content_type or attributes.get("content-type")
             if content_type:
-                own["datacontenttype"] = content_type
+                _add(own, "datacontenttype", content_type)
             return [_event(own, message.body, message.native, envelopes)]
     if b'"specversion"' not in message.body:
         return []
@@ -289,8 +354,16 @@ def inside(message: Message[Any]) -> list[Event[Any]]:
     return [structured(one, native=message.native, envelopes=envelopes) for one in values]
 
 
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("utf-8", "replace")
+def _add(attributes: dict[str, str], name: str, value: Any) -> None:
+    """Add what a message's attribute says; side data that is no text is left out."""
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError as exc:
+            if name in _STRICT:
+                raise DecodeError(f"the CloudEvent's attribute {name!r} is not UTF-8") from exc
+    if isinstance(value, str):
+        attributes[name] = value
 
 
 def write_structured(event: CloudEvent[Any]) -> dict[str, Any]:
