@@ -1124,8 +1124,9 @@ def test_x_rays_trace_is_w3cs(
     monkeypatch.delenv("_X_AMZN_TRACE_ID", raising=False)
     if environment is not None:
         monkeypatch.setenv("_X_AMZN_TRACE_ID", environment)
-    event = None if attributes is None else Message("m", "q", b"", attributes=attributes)
-    assert expected == str(decode.trace(event))
+    ctx = decode.LambdaInvocation(LambdaContext(), False)
+    ctx.event = None if attributes is None else Message("m", "q", b"", attributes=attributes)
+    assert expected == str(ctx.trace)
 
 
 def test_x_rays_trace_of_a_message_of_sqs_and_of_what_sns_put_into_it_is_carried() -> None:

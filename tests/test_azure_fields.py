@@ -329,7 +329,7 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
             "orders",
             b"body",
             time=AT,
-            attributes={"a": "Zoë", "raw": b"\xff\x00", "none": ""},
+            attributes={"a": "first, Zoë", "raw": b"\xff\x00", "none": None},
             key="k-1",
             **FROM_KAFKA,
         ),

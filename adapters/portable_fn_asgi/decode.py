@@ -58,11 +58,11 @@ class EventInvocation(ServerInvocation):
     def trace(self) -> Trace | None:
         from portable_fn.trace import caller_trace
 
-        return caller_trace(self.event.carrier) or caller_trace(self.request.headers)
+        return caller_trace(self._carrier) or caller_trace(self.request.headers)
 
     @lazy
     def correlation_id(self) -> str:
-        for carrier in (self.event.carrier, self.request.headers):
+        for carrier in (self._carrier, self.request.headers):
             if id := given_id(carrier, "x-correlation-id", "correlationid", "x-request-id"):
                 return id
         return self.invocation_id

@@ -184,8 +184,8 @@ def _envelope(message: Message[Any]) -> tuple[dict[str, Any], dict[str, str]]:
     extensions: dict[str, str] = {}
     metadata: dict[str, str] = {}
     for name, attribute in message.attributes.items():
-        if isinstance(attribute, bytes):
-            raise ValueError(f"Dapr can't carry the attribute {name!r}, which is bytes")
+        if not isinstance(attribute, str):
+            raise ValueError(f"Dapr can't carry the attribute {name!r}, which is no text")
         (extensions if attribute and _is_extension(name) else metadata)[name] = attribute
     value = cloudevents.write_structured(
         CloudEvent(
@@ -255,8 +255,8 @@ def _binding_of(message: Message[Any]) -> Request[Any]:
         headers.append(("dequeueCount", str(message.attempt)))
     headers += _kafka_metadata(message).items()
     for name, value in message.attributes.items():
-        if isinstance(value, bytes):
-            raise ValueError(f"Dapr can't carry the attribute {name!r}, which is bytes")
+        if not isinstance(value, str):
+            raise ValueError(f"Dapr can't carry the attribute {name!r}, which is no text")
         headers.append(_header(name, value))
     return _post(f"/{quote(message.channel, safe='')}", headers, message.body)
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from portable_fn.events import Event
     from portable_fn.trace import Trace
     from portable_fn_aws.native import LambdaContext, Payload
 
@@ -267,14 +266,13 @@ class LambdaInvocation(Context):
 
     @lazy
     def trace(self) -> Trace | None:
-        return trace(self.event)
+        return trace(self._carrier)
 
 
-def trace(event: Event[Any] | None) -> Trace | None:
+def trace(carrier: Mapping[str, Any]) -> Trace | None:
     """The caller's trace: `traceparent`, else `X-Amzn-Trace-Id`, else what Lambda puts into the environment."""
     from portable_fn.trace import caller_trace
 
-    carrier = {} if event is None else event.carrier
     return caller_trace(carrier) or _x_ray(carrier.get("x-amzn-trace-id")) or _x_ray(os.environ.get("_X_AMZN_TRACE_ID"))
 
 

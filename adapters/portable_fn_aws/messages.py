@@ -81,8 +81,8 @@ class SQSMessage(Message):
         return _content_type(sent) if sent else ""
 
     @decoded
-    def attributes(self) -> Mapping[str, str | bytes]:
-        attributes: dict[str, str | bytes] = {}
+    def attributes(self) -> Mapping[str, str | bytes | None]:
+        attributes: dict[str, str | bytes | None] = {}
         for name, value in (self.native.get("messageAttributes") or {}).items():
             if name.lower() != "content-type":
                 is_binary = value["dataType"].startswith("Binary")
@@ -208,8 +208,8 @@ class SNSMessage(Message):
         return _content_type(self._sns.get("MessageAttributes") or {})
 
     @decoded
-    def attributes(self) -> Mapping[str, str | bytes]:
-        attributes: dict[str, str | bytes] = {}
+    def attributes(self) -> Mapping[str, str | bytes | None]:
+        attributes: dict[str, str | bytes | None] = {}
         for name, value in (self._sns.get("MessageAttributes") or {}).items():
             if name.lower() == "content-type":
                 continue
@@ -267,7 +267,7 @@ class KinesisMessage(Message):
     """A record of a stream, also as EventBridge Pipes has it. https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html"""
 
     native: Record
-    attributes: Mapping[str, str | bytes] | lazy[Mapping[str, str | bytes]] = MappingProxyType({})
+    attributes: Mapping[str, str | bytes | None] | lazy[Mapping[str, str | bytes | None]] = MappingProxyType({})
 
     def __init__(self, record: Record) -> None:
         self.native = record
@@ -354,7 +354,7 @@ class KafkaMessage(Message):
         return None if sent is None else milliseconds(sent)
 
     @decoded
-    def attributes(self) -> Mapping[str, str | bytes]:
+    def attributes(self) -> Mapping[str, str | bytes | None]:
         headers = self.native.get("headers") or ()  # type: ignore[attr-defined]  # the record that it was made of
         return {name: _octets(value) for header in headers for name, value in header.items()}
 
@@ -488,7 +488,7 @@ def ses(record: Record) -> Item:
     try:
         about = record["ses"]
         mail = about["mail"]
-        headers: dict[str, str | bytes] = {}
+        headers: dict[str, str | bytes | None] = {}
         for header in mail.get("headers") or ():
             name, value = header["name"].lower(), _text(header["value"])
             headers[name] = f"{headers[name]!s}, {value}" if name in headers else value

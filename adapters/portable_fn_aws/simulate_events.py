@@ -203,6 +203,8 @@ def sqs_record(event: Message[Any], *, is_fifo: bool = False) -> dict[str, Any]:
         attributes["SequenceNumber"] = event.sequence or "18849496460467696128"
     sent: dict[str, Any] = {}
     for name, value in event.attributes.items():
+        if value is None:
+            raise ValueError(f"SQS has no attribute without a value, and {name} has None")
         if isinstance(value, bytes):
             sent[name] = {"binaryValue": b64encode(value).decode(), "dataType": "Binary"}
         else:
@@ -228,6 +230,8 @@ def _notification(event: Message[Any]) -> dict[str, Any]:
     """A message as SNS has it."""
     sent: dict[str, Any] = {}
     for name, value in event.attributes.items():
+        if value is None:
+            raise ValueError(f"SNS has no attribute without a value, and {name} has None")
         is_binary = isinstance(value, bytes)
         sent[name] = {
             "Type": "Binary" if is_binary else "String",
@@ -301,8 +305,7 @@ def _whole(name: str, value: str) -> int:
 def _kafka_record(event: Message[Any], number: int) -> dict[str, Any]:
     headers = []
     for name, value in event.attributes.items():
-        octets = value if isinstance(value, bytes) else value.encode()
-        headers.append({name: [octet - 256 if octet > 127 else octet for octet in octets]})
+        headers.append({name: None if value is None else _signed(value)})
     return {
         "topic": event.channel,
         "partition": _whole("partition", event.partition or "0"),
@@ -313,6 +316,11 @@ def _kafka_record(event: Message[Any], number: int) -> dict[str, Any]:
         "value": b64encode(event.body).decode(),
         "headers": headers,
     }
+
+
+def _signed(value: str | bytes) -> list[int]:
+    """The bytes as Java has them, from -128 to 127."""
+    return [octet - 256 if octet > 127 else octet for octet in (value.encode() if isinstance(value, str) else value)]
 
 
 def _kafka_payload(events: list[Any], made: list[Any], service: str) -> dict[str, Any]:
@@ -344,10 +352,14 @@ def _activemq_record(event: Message[Any]) -> dict[str, Any]:
     }
 
 
+def _named(value: bytes | None) -> str:
+    return "None" if value is None else "bytes"
+
+
 def _texts(event: Message[Any], service: str) -> Iterator[tuple[str, str]]:
     for name, value in event.attributes.items():
         if not isinstance(value, str):
-            raise ValueError(f"{service} carries text in its properties, and {name} has bytes")
+            raise ValueError(f"{service} carries text in its properties, and {name} has {_named(value)}")
         yield name, value
 
 
@@ -360,15 +372,7 @@ def _activemq_payload(events: list[Any], made: list[Any], service: str) -> dict[
 
 
 def _rabbitmq_record(event: Message[Any]) -> dict[str, Any]:
-    headers = {
-        name: {
-            "bytes": [
-                octet - 256 if octet > 127 else octet
-                for octet in (value if isinstance(value, bytes) else value.encode())
-            ]
-        }
-        for name, value in event.attributes.items()
-    }
+    headers = {name: None if value is None else {"bytes": _signed(value)} for name, value in event.attributes.items()}
     time = event.time
     written = None
     if time is not None:

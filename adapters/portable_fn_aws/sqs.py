@@ -95,7 +95,8 @@ def _content(event: Event[Any]) -> tuple[str, dict[str, Any]]:
         known = _name(name)
         while known in attributes:
             known = f"{known}_"
-        attributes[known] = _attribute(value)
+        if value is not None:
+            attributes[known] = _attribute(value)
     if event.content_type:
         attributes["content-type"] = _attribute(event.content_type)
     try:

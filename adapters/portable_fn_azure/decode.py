@@ -179,7 +179,7 @@ class FunctionInvocation(Context):
     def trace(self) -> Trace | None:
         from portable_fn.trace import caller_trace, parse_traceparent
 
-        carrier = Headers() if self.event is None else self.event.carrier
+        carrier = self._carrier
         # What the host gives has its own span in place of the caller's.
         continued = getattr(self.native, "trace_context", None)
         return caller_trace(carrier) or parse_traceparent(

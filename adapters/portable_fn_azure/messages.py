@@ -225,11 +225,15 @@ def _attribute(value: object) -> str | bytes:
     return str(parse_json(text)) if text.startswith('"') else text
 
 
-def _headers(headers: Sequence[Mapping[str, str]]) -> dict[str, str | bytes]:
-    """Kafka's headers, whose values come in base64; of several with one name the last."""
+def _headers(headers: Sequence[Mapping[str, str | None]]) -> dict[str, str | bytes | None]:
+    """Kafka's headers, whose values come in base64, or are null."""
     from binascii import a2b_base64
 
-    return {str(one["Key"]): _attribute(a2b_base64(one["Value"] or "")) for one in headers}
+    from portable_fn.events import join_repeated
+
+    return join_repeated(
+        (str(one["Key"]), None if (value := one["Value"]) is None else _attribute(a2b_base64(value))) for one in headers
+    )
 
 
 def _text(value: object) -> str | None:

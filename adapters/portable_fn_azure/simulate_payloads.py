@@ -178,9 +178,12 @@ def _zulu(time: datetime | None) -> str:
     return "1970-01-01T00:00:00Z" if time is None else write_time(time)
 
 
-def _headers(event: Message[Any]) -> list[dict[str, str]]:
+def _headers(event: Message[Any]) -> list[dict[str, str | None]]:
     return [
-        {"Key": name, "Value": b64encode(value.encode() if isinstance(value, str) else value).decode()}
+        {
+            "Key": name,
+            "Value": None if value is None else b64encode(value.encode() if isinstance(value, str) else value).decode(),
+        }
         for name, value in event.attributes.items()
     ]
 
@@ -199,9 +202,9 @@ def _whole(name: str, value: str) -> int:
 def _properties(event: Message[Any]) -> dict[str, str]:
     """Properties by JSON, which has no bytes."""
     for name, value in event.attributes.items():
-        if isinstance(value, bytes):
-            raise ValueError(f"the host has no bytes in properties: {name}")
-    return dict(event.attributes)  # type: ignore[arg-type]  # no bytes are left
+        if not isinstance(value, str):
+            raise ValueError(f"the host has text alone in properties: {name}")
+    return dict(event.attributes)  # type: ignore[arg-type]  # seen to be text
 
 
 def together(events: list[Any], service: str) -> Sent:

@@ -90,7 +90,7 @@ class FunctionInvocation(asgi.ServerInvocation):
 
     @lazy
     def trace(self) -> Trace | None:
-        return _event_trace(self.event.carrier) or trace(self._request.headers)
+        return _event_trace(self._carrier) or trace(self._request.headers)
 
 
 def _event_trace(carrier: Mapping[str, Any]) -> Trace | None:

@@ -51,7 +51,7 @@ def _content(event: Event[Any]) -> tuple[bytes, dict[str, str], str | None]:
         if event.type == PUBLISHED:
             event = published(event)
     if isinstance(event, Message):
-        attributes = {name: str(value) for name, value in event.attributes.items()}
+        attributes = {name: str(value) for name, value in event.attributes.items() if value is not None}
         if event.content_type:
             attributes["content-type"] = event.content_type
         return event.body, attributes, event.key

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # A message isn't begun where less than this is left, in seconds, or less than what the longest one took.
 MARGIN = 0.1
 _EARLIER = "an earlier event of its key comes again first"
+_LATE = "the time ran short"
 
 
 class Consumer:
@@ -141,11 +142,14 @@ class Consumer:
         # Places rather than events, so that those which an adapter makes one by one needn't be kept.
         seen: dict[object, int] = {}
         stopped: set[object] = set()
+        late: Retry | None = None
         key = self.key
         deadline = context._ends
         clock = time.monotonic
         before = clock() if deadline is not None else 0.0
         longest = MARGIN
+        # The first one is begun however little time seems to be left: a clock may be wrong, and nothing would ever be handled.
+        begun = False
         call = None if function is None else function.call
         takes_context = function is None or function.takes_context or bool(function.use)
         alone = function.handler if function is not None and function.takes_event_alone else None
@@ -156,27 +160,25 @@ class Consumer:
                     stopped.add(None)
                 add(_failed(item, context, "an event can't be read"))
                 continue
-            identity: object = item.id
-            if (known := seen.get(identity)) is not None:
-                if items[known].source != item.source:  # type: ignore[union-attr]  # it is an event
-                    identity = item.id, item.source
-                    known = seen.get(identity)
-                if known is not None:
-                    add(outcomes[known])
-                    continue
+            known = seen.setdefault(item.id, index)
+            if known != index and (known := _first_delivery(seen, items, known, index, item)) != index:
+                add(outcomes[known])
+                continue
             mine = None if key is None else key(item)
             if stopped and mine is not None and (mine in stopped or None in stopped):
-                add(Retry(_EARLIER))
+                add(late or Retry(_EARLIER))
                 continue
             if deadline is not None:
                 now = clock()
                 if now - before > longest:
                     longest = now - before
                 before = now
-                if now + longest > deadline:
+                if begun and now + longest > deadline:
+                    late = late or Retry(_LATE)
                     stopped.add(mine)
-                    add(Retry("the time ran short"))
+                    add(late)
                     continue
+            begun = True
             try:
                 if call is not None:
                     result = (
@@ -191,8 +193,9 @@ class Consumer:
                 outcome = self._outcome(exc, item, function, context)
             if mine is not None and isinstance(outcome, Retry):
                 stopped.add(mine)
-            seen[identity] = index
             add(outcome)
+        if late is not None:
+            _log_late(outcomes, late, longest, context)
         return outcomes
 
     def _calls(self, item: Event[Any], context: Context) -> list[Call]:
@@ -249,14 +252,17 @@ class Consumer:
 
         at_once = max(one.concurrency for one in self.dispatcher.functions)
         outcomes: list[Outcome | None] = [None] * len(items)
-        first: dict[tuple[str, str], int] = {}
+        first: dict[object, int] = {}
+        again: dict[int, int] = {}
         lanes: dict[object, list[int]] = {}
         unreadable = False
         for index, item in enumerate(items):
             if isinstance(item, DecodeError):
                 outcomes[index] = _failed(item, context, "an event can't be read")
                 unreadable = unreadable or self.key is not None
-            elif first.setdefault((item.id, item.source), index) == index:
+            elif (known := _first_of(first, items, index, item)) != index:
+                again[index] = known
+            else:
                 mine = None if self.key is None else self.key(item)
                 if unreadable and mine is not None:
                     outcomes[index] = Retry("an earlier event, which can't be read, comes again first")
@@ -266,16 +272,19 @@ class Consumer:
         longest = MARGIN
         # Events without a key have a lane each.
         stopped: dict[object, Retry] = {}
+        late: Retry | None = None
+        begun = False
 
         async def settle(index: int, lane: object) -> None:
-            nonlocal longest
+            nonlocal longest, late, begun
             item: Any = items[index]
             began = time.monotonic()
-            if lane not in stopped and deadline is not None and began + longest > deadline:
-                stopped[lane] = Retry("the time ran short")
+            if lane not in stopped and begun and deadline is not None and began + longest > deadline:
+                stopped[lane] = late = late or Retry(_LATE)
             if lane in stopped:
                 outcomes[index] = stopped[lane]
                 return
+            begun = True
             outcomes[index] = outcome = await self._isolated(item, function, context)
             longest = max(longest, time.monotonic() - began)
             if isinstance(outcome, Retry):
@@ -295,9 +304,10 @@ class Consumer:
                         await settle(index, lane)
 
             await asyncio.gather(*(within(lane) for lane in lanes))
-        for index, item in enumerate(items):
-            if outcomes[index] is None:
-                outcomes[index] = outcomes[first[item.id, item.source]]  # type: ignore[union-attr]  # an unreadable one has an outcome
+        for index, known in again.items():
+            outcomes[index] = outcomes[known]
+        if late is not None:
+            _log_late(outcomes, late, longest, context)
         return outcomes  # type: ignore[return-value]  # each has one now
 
     async def _isolated(self, item: Event[Any], function: Binding | None, context: Context) -> Outcome:
@@ -392,7 +402,7 @@ class _WholeBatch:
         self._window = window
         self._outcomes: list[Outcome | None] = [None] * len(items)
         self._events: list[tuple[int, Event[Any]]] = []
-        self._first: dict[tuple[str, str], int] = {}
+        self._again: dict[int, int] = {}
         self._batch: Batch[Any] = Batch(())
 
     def handle(self) -> list[Outcome] | Awaitable[list[Outcome]]:
@@ -412,6 +422,7 @@ class _WholeBatch:
     def _prepare(self) -> None:
         """Makes the batch: what can't be read, isn't wanted, isn't valid or is a duplicate isn't in it."""
         consumer, function, context = self._consumer, self._function, self._context
+        first: dict[object, int] = {}
         stopped: set[object] = set()
         key = consumer.key
         for index, item in enumerate(self._items):
@@ -420,7 +431,8 @@ class _WholeBatch:
                 if key is not None:
                     stopped.add(None)
                 continue
-            if self._first.setdefault((item.id, item.source), index) != index:
+            if (known := _first_of(first, self._items, index, item)) != index:
+                self._again[index] = known
                 continue
             mine = None if key is None else key(item)
             if stopped and mine is not None and (mine in stopped or None in stopped):
@@ -510,10 +522,41 @@ class _WholeBatch:
             if mine is not None and isinstance(outcome, Retry):
                 stopped.add(mine)
             outcomes[index] = outcome
-        for index, item in enumerate(self._items):
-            if outcomes[index] is None:
-                outcomes[index] = outcomes[self._first[item.id, item.source]]  # type: ignore[union-attr]  # an unreadable one has an outcome
+        for index, known in self._again.items():
+            outcomes[index] = outcomes[known]
         return outcomes  # type: ignore[return-value]  # each has one now
+
+
+def _first_of(first: dict[object, int], items: Sequence[Item], index: int, event: Event[Any]) -> int:
+    """The place of the first delivery of the event; its own place if it hasn't been in the batch before."""
+    known = first.setdefault(event.id, index)
+    return known if known == index else _first_delivery(first, items, known, index, event)
+
+
+def _first_delivery(first: dict[object, int], items: Sequence[Item], known: int, index: int, event: Event[Any]) -> int:
+    """As `_first_of`, for an event with the id of the one at `known`: a sender may have given two events one id."""
+    if known >= 0:
+        first[_identity(items[known])] = known
+        first[event.id] = -1
+    return first.setdefault(_identity(event), index)
+
+
+def _identity(event: Any) -> object:
+    """What only deliveries of one event have in common; what no other event has, if this one can't be read."""
+    try:
+        identity = event.id, event.source, event.fingerprint
+        hash(identity)
+    except (DecodeError, TypeError):
+        return object()
+    return identity
+
+
+def _log_late(outcomes: Sequence[Outcome | None], late: Retry, longest: float, context: Context) -> None:
+    """Log how many events are returned unhandled since the time ran short, and how short it is."""
+    context.log.warning(
+        "%d of %d events are returned unhandled, to be retried: %.3f s are left of the invocation's time, the next event may take %.3f s",
+        sum(outcome is late for outcome in outcomes), len(outcomes), context.remaining(), longest,
+    )  # fmt: skip
 
 
 def _weight(outcome: Outcome) -> int:

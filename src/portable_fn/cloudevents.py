@@ -333,11 +333,11 @@ def inside(message: Message[Any]) -> list[Event[Any]]:
     envelopes = (*message.envelopes, message)
     attributes = message.attributes
     for prefix in _PREFIXES:
-        if f"{prefix}specversion" in attributes:
+        if attributes.get(f"{prefix}specversion") is not None:
             own: dict[str, str] = {}
-            for name, value in attributes.items():
+            for name, attribute in attributes.items():
                 if name.startswith(prefix):
-                    _add(own, name[len(prefix) :].lower(), value)
+                    _add(own, name[len(prefix) :].lower(), attribute)
             content_type = message.content_type or attributes.get("content-type")
             if content_type:
                 _add(own, "datacontenttype", content_type)

@@ -119,7 +119,15 @@ class Context(Record):
             return given
         from portable_fn.trace import caller_trace
 
-        return caller_trace(self.event.carrier)
+        return caller_trace(self._carrier)
+
+    @property
+    def _carrier(self) -> Mapping[str, Any]:
+        """Where the event tells the ids of whoever caused it; empty if that can't be read, since ids are for logs and traces."""
+        try:
+            return {} if self.event is None else self.event.carrier
+        except Exception:
+            return {}
 
     @lazy
     def correlation_id(self) -> str:
@@ -128,7 +136,7 @@ class Context(Record):
         if not given and self.event is not None:
             from portable_fn.http import given_id
 
-            given = given_id(self.event.carrier, "x-correlation-id", "correlationid", "x-request-id")
+            given = given_id(self._carrier, "x-correlation-id", "correlationid", "x-request-id")
         return given or self.invocation_id
 
     @lazy
@@ -145,7 +153,12 @@ class Context(Record):
         """A logger whose records carry `invocation_id` and `correlation_id`."""
         import logging
 
-        extra = {"invocation_id": self.invocation_id, "correlation_id": self.correlation_id}
+        try:
+            correlation_id = self.correlation_id
+        except Exception:
+            # An event that can't be read is no reason for a log line to fail.
+            correlation_id = self.invocation_id
+        extra = {"invocation_id": self.invocation_id, "correlation_id": correlation_id}
         return logging.LoggerAdapter(logging.getLogger(f"portable_fn.{self.function or 'function'}"), extra)
 
     def background(self, coroutine: Coroutine[Any, Any, object]) -> None:

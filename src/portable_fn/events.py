@@ -11,7 +11,7 @@ from portable_fn.record import Generic, Record, lazy, overload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
     from typing import Any, Literal
 
@@ -44,6 +44,23 @@ class decoded(lazy[R], Generic[R]):
             value = instance.__dict__[self._name] = self._read(instance)
         except UNREADABLE as exc:
             raise unreadable(exc, f"{self._name} of {type(instance).__name__}") from exc
+        return value
+
+
+class optional(lazy[R], Generic[R]):
+    """A lazy attribute of side data, which neither identity nor order depends on: None if it can't be read.
+
+    `native` has it as the provider sent it.
+    """
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        try:
+            value = self._read(instance)
+        except BROKEN:
+            value = None
+        instance.__dict__[self._name] = value
         return value
 
 
@@ -86,6 +103,14 @@ class Event(Record, Generic[T]):
         data: T = self.read_data()
         return data
 
+    @property
+    def fingerprint(self) -> object:
+        """What tells two events of a batch apart whose senders gave them the same id; hashable.
+
+        Deliveries of one event have the same.
+        """
+        return None
+
     def read_data(self) -> Any:
         """The data as it came, whatever the handler's annotation says."""
         raise NotImplementedError
@@ -105,6 +130,10 @@ class _Content(Event[T], Generic[T]):
 
     body: bytes | lazy[bytes]
     content_type: str | lazy[str] = ""
+
+    @property
+    def fingerprint(self) -> object:
+        return self.body
 
     @lazy
     def text(self) -> str:
@@ -142,7 +171,7 @@ class Message(_Content[T], Generic[T]):
     """A message of a queue, a topic or a stream.
 
     `channel` is the short name of that queue, topic or stream, `source` the provider's whole one. `attributes` are what the
-    sender attached, as str, or bytes where they aren't text. `attempt` counts deliveries from 1, None where the provider
+    sender attached, as str, bytes if they aren't text, or None for a Kafka header that is null. `attempt` counts deliveries from 1, None where the provider
     doesn't tell. Messages with the same `key` (FIFO group, ordering or partition key, session) come in order; `partition`
     (a shard too) and `sequence` say where in a stream it stands.
     """
@@ -155,7 +184,7 @@ class Message(_Content[T], Generic[T]):
     )  # fmt: skip
 
     channel: str | lazy[str]
-    attributes: Mapping[str, str | bytes] | lazy[Mapping[str, str | bytes]]
+    attributes: Mapping[str, str | bytes | None] | lazy[Mapping[str, str | bytes | None]]
     attempt: int | lazy[int | None] | None = None
     key: str | lazy[str | None] | None = None
     partition: str | lazy[str | None] | None = None
@@ -170,7 +199,7 @@ class Message(_Content[T], Generic[T]):
         channel: str = "",
         time: datetime | None = None,
         content_type: str = "",
-        attributes: Mapping[str, str | bytes] | None = None,
+        attributes: Mapping[str, str | bytes | None] | None = None,
         subject: str = "",
         attempt: int | None = None,
         key: str | None = None,
@@ -197,6 +226,28 @@ class Message(_Content[T], Generic[T]):
     @property
     def carrier(self) -> Mapping[str, Any]:
         return self.attributes
+
+    @property
+    def fingerprint(self) -> object:
+        attributes = tuple(sorted(self.attributes.items()))
+        return self.sequence, self.body, self.content_type, self.subject, attributes
+
+
+def join_repeated(pairs: Iterable[tuple[str, str | bytes | None]]) -> dict[str, str | bytes | None]:
+    """Attributes whose names may be repeated, such as Kafka's headers: the values of one name are joined by ", ".
+
+    The joined value is bytes if one of them is. None beside other values is left out.
+    """
+    joined: dict[str, str | bytes | None] = {}
+    for name, value in pairs:
+        before = joined.get(name)
+        if before is None:
+            joined[name] = value
+        elif isinstance(before, str) and isinstance(value, str):
+            joined[name] = f"{before}, {value}"
+        elif value is not None:
+            joined[name] = b", ".join(one.encode() if isinstance(one, str) else one for one in (before, value))
+    return joined
 
 
 class Window(Record):

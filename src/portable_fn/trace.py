@@ -33,13 +33,12 @@ class Trace(Record):
 
 def caller_trace(carrier: Mapping[str, Any]) -> Trace | None:
     """The trace that the `traceparent` and `tracestate` among headers or attributes tell."""
-    value, state = carrier.get("traceparent"), carrier.get("tracestate")
-    return parse_traceparent(value if isinstance(value, str) else None, state if isinstance(state, str) else None)
+    return parse_traceparent(carrier.get("traceparent"), carrier.get("tracestate"))
 
 
-def parse_traceparent(value: str | None, state: str | None = None) -> Trace | None:
-    """The trace of a `traceparent` and `tracestate` header; None where there is none or it is malformed."""
-    if not value:
+def parse_traceparent(value: object, state: object = None) -> Trace | None:
+    """The trace of a `traceparent` and `tracestate` header; None if there is none, or if it is malformed or no text."""
+    if not isinstance(value, str):
         return None
     version, *rest = value.strip().split("-")
     if (
@@ -53,7 +52,7 @@ def parse_traceparent(value: str | None, state: str | None = None) -> Trace | No
     trace_id, span_id, flags = rest[:3]
     if len(flags) != 2 or not is_hex(flags):
         return None
-    return make_trace(trace_id, span_id, bool(int(flags, 16) & 1), state or "")
+    return make_trace(trace_id, span_id, bool(int(flags, 16) & 1), state if isinstance(state, str) else "")
 
 
 def make_trace(trace_id: str, span_id: str, sampled: bool, state: str = "") -> Trace | None:

@@ -108,7 +108,7 @@ def message(
     source: str | None = None,
     time: datetime | None = _TIME,
     content_type: str = "",
-    attributes: Mapping[str, str | bytes] | None = None,
+    attributes: Mapping[str, str | bytes | None] | None = None,
     subject: str = "",
     attempt: int | None = 1,
     key: str | None = None,
@@ -123,7 +123,7 @@ def message(
         raise TypeError(f"attempt is a whole number, not {attempt!r}")
     if attempt is not None and attempt < 1:
         raise ValueError(f"attempt counts deliveries from 1, and is {attempt}")
-    _strings("attributes", attributes, str | bytes)
+    _strings("attributes", attributes, str | bytes | None)
     return Message(
         id,
         channel if source is None else source,

@@ -126,7 +126,7 @@ def messages(
     source: SearchStrategy[str | None] = _NONE,
     time: SearchStrategy[datetime | None] = _TIMES,
     content_type: SearchStrategy[str] = _EMPTY,
-    attributes: SearchStrategy[Mapping[str, str | bytes]] = _ATTRIBUTES,
+    attributes: SearchStrategy[Mapping[str, str | bytes | None]] = _ATTRIBUTES,
     subject: SearchStrategy[str] = _EMPTY,
     attempt: SearchStrategy[int | None] = _ATTEMPTS,
     key: SearchStrategy[str | None] = _NONE | _KEYS,
