@@ -411,7 +411,7 @@ def test_a_lambda_handler_that_would_need_another_event_loop_says_so() -> None:
         return "ok"
 
     async def test() -> None:
-        with pytest.raises(RuntimeError, match="an event loop runs in this thread already"):
+        with pytest.raises(RuntimeError, match="an event loop runs in this thread"):
             handler(http_api(), LambdaContext())
 
     asyncio.run(test())

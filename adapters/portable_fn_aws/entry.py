@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from _contextvars import copy_context
-from _thread import allocate_lock
 from collections.abc import AsyncIterable
 
 from portable_fn.adapter import bindings, failed, finish_alone, recorder, respond
@@ -15,7 +14,6 @@ from portable_fn_aws import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
     from contextvars import Context as Variables
     from typing import Any
@@ -109,52 +107,11 @@ def _events(functions: list[Binding]) -> Events | None:
     return Events(Dispatcher(functions, inside), run)
 
 
-_loop: asyncio.AbstractEventLoop | None = None
-_one_at_a_time = allocate_lock()
-
-
 def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
-    """The result of the awaitable on the process's one event loop, which lives from call to call.
+    """Return the awaitable's result, computed on the process's event loop."""
+    from portable_fn import loop
 
-    Raises RuntimeError where an event loop runs in this thread already.
-    """
-    global _loop
-    import asyncio
-
-    if asyncio._get_running_loop() is not None:
-        raise RuntimeError(
-            "an event loop runs in this thread already, so a Lambda handler can't run its own: "
-            "call it where none runs, for instance by asyncio.to_thread"
-        )
-    result: Any = None
-    error: BaseException | None = None
-
-    async def awaited() -> None:
-        nonlocal result, error
-        try:
-            result = await awaitable
-        except BaseException as exc:
-            error = exc
-
-    with _one_at_a_time:
-        if _loop is None:
-            import atexit
-
-            _loop = asyncio.new_event_loop()
-            atexit.register(_loop.close)
-        task = _loop.create_task(awaited(), context=variables)
-        while not task.done():
-            try:
-                _loop.run_until_complete(task)
-            except asyncio.CancelledError:
-                # So ends a task that has cancelled itself, whatever it came to.
-                pass
-            except SystemExit as exc:
-                # Of a task that the handler began; the loop stops for it.
-                _loop.call_exception_handler({"message": "a task would have ended the process", "exception": exc})
-    if error is not None:
-        raise error
-    return result
+    return loop.run(awaitable, variables)
 
 
 def collected(response: Response, context: LambdaInvocation, variables: Variables) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from _contextvars import copy_context
-from _thread import allocate_lock
 
 from portable_fn.adapter import bindings, failed, finish_alone, finish_background, recorder, respond, too_large
 from portable_fn.asgi import Disconnected, send_response
@@ -18,7 +17,6 @@ from portable_fn_gcp import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable, Iterator, Mapping
     from contextvars import Context as Variables
     from typing import Any
@@ -202,55 +200,11 @@ def _finish(context: Context, variables: Variables) -> None:
     finish_alone(context, lambda work: run(work, variables))
 
 
-_loop: asyncio.AbstractEventLoop | None = None
-_one_at_a_time = allocate_lock()
-
-
 def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
-    """The result of the awaitable, which runs on the process's one event loop, beside those of other threads."""
-    from concurrent.futures import Future
+    """Return the awaitable's result, computed on the process's event loop, beside those of other threads."""
+    from portable_fn import loop
 
-    outcome: Future[Any] = Future()
-    tasks: list[object] = []
-
-    async def awaited() -> None:
-        # Kept here, since a task that has cancelled itself ends as cancelled whatever it came to.
-        try:
-            outcome.set_result(await awaitable)
-        except BaseException as exc:
-            outcome.set_exception(exc)
-
-    with _one_at_a_time:
-        loop = _loop or _start_loop()
-    loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(awaited(), context=variables)))
-    return outcome.result()
-
-
-def _start_loop() -> asyncio.AbstractEventLoop:
-    global _loop
-    import asyncio
-    import os
-    import threading
-
-    loop = _loop = asyncio.new_event_loop()
-
-    def run_forever() -> None:
-        while not loop.is_closed():
-            try:
-                loop.run_forever()
-            except BaseException as exc:
-                # A task that raises SystemExit ends run_forever, and whoever awaits the task has it too.
-                loop.call_exception_handler({"message": "a task would have ended the event loop", "exception": exc})
-
-    threading.Thread(target=run_forever, name="portable_fn", daemon=True).start()
-    # gunicorn forks its workers after it has loaded the function; a thread doesn't come along.
-    os.register_at_fork(after_in_child=_forget_loop)
-    return loop
-
-
-def _forget_loop() -> None:
-    global _loop, _one_at_a_time
-    _loop, _one_at_a_time = None, allocate_lock()
+    return loop.run_in_thread(awaitable, variables)
 
 
 def _starlette(router: Router, receiver: Receiver | None, native: StarletteRequest, cold_start: bool) -> Answer:

@@ -1,32 +1,25 @@
-"""The event loop of the simulated providers: one for all exchanges, so that what lives in it outlives each of them."""
+"""Run simulated exchanges on the process's event loop, as the entries do, so that a client works across providers."""
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import sys
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
-from threading import Lock
 from typing import Any
 
-_loop: asyncio.AbstractEventLoop | None = None
-_one_at_a_time = Lock()
+from portable_fn import loop
+
+# What a test's handlers use, such as a connection of sqlite3, often belongs to the thread that made it.
+loop.may_start_thread = False
 
 # How many exchanges are under way around this one: a handler may send a request to another one.
 _depth: ContextVar[int] = ContextVar("_depth", default=0)
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """The coroutine's result on the one event loop, or on another one where that waits for this exchange."""
-    global _loop
-    if _depth.get() > 1:
-        return asyncio.run(coroutine)
-    with _one_at_a_time:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            atexit.register(_loop.close)
-        return _loop.run_until_complete(coroutine)
+    """Return the coroutine's result, computed on the process's event loop."""
+    return loop.run(coroutine, copy_context())
 
 
 def outside(invoke: Callable[[], Any]) -> Any:
