@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-LISTING = re.compile(r"# (\w+\.py)\n")
+LISTING = re.compile(r"# ([\w/]+\.py)\n")
 
 
 def blocks(page: Path) -> list[str]:

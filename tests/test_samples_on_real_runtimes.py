@@ -153,7 +153,7 @@ def cloudflare(sample: str, env: Mapping[str, str]) -> Iterator[Runtime]:
         file for file in folder(sample).glob("*.py") if file.stem not in ENTRIES and not file.stem.startswith("test_")
     ]
     with workerd(
-        folder(sample) / "worker.py",
+        folder(sample) / "src" / "worker.py",
         sources=own,
         packages=PACKAGES,
         vars=env,
