@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, failed, recorder, respond, too_large
+from portable_fn.adapter import declared, failed, recorder, resolved, respond, too_large
 from portable_fn.errors import HTTPError
 from portable_fn.http import Request, Response
 from portable_fn.routing import Router
@@ -11,7 +11,7 @@ from portable_fn_cloudflare.task import settled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
     from typing import Any
 
     from portable_fn.binding import Binding
@@ -37,17 +37,21 @@ def entry(*targets: object) -> type[Any]:
 
 def worker(targets: tuple[object, ...], entrypoint: type[Any], js: JavaScript, ffi: FFI) -> type[Any]:
     """The class `Default`, with nothing in it but what Cloudflare calls: any of its functions can be called by RPC."""
-    functions = bindings(*targets)
+    functions = declared(*targets)
     first = iter((True,))
     found = methods(functions, first, js, ffi)
+    has_settings = any(trigger.settings for function in functions for trigger in function.triggers)
     is_first = True
 
     def method(name: str) -> Callable[..., Coroutine[Any, Any, object]]:
         def called(self: WorkerEntrypoint, *args: Any, **by_name: Any) -> Coroutine[Any, Any, object]:
-            nonlocal is_first
+            nonlocal is_first, functions
             if is_first:
-                is_first = False
                 # Only a call has the bindings: a Worker may start from the memory of one that had none.
+                if has_settings:
+                    functions = resolved(functions, _names(functions, env_of(self.env, js, ffi)))
+                    found.update(methods(functions, first, js, ffi))
+                is_first = False
                 if (recording := recorder(getattr(self.env, "PORTABLE_FN_RECORD", None))) is not None:
                     from portable_fn_cloudflare.recorded import recording_methods
 
@@ -60,6 +64,18 @@ def worker(targets: tuple[object, ...], entrypoint: type[Any], js: JavaScript, f
         return called
 
     return type("Default", (entrypoint,), {name: method(name) for name in found})
+
+
+def _names(functions: Sequence[Binding], env: Mapping[str, Any]) -> dict[str, str]:
+    """What the triggers' variables hold: a text, or of a binding, such as a queue's producer, its own name."""
+    variables = {
+        setting.variable
+        for function in functions
+        for trigger in function.triggers
+        for setting in trigger.settings.values()
+    }
+    found = {name: env.get(name) for name in variables}
+    return {name: value if isinstance(value, str) else name for name, value in found.items() if value is not None}
 
 
 def methods(functions: Sequence[Binding], first: Iterator[bool], js: JavaScript, ffi: FFI) -> dict[str, Method]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from portable_fn.http import Principal, Request, Response
     from portable_fn.middleware import cors
     from portable_fn.mounted import asgi_app
+    from portable_fn.on import env
     from portable_fn.outcomes import Reject, Retry
     from portable_fn.pairs import Headers, MutableHeaders, Pairs
     from portable_fn.trace import Trace
@@ -55,6 +56,7 @@ __all__ = [
     "Upload",
     "asgi_app",
     "cors",
+    "env",
     "on",
     "portable",
 ]
@@ -70,6 +72,7 @@ _HOMES = {
     "http": ("Principal", "Request", "Response"),
     "middleware": ("cors",),
     "mounted": ("asgi_app",),
+    "on": ("env",),
     "outcomes": ("Reject", "Retry"),
     "pairs": ("Headers", "MutableHeaders", "Pairs"),
     "trace": ("Trace",),

@@ -12,7 +12,7 @@ from portable_fn.http import Request, Response, finish, to_response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from typing import Any
 
     from portable_fn.context import Context
@@ -20,7 +20,30 @@ if TYPE_CHECKING:
 
 
 def bindings(*targets: object) -> list[Binding]:
-    """The functions of an entry's targets: portable functions, modules with some, or lists of either."""
+    """The functions of an entry's targets, with what their triggers take from the environment.
+
+    Raises ConfigurationError for what isn't portable, or if a variable isn't set.
+    """
+    import os
+
+    return resolved(declared(*targets), os.environ)
+
+
+def resolved(functions: Iterable[Binding], variables: Mapping[str, Any]) -> list[Binding]:
+    """The functions with the settings of their triggers read; those without any as they are."""
+    found = []
+    for function in functions:
+        found.append(function)
+        if any(trigger.settings for trigger in function.triggers):
+            from copy import copy
+
+            found[-1] = copy(function)
+            found[-1].triggers = tuple(trigger.resolved(variables) for trigger in function.triggers)
+    return found
+
+
+def declared(*targets: object) -> list[Binding]:
+    """The functions of an entry's targets as they were declared: portable functions, modules with some, or lists of either."""
     found: dict[int, Binding] = {}
     for target in targets:
         if isinstance(target, ModuleType):
@@ -30,7 +53,7 @@ def bindings(*targets: object) -> list[Binding]:
         elif _is_portable(target):
             inside = [target]
         elif isinstance(target, (list, tuple)):
-            found.update((id(binding), binding) for binding in bindings(*target))
+            found.update((id(binding), binding) for binding in declared(*target))
             continue
         else:
             shown = getattr(target, "__qualname__", type(target).__name__)

@@ -20,13 +20,54 @@ from portable_fn.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Iterable, Mapping
+    from typing import Any, TypeAlias
 
     from portable_fn.events import ChangeAction, ObjectAction
 
+    # What names a source or a destination.
+    Name: TypeAlias = "str | Setting"
+
 # What API Gateway itself accepts; Lambda takes 6 MB, Azure 100 MB, Cloudflare 100 MB.
 MAX_BODY = 10 * 1024 * 1024
+
+
+class Setting(Record):
+    """A name that the environment has, since stages and tools such as CDK generate names: `env("ORDERS_QUEUE")`."""
+
+    _fields = ("variable", "default")
+
+    def __init__(self, variable: str, default: str | None) -> None:
+        self.variable = variable
+        self.default = default
+
+    def __hash__(self) -> int:  # type: ignore[override]  # other records may hold what has no hash
+        return hash((self.variable, self.default))
+
+    def __repr__(self) -> str:
+        return f"env({self.variable!r})" if self.default is None else f"env({self.variable!r}, {self.default!r})"
+
+    def read(self, variables: Mapping[str, Any]) -> str:
+        """Return the variable's value, or the default; ConfigurationError if there is neither, or the value is not a text."""
+        value = variables.get(self.variable) or self.default
+        if not isinstance(value, str):
+            what = "is not set" if value is None else f"is a {type(value).__name__}, not a text"
+            raise ConfigurationError(f"{self.variable} {what}: a trigger takes a name from it, {self!r}")
+        return value
+
+
+def env(variable: str, default: str | None = None) -> Setting:
+    """Name a queue, topic, bucket, table, bus or dead letters by an environment variable: `on.queue(env("ORDERS_QUEUE"))`.
+
+    The entry reads it when it is made, on Cloudflare with the first call. In tests, `deliver` takes the variable's name for
+    the value if it is neither set nor has a default.
+
+    Raises:
+        ConfigurationError: Here, if a name is empty; by the entry, if the variable isn't set and has no default.
+    """
+    if not isinstance(variable, str) or not variable or not (default is None or (isinstance(default, str) and default)):
+        raise ConfigurationError(f"env takes the name of a variable, and a default, not {variable!r} and {default!r}")
+    return Setting(variable, default)
 
 
 class Trigger(Record):
@@ -40,6 +81,20 @@ class Trigger(Record):
     word = ""
     name = ""
     dead_letter: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """The fields that are still to be read from the environment, by their names."""
+        return {name: value for name in self._fields if type(value := getattr(self, name)) is Setting}
+
+    def resolved(self, variables: Mapping[str, Any]) -> Trigger:
+        """Return the trigger with its settings read, itself if it has none; ConfigurationError if one isn't set."""
+        if not (settings := self.settings):
+            return self
+        # As copy.copy does, whose import costs.
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__, **{name: one.read(variables) for name, one in settings.items()})
+        return made
 
     def names(self, event: Any) -> bool:
         """Whether the event, or one of its envelopes, is of what the trigger names."""
@@ -236,7 +291,7 @@ def http(method: str | Iterable[str] = "ANY", path: str = "/{path+}", *, max_bod
     return HTTPTrigger(() if "ANY" in methods else methods, path, max_body)
 
 
-def queue(name: str, *, dead_letter: str | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
+def queue(name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
     """Messages of a queue: SQS, Amazon MQ, Pub/Sub, Cloud Tasks, Azure's queues, Cloudflare Queues.
 
     `name` is the queue's own; where an entry has one function for messages, it gets them whatever the queue is called.
@@ -245,18 +300,18 @@ def queue(name: str, *, dead_letter: str | None = None, retry: RetryPolicy | Non
     return MessageTrigger("queue", _named("queue", name), _dead_letter(dead_letter), _retry(retry))
 
 
-def topic(name: str, *, dead_letter: str | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
+def topic(name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
     """Messages published to a topic: SNS, also by SQS, Pub/Sub, a Service Bus topic, Dapr's pub/sub."""
     return MessageTrigger("topic", _named("topic", name), _dead_letter(dead_letter), _retry(retry))
 
 
-def stream(name: str, *, dead_letter: str | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
+def stream(name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
     """Messages of a stream, in order within a partition: Kinesis, Kafka, Event Hubs, Pub/Sub with ordering keys."""
     return MessageTrigger("stream", _named("stream", name), _dead_letter(dead_letter), _retry(retry))
 
 
 def object(
-    bucket: str, *actions: ObjectAction, prefix: str = "", suffix: str = "", dead_letter: str | None = None
+    bucket: Name, *actions: ObjectAction, prefix: str = "", suffix: str = "", dead_letter: Name | None = None
 ) -> ObjectTrigger:
     """Objects of a bucket or container that were created, deleted, archived or changed (all, where no action is named)."""
     _known("on.object", actions, OBJECT_ACTIONS)
@@ -264,14 +319,14 @@ def object(
 
 
 def change(
-    table: str, *actions: ChangeAction, dead_letter: str | None = None, retry: RetryPolicy | None = None
+    table: Name, *actions: ChangeAction, dead_letter: Name | None = None, retry: RetryPolicy | None = None
 ) -> ChangeTrigger:
     """Rows of a table, or documents of a collection, that were inserted, updated or removed (all, where no action is named)."""
     _known("on.change", actions, CHANGE_ACTIONS)
     return ChangeTrigger(_named("change", table), actions, _dead_letter(dead_letter), _retry(retry))
 
 
-def schedule(cron: str, *, timezone: str = "UTC", name: str = "", retry: RetryPolicy | None = None) -> ScheduleTrigger:
+def schedule(cron: str, *, timezone: str = "UTC", name: Name = "", retry: RetryPolicy | None = None) -> ScheduleTrigger:
     """Times by a cron expression of five fields: minute, hour, day of month, month, day of week.
 
     `name` is the rule's, job's or timer's own, which tells schedules apart where the provider doesn't tell the expression.
@@ -280,14 +335,14 @@ def schedule(cron: str, *, timezone: str = "UTC", name: str = "", retry: RetryPo
         raise ConfigurationError(
             f"on.schedule takes a cron expression of five fields such as '0 3 * * *', not {cron!r}"
         )
-    return ScheduleTrigger(" ".join(cron.split()), timezone, name, _retry(retry))
+    return ScheduleTrigger(" ".join(cron.split()), timezone, _text(name), _retry(retry))
 
 
-def event(*types: str, source: str = "", dead_letter: str | None = None) -> EventTrigger:
+def event(*types: str, source: Name = "", dead_letter: Name | None = None) -> EventTrigger:
     """Events of a bus, of any of the types (none means all) and, where given, of that source."""
     if not all(isinstance(one, str) and one for one in types):
         raise ConfigurationError(f"on.event takes types such as 'order.created', not {types!r}")
-    return EventTrigger(types, source, _dead_letter(dead_letter))
+    return EventTrigger(types, _text(source), _dead_letter(dead_letter))
 
 
 def task(name: str = "") -> TaskTrigger:
@@ -295,16 +350,25 @@ def task(name: str = "") -> TaskTrigger:
     return TaskTrigger(name)
 
 
-def _named(word: str, name: str) -> str:
-    if not isinstance(name, str) or not name:
+# A trigger's fields are texts to whoever reads them: an entry's functions have their settings read.
+
+
+def _text(name: Name) -> str:
+    return name  # type: ignore[return-value]  # see above
+
+
+def _named(word: str, name: Name) -> str:
+    if type(name) is not Setting and (not isinstance(name, str) or not name):
         raise ConfigurationError(f"on.{word} takes a name, not {name!r}: on.{word}('orders')")
-    return name
+    return _text(name)
 
 
-def _dead_letter(name: str | None) -> str | None:
-    if name is not None and (not isinstance(name, str) or not name):
+def _dead_letter(name: Name | None) -> str | None:
+    if name is None:
+        return None
+    if type(name) is not Setting and (not isinstance(name, str) or not name):
         raise ConfigurationError(f"dead_letter is the name of a queue or topic, not {name!r}")
-    return name
+    return _text(name)
 
 
 def _retry(policy: RetryPolicy | None) -> RetryPolicy | None:

@@ -98,6 +98,10 @@ def _of_provider(
             return [Finding(*place, (), (), kind, NOTE, why)]
         return [Finding(*place, (), (), kind, DIFFERS, f"{provider} hands over no {kind}")]
     found: list[Finding] = []
+    needed = [] if trigger is None else [one for one in trigger.settings.values() if one.default is None]
+    for setting in needed:
+        why = f"{setting.variable}, from which the trigger takes a name"
+        found.append(Finding(*place, (), (), "environment", SETTING, why, everywhere=True))
     if trigger is not None and all(service.word != trigger.word for service in possible):
         words = ", ".join(dict.fromkeys(service.word for service in possible))
         why = f"on.{trigger.word} is for what comes by {words} here"

@@ -13,6 +13,7 @@ from portable_fn.providers import adapter
 from portable_fn.testing.delivery import Delivery, deliver, kind_of, service_for, several
 from portable_fn.testing.extras import MissingExtra
 from portable_fn.testing.native_json import written
+from portable_fn.testing.settings import stood_in
 
 
 @dataclass
@@ -38,7 +39,7 @@ def delivered(functions: list[Binding], event: Any, provider: str, service: str 
     found = Delivered(provider, service)
     handler = [function.function for function in functions]
     first = several(event, handler)[0]
-    with log_kept([]):
+    with log_kept([]), stood_in(handler):
         try:
             simulate = adapter(provider, "simulate")
             if kind_of(first) not in simulate.EVENT_SERVICES:

@@ -18,6 +18,7 @@ from portable_fn.errors import DecodeError
 from portable_fn.events import Batch, Event
 from portable_fn.on import ChangeTrigger, EventTrigger, MessageTrigger, ObjectTrigger, ScheduleTrigger, TaskTrigger
 from portable_fn.testing import fake
+from portable_fn.testing.settings import with_names
 
 # By the name of the kind, in the command's words; what `--data` is of each.
 _KINDS: dict[str, tuple[Callable[..., Any], str]] = {
@@ -108,7 +109,7 @@ def _word(kind: str) -> str:
 def _fitting(name: str, functions: Sequence[Binding], data: list[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of an event that the first function of its kind is for; the row that a change is given becomes what was
     there before where that is what it is about."""
-    triggers = [trigger for function in functions for trigger in function.triggers]
+    triggers = [trigger for function in with_names(functions) for trigger in function.triggers]
     match next((one for one in triggers if _word(one.kind.__name__) == name), None):
         case MessageTrigger() as trigger:
             return {"channel": trigger.name}

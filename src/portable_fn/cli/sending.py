@@ -25,6 +25,7 @@ from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter, nearest
 from portable_fn.testing.delivery import Answer, Exchange, exchange
 from portable_fn.testing.extras import MissingExtra, needed
+from portable_fn.testing.settings import stood_in
 
 # No longer than this is spent on timing one provider, whatever --repeat says.
 SECONDS = 1.0
@@ -91,7 +92,7 @@ def send(functions: list[Binding], request: Request[Any], provider: str, service
     sent = Sent(provider, service)
     probes = [Probe(function) for function in functions]
     under_way: Exchange | None = None
-    with log_kept(sent.logged):
+    with log_kept(sent.logged), stood_in(*(probe.function for probe in probes)):
         try:
             needed(provider)
             under_way = exchange(tuple(probe.function for probe in probes), _again(request), provider, service)

@@ -236,7 +236,10 @@ def exchange(targets: tuple[object, ...], event: Request[Any], to: str, via: str
         raise ValueError(
             f"{to} has no {via!r}{nearest(via, simulate.SERVICES)}; possible are {', '.join(simulate.SERVICES)}"
         )
-    made: Exchange = simulate.exchange(targets, event, via or simulate.SERVICES[0])
+    from portable_fn.testing.settings import stood_in
+
+    with stood_in(*targets):
+        made: Exchange = simulate.exchange(targets, event, via or simulate.SERVICES[0])
     return made
 
 
@@ -406,6 +409,32 @@ def deliver(
     """
     if not isinstance(to, Iterable) or not all(isinstance(one, str) for one in to):
         raise TypeError(f"to is the name of a provider, a list of several, or 'all', not {to!r}")
+    from portable_fn.testing.settings import stood_in
+
+    with stood_in(handler):
+        return _deliver(
+            handler,
+            event,
+            to=to,
+            via=via,
+            seconds=seconds,
+            redelivery=redelivery,
+            failures=failures,
+            cold_start=cold_start,
+        )
+
+
+def _deliver(
+    handler: object,
+    event: Any,
+    *,
+    to: str | Sequence[str],
+    via: str | None,
+    seconds: float,
+    redelivery: Redelivery | None,
+    failures: Sequence[Failure],
+    cold_start: bool,
+) -> Any:
     if not isinstance(to, str) or to == "all":
         named = providers_for(event, via) if isinstance(to, str) else to
         needed(*named)

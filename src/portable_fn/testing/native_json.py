@@ -22,6 +22,7 @@ from portable_fn.providers import adapter
 from portable_fn.record import Record
 from portable_fn.testing.extras import needed
 from portable_fn.testing.loop import outside
+from portable_fn.testing.settings import stood_in
 
 
 class Arrived(Record):
@@ -53,10 +54,11 @@ class Arrived(Record):
         needed(provider)
         simulate = adapter(provider, "simulate")
         functions = tuple(targets)
-        if not self.service:
-            return outside(simulate.exchange(functions, self.native, simulate.SERVICES[0]).invoke)
-        with simulate.playing(self.service):
-            return outside(partial(simulate.invoker(functions, self.service, seconds), self.native))
+        with stood_in(*functions):
+            if not self.service:
+                return outside(simulate.exchange(functions, self.native, simulate.SERVICES[0]).invoke)
+            with simulate.playing(self.service):
+                return outside(partial(simulate.invoker(functions, self.service, seconds), self.native))
 
 
 def of_adapter(provider: str) -> ModuleType | None:
