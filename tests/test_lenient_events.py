@@ -110,12 +110,13 @@ def test_headers_of_side_data_may_say_anything() -> None:
 
 def test_attributes_of_a_message_may_say_anything() -> None:
     attributes: dict[str, Any] = {f"ce_{name[3:]}": value.encode() for name, value in HEADERS.items()}
-    odd = {
+    odd: dict[str, Any] = {
         "ce_time": b"\xff",
         "ce_x": b"\xff",
         "ce_trace": None,
         "ce_a-b": b"1",
         "ce_tenantId": b"t1",
+        "ce_ID": b"2",
         "content-type": b"\xff",
     }
     (event,) = cloudevents.inside(Message("m-1", "orders", b"{}", attributes={**attributes, **odd}))

@@ -335,9 +335,10 @@ def inside(message: Message[Any]) -> list[Event[Any]]:
     for prefix in _PREFIXES:
         if attributes.get(f"{prefix}specversion") is not None:
             own: dict[str, str] = {}
-            for name, attribute in attributes.items():
-                if name.startswith(prefix):
-                    _add(own, name[len(prefix) :].lower(), attribute)
+            for name, given in attributes.items():
+                lowered = name[len(prefix) :].lower()
+                if name.startswith(prefix) and (name.endswith(lowered) or prefix + lowered not in attributes):
+                    _add(own, lowered, given)
             content_type = message.content_type or attributes.get("content-type")
             if content_type:
                 _add(own, "datacontenttype", content_type)
