@@ -185,12 +185,7 @@ def test_each_field_of_a_message_of_eventarc_has_its_place(data: Any, expected: 
 def test_a_task_is_due_at_a_number_of_seconds_until_the_end_of_the_year_9999(
     seconds: str, expected: datetime | None
 ) -> None:
-    request = task(headers={"x-cloudtasks-tasketa": seconds})
-    if expected is not None:
-        assert expected == event(request).time
-    else:
-        with pytest.raises(DecodeError, match="X-CloudTasks-TaskETA"):
-            event(request)
+    assert expected == event(task(headers={"x-cloudtasks-tasketa": seconds})).time
 
 
 @pytest.mark.parametrize(
@@ -199,12 +194,7 @@ def test_a_task_is_due_at_a_number_of_seconds_until_the_end_of_the_year_9999(
     + [(broken, None) for broken in (-1, True, 1.5, "-1", "", "x", "٣", "1" * 10, "9" * 5000, [1])],
 )
 def test_an_attempt_is_a_number_from_zero(attempt: Any, expected: int | None) -> None:
-    request = push({"messageId": "7"}, deliveryAttempt=attempt)
-    if expected is not None:
-        assert expected == event(request).attempt
-    else:
-        with pytest.raises(DecodeError, match="deliveryAttempt"):
-            event(request)
+    assert expected == event(push({"messageId": "7"}, deliveryAttempt=attempt)).attempt
 
 
 # Objects
@@ -385,8 +375,6 @@ def test_a_collection_may_have_any_name(path: str, table: str, id: str) -> None:
 
 # What can't be read
 
-NO_SIZES: tuple[Any, ...] = (-1, True, 1.5, "", "-1", "x", "٣", "9" * 20, [])
-
 
 def unsaid(words: list[str], error: BaseException) -> list[str]:
     """Which of the words the error doesn't say, and what it does say."""
@@ -404,14 +392,9 @@ WRITTEN = "google.cloud.firestore.document.v1.written"
     [
         (push([]), ["message", "list"]),
         (push({"data": ""}), ["no messageId"]),
-        (push({"messageId": "7"}, deliveryAttempt="x"), ["deliveryAttempt", "number"]),
         (push({"messageId": 7}), ["messageId", "int"]),
         (push({"message_id": 7}), ["message_id", "int"]),
-        (push({"messageId": "7", "publishTime": 1}), ["publishTime", "int"]),
-        (push({"messageId": "7", "publishTime": "noon"}), ["time", "RFC 3339"]),
         (push({"messageId": "7", "orderingKey": ["k"]}), ["orderingKey", "list"]),
-        (push({"messageId": "7", "attributes": ["a"]}), ["attributes", "texts"]),
-        (push({"messageId": "7", "attributes": {"a": 1}}), ["Pub/Sub", "attributes", "texts"]),
         (push({"messageId": "7", "data": 1}), ["data", "base64", "int"]),
         (push({"messageId": "7", "data": "a"}), ["data", "base64", "str"]),
         (push({"messageId": "7", "data": "YQ==YQ=="}), ["data", "base64", "str"]),
@@ -420,10 +403,8 @@ WRITTEN = "google.cloud.firestore.document.v1.written"
         (eventarc(messages.PUBLISHED, TOPIC, ["message"]), ["messagePublished", "no message", "list"]),
         (unwrapped(headers={"x-goog-pubsub-message-id": ""}), ["x-goog-pubsub-message-id", "no"]),
         (headed({"x-goog-pubsub-message-id": "7"}), ["x-goog-pubsub-subscription-name", "no"]),
-        (unwrapped(headers={"x-goog-pubsub-publish-time": "noon"}), ["time", "RFC 3339"]),
         (task(headers={"x-cloudtasks-taskname": ""}), ["no X-CloudTasks-TaskName"]),
         (headed({"x-cloudtasks-taskname": "t-1"}), ["no X-CloudTasks-QueueName"]),
-        (task(headers={"x-cloudtasks-taskretrycount": "x"}), ["X-CloudTasks-TaskRetryCount"]),
         (headed({"x-cloudscheduler": "true"}), ["no X-CloudScheduler-JobName"]),
         (headed({"x-cloudscheduler": "true", "x-cloudscheduler-jobname": "j"}), ["no X-CloudScheduler-ScheduleTime"]),
         (eventarc("google.cloud.storage.object.v1." + "x" * 41, BUCKET, RESOURCE), ["Cloud Storage", f"'{'x' * 40}'", "finalized, deleted, archived, metadataUpdated"]),
@@ -432,12 +413,6 @@ WRITTEN = "google.cloud.firestore.document.v1.written"
         (eventarc(STORED, BUCKET, {}), ["Cloud Storage", "no name"]),
         (eventarc(STORED, BUCKET, {**RESOURCE, "name": ["a"]}), ["name", "list"]),
         (eventarc(STORED, BUCKET, {**RESOURCE, "bucket": 1.5}), ["bucket", "float"]),
-        (eventarc(STORED, BUCKET, {**RESOURCE, "etag": {}}), ["etag", "dict"]),
-        (eventarc(STORED, BUCKET, {**RESOURCE, "generation": True}), ["generation", "bool"]),
-        (eventarc(STORED, BUCKET, {**RESOURCE, "contentType": []}), ["contentType", "list"]),
-        (eventarc(STORED, BUCKET, {**RESOURCE, "metadata": {"k": 1}}), ["metadata", "texts"]),
-        (eventarc(STORED, BUCKET, {**RESOURCE, "metadata": ["k"]}), ["metadata", "texts"]),
-        *((eventarc(STORED, BUCKET, {**RESOURCE, "size": size}), ["size", "number of bytes"]) for size in NO_SIZES),
         (notice("OBJECT_DELETE", bucketId=""), ["no bucket"]),
         (push({"messageId": "7", "attributes": {"eventType": "OBJECT_DELETE", "objectId": "a"}}), ["no bucket"]),
         (push({"messageId": "7", "attributes": {"eventType": "OBJECT_DELETE", "bucketId": "b"}}), ["no name"]),
@@ -445,7 +420,6 @@ WRITTEN = "google.cloud.firestore.document.v1.written"
         (notice("OBJECT_DELETE", {"metageneration": []}), ["metageneration", "list"]),
         (push({"messageId": "7", "data": base64(b"{"), "attributes": {**NOTICE, "eventType": "OBJECT_DELETE"}}), ["notification", "not JSON"]),
         (push({"messageId": "7", "data": base64(b"\xff"), "attributes": {**NOTICE, "eventType": "OBJECT_DELETE"}}), ["not UTF-8"]),
-        (notice("OBJECT_DELETE", eventTime="noon"), ["time", "RFC 3339"]),
         (eventarc("google.cloud.firestore.document.v1." + "x" * 41, DATABASE, {"value": NEW}), ["Firestore", f"'{'x' * 40}'", "written, created, updated, deleted"]),
         (eventarc(WRITTEN, DATABASE, {}), ["Firestore", "no document"]),
         (eventarc(WRITTEN, DATABASE, [NEW]), ["Firestore", "object", "list"]),
@@ -545,7 +519,6 @@ def test_a_first_generation_event_may_have_no_time() -> None:
         (posted({"eventType": "google.x"}), ["no eventId"]),
         (posted({"eventType": "google.x", "eventId": ""}), ["no eventId"]),
         (posted({"eventType": "google.x", "eventId": 1}), ["first-generation", "eventId", "int"]),
-        (posted({"eventType": "google.x", "eventId": "1", "timestamp": 1}), ["timestamp", "int"]),
         (posted({"eventType": "google.x", "eventId": "1"}), ["resource"]),
         (legacy("google.x", ["x"], None), ["resource"]),
         (legacy("google.x", {"service": "x"}, None), ["resource"]),

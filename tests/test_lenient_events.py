@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from portable_fn import CloudEvent, DecodeError, Message, cloudevents
+import portable_fn_gcp
+from portable_fn import (
+    ChangeEvent,
+    CloudEvent,
+    DecodeError,
+    Event,
+    Message,
+    ObjectEvent,
+    Reject,
+    ScheduleEvent,
+    cloudevents,
+    on,
+    portable,
+)
+from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.pairs import Headers
 from portable_fn.testing import fake
+from portable_fn_gcp import firestore, pubsub, triggers
+from portable_fn_gcp import simulate as google
 
 # --- CloudEvents -------------------------------------------------------------------------------------------------------
 
@@ -127,3 +144,197 @@ def test_attributes_of_a_message_may_say_anything() -> None:
 def test_a_time_that_can_be_read_is_there() -> None:
     assert datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC) == cloudevents.read_time("2026-01-02T03:04:05Z")
     assert None is cloudevents.read_time(None)
+
+
+# --- Google ------------------------------------------------------------------------------------------------------------
+
+ODD: list[Any] = [None, -1, True, 1.5, "", "x", "٣", "9" * 400, [], {}, [1], {"a": 1}]
+BUCKET = "//storage.googleapis.com/projects/_/buckets/uploads"
+DATABASE = "//firestore.googleapis.com/projects/p/databases/(default)"
+OBJECT = {"bucket": "uploads", "name": "a.png", "size": "5", "etag": "e", "generation": "7", "contentType": "image/png"}
+NOTICE = {"eventType": "OBJECT_FINALIZE", "bucketId": "uploads", "objectId": "a.png", "objectGeneration": "7"}
+DOCUMENT = {"name": "projects/p/databases/(default)/documents/users/ada", "fields": {"n": {"integerValue": "1"}}}
+
+
+def google_event(request: Any) -> Any:
+    """The event of the request, or what is inside of it."""
+    name, value = triggers.trigger(request)
+    (event,) = triggers.events(name, request, value)
+    assert isinstance(event, Event), event
+    return (triggers.unwrap(event) or [event])[0]
+
+
+def push(message: dict[str, Any], **more: Any) -> Any:
+    value = {"subscription": "projects/p/subscriptions/orders", "message": {"messageId": "7", **message}, **more}
+    return fake.request("POST", json=value)
+
+
+def of_google(data: Any, type: str, source: str, **attributes: str) -> Any:
+    known = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": source, "ce-type": type, **attributes}
+    return fake.request("POST", json=data, headers=known)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_side_data_of_pubsub_may_be_anything(odd: Any) -> None:
+    made = google_event(push({"attributes": odd, "publishTime": odd, "data": "aGk="}, deliveryAttempt=odd))
+    assert ("7", "orders", b"hi", None, None) == (made.id, made.channel, made.body, made.time, made.attempt)
+    made = google_event(push({"attributes": {"tenant": "t1", "odd": odd, "content-type": odd}}))
+    expected = {"tenant": "t1", "odd": odd} if isinstance(odd, str) else {"tenant": "t1"}
+    assert ("7", expected) == (made.id, made.attributes)
+
+
+@pytest.mark.parametrize("odd", ["", "x", "noon", "-1", "٣", "9" * 400, "a, b"])
+def test_headers_of_google_that_are_side_data_may_say_anything(odd: str) -> None:
+    unwrapped = {"x-goog-pubsub-message-id": "7", "x-goog-pubsub-subscription-name": "projects/p/subscriptions/s"}
+    made = google_event(fake.request("POST", headers={**unwrapped, "x-goog-pubsub-publish-time": odd}))
+    assert ("7", "s", None) == (made.id, made.channel, made.time)
+    queue = {"x-cloudtasks-queuename": "q", "x-cloudtasks-taskname": "t"}
+    more = {"x-cloudtasks-taskretrycount": odd, "x-cloudtasks-tasketa": odd}
+    made = google_event(fake.request("POST", headers={**queue, **more}))
+    assert ("q/t", None, None) == (made.id, made.attempt, made.time)
+    if odd:
+        job = {"x-cloudscheduler": "true", "x-cloudscheduler-jobname": "j", "x-cloudscheduler-scheduletime": odd}
+        made = google_event(fake.request("POST", headers=job))
+        assert isinstance(made, ScheduleEvent)
+        assert (f"j/{odd}", "j", None, False) == (made.id, made.name, made.time, made.is_late)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_side_data_of_an_object_may_be_anything(odd: Any) -> None:
+    side = dict.fromkeys(("size", "etag", "generation", "contentType", "metadata", "timeCreated"), odd)
+    made = google_event(of_google({**OBJECT, **side}, "google.cloud.storage.object.v1.finalized", BUCKET))
+    assert isinstance(made, ObjectEvent)
+    assert ("1", "uploads", "a.png", "created", {}) == (made.id, made.bucket, made.key, made.action, made.metadata)
+    assert made.size is None
+    assert all(isinstance(one, str | None) for one in (made.etag, made.version, made.content_type))
+    assert made.data == {**OBJECT, **side}
+    body = b64encode(json.dumps({**side, "metageneration": "1"}).encode()).decode()
+    made = google_event(push({"attributes": {**NOTICE, "eventTime": odd}, "data": body}))
+    assert ("uploads/a.png/7/1/OBJECT_FINALIZE", "uploads", "a.png", None) == (
+        made.id,
+        made.bucket,
+        made.key,
+        made.time,
+    )
+
+
+def test_a_size_is_a_number_or_a_text() -> None:
+    for size in (5, "5"):
+        made = google_event(of_google({**OBJECT, "size": size}, "google.cloud.storage.object.v1.finalized", BUCKET))
+        assert (5, {"k": "v"}) == (made.size, {**made.metadata, "k": "v"})
+    odd = {**OBJECT, "metadata": {"k": "v", "n": 1}}
+    assert {"k": "v"} == google_event(of_google(odd, "google.cloud.storage.object.v1.finalized", BUCKET)).metadata
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_side_data_of_a_document_may_be_anything(odd: Any) -> None:
+    for mask in (odd, {"fieldPaths": odd}, {"fieldPaths": ["n", odd]}):
+        data = {"value": {**DOCUMENT, "createTime": odd}, "updateMask": mask}
+        made = google_event(of_google(data, "google.cloud.firestore.document.v1.written", DATABASE))
+        assert isinstance(made, ChangeEvent)
+        assert ("1", "users", {"id": "ada"}, {"n": 1}) == (made.id, made.table, made.key, made.after)
+
+
+def test_a_document_of_protobuf_whose_creation_is_no_time_arrives() -> None:
+    name = b"projects/p/databases/d/documents/users/ada"
+    nanos_beyond_a_second = b"\x10\xff\xff\xff\xff\x0f"
+    document = b"\x0a" + bytes([len(name)]) + name + b"\x1a\x06" + nanos_beyond_a_second
+    mask = b"\x1a\x03\x0a\x01\xff"  # a path that isn't UTF-8
+    event = firestore.document_event(b"\x0a" + bytes([len(document)]) + document + mask)
+    assert event.value is not None
+    assert (name.decode(), None, []) == (event.value.name, event.value.create_time, event.update_mask)
+    with pytest.raises(DecodeError, match="outside of a second"):
+        # The time of the write orders the changes.
+        firestore.document_event(b"\x0a" + bytes([len(document)]) + document.replace(b"\x1a\x06", b"\x22\x06"))
+
+
+@pytest.mark.parametrize("odd", [None, 1, 1.5, [], {}, "noon", "9" * 400])
+def test_a_first_generation_event_arrives_without_a_time_that_can_be_read(odd: Any) -> None:
+    context = {"eventId": "1", "eventType": "somebody.else", "timestamp": odd, "resource": "x/y"}
+    made = google_event(fake.request("POST", json={"context": context, "data": 5}))
+    assert ("1", "somebody.else", None, 5) == (made.id, made.type, made.time, made.data)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        push({"messageId": 7}),
+        push({"messageId": ""}),
+        push({"orderingKey": 5}),
+        fake.request("POST", headers={"x-goog-pubsub-message-id": "7"}),
+        of_google({**OBJECT, "name": ["a"]}, "google.cloud.storage.object.v1.finalized", BUCKET),
+        of_google({"value": {**DOCUMENT, "updateTime": 5}}, "google.cloud.firestore.document.v1.written", DATABASE),
+    ],
+)
+def test_what_identifies_or_orders_an_event_of_google_must_be_readable(request_: Any) -> None:
+    with pytest.raises(DecodeError):
+        google_event(request_)
+
+
+def test_a_cloudevent_in_a_message_has_the_id_that_the_message_says() -> None:
+    attributes = {
+        "ce-specversion": "1.0",
+        "ce-id": 'a"b"%41',
+        "ce-source": "/s",
+        "ce-type": "t",
+        "ce-x_y": "x",
+        "ce-time": "x",
+    }
+    made = google_event(push({"attributes": attributes}))
+    assert ('a"b"%41', None, {}) == (made.id, made.time, made.extensions)
+
+
+# --- Where Google's dead letters go ------------------------------------------------------------------------------------
+
+
+@portable(on.topic("orders", dead_letter="dead"))
+def reject(message: Message) -> None:
+    raise Reject("no")
+
+
+@pytest.mark.parametrize("project", ["evil", "_", ""])
+def test_a_forged_pushs_project_is_never_the_dead_letters(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for mine in ("mine", None):
+        if mine is None:
+            monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+        else:
+            monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", mine)
+        request = push({}, subscription=f"projects/{project}/subscriptions/orders")
+        with google.playing("pubsub_push") as published:
+            made = google.sent(portable_fn_gcp.entry(reject), request)
+            assert 204 == made.answer(made.invoke()).status
+        assert [f"projects/{mine or 'portable'}/topics/dead"] == [one.topic for one in published]
+
+
+@pytest.mark.parametrize("variable", ["PUBSUB_EMULATOR_HOST", "GCE_METADATA_HOST"])
+def test_an_endpoint_is_a_host_with_or_without_port_and_scheme(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = {
+        "localhost:8085": "http://localhost:8085",
+        "http://localhost:8085": "http://localhost:8085",
+        "HTTPS://pubsub.example/": "https://pubsub.example",
+        "[::1]:8085": "http://[::1]:8085",
+        "169.254.169.254": "http://169.254.169.254",
+        "": "",
+    }
+    for host, origin in hosts.items():
+        monkeypatch.setenv(variable, host)
+        assert origin == pubsub._origin(variable)
+    for host in (
+        "ftp://localhost",
+        "http://",
+        "localhost:port",
+        "a b",
+        "localhost:8085/v1",
+        "user:pw@host",
+        "x:1\r\ny",
+    ):
+        monkeypatch.setenv(variable, host)
+        with pytest.raises(ConfigurationError, match=f"{variable} is .* such as localhost:8085"):
+            pubsub._origin(variable)
+
+
+def test_a_metadata_server_that_is_not_there_is_told_with_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
+    with pytest.raises(PortableError, match="set GOOGLE_CLOUD_PROJECT"):
+        pubsub.dead_letter(fake.message({}), Reject("no"), "dead")

@@ -6,7 +6,7 @@ import os
 import time
 
 from portable_fn import asgi
-from portable_fn.http import Request, forwarded_for, forwarded_scheme
+from portable_fn.http import Request, forwarded_for, forwarded_scheme, given_id
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 
@@ -44,9 +44,9 @@ def http_async(native: StarletteRequest) -> Request:
     return _request(
         scope["method"],
         raw_path,
-        asgi.percent_encoded(scope["query_string"]),
-        asgi.headers(scope["headers"]),
-        scope["scheme"],
+        asgi.percent_encoded(scope.get("query_string", b"")),
+        asgi.headers(scope.get("headers", ())),
+        scope.get("scheme") or "http",
         native,
     )
 
@@ -60,7 +60,7 @@ def _request(method: str, raw_path: str, raw_query: str, headers: Headers, schem
         # Google's front end sets the one and appends to the other; nobody reaches the function but through it.
         scheme=forwarded_scheme(headers, scheme),
         client_ip=forwarded_for(headers),
-        id=headers.get("function-execution-id"),
+        id=given_id(headers, "function-execution-id"),
         native=native,
     )
 
@@ -81,7 +81,9 @@ class FunctionInvocation(asgi.ServerInvocation):
     @lazy
     def _ends(self) -> float | None:
         seconds = os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS", "")
-        return self._received + int(seconds) if seconds.isdigit() else None
+        # Cloud Run has 1 to 3600 seconds; 0 would end each invocation before it begins.
+        is_time = seconds.isascii() and seconds.isdigit() and len(seconds) < 7 and int(seconds) > 0
+        return self._received + int(seconds) if is_time else None
 
     @lazy
     def _deadline_seconds(self) -> float | None:

@@ -14,6 +14,7 @@ from binascii import a2b_base64
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 
+from portable_fn.cloudevents import read_time
 from portable_fn.errors import DecodeError
 from portable_fn.record import Record
 
@@ -178,7 +179,10 @@ def _document(data: bytes, pos: int, end: int, document: Document | None) -> Doc
             pos = stop
         elif tag == 0x1A:
             pos, stop = _span(data, pos, end)
-            document.create_time = _timestamp(data, pos, stop)
+            try:
+                document.create_time = _timestamp(data, pos, stop)
+            except DecodeError:
+                pass  # nothing depends on it
             pos = stop
         elif tag == 0x22:
             pos, stop = _span(data, pos, end)
@@ -194,7 +198,10 @@ def _mask(data: bytes, pos: int, end: int, paths: list[str]) -> None:
         tag, pos = _varint(data, pos)
         if tag == 0x0A:
             pos, stop = _span(data, pos, end)
-            paths.append(_text(data, pos, stop))
+            try:
+                paths.append(_text(data, pos, stop))
+            except DecodeError:
+                pass  # nothing depends on it
             pos = stop
         else:
             pos = _skip(data, tag, pos, end, _MASK)
@@ -482,11 +489,12 @@ def from_json(payload: object) -> DocumentEvent:
     if not isinstance(payload, dict):
         raise _not("event", "an object", payload)
     event: dict[str, Any] = payload
-    mask = _object(event.get("updateMask"), "updateMask")
+    mask = event.get("updateMask")
+    paths = mask.get("fieldPaths") if isinstance(mask, dict) else None
     return DocumentEvent(
         _json_document(event.get("value"), "value"),
         _json_document(event.get("oldValue"), "oldValue"),
-        [_json_text(path, "fieldPaths") for path in _list(mask.get("fieldPaths"), "fieldPaths")],
+        [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else [],
     )
 
 
@@ -494,11 +502,11 @@ def _json_document(document: object, name: str) -> Document | None:
     members = _object(document, name)
     if not members:
         return None
-    create_time, update_time = members.get("createTime"), members.get("updateTime")
+    update_time = members.get("updateTime")
     return Document(
         _json_text(members.get("name", ""), "name"),
         _json_fields(members.get("fields"), 0),
-        None if create_time is None else _json_timestamp(create_time, "createTime"),
+        read_time(members.get("createTime")),
         None if update_time is None else _json_timestamp(update_time, "updateTime"),
     )
 

@@ -5,7 +5,7 @@ https://github.com/GoogleCloudPlatform/functions-framework-conformance/blob/main
 
 from __future__ import annotations
 
-from portable_fn.cloudevents import parse_time
+from portable_fn.cloudevents import read_time
 from portable_fn.data import to_json
 from portable_fn.errors import DecodeError
 from portable_fn.events import CloudEvent
@@ -70,7 +70,8 @@ def cloud_event(value: Mapping[str, Any], request: object) -> CloudEvent[Any]:
     context = given if isinstance(given, dict) else {}
     type = _text(context, value, "eventType")
     id = _text(context, value, "eventId")
-    time = _text(context, value, "timestamp")
+    time = context.get("timestamp") or value.get("timestamp")
+    time = time if isinstance(time, str) else ""
     resource = context.get("resource") or value.get("resource")
     service, name = "", resource
     if isinstance(resource, dict):
@@ -91,7 +92,7 @@ def cloud_event(value: Mapping[str, Any], request: object) -> CloudEvent[Any]:
         _TYPES.get(type, type),
         body,
         subject=subject,
-        time=parse_time(time) if time else None,
+        time=read_time(time),
         content_type="application/json",
         native=request,
     )
@@ -145,8 +146,6 @@ def _text(context: Mapping[str, Any], value: Mapping[str, Any], name: str) -> st
     given = context.get(name)
     if given is None:
         given = value.get(name)
-    if name == "timestamp" and given is None:
-        return ""
     if given is None or given == "":
         raise DecodeError(f"a first-generation event has no {name}")
     if not isinstance(given, str):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64
 
-from portable_fn.cloudevents import parse_time
+from portable_fn.cloudevents import read_time
 from portable_fn.errors import DecodeError
 from portable_fn.events import Message
 
@@ -72,12 +72,7 @@ def _message(
     given = _text(message, "messageId", "message_id") or id
     if not given:
         raise DecodeError("a Pub/Sub message has no messageId")
-    published = _text(message, "publishTime", "publish_time")
-    attributes = message.get("attributes")
-    if attributes is None:
-        attributes = {}
-    if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
-        raise DecodeError("a Pub/Sub message's attributes are not an object of texts")
+    attributes = texts(message.get("attributes"))
     data = message.get("data")
     content_type = ""
     for name in ("content-type", "Content-Type"):
@@ -92,10 +87,10 @@ def _message(
         # A message of attributes alone has no data, or empty data.
         b"" if data is None else _bytes(data),
         channel=source.rpartition("/")[2],
-        time=parse_time(published) if published else time,
+        time=read_time(message.get("publishTime") or message.get("publish_time")) or time,
         content_type=content_type,
         attributes=attributes,
-        attempt=_count(attempt, "deliveryAttempt"),
+        attempt=_count(attempt),
         key=_text(message, "orderingKey", "ordering_key") or None,
         native=native,
         envelopes=envelopes,
@@ -113,7 +108,6 @@ def unwrapped(request: Request[Any]) -> Message[Any]:
     subscription = headers.get("x-goog-pubsub-subscription-name")
     if not id or not subscription:
         raise DecodeError("an unwrapped push has no x-goog-pubsub-message-id or no x-goog-pubsub-subscription-name")
-    time = headers.get("x-goog-pubsub-publish-time")
     content_type = headers.get("content-type", "")
     # The emulator's own, 0.8.20, whatever the data is.
     if content_type.startswith(("application/x-www-form-urlencoded", "application/octet-stream")):
@@ -123,7 +117,7 @@ def unwrapped(request: Request[Any]) -> Message[Any]:
         subscription,
         request.body,
         channel=subscription.rpartition("/")[2],
-        time=parse_time(time) if time else None,
+        time=read_time(headers.get("x-goog-pubsub-publish-time")),
         content_type=content_type,
         attributes=_attributes(headers),
         # The service's name, and the emulator's.
@@ -141,14 +135,14 @@ def queued(request: Request[Any]) -> Message[Any]:
     queue, task = headers.get("x-cloudtasks-queuename"), headers.get("x-cloudtasks-taskname")
     if not queue or not task:
         raise DecodeError("a task has no X-CloudTasks-QueueName or no X-CloudTasks-TaskName")
-    retries = _count(headers.get("x-cloudtasks-taskretrycount") or None, "X-CloudTasks-TaskRetryCount")
+    retries = _count(headers.get("x-cloudtasks-taskretrycount"))
     content_type = headers.get("content-type", "")
     return Message(
         f"{queue}/{task}",
         queue,
         request.body,
         channel=queue.rpartition("/")[2],
-        time=_of_epoch(headers.get("x-cloudtasks-tasketa") or None),
+        time=_of_epoch(headers.get("x-cloudtasks-tasketa", "")),
         # What Cloud Tasks sends where the task has none of its own.
         content_type="" if content_type == "application/octet-stream" else content_type,
         attributes=_attributes(headers),
@@ -159,6 +153,11 @@ def queued(request: Request[Any]) -> Message[Any]:
 
 def _attributes(headers: Headers) -> dict[str, str]:
     return {name: headers[name] for name in headers if name not in _OF_THE_WAY and not name.startswith(_OF_GOOGLE)}
+
+
+def texts(given: object) -> dict[str, str]:
+    """The texts of an object, such as attributes; what is no text is left out."""
+    return {name: value for name, value in given.items() if isinstance(value, str)} if isinstance(given, dict) else {}
 
 
 def _text(message: Mapping[str, Any], *names: str) -> str:
@@ -178,26 +177,22 @@ def _bytes(data: object) -> bytes:
         raise DecodeError(f"a Pub/Sub message's data is no base64 text but a {type(data).__name__}") from None
 
 
-def _count(value: object, name: str) -> int | None:
-    """A number from 0, of JSON or of a header."""
+def _count(value: object) -> int | None:
+    """A number from 0, of JSON or of a header; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
         value = int(value)
-    if value is not None and (type(value) is not int or value < 0):
-        raise DecodeError(f"{name} is not a number from 0")
-    return value
+    return value if type(value) is int and value >= 0 else None
 
 
-def _of_epoch(seconds: str | None) -> datetime | None:
-    """A time of seconds since 1970 with up to six decimals."""
-    if seconds is None:
-        return None
+def _of_epoch(seconds: str) -> datetime | None:
+    """A time of seconds since 1970 with up to six decimals; None for anything else."""
     from datetime import UTC, datetime, timedelta
 
     whole, _, fraction = seconds.partition(".")
     digits = whole + fraction
     # The end of the year 9999 has 12 digits.
     if not (whole and digits.isascii() and digits.isdecimal()) or len(whole) > 12 or int(whole) > 253402300799:
-        raise DecodeError("X-CloudTasks-TaskETA is not a number of seconds")
+        return None
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
         seconds=int(whole), microseconds=int(fraction[:6].ljust(6, "0"))
     )

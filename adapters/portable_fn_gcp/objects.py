@@ -6,10 +6,11 @@ https://github.com/googleapis/google-cloudevents
 
 from __future__ import annotations
 
-from portable_fn.cloudevents import parse_time
+from portable_fn.cloudevents import read_time
 from portable_fn.data import parse_json
 from portable_fn.errors import DecodeError
 from portable_fn.events import ObjectEvent
+from portable_fn_gcp.messages import texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ def notified(message: Message[Any]) -> ObjectEvent[Any]:
     # With payloadFormat NONE there is no body.
     resource = _resource(_json(message) if message.body else {})
     metageneration = _text(resource, "metageneration") or message.id
-    time = attributes.get("eventtime")
     action = NOTIFICATIONS[type]
     if action == "deleted" and attributes.get("overwrittenbygeneration"):
         action = "changed"
@@ -88,7 +88,7 @@ def notified(message: Message[Any]) -> ObjectEvent[Any]:
         key,
         action,
         generation=generation,
-        time=parse_time(time) if time else message.time,
+        time=read_time(attributes.get("eventtime")) or message.time,
         type=type,
         native=message.native,
         envelopes=(*message.envelopes, message),
@@ -108,11 +108,6 @@ def _object(
 ) -> ObjectEvent[Any]:
     if not bucket or not key:
         raise DecodeError("an event of Cloud Storage has no bucket or no name of an object")
-    metadata = resource.get("metadata")
-    if metadata is not None and not (
-        isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())
-    ):
-        raise DecodeError("an object's metadata is not an object of texts")
     return ObjectEvent(
         id,
         source,
@@ -120,10 +115,10 @@ def _object(
         key,
         action,
         size=_size(resource.get("size")),
-        etag=_text(resource, "etag") or None,
-        version=_text(resource, "generation") or generation or None,
-        content_type=_text(resource, "contentType") or None,
-        metadata=metadata,
+        etag=_side(resource, "etag"),
+        version=_side(resource, "generation") or generation or None,
+        content_type=_side(resource, "contentType"),
+        metadata=texts(resource.get("metadata")),
         notification=resource,
         **fields,
     )
@@ -154,9 +149,15 @@ def _text(resource: dict[str, Any], name: str) -> str:
     return value
 
 
+def _side(resource: dict[str, Any], name: str) -> str | None:
+    """What is neither the object's identity nor its order; None if it can't be read."""
+    try:
+        return _text(resource, name) or None
+    except DecodeError:
+        return None
+
+
 def _size(size: object) -> int | None:
     if isinstance(size, str) and size.isascii() and size.isdecimal() and len(size) < 20:
         size = int(size)
-    if size is not None and (type(size) is not int or size < 0):
-        raise DecodeError("an object's size is not a number of bytes")
-    return size
+    return size if type(size) is int and size >= 0 else None

@@ -9,7 +9,7 @@ import os
 import time
 
 from portable_fn.data import parse_json, to_json
-from portable_fn.errors import PortableError
+from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.events import CloudEvent, Event, Message
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ _MAX_VALUE = 1024
 
 
 def dead_letter(event: Event[Any], reject: Reject, topic: str, seconds: float | None = None) -> bool:
-    """Publishes the event to the topic, a short name in the event's own project or a whole `projects/…/topics/…`.
+    """Publishes the event to the topic, a short name in the function's own project or a whole `projects/…/topics/…`.
 
     A message goes as it is, any other event as a structured CloudEvent, so that a function gets there what it would have
     got here. `portable_fn_id`, `portable_fn_source` and `portable_fn_reason` say what it was, and why it was rejected. Raises
@@ -40,7 +40,7 @@ def dead_letter(event: Event[Any], reject: Reject, topic: str, seconds: float | 
     for name, value in told.items():
         if value and len(attributes) < _MAX_ATTRIBUTES:
             attributes[name] = value.encode("utf-8", "replace")[:_MAX_VALUE].decode("utf-8", "ignore")
-    publish(_whole(topic, event.source, end), body, attributes, key, end)
+    publish(_whole(topic, end), body, attributes, key, end)
     return True
 
 
@@ -62,14 +62,11 @@ def _content(event: Event[Any]) -> tuple[bytes, dict[str, str], str | None]:
     return to_json(write_structured(event)).encode(), {"content-type": STRUCTURED}, None
 
 
-def _whole(topic: str, source: str, end: float) -> str:
+def _whole(topic: str, end: float) -> str:
+    """The topic's whole name. Its project is the function's own, since whoever sends an event can write any into it."""
     if topic.startswith("projects/"):
         return topic
-    _, found, rest = source.partition("projects/")
-    project = rest.partition("/")[0] if found else ""
-    # Cloud Storage's sources have "_".
-    if project in ("", "_"):
-        project = os.environ.get("GOOGLE_CLOUD_PROJECT") or _metadata("project/project-id", end).decode()
+    project = os.environ.get("GOOGLE_CLOUD_PROJECT") or _metadata("project/project-id", end).decode()
     return f"projects/{project}/topics/{topic}"
 
 
@@ -83,11 +80,10 @@ def publish(topic: str, body: bytes, attributes: Mapping[str, str], key: str | N
     if key:
         message["orderingKey"] = key
     headers = {"content-type": "application/json"}
-    emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
-    if not emulator:
+    host = _origin("PUBSUB_EMULATOR_HOST") or "https://pubsub.googleapis.com"
+    if not os.environ.get("PUBSUB_EMULATOR_HOST"):
         headers["authorization"] = f"Bearer {_token(end)}"
     path = f"/v1/{quote(topic)}:publish"
-    host = f"http://{emulator}" if emulator else "https://pubsub.googleapis.com"
     status, _ = call("POST", host, path, headers, to_json({"messages": [message]}).encode(), _left(end))
     if status != 200:
         raise PortableError(f"Pub/Sub answers {status} for {topic}")
@@ -109,12 +105,39 @@ def _token(end: float) -> str:
 
 def _metadata(path: str, end: float) -> bytes:
     """What the metadata server says. https://cloud.google.com/compute/docs/metadata/overview"""
-    host = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
+    host = _origin("GCE_METADATA_HOST") or "http://metadata.google.internal"
     headers = {"metadata-flavor": "Google"}
-    status, body = call("GET", f"http://{host}", f"/computeMetadata/v1/{path}", headers, None, _left(end))
+    try:
+        status, body = call("GET", host, f"/computeMetadata/v1/{path}", headers, None, _left(end))
+    except TimeoutError:
+        raise
+    except OSError as exc:
+        raise PortableError(
+            f"the metadata server {host} can't be reached: {exc}; off Google's platform set GOOGLE_CLOUD_PROJECT and "
+            "PUBSUB_EMULATOR_HOST"
+        ) from exc
     if status != 200:
         raise PortableError(f"the metadata server answers {status} for {path}")
     return body
+
+
+def _origin(variable: str) -> str:
+    """The origin that the variable names, as Google's own libraries take it: a host, with a port or a scheme or without.
+
+    "" if the variable isn't set; ConfigurationError for anything else.
+    """
+    given = os.environ.get(variable, "")
+    if not given:
+        return ""
+    import re
+
+    # An address of IPv6 is in brackets.
+    found = re.fullmatch(r"(?:(https?)://)?((?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?)/?", given, re.IGNORECASE)
+    if found is None:
+        raise ConfigurationError(
+            f"{variable} is {given[:80]!r}: possible are a host, a port and a scheme, such as localhost:8085 or http://localhost:8085"
+        )
+    return f"{(found[1] or 'http').lower()}://{found[2]}"
 
 
 def _left(end: float) -> float:

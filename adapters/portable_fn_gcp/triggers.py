@@ -116,7 +116,7 @@ def _scheduled(request: Request[Any]) -> ScheduleEvent[Any]:
     return ScheduleEvent(
         f"{name}/{time}",
         name,
-        time=cloudevents.parse_time(time),
+        time=cloudevents.read_time(time),
         name=name.rpartition("/")[2],
         input=_input(request),
         native=request,
@@ -233,14 +233,6 @@ def _inside(event: Event[Any]) -> list[Event[Any]]:
 def _inside_of_message(message: Message[Any]) -> list[Event[Any]]:
     if objects.is_notification(message):
         return [objects.notified(message)]
-    if "ce-specversion" in message.attributes:
-        # In headers they are percent-encoded, in attributes they aren't.
-        # https://github.com/google/knative-gcp/blob/main/docs/spec/pubsub-protocol-binding.md
-        attributes = {name: str(value).replace("%", "%25") for name, value in message.attributes.items()}
-        if message.content_type:
-            attributes["content-type"] = message.content_type
-        event = cloudevents.binary(attributes, message.body, native=message.native)
-        event.envelopes = (*message.envelopes, message)
-        return [event]
-    # A body that isn't text holds none.
-    return cloudevents.inside(message) if b'"specversion"' in message.body else []
+    # Of the attributes "ce-…" too, whose values aren't percent-encoded, as they are in headers.
+    # https://github.com/google/knative-gcp/blob/main/docs/spec/pubsub-protocol-binding.md
+    return cloudevents.inside(message)
