@@ -160,7 +160,6 @@ class Methods:
 def second_is_no_context(request: Request, page: int = 1) -> None: ...
 def context_second_by_name(ctx, request: Request) -> None: ...  # type: ignore[no-untyped-def]
 def quoted(request: "Request['Item']") -> None: ...  # noqa: UP037  # the quotes are the point
-def optional_request(request: Request[Item] | None) -> None: ...
 def own_kind(request: Own) -> None: ...
 
 
@@ -187,14 +186,13 @@ def unresolved(event: Request[Decimal]) -> None: ...
         (three, "can't be called"),
         (keyword_only, "can't be called"),
         (context_first, "the event comes first"),
-        (wrong_kind, r"takes a dict\[str, typing.Any\]; possible are Batch, ChangeEvent, CloudEvent, Event"),
+        (wrong_kind, r"takes dict\[str, typing.Any\], not an event; annotate Request: request.data is the body's data"),
         (unresolved, "Decimal"),
         (second_is_no_context, "the context second"),
         (context_second_by_name, "the context second"),
         (Methods.method, "takes a function, not the method"),
         (Methods().bound, "plain function"),
         (quoted, "put the quotes around"),
-        (optional_request, "possible are"),
         (own_kind, "possible are"),
         (portable(lambda event: None), "has @portable already"),
         (injecting, "can't be called"),
@@ -706,12 +704,26 @@ def of_three(event, ctx, more, *, most): ...  # type: ignore[no-untyped-def]
         (
             of_own_class,
             {},
-            ["of_own_class takes a ", f"{__name__}.Item;", "Batch, ChangeEvent, CloudEvent", "no annotation"],
+            [
+                f"of_own_class takes {__name__}.Item, not an event",
+                "annotate Request[Item], or Message[Item] for messages, and request.data is the Item",
+            ],
         ),
-        (lambda event: None, {"annotation": int}, ["takes a int;"]),
-        (lambda event: None, {"annotation": "list[int]"}, ["takes a list[int];"]),
+        (
+            lambda event: None,
+            {"annotation": int},
+            [
+                "takes int, not an event; annotate Request",
+                "path parameters are in request.params, the query's in request.query",
+            ],
+        ),
+        (
+            lambda event: None,
+            {"annotation": "list[int]"},
+            ["takes list[int], not an event; possible are Batch, ChangeEvent, CloudEvent", "no annotation"],
+        ),
         (of_schedules, {}, ["of_schedules takes a Batch[ScheduleEvent]", "Batch[Message], Batch[ChangeEvent]"]),
-        (of_numbers, {}, ["of_numbers takes a int"]),
+        (of_numbers, {}, ["of_numbers takes int"]),
         (of_quoted_data, {}, ["of_quoted_data takes a Message['Item']", "quotes"]),
         (of_nothing_known, {}, ["Message[Nowhere]", "of_nothing_known's event", "Nowhere", "TYPE_CHECKING"]),
         (Methods().bound, {}, ["plain function", "not bound (method)"]),

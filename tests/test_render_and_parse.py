@@ -355,7 +355,12 @@ def nothing(event: Message) -> None: ...
             DecodeError,
             "this payload of aws has no events",
         ),
-        (ORDER, Order, ConfigurationError, "parse takes a .*Order; possible are Batch, ChangeEvent"),
+        (
+            ORDER,
+            Order,
+            ConfigurationError,
+            "parse takes .*Order, not an event; annotate Request.Order., or Message.Order. for messages",
+        ),
         (ORDER, Batch[ObjectEvent], ConfigurationError, "possible are Batch.Message., Batch.ChangeEvent."),
     ],
 )

@@ -59,7 +59,7 @@ class Binding:
         )
         code = _code(handler, self.name)
         self.file, self.line = code.co_filename, code.co_firstlineno
-        self.parameters = _parameters(handler, code, self.name)
+        self.parameters = _parameters(handler, code, self.name, self.triggers)
         self.takes_context = len(self.parameters) == 2
         annotations = _annotations(handler, scope or {}, self.name)
         event, context = (annotations.get(name) for name in (*self.parameters, "")[:2])
@@ -68,10 +68,15 @@ class Binding:
                 f"@portable takes a function, not the method {self.name}: make a function that calls it"
             )
         if event is Context or (context is not None and not _is_context(context)):
+            from portable_fn.hints import not_a_context
+
+            hint = "" if event is Context else not_a_context(context, self.parameters[1], self.triggers)
             raise ConfigurationError(
                 f"{self.name}({', '.join(self.parameters)}): the event comes first, the context second, and nothing else"
+                f"{hint}"
             )
-        self.kind, self.takes_batch, self._validator = _kind(event, self.name)
+        _check_names(self, annotations)
+        self.kind, self.takes_batch, self._validator = _kind(event, self.name, self.triggers)
         """The kind of event that the handler takes, `Event` for any; with `takes_batch`, a Batch of them."""
         for trigger in triggers:
             _check(trigger, self)
@@ -272,8 +277,8 @@ def _code(handler: Handler, name: str) -> CodeType:
     return code
 
 
-def _parameters(handler: Handler, code: CodeType, name: str) -> tuple[str, ...]:
-    """The names of the event and, where the handler takes it, of the context."""
+def _parameters(handler: Handler, code: CodeType, name: str, triggers: tuple[Trigger, ...]) -> tuple[str, ...]:
+    """The names of the event and, if the handler takes it, of the context."""
     # A wrapper that passes on what it gets is called as the function that it wraps; any other as it says itself.
     outer: CodeType = getattr(handler, "__code__", code)
     if outer.co_flags & _VARARGS and outer.co_argcount == 0 and outer is not code:
@@ -289,22 +294,42 @@ def _parameters(handler: Handler, code: CodeType, name: str) -> tuple[str, ...]:
         getattr(handler, "__kwdefaults__", None) or ()
     )
     if required > 2 or unset:
+        from portable_fn.hints import parameters
+
         shown = ", ".join(outer.co_varnames[: positional + keyword_only])
         raise ConfigurationError(
-            f"{name}({shown}) can't be called: a handler takes the event and, if it wants it, the context; "
-            f"for more, make a function that returns the handler"
+            f"{name}({shown}) can't be called: a handler takes the event and, if it wants it, the context"
+            f"{parameters(triggers)}"
         )
     return names[:2]
 
 
+# How a handler may call its event and context even if the path has a parameter of that name.
+_USUAL = ("event", "request", "req", "context", "ctx")
+
+
+def _check_names(function: Binding, annotations: Mapping[str, object]) -> None:
+    """Raises ConfigurationError for a parameter that has neither annotation nor name of an event or context, but one of the
+    path's, or a value of its own."""
+    of_paths = {one for trigger in function.triggers if trigger.word == "http" for one in trigger.parameters}  # type: ignore[attr-defined]  # an HTTPTrigger
+    for parameter in function.parameters:
+        if parameter in of_paths and parameter not in annotations and parameter not in _USUAL:
+            from portable_fn.hints import path_parameter
+
+            raise ConfigurationError(path_parameter(function.name, parameter))
+    code = getattr(function.handler, "__code__", None)
+    if code is not None and code.co_argcount > 1 and function.takes_context:
+        values = getattr(function.handler, "__defaults__", None) or ()
+        first, second = function.parameters
+        if len(values) >= code.co_argcount - 1 and values[1 - code.co_argcount] is not None:
+            raise ConfigurationError(
+                f"{function.name}({first}, {second}=…): the second parameter gets the context, whatever its default; for a "
+                f"value of your own make it keyword-only, def {function.name}({first}, *, {second}=…)"
+            )
+
+
 def _is_context(annotation: object) -> bool:
-    """Whether the annotation is Context, or one with None."""
-    arguments = getattr(annotation, "__args__", ())
-    return (
-        annotation is Context
-        or (Context in arguments and set(arguments) <= {Context, type(None)})
-        or _is_any(annotation)
-    )
+    return annotation is Context or _is_any(annotation)
 
 
 def _is_any(annotation: object) -> bool:
@@ -329,33 +354,32 @@ def _check(trigger: Trigger, function: Binding) -> None:
 INSIDE = (ObjectEvent, ChangeEvent, ScheduleEvent)
 
 
-def _kind(annotation: object, name: str) -> tuple[type[Event[Any]], bool, Validator | None]:
+def _kind(
+    annotation: object, name: str, triggers: tuple[Trigger, ...]
+) -> tuple[type[Event[Any]], bool, Validator | None]:
     """The kind of event that an annotation asks for, whether in batches, and the validator of its data."""
     if annotation is None or _is_any(annotation):
         return Event, False, None
     if annotation is Batch or getattr(annotation, "__origin__", None) is Batch:
         (inside,) = getattr(annotation, "__args__", (Message,))
-        kind, _, validator = _kind(inside, name)
+        kind, _, validator = _kind(_bare(inside), name, triggers)
         if kind not in _BATCHED:
             raise ConfigurationError(
                 f"{name} takes a Batch[{kind.__name__}]; possible are Batch[Message], Batch[ChangeEvent]"
             )
         return kind, True, validator
-    return _single_kind(annotation, name)
+    return _single_kind(annotation, name, triggers)
 
 
-def _single_kind(annotation: object, name: str) -> tuple[type[Event[Any]], bool, Validator | None]:
+def _single_kind(
+    annotation: object, name: str, triggers: tuple[Trigger, ...]
+) -> tuple[type[Event[Any]], bool, Validator | None]:
     origin = getattr(annotation, "__origin__", None)
     kind: Any = annotation if origin is None else origin
     if kind not in KINDS.values():
-        shown = (
-            f"{annotation.__module__}.{annotation.__qualname__}" if isinstance(annotation, type) else repr(annotation)
-        )
-        shown = shown.removeprefix("builtins.")
-        possible = ", ".join(sorted(KINDS))
-        raise ConfigurationError(
-            f"{name} takes a {shown}; possible are {possible}, such with a type of data, or no annotation"
-        )
+        from portable_fn.hints import not_an_event
+
+        raise ConfigurationError(not_an_event(name, annotation, triggers, KINDS))
     if origin is None:
         return kind, False, None
     (wanted,) = annotation.__args__  # type: ignore[attr-defined]  # it has an __origin__, so it is a GenericAlias
@@ -364,6 +388,35 @@ def _single_kind(annotation: object, name: str) -> tuple[type[Event[Any]], bool,
             f"{name} takes a {kind.__name__}[{wanted!r}]: put the quotes around the whole annotation"
         )
     return kind, False, None if _is_any(wanted) else Validator(wanted)
+
+
+def _bare(annotation: Any, names: dict[str, Any] | None = None) -> Any:
+    """What an annotation asks for, without what only says more of it: Annotated, Optional, an alias, quotes.
+
+    `names` are those that a text in it may use; without them a text stays.
+    """
+    while True:
+        kind = type(annotation).__name__
+        text: Any = annotation if kind == "str" else getattr(annotation, "__forward_arg__", None)
+        origin: Any = getattr(annotation, "__origin__", None)
+        if text is not None:
+            if names is None:
+                return annotation
+            annotation = eval(text, names)
+        elif hasattr(annotation, "__metadata__"):
+            annotation = origin
+        elif kind == "TypeAliasType":
+            annotation = annotation.__value__
+        elif type(origin).__name__ == "TypeAliasType":
+            annotation = origin.__value__[annotation.__args__]
+        # Optional[X] is typing's own before Python 3.14.
+        elif kind in ("UnionType", "_UnionGenericAlias", "Union"):
+            rest = [one for one in annotation.__args__ if one is not type(None)]
+            if len(rest) != 1:
+                return annotation
+            (annotation,) = rest
+        else:
+            return annotation
 
 
 def _annotations(handler: Handler, scope: Mapping[str, object], name: str) -> dict[str, object]:
@@ -382,16 +435,18 @@ def _annotations(handler: Handler, scope: Mapping[str, object], name: str) -> di
         except Exception:
             raise ConfigurationError(f"an annotation of {name} can't be resolved: {exc}") from exc
     annotations.pop("return", None)
+    names: dict[str, Any] | None = None
     for parameter, annotation in annotations.items():
-        if isinstance(annotation, str):
+        # A class, which most are, needs no look.
+        if isinstance(annotation, type):
+            continue
+        if names is None:
             names = {**KINDS, "Context": Context, **function.__globals__, **scope}
-            try:
-                value = eval(annotation, names)
-                # One in quotes, in a module whose annotations are strings already.
-                annotations[parameter] = eval(value, names) if isinstance(value, str) else value
-            except Exception as exc:
-                raise ConfigurationError(
-                    f"the annotation {annotation!r} of {name}'s {parameter} can't be resolved ({exc}); "
-                    "import what it names outside of TYPE_CHECKING"
-                ) from exc
+        try:
+            annotations[parameter] = _bare(annotation, names)
+        except Exception as exc:
+            raise ConfigurationError(
+                f"the annotation {annotation!r} of {name}'s {parameter} can't be resolved ({exc}); "
+                "import what it names outside of TYPE_CHECKING"
+            ) from exc
     return annotations

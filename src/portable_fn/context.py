@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from portable_fn.record import Record, lazy
+from portable_fn.record import Record, elsewhere, lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,15 @@ class Context(Record):
     """
 
     _fields = ("provider", "function", "version", "region", "invocation_id", "cold_start", "native")
+
+    if not TYPE_CHECKING:
+        # As AWS's context has them.
+        aws_request_id = elsewhere("it is ctx.invocation_id")
+        function_name = elsewhere("it is ctx.function")
+        function_version = elsewhere("it is ctx.version")
+        get_remaining_time_in_millis = elsewhere("ctx.remaining() gives the seconds, ctx.deadline the time")
+        invoked_function_arn = elsewhere("ctx.native has it on AWS; ctx.function is the name")
+        memory_limit_in_mb = elsewhere("ctx.native has it on AWS")
 
     # What an adapter's own context, which reads the rest when it is asked for, need not set.
     event: Any = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from portable_fn.data import parse_json
 from portable_fn.errors import DecodeError
-from portable_fn.record import Generic, Record, lazy, overload
+from portable_fn.record import Generic, Record, elsewhere, lazy, overload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +102,15 @@ class Event(Record, Generic[T]):
         """The payload read as JSON; what the handler's annotation asks for where that names a type."""
         data: T = self.read_data()
         return data
+
+    if not TYPE_CHECKING:
+        # What handlers of AWS do with their event.
+        get = elsewhere("an event is not a dict; event.data has the data, event.native what the provider sent")
+
+        def __getitem__(self, key: object) -> object:
+            from portable_fn.hints import subscript
+
+            raise TypeError(subscript(self, key))
 
     @property
     def fingerprint(self) -> object:
@@ -292,6 +301,10 @@ class Batch(Record, Sequence[M], Generic[M]):
     @overload
     def __getitem__(self, index: slice) -> list[M]: ...
     def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, str):
+            from portable_fn.hints import subscript
+
+            raise TypeError(subscript(self, index))
         return self.messages[index]
 
     def __len__(self) -> int:

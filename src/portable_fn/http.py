@@ -414,6 +414,11 @@ def json_response(value: object) -> Response:
 def to_response(result: object) -> Response:
     """The response that a handler's result means: see the README's table; EncodeError for a type that means none."""
     if isinstance(result, dict):
+        if "statusCode" in result and _is_of_lambda(result):
+            raise EncodeError(
+                "the handler returned an answer in Lambda's own form; return Response(status, headers, body=…), or "
+                "Response.json(…) for a body that really has these members"
+            )
         return json_response(result)
     if isinstance(result, Response):
         return result
@@ -430,6 +435,17 @@ def to_response(result: object) -> Response:
     if hasattr(result, "__aiter__") or hasattr(result, "__next__"):
         return Response(200, {"content-type": "application/octet-stream"}, (), result)  # type: ignore[arg-type]
     return json_response(result)
+
+
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html, and ALB's.
+_OF_LAMBDA = frozenset(
+    ("statusCode", "statusDescription", "headers", "multiValueHeaders", "cookies", "body", "isBase64Encoded")
+)
+
+
+def _is_of_lambda(result: dict[Any, Any]) -> bool:
+    """Whether a result is what AWS's handlers answer; as JSON its status would be lost, such as a 401."""
+    return str(result["statusCode"]).isdecimal() and result.keys() <= _OF_LAMBDA
 
 
 def finish(response: Response, request: Request[Any]) -> Response:

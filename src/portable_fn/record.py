@@ -50,6 +50,20 @@ class lazy(Generic[R]):
         return value
 
 
+class elsewhere:
+    """A name that handlers of one provider know: AttributeError, which says what to read instead."""
+
+    def __init__(self, instead: str) -> None:
+        self._instead = instead
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        message = f"{owner.__name__} has no {self._name!r}: {self._instead}"
+        raise AttributeError(message, name=self._name, obj=instance)
+
+
 class Record:
     """A value with the fields that `_fields` names: equal when they are equal, and shown by them, or by those of `_shown`."""
 
