@@ -309,14 +309,6 @@ def test_a_less_specific_path_answers_a_method_that_the_more_specific_one_lacks(
     assert routed("/x/1", *functions)["function"] == "get"
 
 
-def test_the_providers_own_path_parameters_win() -> None:
-    one = named("one", on.http("GET", "/items/{id}"))
-    assert routed("/v1/items/7", one, params={"id": "8"})["params"] == {"id": "8"}
-    assert routed("/v1/items/7", one, params={"proxy": "items/7"}) == 404
-    two = [one, named("two", on.http("GET", "/other/{id}"))]
-    assert routed("/items/7", *two, params={"id": "8", "more": "9"})["params"] == {"id": "8", "more": "9"}
-
-
 def test_a_function_without_a_trigger_answers_what_no_other_does() -> None:
     assert routed("/anything", named("bare"), named("one", on.http("GET", "/one"))) == {
         "function": "bare",

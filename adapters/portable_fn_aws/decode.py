@@ -83,7 +83,12 @@ class HTTPAPIRequest(Request):
         self.method = context["http"]["method"]
         self.scheme = "https"
         params = payload.get("pathParameters")
-        self.params = params.copy() if params else {}
+        if params:
+            self.params = params.copy()
+            # A method and a template: "GET /items/{id}".
+            self._template = str(payload.get("routeKey")).partition(" ")[2]
+        else:
+            self.params = {}
         body = payload.get("body")
         self.body = _body(body, payload.get("isBase64Encoded")) if body else b""
         has_principal = "authorizer" in context or "authentication" in context
@@ -127,17 +132,15 @@ def rest_api(payload: Payload) -> Request:
     """REST API, and HTTP API with payload 1.0 (which alone has a `version` and decodes the path)."""
     context = payload["requestContext"]
     identity = context.get("identity") or {}
-    path = payload["path"]
     decoded = payload.get("version") == "1.0"
-    stage = context.get("stage")
-    root_path = f"/{stage}" if stage and (context.get("path") or "").startswith(f"/{stage}/") else ""
-    if decoded and root_path and path.startswith(f"{root_path}/"):
-        path = path[len(root_path) :]
+    root_path, path = _split_path(payload, context, decoded)
+    if decoded:
+        root_path, path = _encoded(root_path), _encoded(path)
     params = payload.get("pathParameters") or {}
     headers = _multi_headers(payload)
-    return Request(
+    request = Request(
         payload["httpMethod"],
-        _encoded(path) if decoded else path,
+        path,
         _query(_multi(payload, "multiValueQueryStringParameters", "queryStringParameters")),
         headers,
         _body(payload.get("body"), payload.get("isBase64Encoded")),
@@ -151,6 +154,67 @@ def rest_api(payload: Payload) -> Request:
         time=_seconds(context.get("requestTimeEpoch"), 1000),
         native=payload,
     )
+    if params:
+        request._template = str(payload["resource"])
+    return request
+
+
+def _split_path(payload: Payload, context: Mapping[str, Any], decoded: bool) -> tuple[str, str]:
+    """Split the path that the client called into a stage or a custom domain's base path, and the rest.
+
+    On the API's own domain `path` is the rest, and the context's path has the stage before it. On a custom domain both have
+    the base path, and the stage too if the mapping names none; only `resource` tells where the rest begins. An HTTP API with
+    payload 1.0 has the stage in both. Sources: localstack/localstack#12296, aws-powertools/powertools-lambda-python#579.
+    """
+    path: str = payload["path"]
+    whole = str(context.get("path") or "")
+    stage = f"/{context['stage']}" if context.get("stage") else ""
+    if stage and whole == stage + path:
+        return stage, path
+    base = _base_path(payload, path, decoded)
+    if base is None and payload["resource"] == context.get("resourcePath") == "/" and whole == path:
+        base = path.removesuffix("/")
+    if base is not None:
+        rest = path[len(base) :] or "/"
+        if whole == path or not whole.endswith(rest):
+            return base, rest
+        return whole[: -len(rest)], rest
+    has_stage = bool(stage) and (whole == stage or whole.startswith(f"{stage}/"))
+    if has_stage and decoded and path.startswith(f"{stage}/"):
+        return stage, path[len(stage) :]
+    return stage if has_stage and whole != path else "", path
+
+
+def _base_path(payload: Payload, path: str, decoded: bool) -> str | None:
+    """The part of the path before the resource with its parameters; None if the path doesn't end with that."""
+    end = _filled(str(payload["resource"]), payload.get("pathParameters") or {})
+    if not end:
+        return None
+    if path.endswith(end):
+        return path[: -len(end)]
+    # Resource and parameters are found without the slash at the end: floci-io/floci#1863.
+    if path.endswith(f"{end}/"):
+        return path[: -len(end) - 1]
+    if decoded or "%" not in path:
+        return None
+    # The path and its parameters may be encoded in different ways.
+    plain = unquoted(path).removesuffix("/")
+    for wanted in (end, unquoted(end)):
+        if plain.endswith(wanted):
+            before = plain[: -len(wanted)]
+            base = "/".join(path.split("/")[: before.count("/") + 1])
+            return base if unquoted(base) == before else None
+    return None
+
+
+def _filled(resource: str, params: Mapping[str, Any]) -> str:
+    """The resource with its parameters filled in; "" if one is missing, and for the root."""
+    parts = resource.split("/")[1:]
+    for number, part in enumerate(parts):
+        if part[:1] == "{":
+            # Lambda's own test event has a slash before what {proxy+} takes.
+            parts[number] = str(params.get(part[1:-1].removesuffix("+"), "")).removeprefix("/")
+    return "/" + "/".join(parts) if all(parts) and parts else ""
 
 
 def alb(payload: Payload) -> Request:

@@ -62,6 +62,9 @@ class Request(Event[T], Generic[T]):
         "principal", "id", "time",
     )  # fmt: skip
 
+    # The template by which the provider routed the request and extracted `params`, such as `/items/{id}`.
+    _template = ""
+
     def __init__(
         self,
         method: str = "GET",

@@ -9,7 +9,7 @@ from portable_fn.on import MAX_BODY, HTTPTrigger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from portable_fn.context import Context
@@ -28,6 +28,7 @@ class Route:
         self.names = trigger.parameters
         self.name_set = frozenset(trigger.parameters)
         self.greedy = bool(self.segments[-1][1].endswith("+"))
+        self.ends_with_slash = len(self.segments) > 1 and self.segments[-1] == ("", "")
         numbered = list(enumerate(trigger.segments))
         self._literals = [(index, literal) for index, (literal, name) in numbered if not name]
         self._parameters = [(index, name) for index, (_, name) in numbered if name and name[-1] != "+"]
@@ -97,48 +98,93 @@ class Router:
         self._fallback: Target | None = None if bare is None else (bare.call, MAX_BODY, bare.is_async)
         # Literal segments before parameters, parameters before what takes the rest.
         self._routes = sorted(routes.values(), key=lambda route: [_rank(*segment) for segment in route.segments])
-        self._only = self._routes[0] if len(self._routes) == 1 else None
-        self._without_parameters = {route.path: route for route in self._routes if not route.names}
+        self._literals = {route.path: route for route in self._routes if not route.names}
+        self._by_template = {route.path: route for route in self._routes if route.names}
+        self._some_end_with_slash = any(route.ends_with_slash for route in self._routes)
 
     def find(self, request: Request[Any]) -> Target:
-        """The function for the request, whose path parameters are set; HTTPError 404 where nothing answers the path.
+        """Find the function for a request and set the request's path parameters.
 
-        Parameters that the provider gave win. A single template whose names the provider gave all is taken as matched: the
-        provider routed the request, perhaps under a prefix that the template doesn't know.
+        Parameters that the provider extracted count only if its template is ours: it may have decoded the path, so that an
+        encoded slash shows there alone.
+
+        Raises:
+            HTTPError: 404 if nothing answers the path.
         """
-        given = request.params
         method = request.method
-        only = self._only
-        if only is not None and only.names and given and only.name_set <= given.keys():
-            if target := only.target(method):
-                return target
-            matching = [only]
-        elif (literal := self._without_parameters.get(request.raw_path)) and (target := literal.target(method)):
+        path = request.raw_path
+        literal = self._literals.get(path)
+        if literal is not None and (target := literal.target(method)):
+            request.params = {}
             return target
-        else:
-            matching = []
-            segments = request.raw_path.split("/")[1:]
+        segments = path.split("/")[1:]
+        if request._template not in self._by_template and not (path[-1:] == "/" != path or self._some_end_with_slash):
+            # Nothing but the template decides here, as for most requests.
             for route in self._routes:
                 params = route.match(segments)
                 if params is not None:
                     if target := route.target(method):
-                        request.params = {**params, **given} if given else params
+                        request.params = params
                         return target
-                    matching.append(route)
-        if matching:
-            return _without_handler(request, matching)
+                    break
+            else:
+                return self._without_route(request)
+        matching = []
+        for route, params in self._matching(request, segments):
+            if target := route.target(method):
+                request.params = params
+                return target
+            matching.append(route)
+        return _without_handler(request, matching) if matching else self._without_route(request)
+
+    def _without_route(self, request: Request[Any]) -> Target:
         if self._fallback is None:
             raise HTTPError(404, f"Nothing answers {request.path}.")
         return self._fallback
 
     def answers(self, request: Request[Any]) -> bool:
         """Whether a function's path and method are those of the request, or, for OPTIONS, its path."""
-        segments = request.raw_path.split("/")[1:]
         return any(
-            route.match(segments) is not None
-            and (request.method == "OPTIONS" or route.target(request.method) is not None)
-            for route in self._routes
+            request.method == "OPTIONS" or route.target(request.method) is not None
+            for route, _ in self._matching(request, request.raw_path.split("/")[1:])
         )
+
+    def _matching(self, request: Request[Any], segments: list[str]) -> Iterator[tuple[Route, dict[str, str]]]:
+        """Yield the routes of the request's path with its decoded parameters, the most specific first.
+
+        A route whose path differs by one slash at the end follows the exact ones, but for those that take the rest: of
+        `/items` and `/{rest+}`, the first gets `/items/`.
+        """
+        other = self._with_or_without_slash(segments)
+        given = request.params
+        by_provider = self._by_template.get(request._template) if given and request._template else None
+        if by_provider is not None:
+            if not by_provider.name_set <= given.keys():
+                by_provider = None
+            elif by_provider.match(segments) is None and (other is None or by_provider.match(other) is None):
+                # An HTTP API decodes the path, encoded slashes too: its parameters alone tell how it was split.
+                yield by_provider, given
+            elif by_provider.greedy and segments[-1:] == [""] and not str(given[by_provider.names[-1]]).endswith("/"):
+                # A REST API may leave the path's last slash out of {proxy+}: floci-io/floci#1863.
+                by_provider = None
+        waiting: list[tuple[Route, dict[str, str]]] = []
+        for route in self._routes:
+            params = route.match(segments)
+            if params is not None:
+                if route.greedy and waiting:
+                    yield from waiting
+                    waiting = []
+                yield route, given if route is by_provider else params
+            elif other is not None and not route.greedy and (params := route.match(other)) is not None:
+                waiting.append((route, given if route is by_provider else params))
+        yield from waiting
+
+    def _with_or_without_slash(self, segments: list[str]) -> list[str] | None:
+        """The segments of the path that differs by one slash at the end; None if no route can have it."""
+        if segments[-1:] != [""]:
+            return [*segments, ""] if self._some_end_with_slash else None
+        # Of two slashes at the end none is left out, and "/" has no other form.
+        return segments[:-1] if len(segments) > 1 and segments[-2] else None
 
 
 def _without_handler(request: Request[Any], routes: list[Route]) -> Target:

@@ -120,6 +120,14 @@ def _(send: Send) -> None:
     assert answer.json() == {"id": "a b"}
 
 
+@story("a slash at the end of the path makes no difference")
+def _(send: Send) -> None:
+    answer = send(fake.request("GET", "/items/7/"))
+    assert (answer.status, answer.json()) == (200, {"id": "7"}), answer
+    assert sees(send, target="/async-echo/")["path"] == "/async-echo/"
+    assert send(fake.request("DELETE", "/items/7/")).headers.get("allow") == "GET, HEAD, OPTIONS"
+
+
 @story("a missing path parameter is a 404")
 def _(send: Send) -> None:
     is_problem(send(fake.request("GET", "/items/")), 404)
