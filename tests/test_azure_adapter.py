@@ -8,17 +8,18 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import azure.functions as func
 import pytest
 
-from portable_fn import ConfigurationError, Context, Cookie, Request, Response, on, portable
+from portable_fn import ConfigurationError, Context, Cookie, Message, Request, Response, on, portable
 from portable_fn.testing import deliver, fake, replay
 from portable_fn.testing.delivery import Answer
 from portable_fn_azure import encode, entry
@@ -124,13 +125,8 @@ def test_with_a_function_each_the_last_on_a_path_takes_the_methods_that_the_othe
         "several-2": ("files/{*rest}", None),
         "root": ("{nothing:maxlength(0)?}", None),
     }
-    assert [inspect.iscoroutinefunction(one.get_user_function()) for one in app.values()] == [
-        False,
-        True,
-        False,
-        False,
-        False,
-    ]
+    # One of the handlers is async, so all run on the worker's event loop.
+    assert {inspect.iscoroutinefunction(one.get_user_function()) for one in app.values()} == {True}
 
 
 def methods(function: Any) -> list[str] | None:
@@ -592,7 +588,124 @@ def test_background_work_is_done_though_the_handler_fails() -> None:
     assert done == ["background"] * 3
 
 
+def test_a_sync_function_beside_an_async_one_runs_in_a_thread_whose_log_lines_find_the_invocation() -> None:
+    ran = []
+
+    @portable(on.http("GET", "/"))
+    async def asynchronous(request: Request) -> None: ...
+
+    @portable(on.queue("orders"))
+    def ship(order: Message, ctx: Context) -> None:
+        assert isinstance(ctx.native, FunctionContext)
+        ran.append(
+            (threading.current_thread() is threading.main_thread(), ctx.native.thread_local_storage.invocation_id)
+        )
+
+    _, queue = entry(asynchronous, ship).get_functions()
+    surroundings = context()
+    native = func.QueueMessage(id="1", body=b"{}")
+    assert None is asyncio.run(queue.get_user_function()(event=native, context=surroundings))
+    assert [(False, surroundings.invocation_id)] == ran
+
+
+def test_log_lines_of_a_stream_and_of_background_work_find_their_own_invocation() -> None:
+    found: list[tuple[str, object, object]] = []
+    both = threading.Barrier(2)
+
+    @portable(on.http("GET", "/"))
+    def handler(request: Request, ctx: Context) -> AsyncIterator[str]:
+        storage = cast("FunctionContext", ctx.native).thread_local_storage
+
+        async def note(where: str) -> None:
+            for _ in range(3):
+                found.append((where, ctx.invocation_id, storage.invocation_id))
+                await asyncio.sleep(0.001)
+
+        async def lines() -> AsyncIterator[str]:
+            # Two invocations take turns on the one event loop.
+            await asyncio.to_thread(both.wait, 10)
+            await note("stream")
+            yield "x"
+
+        ctx.background(note("background"))
+        return lines()
+
+    function = only(entry(handler))
+    storage = threading.local()
+    threads = []
+    for number in range(2):
+        surroundings = context()
+        surroundings.invocation_id = f"invocation {number}"
+        surroundings.thread_local_storage = storage
+        threads.append(threading.Thread(target=function, kwargs={"req": native(), "context": surroundings}))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {"stream", "background"} == {where for where, _, _ in found}
+    assert [(one, one) for _, one, _ in found] == [(one, its) for _, one, its in found]
+
+
 # Through the real worker
+
+ONE_LOOP = """
+import asyncio
+from portable_fn import Request, on, portable
+from portable_fn_azure import entry
+
+connection = []
+
+async def ask():
+    if not connection:
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        connection.extend(await asyncio.open_connection(*server.sockets[0].getsockname()))
+    reader, writer = connection
+    writer.write(b"ping\\n")
+    await writer.drain()
+    return await reader.readline()
+
+async def echo(reader, writer):
+    async for line in reader:
+        writer.write(line)
+
+@portable(on.http("GET", "/stream"))
+def stream(request: Request):
+    async def lines():
+        yield await ask()
+    return lines()
+
+@portable(on.http("GET", "/background"))
+def background(request: Request, ctx):
+    async def later():
+        ctx.log.warning("asked: %s", await ask())
+    ctx.background(later())
+
+@portable(on.queue("orders"))
+def ship(order, ctx):
+    async def later():
+        ctx.log.warning("shipped: %s", await ask())
+    ctx.background(later())
+
+@portable(on.http("GET", "/async"))
+async def asynchronous(request: Request):
+    return await ask()
+
+"""
+
+
+@pytest.mark.runtime
+@pytest.mark.parametrize("targets", ["stream, background, ship", "stream, background, ship, asynchronous"])
+def test_on_the_real_worker_a_client_works_from_call_to_call_whatever_calls_it(targets: str) -> None:
+    with function_app(ONE_LOOP + f'app = entry({targets}, auth_level="anonymous")\n') as host:
+        for _ in range(2):
+            assert b"ping\n" == told(host, "/stream").body
+            assert 204 == told(host, "/background").status
+            assert None is host.invoke("ship", {"event": b"{}"}, metadata={"Id": "1", "DequeueCount": 1}).error
+            if "asynchronous" in targets:
+                assert b"ping\n" == told(host, "/async").body
+        assert 2 == sum("asked: b'ping" in line for line in host.logs)
+        assert 2 == sum("shipped: b'ping" in line for line in host.logs)
+
 
 CHECKED = """
 import json, time

@@ -125,7 +125,7 @@ def test_a_client_works_from_call_to_call_and_across_the_providers_of_one_test(c
         ctx.background(later())
 
     for _ in range(2):
-        for to in ("aws", "gcp", "cloudflare", "asgi"):
+        for to in EVERYWHERE:
             assert b"ping\n" == deliver(ping, fake.request(), to=to).body
             assert b"ping\n" == deliver(stream, fake.request("GET", "/stream"), to=to).body
             answer = deliver(background, fake.request("GET", "/background"), to=to)

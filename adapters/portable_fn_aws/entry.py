@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from _contextvars import copy_context
-from collections.abc import AsyncIterable
 
 from portable_fn.adapter import bindings, failed, finish_alone, recorder, respond
 from portable_fn.errors import HTTPError
@@ -116,14 +115,10 @@ def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
 
 def collected(response: Response, context: LambdaInvocation, variables: Variables) -> Response:
     """The response with its stream read to the end; a problem document where the stream fails on the way."""
-    from portable_fn.streams import chunks, joined
+    from portable_fn import streams
 
     try:
-        body: Any = response.body
-        if isinstance(body, AsyncIterable):
-            response.body = run(joined(body), variables)
-        else:
-            response.body = b"".join(chunks(body, variables, run))
+        response.body = streams.collected(response.body, variables, run)  # type: ignore[arg-type]  # a stream
     except BaseException as exc:
         return failed(exc, context.event or Request(), context)
     return response

@@ -15,7 +15,7 @@ from portable_fn.record import Record, lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping
     from typing import Any
 
     from portable_fn.trace import Trace
@@ -185,6 +185,61 @@ class FunctionInvocation(Context):
         return caller_trace(carrier) or parse_traceparent(
             getattr(continued, "trace_parent", None), getattr(continued, "trace_state", None)
         )
+
+
+# The worker finds the invocation of a log line by the thread that writes it.
+# https://learn.microsoft.com/azure/azure-functions/functions-reference-python#log-from-created-threads
+
+
+def logged(call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return the call for a thread that the worker doesn't know; its second argument is the context."""
+
+    def called(event: Any, context: Context) -> Any:
+        storage = getattr(context.native, "thread_local_storage", None)
+        if storage is None:
+            return call(event, context)
+        storage.invocation_id = context.invocation_id
+        try:
+            return call(event, context)
+        finally:
+            storage.invocation_id = None
+
+    return called
+
+
+def logged_steps(awaitable: Awaitable[Any], context: Context) -> Awaitable[Any]:
+    """Return the awaitable for an event loop that the worker doesn't know, where several take turns in one thread."""
+    storage = getattr(context.native, "thread_local_storage", None)
+    return awaitable if storage is None else _LoggedSteps(awaitable, storage, context.invocation_id)
+
+
+class _LoggedSteps:
+    def __init__(self, awaitable: Awaitable[Any], storage: Any, invocation_id: str) -> None:
+        self._awaitable = awaitable
+        self._storage = storage
+        self._invocation_id = invocation_id
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        steps: Any = self._awaitable.__await__()
+        step, value = steps.send, None
+        while True:
+            before = getattr(self._storage, "invocation_id", None)
+            self._storage.invocation_id = self._invocation_id
+            try:
+                waits_for = step(value)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                self._storage.invocation_id = before
+            try:
+                step, value = steps.send, (yield waits_for)
+            except BaseException as exc:
+                step, value = steps.throw, exc
+
+    def close(self) -> None:
+        """Close what wasn't begun."""
+        if (close := getattr(self._awaitable, "close", None)) is not None:
+            close()
 
 
 # The claims that may hold the subject, where the header of its own is missing.

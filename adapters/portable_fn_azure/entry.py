@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, failed, finish_background, recorder, respond, respond_in_loop
+from portable_fn.adapter import bindings, failed, finish_alone, finish_background, recorder, respond, respond_in_loop
 from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.http import Request, Response, unquoted
 from portable_fn.on import HTTPTrigger
 from portable_fn.record import Record
 from portable_fn.routing import Router
 from portable_fn_azure import decode, encode
-from portable_fn_azure.decode import EVERYWHERE, FunctionInvocation, Place
+from portable_fn_azure.decode import EVERYWHERE, FunctionInvocation, Place, logged, logged_steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from contextvars import Context as Variables
     from typing import Any, Literal
 
     from azure.functions import FunctionApp, HttpResponse
 
     from portable_fn.binding import Binding
-    from portable_fn.context import Context
     from portable_fn_azure.native import FunctionContext, HttpRequest
 
     AuthLevel = Literal["anonymous", "function", "admin"]
@@ -44,6 +44,10 @@ def entry(
 
     It has one Azure function, `http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS mean what they mean
     everywhere, and one for each other trigger of each function, with the function's name.
+
+    If one of the functions is async, all run on the event loop of Azure's worker: it awaits them, and those that aren't async
+    block a thread. If none is, the worker calls each in a thread, and what they stream or leave as background work runs on one
+    event loop for the whole process.
 
     - `auth_level`: "function", as Azure has it, lets in who has the function's key; "anonymous" lets in everybody, "admin"
       who has the app's master key.
@@ -78,6 +82,8 @@ def entry(
     bound = bindings(*targets)
     functions = [function for function in bound if _is_http(function)]
     others = [function for function in bound if _is_for_events(function)]
+    # All on one event loop: clients and locks that belong to one serve every function.
+    in_loop = streaming or any(function.is_async for function in bound)
     cold_start = True
 
     def begin(native: FunctionContext | None) -> FunctionInvocation:
@@ -100,14 +106,14 @@ def entry(
         functions = bindings(recording.telling_of(functions))
     if functions:
         router = Router(functions)
-        everywhere = Planned("http", "{*path}", (), EVERYWHERE, any(function.is_async for function in functions))
+        everywhere = Planned("http", "{*path}", (), EVERYWHERE)
         first = next((trigger for trigger in functions[0].triggers if isinstance(trigger, HTTPTrigger)), None)
         alone = None if first is None else _place(first)
-        direct = (_in_event_loop if everywhere.is_async else _in_thread)(router, begin, alone)
+        direct = (_in_event_loop if in_loop else _in_thread)(router, begin, alone)
         if recording is not None:
             direct = _recorded(direct, alone, recording)
         for planned in _each(functions) if one_function_each else [everywhere]:
-            answer = _streaming if streaming else _in_event_loop if planned.is_async else _in_thread
+            answer = _streaming if streaming else _in_event_loop if in_loop else _in_thread
             # The streaming extension has its own server, which takes no other methods and leaves an invocation for one
             # unanswered.
             route = app.route(planned.route, methods=planned.methods or (METHODS if streaming else None))
@@ -128,6 +134,7 @@ def entry(
             connections=connections or {},
             options=options or {},
             settlement=settlement,
+            in_loop=in_loop,
         )
     return app
 
@@ -164,23 +171,38 @@ def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[A
     """The Azure function that the worker calls in a thread of its pool."""
     from contextvars import copy_context
 
-    def answer(req: HttpRequest, context: FunctionContext) -> HttpResponse:
+    def function(req, context):  # type: ignore[no-untyped-def]  # see above
         invocation = begin(context)
+        # What a handler sets in a context variable is for its stream as well, and not for the thread's next invocation.
+        variables = copy_context()
+
+        def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
+            return run_in_thread(logged_steps(awaitable, invocation), variables)
+
         request = None
         try:
             invocation.event = request = decode.http(req, context, place)
-            response: Any = respond(router, request, invocation)
-            if type(response) is not Response or response.is_stream or invocation.has_background:
-                response = _run(_completed(response, request, invocation))
-            return encode.http(response)
-        except BaseException as exc:
-            return encode.http(failed(exc, request or Request(), invocation))
+            response: Any = variables.run(respond, router, request, invocation)
+            if type(response) is not Response:
+                response = run(response, variables)
+            if response.is_stream:
+                from portable_fn.streams import collected
 
-    def function(req, context):  # type: ignore[no-untyped-def]  # see above
-        # What a handler sets in a context variable would be there for the thread's next invocation.
-        return copy_context().run(answer, req, context)
+                response.body = collected(response.body, variables, run)
+            native = encode.http(response)
+        except BaseException as exc:
+            native = encode.http(failed(exc, request or Request(), invocation))
+        finish_alone(invocation, lambda work: run(work, variables))
+        return native
 
     return function
+
+
+def run_in_thread(awaitable: Awaitable[Any], variables: Variables) -> Any:
+    """Return the awaitable's result, computed on the process's event loop, beside those of other threads."""
+    from portable_fn import loop
+
+    return loop.run_in_thread(awaitable, variables)
 
 
 def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callable[[Any, Any], Awaitable[HttpResponse]]:
@@ -192,11 +214,16 @@ def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callabl
         try:
             invocation.event = request = decode.http(req, context, place)
             response = await _respond(router, request, invocation)
-            if response.is_stream or invocation.has_background:
-                response = await _completed(response, request, invocation)
-            return encode.http(response)
+            if response.is_stream:
+                from portable_fn.streams import joined
+
+                response.body = await joined(response.body)  # type: ignore[arg-type]  # a stream
+            native = encode.http(response)
         except BaseException as exc:
-            return encode.http(failed(exc, request or Request(), invocation))
+            native = encode.http(failed(exc, request or Request(), invocation))
+        if invocation.has_background:
+            await finish_background(invocation)
+        return native
 
     return function
 
@@ -232,63 +259,19 @@ async def _respond(router: Router, request: Request[Any], context: FunctionInvoc
         call, max_body, is_async = router.find(request)
     except HTTPError as exc:
         return failed(exc, request, context)
-    return await respond_in_loop((call if is_async else _logged(call), max_body, is_async), request, context)
-
-
-def _logged(call: Callable[[Any, Context], Any]) -> Callable[[Any, Context], Any]:
-    """The call, for a thread that the worker doesn't know: its log lines find the invocation.
-
-    https://learn.microsoft.com/azure/azure-functions/functions-reference-python#log-from-created-threads
-    """
-
-    def called(event: Any, context: Context) -> Any:
-        storage = getattr(context.native, "thread_local_storage", None)
-        if storage is None:
-            return call(event, context)
-        storage.invocation_id = context.invocation_id
-        try:
-            return call(event, context)
-        finally:
-            storage.invocation_id = None
-
-    return called
-
-
-async def _completed(
-    response: Response | Awaitable[Response], request: Request[Any], context: FunctionInvocation
-) -> Response:
-    """The response awaited, with its stream read to the end and the background work done."""
-    if not isinstance(response, Response):
-        response = await response
-    if not isinstance(response.body, bytes):
-        from portable_fn.streams import joined
-
-        try:
-            response.body = await joined(response.body)
-        except BaseException as exc:
-            response = failed(exc, request, context)
-    if context.has_background:
-        await finish_background(context)
-    return response
-
-
-def _run(awaitable: Awaitable[Response]) -> Response:
-    from asyncio import run
-
-    return run(awaitable)  # type: ignore[arg-type]  # it is the coroutine of _completed
+    return await respond_in_loop((call if is_async else logged(call), max_body, is_async), request, context)
 
 
 class Planned(Record):
     """An Azure function to be: no `methods` means all of them."""
 
-    _fields = ("name", "route", "methods", "place", "is_async")
+    _fields = ("name", "route", "methods", "place")
 
-    def __init__(self, name: str, route: str, methods: tuple[str, ...], place: Place, is_async: bool) -> None:
+    def __init__(self, name: str, route: str, methods: tuple[str, ...], place: Place) -> None:
         self.name = name
         self.route = route
         self.methods = methods
         self.place = place
-        self.is_async = is_async
 
 
 def _each(functions: Iterable[Binding]) -> list[Planned]:
@@ -305,7 +288,7 @@ def _each(functions: Iterable[Binding]) -> list[Planned]:
             if "GET" in methods:
                 methods = (*methods, "HEAD")
             route = "{*path}" if trigger is None else _route(trigger, function.name)
-            planned[name.lower()] = Planned(name, route, methods, _place(trigger), function.is_async)
+            planned[name.lower()] = Planned(name, route, methods, _place(trigger))
             routes.setdefault(route.lower(), []).append(name.lower())
     # The host tries functions in the order of their names; the last one on a route takes the methods that the others don't,
     # so that OPTIONS and 405 are ours. Source: azure-functions-host#9876.

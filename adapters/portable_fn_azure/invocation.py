@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
+
 from portable_fn.adapter import finish_alone, finish_background
 from portable_fn.batch import Consumer
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import ChangeEvent, Event
 from portable_fn.outcomes import Done, Reject, Retry
 from portable_fn_azure import decode, encode, messages
+from portable_fn_azure.entry import run_in_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,9 +55,9 @@ class Progress:
 # The worker wants no other parameters than those of the bindings and `context`, and no annotations.
 
 
-def azure_function(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
-    """The Azure function, which the worker calls in a thread of its pool, or awaits where the handler is async."""
-    if wiring.function.is_async:
+def azure_function(wiring: Wiring, begin: Begin, in_loop: bool) -> Callable[..., Any]:
+    """The Azure function, which the worker calls in a thread of its pool, or awaits with `in_loop`."""
+    if in_loop:
         work_in_loop = _in_event_loop(wiring, begin)
 
         async def plain_in_loop(event, context):  # type: ignore[no-untyped-def]  # see above
@@ -94,9 +97,10 @@ def _in_thread(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
         actions: ServiceBusMessageActions | None = None,
     ) -> Any:
         invocation = begin(context)
+        variables = copy_context()
         items = wiring.progress.left(_items(native, wiring, context), context)
         outcomes: Any = _consumer(wiring, rejected).handle(items, invocation)
-        finish_alone(invocation, _run)
+        finish_alone(invocation, lambda work: run_in_thread(decode.logged_steps(work, invocation), variables))
         if actions is not None:
             _settle_each(native, outcomes, actions, invocation)
             return None
@@ -108,6 +112,8 @@ def _in_thread(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
 
 
 def _in_event_loop(wiring: Wiring, begin: Begin) -> Callable[..., Awaitable[Any]]:
+    from asyncio import to_thread
+
     async def work(
         native: Any,
         context: FunctionContext | None,
@@ -116,14 +122,16 @@ def _in_event_loop(wiring: Wiring, begin: Begin) -> Callable[..., Awaitable[Any]
     ) -> Any:
         invocation = begin(context)
         items = wiring.progress.left(_items(native, wiring, context), context)
-        outcomes: Any = _consumer(wiring, rejected).handle(items, invocation)
+        handle: Any = _consumer(wiring, rejected).handle
+        if wiring.function.is_async:
+            outcomes = handle(items, invocation)
+        else:
+            outcomes = await to_thread(decode.logged(handle), items, invocation)
         if not isinstance(outcomes, list):
             outcomes = await outcomes
         if invocation.has_background:
             await finish_background(invocation)
         if actions is not None:
-            from asyncio import to_thread
-
             await to_thread(_settle_each, native, outcomes, actions, invocation)
             return None
         if wiring.retry is not None:
@@ -156,12 +164,6 @@ def _answer(wiring: Wiring, outcomes: Sequence[Outcome]) -> Any:
     if wiring.service.name == "durable_activity":
         return encode.activity(outcomes[0])
     return encode.invocation(outcomes)
-
-
-def _run(awaitable: Awaitable[None]) -> None:
-    from asyncio import run
-
-    run(awaitable)  # type: ignore[arg-type]  # it is a coroutine
 
 
 # A storage queue's message is 64 KB, in base64. https://learn.microsoft.com/azure/storage/queues/storage-queues-introduction

@@ -213,6 +213,7 @@ def functions_for(targets: tuple[object, ...], service: str, cold_start: bool = 
         connections={},
         options=options,
         settlement=service == "service_bus_settled",
+        in_loop=any(function.is_async for function in bindings(*targets)),
     )
     return [Wired(function, wiring, service) for function, wiring in zip(app.get_functions(), wirings, strict=True)]
 

@@ -66,6 +66,14 @@ async def joined(stream: Stream) -> bytes:
     return b"".join(chunks)
 
 
+def collected(stream: Stream, variables: Variables, run: Callable[[Coroutine[Any, Any, Any], Variables], Any]) -> bytes:
+    """Return the whole stream, where no event loop runs; `run` runs a coroutine on one, which a sync stream doesn't need."""
+    if isinstance(stream, AsyncIterable):
+        whole: bytes = run(joined(stream), variables)
+        return whole
+    return b"".join(chunks(stream, variables, run))
+
+
 def chunks(
     stream: Stream, variables: Variables, run: Callable[[Coroutine[Any, Any, Any], Variables], Any]
 ) -> Generator[bytes]:
@@ -199,8 +207,15 @@ class Threaded:
     async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:
         import asyncio
 
-        return await asyncio.get_running_loop().run_in_executor(None, self._step, function, *args)
+        result, error = await asyncio.get_running_loop().run_in_executor(None, self._step, function, *args)
+        if error is not None:
+            raise error
+        return result
 
-    def _step(self, function: Callable[..., Any], *args: object) -> Any:
-        with self._one_at_a_time:
-            return self._variables.run(function, *args)
+    def _step(self, function: Callable[..., Any], *args: object) -> tuple[Any, BaseException | None]:
+        # Caught in the thread: what a Future throws into a coroutine isn't what the coroutine raises, if it is a GeneratorExit.
+        try:
+            with self._one_at_a_time:
+                return self._variables.run(function, *args), None
+        except BaseException as exc:
+            return None, exc

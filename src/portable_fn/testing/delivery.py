@@ -404,8 +404,9 @@ def deliver(
       `Reordered`, `Throttled`.
     - `cold_start` has each invocation come to a process of its own; else only the first meets a fresh one.
 
-    In a running event loop, such as an async test's, the handler runs in another thread; RuntimeError in an async handler that
-    was itself called by `deliver`, on Cloudflare in a sync one too. MissingExtra, a ConfigurationError, where the provider's extra isn't installed.
+    The handlers of all providers run on one event loop, in the thread that calls `deliver`. In a running event loop, such as an
+    async test's, they run in another thread. RuntimeError in an async handler that was itself called by `deliver`, on Cloudflare
+    in a sync one too: await `asyncio.to_thread(deliver, …)` there. MissingExtra, a ConfigurationError, where the provider's extra isn't installed.
     """
     if not isinstance(to, Iterable) or not all(isinstance(one, str) for one in to):
         raise TypeError(f"to is the name of a provider, a list of several, or 'all', not {to!r}")

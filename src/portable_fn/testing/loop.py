@@ -38,7 +38,8 @@ def outside(invoke: Callable[[], Any]) -> Any:
     if depth:
         raise RuntimeError(
             "a handler that deliver calls in an event loop, as every async one and on Cloudflare also a sync one, can't call "
-            "deliver, for which that loop would have to wait: call the other function itself, with a fake event"
+            "deliver, for which that loop would have to wait: await asyncio.to_thread(deliver, …), or call the other function "
+            "itself, with a fake event"
         )
     from concurrent.futures import ThreadPoolExecutor
 
