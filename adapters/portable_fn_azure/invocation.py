@@ -8,7 +8,7 @@ from portable_fn.adapter import finish_alone, finish_background
 from portable_fn.batch import Consumer
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import ChangeEvent, Event
-from portable_fn.outcomes import Done, Reject, Retry
+from portable_fn.outcomes import Done, Reject
 from portable_fn_azure import decode, encode, messages
 from portable_fn_azure.entry import run_in_thread
 
@@ -24,32 +24,6 @@ if TYPE_CHECKING:
     from portable_fn_azure.triggers import Wiring
 
     Begin = Callable[[FunctionContext | None], FunctionInvocation]
-
-
-class Progress:
-    """What of a batch was done before the host's retry policy has the same batch come again, to the same process as a rule."""
-
-    def __init__(self) -> None:
-        self._done: set[str] = set()
-
-    def left(self, items: list[Item], context: FunctionContext | None) -> list[Item]:
-        """Those that are still to be done."""
-        if not self._done or decode.attempt(context) == 1:
-            return items
-        return [item for item in items if not isinstance(item, Event) or item.id not in self._done]
-
-    def note(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
-        """Keeps which were done, where the batch is to come again for another one."""
-        if len(items) < 2 or not any(isinstance(outcome, Retry) for outcome in outcomes):
-            return
-        if len(self._done) > self.MOST:
-            self._done.clear()
-        for item, outcome in zip(items, outcomes, strict=True):
-            if isinstance(item, Event) and isinstance(outcome, Done):
-                self._done.add(item.id)
-
-    # What is forgotten is but done again.
-    MOST = 100_000
 
 
 # The worker wants no other parameters than those of the bindings and `context`, and no annotations.
@@ -98,14 +72,14 @@ def _in_thread(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
     ) -> Any:
         invocation = begin(context)
         variables = copy_context()
-        items = wiring.progress.left(_items(native, wiring, context), context)
-        outcomes: Any = _consumer(wiring, rejected).handle(items, invocation)
+        attempt = wiring.progress.begin(_items(native, wiring, context), context)
+        outcomes: Any = _consumer(wiring, rejected).handle(attempt.left, invocation)
         finish_alone(invocation, lambda work: run_in_thread(decode.logged_steps(work, invocation), variables))
         if actions is not None:
             _settle_each(native, outcomes, actions, invocation)
             return None
         if wiring.retry is not None:
-            wiring.progress.note(items, outcomes)
+            attempt.end(outcomes)
         return _answer(wiring, outcomes)
 
     return work
@@ -121,12 +95,12 @@ def _in_event_loop(wiring: Wiring, begin: Begin) -> Callable[..., Awaitable[Any]
         actions: ServiceBusMessageActions | None = None,
     ) -> Any:
         invocation = begin(context)
-        items = wiring.progress.left(_items(native, wiring, context), context)
+        attempt = wiring.progress.begin(_items(native, wiring, context), context)
         handle: Any = _consumer(wiring, rejected).handle
         if wiring.function.is_async:
-            outcomes = handle(items, invocation)
+            outcomes = handle(attempt.left, invocation)
         else:
-            outcomes = await to_thread(decode.logged(handle), items, invocation)
+            outcomes = await to_thread(decode.logged(handle), attempt.left, invocation)
         if not isinstance(outcomes, list):
             outcomes = await outcomes
         if invocation.has_background:
@@ -135,7 +109,7 @@ def _in_event_loop(wiring: Wiring, begin: Begin) -> Callable[..., Awaitable[Any]
             await to_thread(_settle_each, native, outcomes, actions, invocation)
             return None
         if wiring.retry is not None:
-            wiring.progress.note(items, outcomes)
+            attempt.end(outcomes)
         return _answer(wiring, outcomes)
 
     return work

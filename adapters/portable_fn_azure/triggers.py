@@ -12,7 +12,8 @@ from portable_fn.errors import ConfigurationError
 from portable_fn.on import HTTPTrigger, RetryPolicy
 from portable_fn.record import Record
 from portable_fn_azure.event_grid import unwrap
-from portable_fn_azure.invocation import Progress, azure_function, order_of
+from portable_fn_azure.invocation import azure_function, order_of
+from portable_fn_azure.progress import Progress
 from portable_fn_azure.services import A_FEW_TIMES, SERVICES, Service, consumer_group, subscription
 
 TYPE_CHECKING = False
