@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
-    from typing import Any, BinaryIO
+    from typing import Any, BinaryIO, Self
 
     from typing_extensions import TypeVar
 
@@ -122,6 +122,48 @@ class Request(Event[T], Generic[T]):
     def principal(self) -> Principal | None:
         """Who calls, only as the platform itself verified it."""
         return self._principal
+
+    def __copy__(self) -> Self:
+        return self._copied(self.native)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        from copy import deepcopy
+
+        try:
+            native = deepcopy(self.native, memo)
+        except Exception:
+            # The provider's own object, such as one of JavaScript's.
+            native = self.native
+        copied = self._copied(native)
+        for name, value in copied.__dict__.items():
+            if name != "native":
+                copied.__dict__[name] = deepcopy(value, memo)
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle keeps: all but a `native` that can't be pickled, which is None then."""
+        from pickle import dumps, loads
+
+        native = self.native
+        try:
+            # One that is written need not be readable.
+            loads(dumps(native))
+        except Exception:
+            native = None
+        return self._copied(native).__dict__
+
+    def _copied(self, native: object) -> Self:
+        """A copy with that `native`; what is read from it later is read before."""
+        for name in self._fields:
+            try:
+                getattr(self, name)
+            except HTTPError:
+                pass  # as it does in the copy
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__, native=native)
+        if callable(copied.__dict__.get("_headers")) and "headers" in copied.__dict__:
+            copied._headers = copied.headers
+        return copied
 
     @property
     def carrier(self) -> Headers:
