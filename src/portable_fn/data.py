@@ -126,13 +126,54 @@ def _plain(value: Any) -> object:
 def _encoder() -> Callable[[object], str]:
     # json.dumps and JSONEncoder.encode make a new C encoder at each call, which is half of what a small answer costs.
     make: Any = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:
-        return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain).encode
-    encode = make(None, _plain, json.encoder.encode_basestring, None, ":", ",", False, False, False)
-    return lambda value: "".join(encode(value, 0))
+    encode: Callable[[object, int], Any] = (
+        make(None, _plain, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+        if make is not None
+        else lambda value, _: json.JSONEncoder(
+            ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+        ).encode(value)
+    )
+
+    def to_json(value: object) -> str:
+        """The value as a JSON text; TypeError or ValueError for what has no JSON form.
+
+        A key is written as the value of its type is: a UUID, a date, a Decimal and an Enum too.
+        """
+        try:
+            return "".join(encode(value, 0))
+        except TypeError:
+            # The encoder takes no keys but str, int, float, bool and None, and asks nobody for others.
+            return "".join(encode(_with_plain_keys(value), 0))
+
+    return to_json
 
 
 to_json = _encoder()
+
+
+def _with_plain_keys(value: Any) -> object:
+    """The value with every key of its dicts as JSON has it; TypeError for what has no JSON form."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_with_plain_keys(one) for one in value]
+    if not isinstance(value, dict):
+        return _with_plain_keys(_plain(value))
+    plain = {_key(key): _with_plain_keys(one) for key, one in value.items()}
+    if len(plain) < len(value):
+        raise ValueError("two keys of a dict are written alike")
+    return plain
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
+    if key is None or isinstance(key, (int, float)):
+        return to_json(key)
+    plain = _plain(key)
+    if isinstance(plain, (dict, list)):
+        raise TypeError(f"a dict has a {type(key).__name__} as a key, which has no text of its own")
+    return _key(plain)
 
 
 class Validator:
