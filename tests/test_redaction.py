@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from portable_fn.testing.redaction import MAX_INFLATED, redacted
+from portable_fn.testing.redaction import MAX_INFLATED, REDACTED, redacted
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 FUNCTION_KEY = "Zk3vN8p0qRsT1uVwXyZ2aBcDeFgHiJkL4mN5oPqRsAzFu9d=="
@@ -270,3 +270,55 @@ def test_a_long_text_takes_no_more_than_its_length(part: str) -> None:
     start = time.process_time()
     redacted({"body": text, "set-cookie": text, "password": text, text: 1})
     assert time.process_time() - start < 10
+
+
+HEX = "0123456789abcdef"
+LONG = "a1B2" * 12
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pw", "db_pw", "DB_PW", "creds", "awsCreds", "privkey", "privateKey", "signing_key", "mnemonic", "seedPhrase"],
+)
+def test_a_value_of_a_secret_s_name_is_replaced(name: str) -> None:
+    assert {name: REDACTED} == redacted({name: "hunter2 and more"})
+    assert f"{name}: {REDACTED}" == redacted(f"{name}: hunter2")
+
+
+def test_a_seed_is_a_secret_unless_it_is_a_number() -> None:
+    words = "witch collapse practice feed shame open despair creek road again ice least"
+
+    assert {"seed": REDACTED} == redacted({"seed": words})
+    assert {"seed": 42, "seeds": "42"} == redacted({"seed": 42, "seeds": "42"})
+
+
+def test_a_session_is_a_secret_if_its_value_looks_like_one() -> None:
+    assert {"session": REDACTED, "sessions": [REDACTED]} == redacted({"session": LONG, "sessions": [LONG]})
+    assert {"session": "spring term"} == redacted({"session": "spring term"})
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        f"hvs.{LONG}", f"shpat_{HEX}{HEX}", f"dapi{HEX}{HEX}", f"NRAK-{LONG.upper()}", f"PMAK-{HEX}-{HEX}{HEX}",
+        f"lin_api_{LONG}", f"GOCSPX-{LONG}", f"dop_v1_{HEX}{HEX}{HEX}{HEX}", f"AGE-SECRET-KEY-1{LONG.upper()}",
+        f"123456789:AAE{'x' * 32}", f"xapp-1-{LONG}", f"dckr_pat_{LONG}", f"glsa_{LONG}", f"sntrys_{LONG}",
+    ],
+)  # fmt: skip
+def test_a_secret_of_a_known_form_is_replaced_wherever_it_stands(secret: str) -> None:
+    assert {"note": REDACTED} == redacted({"note": secret})
+    assert f"it is {REDACTED}, they say" == redacted(f"it is {secret}, they say")
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("https://hooks.slack.com/services/T0/B0/xyz", f"https://hooks.slack.com/services/{REDACTED}"),
+        ("https://discord.com/api/webhooks/12/a-b_c", f"https://discord.com/api/webhooks/12/{REDACTED}"),
+        (f"https://api.telegram.org/bot123456789:AAE{'x' * 32}/send", f"https://api.telegram.org/bot{REDACTED}/send"),
+        ("https://example.com/?key=abc123def4567", f"https://example.com/?key={REDACTED}"),
+        ("https://example.com/?a=1&key=photos/2024.png", "https://example.com/?a=1&key=photos/2024.png"),
+    ],
+)
+def test_an_address_that_lets_its_bearer_in_loses_what_does(address: str, kept: str) -> None:
+    assert kept == redacted(address)

@@ -106,6 +106,7 @@ REPLAY_EPILOG = """
 [bold]Examples[/bold]
   portable-fn replay recorded app.py
   portable-fn replay recorded app.py:ship --to gcp
+  portable-fn replay recorded app.py --ignore id --ignore '/items/*/created_at'
 
 [bold]Exit codes[/bold]
   0  everything came out as it was recorded
@@ -447,12 +448,20 @@ def replay(
     to: Annotated[
         str | None, typer.Option("--to", metavar="PROVIDER", help="Another provider than where it was recorded.")
     ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore",
+            metavar="PATH",
+            help="A member of a JSON answer that may differ: created_at, or /items/*/id; may be repeated.",
+        ),
+    ] = None,
     output: Annotated[Output, typer.Option("--output", help="Lines to read, or JSON for programs.")] = Output.TABLE,
 ) -> int:
     """Runs recorded invocations once more, and tells what comes out otherwise."""
     found = Target.parse(target)
     with redirect_stdout(sys.stderr), found.imported() as functions, log_kept([]):
-        replayed = payload.replayed(recorded, functions, to)
+        replayed = payload.replayed(recorded, functions, to, ignore or ())
     if output is Output.JSON:
         report.print_object(payload.replay_as_json(replayed))
     else:

@@ -108,12 +108,12 @@ def text(provider: str, found: Sequence[Event[Any]]) -> str:
     return "\n".join(lines)
 
 
-def replayed(folder: str, functions: Sequence[Binding], to: str | None) -> Replay:
+def replayed(folder: str, functions: Sequence[Binding], to: str | None, ignore: Sequence[str]) -> Replay:
     """The recordings of the folder, replayed; Failure where there are none, or no such provider."""
     try:
         if to is not None:
             adapter(to, "simulate")
-        return replay(folder, [function.function for function in functions], to)
+        return replay(folder, [function.function for function in functions], to, ignore=ignore)
     except (ConfigurationError, ValueError, OSError) as exc:
         raise Failure(str(exc)) from exc
 

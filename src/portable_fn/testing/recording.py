@@ -10,8 +10,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from asyncio import to_thread
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial, wraps
 from inspect import iscoroutinefunction
@@ -27,8 +28,10 @@ from portable_fn.testing.probing import Call, telling
 from portable_fn.testing.redaction import missing_words, redacted, without_words
 
 VARIABLE = "PORTABLE_FN_RECORD"
-# Of a longer body nothing is kept.
-MAX_BODY = 10 * 1024 * 1024
+# Of a longer body nothing is kept: to look for secrets in a megabyte of addresses takes two seconds.
+MAX_BODY = 1024 * 1024
+# Nor of a payload or an answer whose JSON is longer; a body in base64 and its headers fit in.
+MAX_JSON = 2 * MAX_BODY
 
 Write = Callable[[dict[str, Any]], None]
 
@@ -107,6 +110,23 @@ class Recording:
         finally:
             self.write(error)
 
+    @asynccontextmanager
+    async def written_in_loop(self) -> AsyncGenerator[Recording]:
+        """As `written`, where nothing may block the event loop: a thread looks for the secrets and writes."""
+        error: BaseException | None = None
+        try:
+            with self.heard():
+                yield self
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            if sys.platform == "emscripten" or isinstance(error, GeneratorExit):
+                # No threads there; and a coroutine that is being closed can't wait.
+                self.write(error)
+            else:
+                await to_thread(self.write, error)
+
     def write(self, error: BaseException | None = None) -> None:
         """Writes the file, or a line of the log where PORTABLE_FN_RECORD is "-"; what fails is logged and costs nothing else."""
         if self._is_inside:
@@ -115,6 +135,10 @@ class Recording:
         error = error or self.error
         try:
             payload = _plain(self.payload())
+            bodies = {"payload": self.received, "answer": self.sent}
+            if _is_long(payload):
+                payload = None
+                self.received.cut()
             kept = redacted(payload)
             secrets = missing_words(payload, kept)
             made: dict[str, Any] = {
@@ -125,11 +149,14 @@ class Recording:
                 "calls": without_words(_plain(self.calls), secrets),
             }
             if error is None:
-                made["answer"] = without_words(redacted(_plain(self.answer())), secrets)
+                answer = _plain(self.answer())
+                if _is_long(answer):
+                    answer = None
+                    self.sent.cut()
+                made["answer"] = without_words(redacted(answer), secrets)
             else:
                 message = without_words(redacted(_message(error)), secrets)
                 made["raised"] = {"name": type(error).__name__, "message": message}
-            bodies = {"payload": self.received, "answer": self.sent}
             if cut := [name for name, body in bodies.items() if body.is_cut]:
                 made["cut"] = cut
             self._write(made)
@@ -140,6 +167,10 @@ class Recording:
 
 def _plain(value: Any) -> Any:
     return json.loads(to_json(value))
+
+
+def _is_long(value: Any) -> bool:
+    return len(to_json(value)) > MAX_JSON
 
 
 def _message(error: BaseException) -> str:
@@ -271,7 +302,7 @@ class Recorder:
 
         @wraps(function)
         async def recorded_async(*args: Any, **named: Any) -> Any:
-            with self.recording(provider).written() as recording:
+            async with self.recording(provider).written_in_loop() as recording:
                 recording.payload = snapshot(lambda: payload(*args, **named))
                 result = await function(*args, **named)
                 recording.answer = lambda: answer(result)
@@ -371,7 +402,7 @@ def _recorded_asgi(app: Any, recording: Recording, head: Callable[[], dict[str, 
             headers = [(name.decode(), value.decode()) for name, value in start["headers"]]
             return answered(start["status"], headers, sent.body)
 
-        with recording.written():
+        async with recording.written_in_loop():
             recording.payload, recording.answer = payload, answer
             await app(scope, _receiving(receive, received), sending)
 

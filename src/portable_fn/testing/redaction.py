@@ -31,6 +31,8 @@ _NO_NUMBER = re.compile(r"(?s:(?!-?\d+(?:\.\d+)?\Z).*)")
 _NO_COUNT = re.compile(r"(?s:(?!\d{1,3}\Z).*)")
 _PIN = re.compile(r"\d{4,12}")
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w+/=.~%-]{20,}")
+# A key in a query, and no name of an object such as "photos/2024.png".
+_TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w+=~%-]{12,}")
 
 # Names in lower case with dashes between their words, and what is a secret by them; the first that fits counts. Source of those
 # of credentials: https://owasp.org/www-community/vulnerabilities/Information_exposure_through_query_strings_in_url
@@ -49,10 +51,10 @@ _NAMES: _Names = (
     (re.compile(r"(?:^|-)tokens$"), _NO_NUMBER),
     (
         re.compile(
-            r"passw|pass-?(?:phrase|code)|credential|api-?key|saml-?response|client-?(?:principal|cert)"
+            r"passw|pass-?(?:phrase|code)|credential|api-?key|saml-?response|client-?(?:principal|cert)|mnemonic|seed-?phrase"
             r"|(?:pwd|secret|token|authorization|signature|assertion)s?\d*(?:-|$)"
-            r"|(?:^|-)(?:auth|otp|totp|cvv|cvc|jwt|sas|sig|hmac|bearer|cookies?|csrf|xsrf)(?:-|$)"
-            r"|(?:access|private|secret|auth|account|encryption|signing|master|shared|session|subscription|functions?|host"
+            r"|(?:^|-)(?:auth|otp|totp|cvv|cvc|jwt|sas|sig|hmac|bearer|cookies?|csrf|xsrf|creds?)(?:-|$)"
+            r"|(?:access|priv|private|secret|auth|account|encryption|signing|master|shared|session|subscription|functions?|host"
             r"|ssh|licen[cs]e|webhook)-?keys?\d*(?:-|$)"
             r"|(?:verification|confirmation|security|recovery|reset|backup|device|mfa|one-time)-?codes?$"
             r"|(?:code|oauth)-?verifier|sess(?:ion)?-?id(?:-|$)"
@@ -60,12 +62,14 @@ _NAMES: _Names = (
         _ANY,
     ),
     # No compass, bypass, overpass, underpass and trespass.
-    (re.compile(r"(?<!com)(?<!by)(?<!over)(?<!under)(?<!tres)pass\d*$"), _NO_COUNT),
+    (re.compile(r"(?<!com)(?<!by)(?<!over)(?<!under)(?<!tres)pass\d*$|(?:^|-)pw\d*$"), _NO_COUNT),
+    (re.compile(r"(?:^|-)seeds?$"), _NO_NUMBER),
+    (re.compile(r"(?:^|-)sessions?$"), _RANDOM),
     (re.compile(r"(?:^|-)pin$"), _PIN),
     (re.compile(r"^code$"), _RANDOM),
 )
 _NAMES_OF_HEADERS: _Names = ((re.compile(r"session|identity|principal"), _ANY), *_NAMES)
-_NAMES_OF_QUERIES: _Names = ((re.compile(r"^(?:key|sid)$"), _RANDOM), *_NAMES)
+_NAMES_OF_QUERIES: _Names = ((re.compile(r"^(?:key|sid)$"), _TOKEN), *_NAMES)
 
 # Azure Service Bus's key of order.
 _SESSIONS = ("SessionId", "SessionIdArray", "ReplyToSessionId", "metadata.sessionid")
@@ -102,7 +106,18 @@ _BASIC = re.compile(r"(?i)\b(Basic|Negotiate|NTLM)(\s++|%20|\+)([A-Za-z0-9+/_-]{
 _DOTTED = re.compile(r"(?<![\w.-])[\w-]++(?:\.[\w-]*+){2,}+")
 _KEYS = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:AKIA|ASIA)(?=[A-Z0-9]{16}(?![A-Za-z0-9]))|AIza|ya29\.|gh[opsur]_|github_pat_|glpat-|xox[a-z]-"
-    r"|[rsp]k_(?:live|test)_|whsec_|sk-|SG\.|npm_|pypi-|hf_)[\w.-]{16,}+"
+    r"|[rsp]k_(?:live|test)_|whsec_|sk-|SG\.|npm_|pypi-|hf_"
+    # Vault, Shopify, Databricks, New Relic, Postman, Linear, Google's clients, DigitalOcean, age, Slack's apps, Docker, Grafana, Atlassian,
+    # Supabase, Figma, Sentry, PlanetScale, Terraform Cloud's users, Square, Doppler.
+    r"|hv[sbr]\.|shp(?:at|ca|pa|ss)_|dapi(?=[0-9a-f]{32})|NRAK-|NRJS-|NRII-|PMAK-|lin_(?:api|oauth)_|GOCSPX-|do[opr]_v1_"
+    r"|AGE-SECRET-KEY-1|xapp-|dckr_[po]at_|gl(?:sa|c)_|ATATT3|sb[ps]_|fig[dou]_|sntry[su]_|pscale_(?:tkn|pw|oauth)_|sq0(?:csp|atp)-"
+    r"|dp\.(?:st|pt|sa|ct)\.)[\w.-]{16,}+"
+)
+# https://core.telegram.org/bots/api#authorizing-your-bot
+_BOT = re.compile(r"(?<!\d)\d{8,10}+:[\w-]{35}+(?![\w-])")
+# Who has such an address may post: https://api.slack.com/messaging/webhooks, https://discord.com/developers/docs/resources/webhook
+_HOOK = re.compile(
+    r"(?<=hooks\.slack\.com/)(services|workflows|triggers)/[\w/%-]++|(?<=\.com/api/)(webhooks/\d++)/[\w-]++", re.ASCII
 )
 # After "://", to the next one.
 _ADDRESS = re.compile(r"(?<=://)(?:(?!://)[^\s\"'<>])++")
@@ -431,7 +446,9 @@ def _by_form(text: str) -> str:
     text = _BEARER.sub(rf"\1\2{REDACTED}", text)
     text = _BASIC.sub(_basic, text)
     text = _DOTTED.sub(_jwt, text)
-    return _KEYS.sub(_key, text)
+    if ".com/" in text:
+        text = _HOOK.sub(lambda found: f"{found[1] or found[2]}/{REDACTED}", text)
+    return _BOT.sub(REDACTED, _KEYS.sub(_key, text))
 
 
 def _basic(found: re.Match[str]) -> str:

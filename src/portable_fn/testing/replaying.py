@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 
 from portable_fn.adapter import bindings
 from portable_fn.binding import Binding
+from portable_fn.data import parse_json
 from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.events import Batch, ChangeEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
@@ -24,6 +25,9 @@ from portable_fn.testing.native_json import arrived, in_text, of_adapter
 from portable_fn.testing.probing import Call, silent, telling
 from portable_fn.testing.recording import MAX_BODY, VARIABLE, not_recorded, recorded_again
 from portable_fn.testing.redaction import redacted
+
+# Digits before the point of the largest float, less one; to write the int of "1E+9999999" takes minutes.
+_LARGEST = 307
 
 
 class Replayed(Record):
@@ -56,8 +60,13 @@ class Replay(list[Replayed]):
         return [f"{one.file}: {one.skipped}" for one in self if one.skipped]
 
 
-def replay(recorded: str | os.PathLike[str], handler: object, to: str | None = None) -> Replay:
+def replay(
+    recorded: str | os.PathLike[str], handler: object, to: str | None = None, *, ignore: Sequence[str] = ()
+) -> Replay:
     """Runs what PORTABLE_FN_RECORD recorded, on the provider of each, or on another one.
+
+    `ignore` has the members of a JSON answer that may differ, such as ids and times: a name, `"created_at"`, wherever it stands,
+    or a path from the top, `"/items/*/id"`, in which `*` is any member or place.
 
     `recorded` is its folder, or a file with the lines that "-" printed, whatever a console put before and around them. The
     function sees the payload as it was recorded, without secrets. ValueError where there are no recordings; what can't be
@@ -68,7 +77,8 @@ def replay(recorded: str | os.PathLike[str], handler: object, to: str | None = N
     found = [_read(name, text, to) for name, text in (_in_file(place) if place.is_file() else _in_folder(place))]
     if all(isinstance(one, _Unreadable) for one in found):
         raise ValueError(f"{found[0].file} is no recording: {found[0].why}")
-    return Replay(_replayed(one, handler, to) for one in found)
+    paths = [_path(one) for one in ignore]
+    return Replay(_replayed(one, handler, to, paths) for one in found)
 
 
 def _in_folder(folder: Path) -> list[tuple[str, str | bytes | OSError]]:
@@ -204,7 +214,37 @@ def _is_told(event: Any) -> bool:
     )
 
 
-def _replayed(one: Any, handler: object, to: str | None) -> Replayed:
+def _path(text: str) -> list[str]:
+    """The steps of a path to ignore; a name alone is found at any depth, as its first step "**" says."""
+    if not isinstance(text, str) or not text.strip("/"):
+        raise ValueError(f"ignore takes a name or a path such as '/items/*/id', not {text!r}")
+    steps = text.removeprefix("/").split("/")
+    return steps if text.startswith("/") or len(steps) > 1 else ["**", *steps]
+
+
+def _without(value: Any, paths: Sequence[list[str]]) -> Any:
+    """The JSON value with null in place of each member that a path leads to."""
+    if [] in paths:
+        return None
+    if not paths or not isinstance(value, (dict, list)):
+        return value
+    members = value.items() if isinstance(value, dict) else enumerate(value)
+    made = {name: _without(one, _further(paths, str(name))) for name, one in members}
+    return made if isinstance(value, dict) else list(made.values())
+
+
+def _further(paths: Sequence[list[str]], name: str) -> list[list[str]]:
+    """What is left of the paths that go through the member."""
+    left: list[list[str]] = []
+    for path in paths:
+        if path[0] == "**":
+            left.append([] if path[1] in (name, "*") else path)
+        elif path[0] in (name, "*"):
+            left.append(path[1:])
+    return left
+
+
+def _replayed(one: Any, handler: object, to: str | None, ignore: Sequence[list[str]]) -> Replayed:
     if isinstance(one, _Unreadable):
         return Replayed(one.file, "", to or "", skipped=f"no recording: {one.why}")
     provider: str = one.provider
@@ -224,7 +264,7 @@ def _replayed(one: Any, handler: object, to: str | None) -> Replayed:
     except Exception as exc:
         why = f"{where} can't hand it over: {type(exc).__name__}: {exc}"
         return Replayed(one.file, provider, where, skipped=why)
-    return Replayed(one.file, provider, where, _differences(one.was, found, same=where == provider))
+    return Replayed(one.file, provider, where, _differences(one.was, found, ignore, same=where == provider))
 
 
 class _Outcome:
@@ -331,8 +371,10 @@ def _neutral(event: Event[Any], function: Binding) -> Event[Any]:
 
 
 def _plain_numbers(value: Any) -> Any:
-    """Decimals as int where they are whole, else float, which every table knows."""
+    """Decimals as int where they are whole, else float, which every table knows; ValueError for one that no float holds."""
     if isinstance(value, Decimal):
+        if value.is_finite() and value.adjusted() > _LARGEST:
+            raise ValueError(f"a number of {value.adjusted() + 1} digits is too large for another provider")
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, dict):
         return {name: _plain_numbers(one) for name, one in value.items()}
@@ -355,7 +397,7 @@ def _of_answer(answer: Answer) -> dict[str, Any]:
     return made
 
 
-def _differences(was: _Outcome, found: _Outcome, *, same: bool) -> list[str]:
+def _differences(was: _Outcome, found: _Outcome, ignore: Sequence[list[str]], *, same: bool) -> list[str]:
     told = [*_of_calls(was.calls, found.calls)]
     # What reaches a provider for an event is its own; that of a request is the same everywhere.
     if same and was.raised != found.raised:
@@ -364,7 +406,7 @@ def _differences(was: _Outcome, found: _Outcome, *, same: bool) -> list[str]:
         for name, before, after in (
             ("status", was.answer.get("status"), found.answer.get("status")),
             ("content type", _content_type(was.answer), _content_type(found.answer)),
-            ("body", _body(was, found), _body(found, was)),
+            ("body", *_bodies(was, found, ignore)),
         ):
             if before != after:
                 told.append(f"the answer's {name} was {_shown(before)}, and is {_shown(after)}")
@@ -383,6 +425,17 @@ def _body(one: _Outcome, other: _Outcome) -> Any:
     """The body of the answer; nothing is known of that which was too long to be kept."""
     assert one.answer is not None
     return one.answer.get("body", one.answer.get("body_base64", "")) if one.is_whole and other.is_whole else None
+
+
+def _bodies(was: _Outcome, found: _Outcome, ignore: Sequence[list[str]]) -> tuple[Any, Any]:
+    """Both bodies, without what is to be ignored if both are JSON."""
+    before, after = _body(was, found), _body(found, was)
+    if ignore and before != after and before is not None and after is not None:
+        try:
+            return _without(parse_json(before), ignore), _without(parse_json(after), ignore)
+        except ValueError:
+            pass
+    return before, after
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,158 @@
+"""Replays of answers that differ by their ids and times, and recordings that must not hold anything up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portable_fn import Request, on, portable
+from portable_fn.events import ChangeEvent
+from portable_fn.testing import deliver, fake, replay
+from portable_fn_asgi import entry
+
+_numbers = count(1)
+
+
+@portable(on.http("GET", "/orders"))
+def orders(request: Request) -> dict[str, Any]:
+    number = next(_numbers)
+    return {"id": number, "items": [{"sku": "A1", "at": {"time": number}}, {"sku": "B2", "at": {"time": number}}]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for recordings."""
+    monkeypatch.setenv("PORTABLE_FN_RECORD", str(tmp_path / "recorded"))
+    return tmp_path / "recorded"
+
+
+@pytest.mark.parametrize("to", [None, "gcp", "asgi"])
+def test_members_that_are_ignored_may_differ(folder: Path, to: str | None) -> None:
+    deliver(orders, fake.request("GET", "/orders"), to="aws")
+
+    for ignore in (["id", "time"], ["/id", "/items/*/at/time"], ["/id", "/items/0/at", "items/1/at"], ["/*"]):
+        assert [] == replay(folder, orders, to, ignore=ignore).differences
+    for ignore in ([], ["id"], ["time"], ["/time", "id"], ["/items/*/time", "id"], ["/items/0/at", "id"]):
+        assert 1 == len(replay(folder, orders, to, ignore=ignore).differences), ignore
+
+
+def test_what_is_not_ignored_still_differs(folder: Path) -> None:
+    deliver(orders, fake.request("GET", "/orders"), to="aws")
+
+    @portable(on.http("GET", "/orders"))
+    def orders_of_today(request: Request) -> dict[str, Any]:
+        return {"id": 9, "items": [{"sku": "A1", "at": {"time": 9}}, {"sku": "C3", "at": {"time": 9}}]}
+
+    told = replay(folder, orders_of_today, ignore=["id", "time"]).differences
+    assert "'B2'" in told[-1] and "'C3'" in told[-1]
+
+
+@pytest.mark.parametrize("ignore", ["", "/", 7])
+def test_a_path_that_is_none_is_refused(folder: Path, ignore: Any) -> None:
+    deliver(orders, fake.request("GET", "/orders"), to="aws")
+
+    with pytest.raises(ValueError, match="ignore takes a name or a path"):
+        replay(folder, orders, ignore=[ignore])
+
+
+@portable(on.change("accounts"))
+def changed(change: ChangeEvent[Any]) -> None: ...
+
+
+def test_a_number_of_an_absurd_exponent_is_skipped_at_once_elsewhere(folder: Path) -> None:
+    deliver(changed, fake.change("accounts", after={"id": "1", "total": 7}), to="aws")
+    (file,) = folder.iterdir()
+    file.write_text(file.read_text().replace('"N": "7"', '"N": "1E+9999999"'))
+    assert "9999999" in file.read_text()
+    began = time.perf_counter()
+
+    found = replay(folder, changed, to="gcp")
+
+    (skipped,) = found.skipped
+    assert "a number of 10000000 digits" in skipped or "can't be read" in skipped
+    assert time.perf_counter() - began < 5
+
+
+@portable(on.http("POST", "/"))
+async def echo(request: Request) -> str:
+    return "ok"
+
+
+def test_a_recording_does_not_hold_up_the_event_loop(folder: Path) -> None:
+    application = entry(echo)
+    body = (b"http://a:b@" * 100_000)[: 1024 * 1024 - 1]
+    gaps: list[float] = []
+
+    async def main() -> list[Any]:
+        async def watched() -> None:
+            while True:
+                before = time.perf_counter()
+                await asyncio.sleep(0.01)
+                gaps.append(time.perf_counter() - before)
+
+        watching = asyncio.create_task(watched())
+        sent = await post(application, body)
+        watching.cancel()
+        return sent
+
+    sent = asyncio.run(main())
+
+    assert 200 == sent[0]["status"]
+    (file,) = folder.iterdir()
+    assert "cut" not in json.loads(file.read_text())
+    # On one thread it takes most of a second, and in one piece.
+    assert len(gaps) > 10
+    assert max(gaps) < 0.5
+
+
+def test_of_a_body_that_is_too_long_nothing_is_kept(folder: Path) -> None:
+    sent = asyncio.run(post(entry(echo), b"http://a:b@" * 200_000))
+
+    assert 200 == sent[0]["status"]
+    (file,) = folder.iterdir()
+    made = json.loads(file.read_text())
+    assert ["payload"] == made["cut"]
+    assert len(file.read_text()) < 10_000
+
+
+def test_a_payload_of_lambda_s_that_is_too_long_is_not_kept(folder: Path) -> None:
+    deliver(echo, fake.request("POST", "/", body=b"http://a:b@" * 200_000), to="aws")
+
+    (file,) = folder.iterdir()
+    assert ["payload"] == json.loads(file.read_text())["cut"]
+    (skipped,) = replay(folder, echo).skipped
+    assert "too long to be kept" in skipped
+
+
+async def post(application: Any, body: bytes) -> list[Any]:
+    """What the application sends for a POST of the body."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"content-length", str(len(body)).encode()), (b"content-type", b"text/plain")],
+        "client": None,
+        "server": None,
+    }
+    await application(scope, receive, send)
+    return sent
