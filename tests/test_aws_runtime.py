@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 
@@ -19,7 +21,7 @@ APPS = ROOT / "tests" / "runtimes" / "apps"
 SOURCES = (ROOT / "src", ROOT / "adapters")
 
 
-def start(target: str = "aws_functions", **env: str) -> object:
+def start(target: str = "aws_functions", **env: str) -> AbstractContextManager[RuntimeApi]:
     return runtime_api(APPS, [sys.executable, "-m", "portable_fn_aws.runtime", target], pythonpath=SOURCES, env=env)
 
 
@@ -171,10 +173,81 @@ def test_one_function_and_lambdas_own_handler_form_are_targets() -> None:
             assert api.invoke(get("/hello/Ada")).json["statusCode"] == 200
 
 
-def test_a_function_that_cannot_be_loaded_is_an_init_error() -> None:
-    with start("no_such_module:hello") as api:
+ENTRIES = """
+import functools
+import aws_functions
+from portable_fn_aws import entry
+
+handler = entry(aws_functions)
+
+@functools.wraps(handler)
+def around(event, context):
+    answer = handler(event, context)
+    answer["headers"] = {**answer.get("headers", {}), "x-around": "yes"}
+    return answer
+
+def without_wraps(event, context):
+    return handler(event, context)
+
+number = 1
+"""
+
+
+def start_at(folder: Path, target: str, code: str = ENTRIES, **env: str) -> AbstractContextManager[RuntimeApi]:
+    """The runtime with the target in main.py."""
+    (folder / "main.py").write_text(code)
+    command = [sys.executable, "-m", "portable_fn_aws.runtime", target]
+    return runtime_api(folder, command, pythonpath=(*SOURCES, APPS), env=env)
+
+
+@pytest.mark.parametrize("target", ["main:handler", "main.handler", "main"])
+def test_an_entry_is_a_target_that_streams(tmp_path: Path, target: str) -> None:
+    with start_at(tmp_path, target) as api:
+        assert {"loops": 1} == json.loads(api.invoke(get("/loop")).json["body"])
+        prelude, body = api.invoke(get("/stream")).split()
+        assert (201, b"one,zwei,three") == (prelude["statusCode"], body)
+
+
+def test_a_function_around_an_entry_is_called_and_not_bypassed(tmp_path: Path) -> None:
+    with start_at(tmp_path, "main:around") as api:
+        answer = api.invoke(get("/stream"))
+        assert not answer.streamed
+        assert (201, "yes") == (answer.json["statusCode"], answer.json["headers"]["x-around"])
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        ("no_such_module:hello", "ModuleNotFoundError", "No module named 'no_such_module'"),
+        ("main:handlr", "ConfigurationError", "main has no 'handlr' (is it 'handler'?)"),
+        (
+            "main:without_wraps",
+            "ConfigurationError",
+            "main:without_wraps is a function, but without @portable and no entry()",
+        ),
+        ("main:number", "ConfigurationError", "an entry takes portable functions or a module of them, not int"),
+    ],
+)
+def test_what_is_no_target_is_an_init_error_that_says_why(
+    tmp_path: Path, target: str, error: str, message: str
+) -> None:
+    with start_at(tmp_path, target) as api:
         answer = api.init_error()
-        assert answer.json["errorType"] == "ModuleNotFoundError"
+        assert error == answer.json["errorType"]
+        assert message in answer.json["errorMessage"]
+
+
+def test_what_an_entry_answers_is_recorded_once(tmp_path: Path) -> None:
+    for number, target in enumerate(("main:handler", "main:around")):
+        folder = tmp_path / str(number)
+        with start_at(tmp_path, target, PORTABLE_FN_RECORD=str(folder)) as api:
+            assert (
+                201
+                == (api.invoke(get("/stream")).split()[0] if number == 0 else api.invoke(get("/stream")).json)[
+                    "statusCode"
+                ]
+            )
+        assert 1 == len(list(folder.iterdir()))
 
 
 @pytest.fixture(scope="module")

@@ -33,10 +33,11 @@ def entry(*targets: object) -> LambdaHandler:
     Where all functions are for requests, any other payload raises DecodeError; else what is no request and no service's that
     is known is a Task, and for functions of tasks alone everything is. Streams are collected: awslambdaric can't stream.
     """
-    if (recording := recorder()) is not None:
-        recorded: LambdaHandler = recording.function("aws", _entry, targets)
-        return recorded
-    return _entry(*targets)
+    recording = recorder()
+    handler: LambdaHandler = _entry(*targets) if recording is None else recording.function("aws", _entry, targets)
+    # By itself, to tell it from a function around it that has its attributes, as functools.wraps gives them.
+    handler.__portable_entry__ = handler  # type: ignore[attr-defined]  # a function takes attributes
+    return handler
 
 
 def _entry(*targets: object) -> LambdaHandler:
@@ -52,6 +53,7 @@ def _entry(*targets: object) -> LambdaHandler:
             finish(context, variables)
         return write(response)
 
+    lambda_handler.__portable_invoke__ = invoke  # type: ignore[attr-defined]  # for `runtime`, which streams
     return lambda_handler
 
 

@@ -1,5 +1,7 @@
 """A Lambda runtime for `provided.al2023` and container images: `python -m portable_fn_aws.runtime app:hello`.
 
+The target is a portable function, a module of them, or an `entry()`: `main:handler`, or `main.handler` as Lambda writes it.
+
 Unlike awslambdaric it streams. PORTABLE_FN_AWS_INVOKE_MODE says how the function is called: RESPONSE_STREAM (every HTTP
 answer goes out in the streaming format) or BUFFERED (none does, streams are collected), as the function URL's InvokeMode or
 API Gateway's response transfer mode is set. Where it isn't set, a response that is a stream is streamed.
@@ -15,15 +17,16 @@ import os
 import socket
 import sys
 import time
+from types import FunctionType, ModuleType
 
 from portable_fn.adapter import recorder
+from portable_fn.errors import ConfigurationError
 from portable_fn.record import lazy
 from portable_fn_aws.entry import collected, finish, invoker, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
-    from types import ModuleType
     from typing import Any, NoReturn
 
     from portable_fn_aws.entry import Invoke
@@ -269,13 +272,17 @@ def _log(error: BaseException) -> None:
 
 
 def load(target: str) -> object:
-    """The portable function that `module:name` says, or the module where no name is given."""
+    """Return what `module:name` or Lambda's own form `module.name` names, or the module if there is no name."""
     module_name, _, name = target.partition(":")
     if not name and "." in module_name and not _is_module(module_name):
-        # A handler string in Lambda's own form, module.name.
         module_name, _, name = module_name.rpartition(".")
-    __import__(module_name.replace("/", "."))
-    module: ModuleType = sys.modules[module_name.replace("/", ".")]
+    module_name = module_name.replace("/", ".")
+    __import__(module_name)
+    module: ModuleType = sys.modules[module_name]
+    if name and not hasattr(module, name):
+        from portable_fn.providers import nearest
+
+        raise ConfigurationError(f"{module_name} has no {name!r}{nearest(name, vars(module))}")
     return getattr(module, name) if name else module
 
 
@@ -288,17 +295,41 @@ def _is_module(name: str) -> bool:
         return False
 
 
+def _invoker(target: str, recording: Any) -> tuple[Invoke, bool]:
+    """Return what invokes the target, and whether its answers are still to be recorded."""
+    loaded = load(target)
+    if type(loaded) is ModuleType and len(found := [value for value in vars(loaded).values() if _is_entry(value)]) == 1:
+        (loaded,) = found
+    if type(loaded) is FunctionType and not hasattr(loaded, "__portable__"):
+        if _is_entry(loaded):
+            invoke: Invoke = loaded.__portable_invoke__  # type: ignore[attr-defined]  # an entry has it
+            return invoke, recording is not None
+        if hasattr(loaded, "__portable_entry__"):
+            # A function around an entry answers by itself: it records, and can't stream.
+            handler: Any = loaded
+            return lambda payload, native: (handler(payload, native), None, None, None), False  # type: ignore[return-value]  # nobody reads the rest
+        raise ConfigurationError(
+            f"{target} is a function, but without @portable and no entry(): name a portable function, a module of them, or "
+            "what entry() returned (a function around that takes functools.wraps)"
+        )
+    return invoker(loaded if recording is None else recording.functions((loaded,))), recording is not None
+
+
+def _is_entry(value: object) -> bool:
+    # The type is asked first: mocks and lazy objects have whatever attribute is looked for.
+    return type(value) is FunctionType and getattr(value, "__portable_entry__", None) is value
+
+
 def serve(api: RuntimeAPI, target: str, mode: str | None) -> NoReturn:
     """Loads the target and answers invocations until Lambda ends the process."""
     answer = _answer
     try:
-        loaded = load(target)
-        if (recording := recorder()) is not None:
+        recording = recorder()
+        invoke, records = _invoker(target, recording)
+        if records:
             from portable_fn_aws import recorded
 
             answer = recorded.answering(answer, recording)
-            loaded = recording.functions((loaded,))
-        invoke = invoker(loaded)
     except BaseException as exc:
         _log(exc)
         api.fail_init(exc)
