@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from portable_fn import Message, Request, ScheduleEvent, on, portable
+from portable_fn import Message, Request, ScheduleEvent, Upload, on, portable
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import deliver, fake, parse, render
 
@@ -134,7 +134,7 @@ def test_a_time_of_another_zone_is_told_in_utc() -> None:
 
 
 NAIVE = datetime(2026, 1, 2)  # noqa: DTZ001  # it is to be refused
-ONE_BODY = "a request has one of json=…, form=… and body=…"
+ONE_BODY = "a request has one of json=…, form=… and body=…; files=… go with form=…"
 ONE_CONTENT = "data is what is to be JSON, and body=… what is sent as it is: give one of them"
 ITS_BODY = "bytes have no JSON form: body=… is sent as it is"
 ITS_ZONE = "has no time zone: datetime(…, tzinfo=UTC)"
@@ -204,3 +204,38 @@ def test_a_provider_whose_namespace_is_missing_too_names_its_distribution(monkey
     monkeypatch.delitem(sys.modules, "azure.functions", raising=False)
     with pytest.raises(Exception, match=r"^azure needs azure-functions: pip install 'portable-fn\[azure\]'$"):
         deliver(ship, fake.message(), to="azure")
+
+
+def test_files_make_a_multipart_form_that_every_provider_reads() -> None:
+    @portable(on.http("POST", "/"))
+    def upload(request: Request[Any]) -> list[Any]:
+        photo = request.form["photo"]
+        assert isinstance(photo, Upload)
+        others = [one.body.decode() for one in request.form.get_all("page") if isinstance(one, Upload)]
+        return [request.form["title"], photo.filename, photo.content_type, len(photo.body), others]
+
+    pages = [("a.txt", b"one", "text/plain"), ("b.txt", b"two", "text/plain")]
+    files = {"photo": ("cat \u00e9.png", b"\x89PNG\r\n\x00", "image/png"), "page": pages}
+    request = fake.request("POST", "/", form={"title": "Z\u00fcrich"}, files=files)
+
+    for provider in ADAPTERS:
+        answer = deliver(upload, request, to=provider)
+        assert ["Z\u00fcrich", "cat \u00e9.png", "image/png", 7, ["one", "two"]] == answer.json(), provider
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"form": {"amount": 1}}, "a form's values are text, and that of 'amount' is an int: give '1'"),
+        ({"form": {"a": ["x", None]}}, "a form's values are text, and that of 'a' is a NoneType: give 'None'"),
+        ({"form": {"photo": b"x"}}, "a form's values are text, and that of 'photo' is a bytes; a file is files={…}"),
+        (
+            {"files": {"photo": b"x"}},
+            "files has a name, bytes and a content type for each field, {'photo': ('cat.png', b'…', 'image/png')}, not a bytes",
+        ),
+    ],
+)
+def test_what_a_form_cannot_hold_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        fake.request("POST", "/", **given)
+    assert message == str(caught.value)

@@ -37,7 +37,7 @@ def bare(order: Message[Order], ctx: Context) -> str:
     assert_type(order.body, bytes)
     assert_type(order.text, str)
     assert_type(order.channel, str)
-    assert_type(order.attributes, Mapping[str, str | bytes])
+    assert_type(order.attributes, Mapping[str, str | bytes | None])
     assert_type(order.attempt, int | None)
     assert_type(order.key, str | None)
     assert_type(order.envelopes, tuple[Event[Any], ...])

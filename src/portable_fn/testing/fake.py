@@ -31,7 +31,12 @@ if TYPE_CHECKING:
     from portable_fn.events import ChangeAction, ObjectAction
     from portable_fn.http import HeadersInput
 
+    # A file's name, bytes and content type.
+    File = tuple[str, bytes, str]
+
 _TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+# The same each time, so that a rendered payload is too.
+_BOUNDARY = "----portable-fn-form"
 # What a client sends of a target as it is, beside letters and digits.
 _AS_IT_IS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
@@ -43,7 +48,8 @@ def request(
     headers: HeadersInput = (),
     cookies: dict[str, str] | None = None,
     json: Any = None,
-    form: dict[str, Any] | None = None,
+    form: Mapping[str, str | Sequence[str]] | None = None,
+    files: Mapping[str, File | Sequence[File]] | None = None,
     body: bytes | str = b"",
     params: dict[str, str] | None = None,
     host: str = "example.com",
@@ -56,10 +62,12 @@ def request(
     """A request for the target, a path with or without a query, both percent-encoded: `fake.request("GET", "/items?page=2")`.
 
     What a target can't hold, such as blanks and umlauts, is encoded as browsers do. `json` and `form` give the body and its
-    content type. `params` are for a direct call, which matches no path.
+    content type. `files` makes it a multipart form, of what is in `form` as well: by the field's name the file's name, bytes and
+    content type, `files={"photo": ("cat.png", b"…", "image/png")}`, or a list of such. `params` are for a direct call, which
+    matches no path.
     """
-    if sum((json is not None, form is not None, bool(body))) > 1:
-        raise ValueError("a request has one of json=…, form=… and body=…")
+    if sum((json is not None, form is not None or files is not None, bool(body))) > 1:
+        raise ValueError("a request has one of json=…, form=… and body=…; files=… go with form=…")
     if target and not target.startswith("/"):
         raise ValueError(f"the target {target!r} doesn't start with '/'; a request's host is host=…")
     if method != method.upper():
@@ -76,10 +84,13 @@ def request(
         body = to_json(json)
         if "content-type" not in given:
             lines.append(("content-type", "application/json"))
-    elif form is not None:
-        body = urlencode(form, doseq=True)
+    elif form is not None or files is not None:
+        fields = _fields(form or {})
+        body, content_type = urlencode(fields).encode(), "application/x-www-form-urlencoded"
+        if files is not None:
+            body, content_type = _multipart(fields, files), f"multipart/form-data; boundary={_BOUNDARY}"
         if "content-type" not in given:
-            lines.append(("content-type", "application/x-www-form-urlencoded"))
+            lines.append(("content-type", content_type))
     _strings("cookies", cookies)
     if cookies:
         lines.append(("cookie", "; ".join(f"{name}={value}" for name, value in cookies.items())))
@@ -97,6 +108,51 @@ def request(
         id=id,
         time=_utc("time", time),
     )
+
+
+def _fields(form: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The fields of a form, one for each value; TypeError for a value that isn't text."""
+    fields = []
+    for name, value in form.items():
+        for one in value if isinstance(value, (list, tuple)) else (value,):
+            if not isinstance(name, str) or not isinstance(one, str):
+                hint = "; a file is files={…}" if isinstance(one, (bytes, tuple)) else f": give {str(one)!r}"
+                raise TypeError(f"a form's values are text, and that of {name!r} is {_article(one)}{hint}")
+            fields.append((name, one))
+    return fields
+
+
+def _multipart(fields: Sequence[tuple[str, str]], files: Mapping[str, Any]) -> bytes:
+    """The body of a form as browsers send it. https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data"""
+    parts = [(f'name="{_quoted(name)}"', value.encode()) for name, value in fields]
+    for name, given in files.items():
+        for file in given if isinstance(given, list) else [given]:
+            if not (isinstance(file, tuple) and list(map(type, file)) == [str, bytes, str]):
+                raise TypeError(
+                    f"files has a name, bytes and a content type for each field, "
+                    f"{{{name!r}: ('cat.png', b'…', 'image/png')}}, not {_article(file)}"
+                )
+            filename, content, content_type = file
+            if not content_type.isprintable():
+                raise ValueError(f"{content_type!r} is no content type")
+            head = f'name="{_quoted(name)}"; filename="{_quoted(filename)}"\r\nContent-Type: {content_type}'
+            parts.append((head, content))
+    made = [
+        f"--{_BOUNDARY}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + content + b"\r\n"
+        for head, content in parts
+    ]
+    if any(_BOUNDARY.encode() in content for _, content in parts):
+        raise ValueError(f"a form's content has {_BOUNDARY!r} in it, which parts it")
+    return b"".join([*made, f"--{_BOUNDARY}--\r\n".encode()])
+
+
+def _quoted(name: str) -> str:
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _article(value: Any) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def message(
