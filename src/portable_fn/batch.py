@@ -6,8 +6,8 @@ import time
 from _contextvars import copy_context
 
 from portable_fn.binding import is_awaitable
-from portable_fn.errors import DecodeError, EncodeError
-from portable_fn.events import Batch, Event
+from portable_fn.errors import DecodeError, EncodeError, is_error
+from portable_fn.events import Batch, Event, Task
 from portable_fn.outcomes import DONE, Done, Reject, Retry
 
 TYPE_CHECKING = False
@@ -186,7 +186,7 @@ class Consumer:
                         if alone is None
                         else copy_context().run(alone, item)
                     )
-                    outcome: Outcome = DONE if result is None else Done(_finished(result))
+                    outcome: Outcome = DONE if result is None else Done(_returned(result, item))
                 else:
                     outcome = self._call_each(item, context)
             except BaseException as exc:
@@ -212,7 +212,8 @@ class Consumer:
         for function, events in self._calls(item, context):
             for event in () if function.takes_batch else events:
                 try:
-                    results.append(_finished(copy_context().run(function.call, event, context.of(event))))
+                    result = copy_context().run(function.call, event, context.of(event))
+                    results.append(_returned(result, event))
                 except BaseException as exc:
                     failures.append((exc, function))
         return self._of_all(item, results, failures, context)
@@ -462,11 +463,11 @@ class _WholeBatch:
             return self._settled(exc)
         if is_awaitable(result):
             return self._later(result)
-        return self._returned(result)
+        return self._settled_by(result)
 
-    def _returned(self, result: object) -> list[Outcome]:
+    def _settled_by(self, result: object) -> list[Outcome]:
         try:
-            _finished(result)
+            _returned(result, self._batch)
         except EncodeError as exc:
             return self._settled(exc)
         return self._settled(None)
@@ -479,7 +480,7 @@ class _WholeBatch:
                 raise
             return await self._settled_off_loop(exc)
         try:
-            _finished(returned)
+            _returned(returned, self._batch)
         except EncodeError as exc:
             return await self._settled_off_loop(exc)
         return await self._settled_off_loop(None)
@@ -608,9 +609,9 @@ async def _called(function: Binding, event: Event[Any], context: Context) -> Any
     mine = context.of(event)
     if function.is_async:
         result = function.call(event, mine)
-        return _finished(await result if is_awaitable(result) else result)
+        return _returned(await result if is_awaitable(result) else result, event)
     if not _has_threads():
-        return _finished(function.call(event, mine))
+        return _returned(function.call(event, mine), event)
     from asyncio import to_thread
 
     def called() -> tuple[Any, BaseException | None]:
@@ -623,11 +624,13 @@ async def _called(function: Binding, event: Event[Any], context: Context) -> Any
     result, error = await to_thread(called)
     if error is not None:
         raise error
-    return _finished(result)
+    return _returned(result, event)
 
 
-def _finished(result: Any) -> Any:
-    """What a function returned; EncodeError where that is its own work, not begun, which nobody would do."""
+def _returned(result: Any, event: Event[Any] | Batch[Any]) -> Any:
+    """The result of a function; EncodeError if it says by its result what it must raise, or returns work that nobody runs."""
+    if result is None:
+        return None
     if is_awaitable(result) or hasattr(type(result), "gi_frame") or hasattr(type(result), "ag_frame"):
         if hasattr(type(result), "close"):
             result.close()
@@ -635,7 +638,37 @@ def _finished(result: Any) -> Any:
             f"the function returned a {type(result).__name__} that nobody runs: a handler that awaits is an async def, one that "
             "yields can't be; a decorator below @portable takes functools.wraps, middleware returns or awaits call_next"
         )
+    if isinstance(result, (list, tuple)):
+        error = next((one for one in result if is_error(one)), None)
+    else:
+        error = result if is_error(result) else None
+    if error is not None:
+        name = (error if isinstance(error, type) else type(error)).__name__
+        raise EncodeError(f"the function returned {name}, which means nothing: raise {name}") from (
+            error if isinstance(error, BaseException) else None
+        )
+    # What a task returns is its caller's to read.
+    if not isinstance(event, Task) and (report := _report_of_failure(result)):
+        raise EncodeError(
+            f"the function returned {report}, a provider's own report of failure, which means nothing here: raise Retry or Reject, "
+            "or call batch.retry(message) or batch.reject(message)"
+        )
     return result
+
+
+def _report_of_failure(result: Any) -> str:
+    """What in a result says to Lambda, to Dapr or to HTTP that an event has failed; "" if nothing does."""
+    if isinstance(result, dict):
+        if result.get("batchItemFailures"):
+            return "batchItemFailures"
+        if result.keys() == {"status"} and result["status"] in ("RETRY", "DROP"):
+            return f"the status {result['status']}"
+        if result.keys() == {"statuses"}:
+            return "statuses"
+        return ""
+    from portable_fn.http import Response
+
+    return f"a Response {result.status}" if isinstance(result, Response) and result.status >= 400 else ""
 
 
 def _has_threads() -> bool:

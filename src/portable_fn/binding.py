@@ -172,9 +172,16 @@ def around(
     if not use:
         return call
 
-    def normalised(event: Any, context: Context) -> Any:
+    async def answered(event: Any, context: Context) -> Response:
         result = call(event, context)
-        return then(result, _own_response) if isinstance(event, Request) else result
+        return _own_response(await result if is_awaitable(result) else result)
+
+    handler_is_async = is_async
+
+    def normalised(event: Any, context: Context) -> Any:
+        if not isinstance(event, Request):
+            return call(event, context)
+        return answered(event, context) if handler_is_async else then(call(event, context), _own_response)
 
     wrapped: Callable[[Any, Context], Any] = normalised
     for middleware in reversed(use):
@@ -195,21 +202,63 @@ def _step(middleware: Middleware, call: Callable[[Any, Context], Any], is_async:
         return await result if is_awaitable(result) else result
 
     follow = awaitable if _is_async(middleware) else call
+    name = getattr(middleware, "__name__", repr(middleware))
 
     def step(event: Any, context: Context) -> Any:
-        result = middleware(event, context, follow)
-        return then(result, answered) if isinstance(event, Request) else result
+        # What call_next gave that must be awaited: its handler may not have begun yet.
+        given: list[Any] = []
 
-    def answered(result: Any) -> Response:
-        name = getattr(middleware, "__name__", repr(middleware))
+        def call_next(event: Any, context: Context) -> Any:
+            result = follow(event, context)
+            if is_awaitable(result):
+                given.append(result)
+            return result
+
+        result = middleware(event, context, call_next)
+        if is_awaitable(result):
+            return later(result, event, given)
+        return answered(result, event, given, is_awaited=False) if given else answered(result, event)
+
+    async def later(result: Any, event: Any, given: list[Any]) -> Any:
+        return answered(await result, event, given)
+
+    def answered(result: Any, event: Any, given: Sequence[Any] = (), *, is_awaited: bool = True) -> Any:
+        for one in given:
+            if one is result:
+                result.close()
+                raise EncodeError(
+                    f"the middleware {name} returned what call_next gave without await, so that nobody runs the handler"
+                )
+            if not is_awaited or _is_left(one, isinstance(event, Request)):
+                # A task may be at work on one that has begun.
+                if hasattr(one, "cr_suspended") and not one.cr_suspended:
+                    one.close()
+                raise EncodeError(
+                    f"the middleware {name} neither returns nor awaits what call_next gave, so that nobody runs the handler: "
+                    "return call_next(event, ctx), or await it in an async def"
+                )
+        if not isinstance(event, Request):
+            return result
         if result is None:
             raise EncodeError(f"the middleware {name} returned None: return what call_next gives, or a Response")
         if is_awaitable(result):
             result.close()
-            raise EncodeError(f"the middleware {name} returned what call_next gave without await")
+            raise EncodeError(f"the middleware {name} returned an awaitable that nobody awaits")
         return _own_response(result)
 
     return step
+
+
+def _is_left(awaitable: Any, is_request: bool) -> bool:
+    """Whether nobody awaits a handler's work, or an event would be acknowledged before it is done, as if a task does it.
+
+    What has begun may go on behind the answer to a request.
+    """
+    if hasattr(awaitable, "cr_suspended"):
+        has_begun = awaitable.cr_suspended or awaitable.cr_running
+        return awaitable.cr_frame is not None and not (has_begun and is_request)
+    done = getattr(awaitable, "done", None)
+    return done is not None and not done() and not is_request
 
 
 def _own_response(result: object) -> Response:

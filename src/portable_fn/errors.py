@@ -11,6 +11,11 @@ class PortableError(Exception):
     """The root of every error that portable_fn raises on purpose."""
 
 
+def is_error(value: object) -> bool:
+    """Whether the value is an exception or a class of them, which is to be raised and not returned."""
+    return isinstance(value, BaseException) or (isinstance(value, type) and issubclass(value, BaseException))
+
+
 class ConfigurationError(PortableError):
     """A function, trigger or entry is declared in a way that can't work; raised while the module is imported."""
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 
 from portable_fn.cookies import Cookie, parse_cookies
 from portable_fn.data import decode_text, read_json, to_json
-from portable_fn.errors import EncodeError, HTTPError
+from portable_fn.errors import EncodeError, HTTPError, is_error
 from portable_fn.events import Event
 from portable_fn.pairs import Headers, MutableHeaders, Pairs, checked
 from portable_fn.record import Generic, Record, lazy
@@ -475,8 +475,9 @@ def to_response(result: object) -> Response:
         return _typed(200, (), "application/octet-stream", bytes(result))
     if isinstance(result, tuple) and not hasattr(result, "_fields"):
         raise EncodeError("the handler returned a tuple; for a status and a body return Response.json(body, 201)")
-    if isinstance(result, BaseException):
-        raise EncodeError(f"the handler returned a {type(result).__name__}: raise it")
+    if is_error(result):
+        name = (result if isinstance(result, type) else type(result)).__name__
+        raise EncodeError(f"the handler returned {name}: raise it")
     if hasattr(result, "__aiter__") or hasattr(result, "__next__"):
         return Response(200, {"content-type": "application/octet-stream"}, (), result)  # type: ignore[arg-type]
     return json_response(result)
