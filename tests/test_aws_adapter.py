@@ -450,8 +450,3 @@ def test_a_test_may_call_without_a_context(native: Any) -> None:
     assert [("aws", "", "", "", None, None)] * 5 == [
         (ctx.provider, ctx.invocation_id, ctx.function, ctx.version, ctx.deadline, ctx.remaining()) for ctx in seen
     ]
-
-
-def test_a_context_without_what_lambda_gives_is_still_an_error() -> None:
-    with pytest.raises(AttributeError, match="aws_request_id"):
-        entry(echo)(payload(fake.request(), "http_api"), cast("Any", object()))

@@ -784,14 +784,6 @@ def test_what_cant_be_read_inside_of_an_event_is_named(event: Event[Any], words:
     assert words in str(caught.value)
 
 
-def test_an_invocation_without_an_id_is_no_event() -> None:
-    for id in ("", None, 7):
-        native: Any = LambdaContext()
-        native.aws_request_id = id
-        with pytest.raises(DecodeError, match="aws_request_id"):
-            decode_events.arrival(INPUT, decode.LambdaInvocation(native, True))
-
-
 def test_the_largest_batch_of_logs_passes_and_one_byte_more_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     size = len(json.dumps(LOGS))
     monkeypatch.setattr("portable_fn_aws.messages.MAX_LOGS", size)

@@ -292,33 +292,35 @@ def request(payload: Payload, name: str) -> Request:
     return request
 
 
+# No Lambda function runs for a year, in milliseconds: what says so is a mock's, or says that there is no end.
+_YEAR = 366 * 24 * 3600 * 1000
+
+
 class LambdaInvocation(Context):
-    """What surrounds an invocation, read from Lambda's context when it is asked for; empty without one, as tests may call."""
+    """What surrounds an invocation, read from Lambda's context when it is asked for.
+
+    Tests and emulators call with no context, a mock, or one that lacks some of it: what isn't there is "", or None.
+    """
 
     native: LambdaContext
 
     def __init__(self, native: LambdaContext | None, cold_start: bool) -> None:
         self.provider = "aws"
-        self.native = native  # type: ignore[assignment]  # without one nothing reads it
+        self.native = native  # type: ignore[assignment]  # _text takes None
         self.cold_start = cold_start
-        try:
-            self.invocation_id = native.aws_request_id  # type: ignore[union-attr]  # looked at where it fails
-        except AttributeError:
-            if native:
-                raise
-            vars(self).update(invocation_id="", function="", version="", arn="", _deadline_seconds=None)
+        self.invocation_id = _text(native, "aws_request_id")
 
     @lazy
     def function(self) -> str:
-        return self.native.function_name
+        return _text(self.native, "function_name")
 
     @lazy
     def version(self) -> str:
-        return self.native.function_version
+        return _text(self.native, "function_version")
 
     @lazy
     def arn(self) -> str:
-        return self.native.invoked_function_arn
+        return _text(self.native, "invoked_function_arn")
 
     @lazy
     def region(self) -> str:
@@ -326,11 +328,26 @@ class LambdaInvocation(Context):
 
     @lazy
     def _deadline_seconds(self) -> float | None:
-        return time.time() + self.native.get_remaining_time_in_millis() / 1000
+        try:
+            left: Any = self.native.get_remaining_time_in_millis()
+        except Exception:
+            return None
+        if type(left) not in (int, float) or not -_YEAR < left < _YEAR:
+            return None
+        return time.time() + float(left) / 1000
 
     @lazy
     def trace(self) -> Trace | None:
         return trace(self._carrier)
+
+
+def _text(native: object, name: str) -> str:
+    """A text of Lambda's context; "" if it has none."""
+    try:
+        value = getattr(native, name, "")
+    except Exception:
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def trace(carrier: Mapping[str, Any]) -> Trace | None:

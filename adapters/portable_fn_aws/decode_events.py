@@ -103,12 +103,12 @@ def called(payload: Any, context: LambdaInvocation) -> Arrival:
 
 
 def task(payload: Any, context: LambdaInvocation) -> Task[Any]:
-    """The payload as the input of a direct call, which has the invocation's id."""
+    """The payload as the input of a direct call. Its id is the invocation's, the same when Lambda invokes again."""
     from portable_fn.events import Task
     from portable_fn_aws.tasks import type_of
 
     return Task(
-        given_id(context),
+        context.invocation_id,
         context.arn,
         payload,
         name=context.function,
@@ -121,17 +121,7 @@ def scheduled(payload: Any, context: LambdaInvocation) -> ScheduleEvent[Any]:
     """The payload as a schedule's own input, which has no mark of what it is; its id is the invocation's."""
     from portable_fn.events import ScheduleEvent
 
-    return ScheduleEvent(given_id(context), context.arn, input=payload, native=payload)
-
-
-def given_id(context: LambdaInvocation) -> str:
-    """The invocation's id, the same when Lambda invokes again; "" where a test calls without a context."""
-    id = context.invocation_id
-    if not context.native:
-        return id
-    if not isinstance(id, str) or not id:
-        raise DecodeError("the invocation has no aws_request_id")
-    return id
+    return ScheduleEvent(context.invocation_id, context.arn, input=payload, native=payload)
 
 
 def _records(records: list[Any], payload: Mapping[str, Any]) -> Arrival | None:
@@ -230,7 +220,7 @@ def _grouped(payload: Mapping[str, Any], context: LambdaInvocation) -> Arrival |
 
         queues = _members(payload, "rmqMessagesByQueue")
         placed = [
-            (one, name, f"{given_id(context)}/{name}/{index}")
+            (one, name, f"{context.invocation_id}/{name}/{index}")
             for name in queues
             for index, one in enumerate(_list(queues[name], "messages"))
         ]
@@ -287,7 +277,7 @@ def _piped(payload: list[Any], context: LambdaInvocation) -> Arrival | None:
         for index, one in enumerate(payload):
             if service == "rmq":
                 queue = one.get("eventSourceKey", "") if isinstance(one, dict) else ""
-                items.append(rabbitmq(one, where, str(queue), f"{given_id(context)}/{queue}/{index}"))
+                items.append(rabbitmq(one, where, str(queue), f"{context.invocation_id}/{queue}/{index}"))
             else:
                 items.append(activemq(one, where))
         return Arrival("mq", payload, items)

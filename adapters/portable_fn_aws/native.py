@@ -11,14 +11,14 @@ Record = Mapping[str, Any]
 
 
 class LambdaContext(Protocol):
-    """The context of awslambdaric 4.2.2 and of our own runtime."""
+    """The context of awslambdaric 4.2.2 and of our own runtime, which tests and emulators may have in part only."""
 
     aws_request_id: str
     function_name: str
     function_version: str
     invoked_function_arn: str
 
-    def get_remaining_time_in_millis(self) -> int: ...
+    def get_remaining_time_in_millis(self) -> int | None: ...
 
 
 class ProxyAnswer(TypedDict):

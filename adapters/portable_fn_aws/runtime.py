@@ -64,10 +64,10 @@ class Invocation:
         """The Cognito identity of the caller."""
         return json.loads(self._headers.get("lambda-runtime-cognito-identity") or "null")
 
-    def get_remaining_time_in_millis(self) -> int:
-        """The milliseconds until Lambda ends the invocation."""
-        deadline = int(self._headers.get("lambda-runtime-deadline-ms") or 0)
-        return max(deadline - int(time.time() * 1000), 0)
+    def get_remaining_time_in_millis(self) -> int | None:
+        """The milliseconds until Lambda ends the invocation; None if the Runtime API doesn't say, as an emulator's may not."""
+        deadline = self._headers.get("lambda-runtime-deadline-ms", "")
+        return max(int(deadline) - int(time.time() * 1000), 0) if deadline.isdecimal() else None
 
 
 class RuntimeAPI:
@@ -374,6 +374,19 @@ def _answer(api: RuntimeAPI, invocation: Invocation, invoke: Invoke, mode: str |
             finish(context, variables)
 
 
+def _open_output() -> None:
+    """Has each printed line go out at once, and takes the place of an output that is closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Else the next socket would get the number of the closed file, and a library that prints would write to it.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # it stays open
+    try:
+        # Lambda reads the output through a pipe, which Python would fill block by block.
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper, mostly
+    except (AttributeError, ValueError):
+        pass  # somebody replaced or closed it
+
+
 def main(arguments: list[str]) -> NoReturn:
     """`python -m portable_fn_aws.runtime [TARGET]`; without one, Lambda's own setting of the handler says it."""
     address = os.environ.get("AWS_LAMBDA_RUNTIME_API")
@@ -383,8 +396,7 @@ def main(arguments: list[str]) -> NoReturn:
         sys.exit("usage: python -m portable_fn_aws.runtime app:hello (on Lambda, which sets AWS_LAMBDA_RUNTIME_API)")
     if mode not in (None, "BUFFERED", "RESPONSE_STREAM"):
         sys.exit(f"PORTABLE_FN_AWS_INVOKE_MODE is BUFFERED or RESPONSE_STREAM, not {mode!r}")
-    # Lambda reads the output through a pipe, which Python would fill block by block.
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper unless somebody replaced it
+    _open_output()
     for folder in (os.environ.get("LAMBDA_TASK_ROOT"), os.getcwd()):
         if folder and folder not in sys.path:
             sys.path.insert(0, folder)

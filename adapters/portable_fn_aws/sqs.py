@@ -70,7 +70,7 @@ def dead_letter(event: Event[Any], reject: Reject, queue: str, owner: str, secon
     outermost: Any = event.envelopes[0].native if event.envelopes else event.native
     system = outermost.get("attributes") if isinstance(outermost, dict) else None
     system = system if isinstance(system, dict) else {}
-    if trace := system.get("AWSTraceHeader"):
+    if (trace := system.get("AWSTraceHeader")) and isinstance(trace, str):
         request["MessageSystemAttributes"] = {"AWSTraceHeader": _attribute(trace)}
     if url.endswith(".fifo"):
         key = getattr(event, "key", None)
@@ -158,10 +158,15 @@ def _attribute(value: str | bytes) -> dict[str, str]:
 
 
 def queue_url(queue: str, owner: str = "") -> tuple[str, str]:
-    """The URL and the region of a queue by its name, ARN or URL; SQSError where the account can't be known."""
+    """The URL and the region of a queue by its name, ARN or URL.
+
+    Raises:
+        SQSError: The account isn't known, or an ARN or a URL is malformed. An ARN may come from a payload, and its region
+            becomes a host that gets a signed request.
+    """
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     if queue.startswith(("https://", "http://")):
-        host = queue.split("/")[2].split(".")
+        host = _host(queue, "the queue's URL").split(".")
         return queue, host[1] if host[0] == "sqs" and len(host) > 3 else region
     name, account, partition = queue, "", "aws"
     for arn in (queue, owner):
@@ -172,6 +177,10 @@ def queue_url(queue: str, owner: str = "") -> tuple[str, str]:
             if arn is queue:
                 name = parts[5]
             break
+        if arn is queue and ("/" in arn or ":" in arn):
+            raise SQSError(f"a queue is a name, an ARN or a URL, not {arn[:100]!a}")
+    if not (region.isascii() and region.replace("-", "").isalnum()):
+        raise SQSError(f"the region of the queue is no region: {region[:100]!a}")
     if not account:
         raise SQSError(f"the account of the queue {queue} isn't known: give its ARN or its URL")
     domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
@@ -179,8 +188,20 @@ def queue_url(queue: str, owner: str = "") -> tuple[str, str]:
 
 
 def _endpoint() -> str:
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    return endpoint.rstrip("/")
+    for name in ("AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"):
+        if endpoint := os.environ.get(name):
+            _host(endpoint, name)
+            return endpoint.rstrip("/")
+    return ""
+
+
+def _host(url: str, what: str) -> str:
+    """The host of a URL, with its port; SQSError, which doesn't show the URL, if it has none."""
+    scheme, _, rest = url.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    if scheme not in ("http", "https") or not host:
+        raise SQSError(f"{what} is no URL: it begins with http:// or https:// and a host")
+    return host
 
 
 def call(action: str, request: Mapping[str, Any], url: str, region: str, timeout: float = TIMEOUT) -> dict[str, Any]:
@@ -193,7 +214,7 @@ def call(action: str, request: Mapping[str, Any], url: str, region: str, timeout
     body = json.dumps(request).encode()
     headers = {
         "content-type": "application/x-amz-json-1.0",
-        "host": endpoint.split("/")[2],
+        "host": _host(endpoint, "the queue's URL"),
         "x-amz-date": strftime("%Y%m%dT%H%M%SZ", gmtime()),
         "x-amz-target": f"AmazonSQS.{action}",
     }
@@ -216,11 +237,14 @@ def post(endpoint: str, headers: Mapping[str, str], body: bytes, timeout: float)
     """The status and the body that the endpoint answers; SQSError where it doesn't."""
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-    scheme, _, host = endpoint.partition("://")
+    host = _host(endpoint, "the queue's URL")
     end = time.monotonic() + timeout
     if timeout <= 0:
         raise SQSError(f"no time is left to call {host}")
-    connection = (HTTPSConnection if scheme == "https" else HTTPConnection)(host.partition("/")[0], timeout=timeout)
+    try:
+        connection = (HTTPSConnection if endpoint.startswith("https:") else HTTPConnection)(host, timeout=timeout)
+    except HTTPException as exc:
+        raise SQSError(f"the port of {host} is no number") from exc
     try:
         connection.connect()
         # The time that it took to connect is gone.
@@ -228,7 +252,7 @@ def post(endpoint: str, headers: Mapping[str, str], body: bytes, timeout: float)
         connection.request("POST", "/", body, dict(headers))
         response = connection.getresponse()
         return response.status, response.read(1024 * 1024)
-    except (OSError, HTTPException) as exc:
+    except (OSError, HTTPException, ValueError) as exc:
         raise SQSError(f"{host} can't be reached: {type(exc).__name__}") from exc
     finally:
         connection.close()
