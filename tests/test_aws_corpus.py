@@ -207,7 +207,7 @@ FIELDS: dict[str, tuple[str, list[dict[str, Any]]]] = {
         "id": "o3vrnil0e2ic28trm7dfhrc2v0clambda4nbp0g1", "channel": "johndoe@example.com", "subject": "Test Subject",
     }]),
     f"{GO}s3-event": ("ObjectEvent", [{
-        "id": "C3D13FE58DE4C810.Happy Sequencer", "bucket": "sourcebucket", "key": "Happy Face.jpg", "action": "created",
+        "id": "C3D13FE58DE4C810.Happy Sequencer.Happy Face.jpg", "bucket": "sourcebucket", "key": "Happy Face.jpg", "action": "created",
         "size": 1024, "etag": "d41d8cd98f00b204e9800998ecf8427e", "version": "version", "type": "ObjectCreated:Put",
         "time": datetime(1970, 1, 1, 0, 0, 0, 123000, UTC), "source": "arn:aws:s3:::mybucket",
     }]),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from portable_fn.cloudevents import parse_time
 from portable_fn.data import parse_json, to_json
-from portable_fn.events import CloudEvent, ScheduleEvent, decoded
+from portable_fn.events import CloudEvent, ScheduleEvent, decoded, optional
+from portable_fn.record import lazy
 from portable_fn_aws.messages import given
 
 TYPE_CHECKING = False
@@ -33,20 +34,25 @@ class BusEvent(CloudEvent):
         self.source = given(payload["source"], "the source of an EventBridge event")
         self.type = given(payload["detail-type"], "the detail-type of an EventBridge event")
 
-    @decoded
+    @optional
     def time(self) -> datetime | None:
-        time = self.native.get("time")
-        return None if time is None else parse_time(time)
+        return parse_time(self.native["time"])
 
     @decoded
     def body(self) -> bytes:
         # A lone surrogate becomes the escape that JSON has for it.
         return to_json(self.native["detail"]).encode("utf-8", "backslashreplace")
 
-    @decoded
+    @lazy
     def extensions(self) -> Mapping[str, str]:
-        given = {name: self.native.get(name) for name in ("account", "region", "resources")}
-        return {name: value if isinstance(value, str) else ",".join(value) for name, value in given.items() if value}
+        extensions = {}
+        for name in ("account", "region", "resources"):
+            value = self.native.get(name)
+            if isinstance(value, list) and all(isinstance(one, str) for one in value):
+                value = ",".join(value)
+            if value and isinstance(value, str):
+                extensions[name] = value
+        return extensions
 
     def read_data(self) -> Any:
         return self.native["detail"]
@@ -61,7 +67,8 @@ def schedule(event: CloudEvent[Any], envelope: Mapping[str, Any]) -> ScheduleEve
     """The schedule's time that a rule's or EventBridge Scheduler's event tells; None for any other event."""
     if event.source not in _SCHEDULES or event.type != "Scheduled Event":
         return None
-    resources = envelope.get("resources") or [event.source]
+    resources = envelope.get("resources")
+    resources = resources if resources and isinstance(resources, list) else [event.source]
     detail = envelope["detail"]
     # Scheduler's is a text, "{}" where nothing else was said.
     if isinstance(detail, str):

@@ -6,8 +6,9 @@ from binascii import a2b_base64
 from decimal import Decimal
 
 from portable_fn.errors import DecodeError
-from portable_fn.events import BROKEN, ChangeEvent, decoded, unreadable
-from portable_fn_aws.messages import given, milliseconds
+from portable_fn.events import BROKEN, ChangeEvent, decoded, optional, unreadable
+from portable_fn.record import lazy
+from portable_fn_aws.messages import given, maybe_text, maybe_time, milliseconds, since_epoch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from portable_fn_aws.native import Record
 
+_PRECISIONS = {"MILLISECOND": "milliseconds", "MICROSECOND": "microseconds"}
 _ACTIONS = {"INSERT": "inserted", "MODIFY": "updated", "REMOVE": "removed"}
 
 
@@ -29,9 +31,20 @@ class TableChange(ChangeEvent):
     native: Record
     partition = None
 
-    @decoded
+    @lazy
     def type(self) -> str:
-        return given(self.native["eventName"], "the eventName of a DynamoDB record")
+        return maybe_text(self.native.get("eventName"))
+
+    @optional
+    def time(self) -> datetime | None:
+        change = self.native["dynamodb"]
+        created = change["ApproximateCreationDateTime"]
+        # 1e11 seconds are in the year 5138: what is larger is finer.
+        size = float(created)
+        unit = "seconds" if size < 1e11 else "milliseconds" if size < 1e14 else "microseconds"
+        return since_epoch(
+            created, _PRECISIONS.get(maybe_text(change.get("ApproximateCreationDateTimePrecision")), unit)
+        )
 
     @decoded
     def action(self) -> str:
@@ -70,11 +83,6 @@ class DynamoDBChange(TableChange):
         return rest.partition("/")[0] if slash else source
 
     @decoded
-    def time(self) -> datetime | None:
-        seconds = self.native["dynamodb"].get("ApproximateCreationDateTime")
-        return None if seconds is None else milliseconds(round(seconds * 1000))
-
-    @decoded
     def sequence(self) -> str | None:
         return given(self.native["dynamodb"]["SequenceNumber"], "the SequenceNumber of a DynamoDB record")
 
@@ -99,18 +107,6 @@ class KinesisTableChange(TableChange):
         self.native = record
         self.id = given(record["eventID"], "the eventID of a change")
         self.table = self.source = given(record["tableName"], "the tableName of a change")
-
-    @decoded
-    def time(self) -> datetime | None:
-        change = self.native["dynamodb"]
-        created = change.get("ApproximateCreationDateTime")
-        if created is None:
-            return None
-        if change.get("ApproximateCreationDateTimePrecision") == "MICROSECOND":
-            from datetime import UTC, datetime, timedelta
-
-            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(created))
-        return milliseconds(created)
 
 
 def plain(image: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,17 +179,17 @@ def docdb(record: Record, source: str) -> ChangeEvent[Any] | DecodeError:
     try:
         change = record["event"]
         operation = given(change["operationType"], "the operationType of a change")
-        clock = change.get("clusterTime")
-        where = change.get("ns") or {}
+        where = change.get("ns")
+        where = where if isinstance(where, dict) else {}
         return ChangeEvent(
             given(change["_id"]["_data"], "the id of a change"),
             source,
-            where.get("coll") or where.get("db") or "",
+            maybe_text(where.get("coll") or where.get("db")),
             _OPERATIONS.get(operation, operation),
             key=_document(change.get("documentKey")),
             before=_document(change.get("fullDocumentBeforeChange")),
             after=_document(change.get("fullDocument")),
-            time=None if clock is None else milliseconds(clock["$timestamp"]["t"] * 1000),
+            time=maybe_time(lambda clock: since_epoch(clock["$timestamp"]["t"], "seconds"), change.get("clusterTime")),
             type=operation,
             native=record,
         )

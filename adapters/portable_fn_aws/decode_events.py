@@ -126,14 +126,8 @@ def scheduled(payload: Any, context: LambdaInvocation) -> ScheduleEvent[Any]:
 
 def _records(records: list[Any], payload: Mapping[str, Any]) -> Arrival | None:
     """The events of a payload with Records; None where they are of a source that has no kind of its own."""
-    first: Mapping[str, Any] = {}
-    source = None if records else _source_of(payload)
-    # One record may be broken, and the others not.
-    for record in records:
-        if type(record) is dict and (source := record.get("eventSource") or record.get("EventSource")) is not None:
-            first = record
-            break
-    if type(source) is not str:
+    first, source = _first_known(records) if records else ({}, _source_of(payload))
+    if source is None:
         return None
     found = _of_source(source, first, records)
     if found is not None and "window" in payload:
@@ -141,14 +135,33 @@ def _records(records: list[Any], payload: Mapping[str, Any]) -> Arrival | None:
     return found
 
 
+def _first_known(records: list[Any]) -> tuple[Mapping[str, Any], str | None]:
+    """The first record that names its source, and the source: one record may be broken, and the others not."""
+    for record in records:
+        if type(record) is dict:
+            source = record.get("eventSource") or record.get("EventSource")
+            if type(source) is str and source:
+                return record, source
+    return {}, None
+
+
 def _of_source(source: str, first: Mapping[str, Any], records: list[Any]) -> Arrival | None:
     found = _SOURCES.get(source) or _known(source)
     if found is None:
         return None
     service, read, key = found
-    if source == "aws:sqs" and str(first.get("eventSourceARN"))[-5:] == ".fifo":
+    if source == "aws:sqs" and _is_fifo(first, records):
         service, read, key = _SOURCES["fifo"]
     return Arrival(service, records, Records(records, read), key)
+
+
+def _is_fifo(first: Mapping[str, Any], records: list[Any]) -> bool:
+    """Whether the records are of a FIFO queue, by the first that has an ARN."""
+    arn = first.get("eventSourceARN")
+    if type(arn) is not str or not arn:
+        arns = (record.get("eventSourceARN") for record in records if type(record) is dict)
+        arn = next((one for one in arns if type(one) is str and one), "")
+    return arn[-5:] == ".fifo"
 
 
 # The service of each source, how its records are read, and what they are in order within.
@@ -260,9 +273,8 @@ def _piped(payload: list[Any], context: LambdaInvocation) -> Arrival | None:
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-event-source.html
     """
-    first = payload[0] if payload else None
-    source = first.get("eventSource") if isinstance(first, dict) else None
-    if not isinstance(first, dict) or not isinstance(source, str):
+    first, source = _first_known(payload)
+    if source is None:
         return None
     if (found := _of_source(source, first, payload)) is not None:
         return found
@@ -271,13 +283,13 @@ def _piped(payload: list[Any], context: LambdaInvocation) -> Arrival | None:
     if service in ("kafka", "SelfManagedKafka"):
         return _kafka(payload, where)
     if service in ("mq", "amq", "rmq") and isinstance(where, str):
-        from portable_fn_aws.messages import activemq, rabbitmq
+        from portable_fn_aws.messages import activemq, maybe_text, rabbitmq
 
         items: list[Item] = []
         for index, one in enumerate(payload):
             if service == "rmq":
-                queue = one.get("eventSourceKey", "") if isinstance(one, dict) else ""
-                items.append(rabbitmq(one, where, str(queue), f"{context.invocation_id}/{queue}/{index}"))
+                queue = maybe_text(one.get("eventSourceKey")) if isinstance(one, dict) else ""
+                items.append(rabbitmq(one, where, queue, f"{context.invocation_id}/{queue}/{index}"))
             else:
                 items.append(activemq(one, where))
         return Arrival("mq", payload, items)

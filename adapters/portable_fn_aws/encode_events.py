@@ -18,7 +18,10 @@ _NAMES: dict[str, Callable[[Any], Any]] = {
     "sqs": lambda record: record["messageId"],
     "kinesis": lambda record: (record.get("kinesis") or record)["sequenceNumber"],
     "dynamodb": lambda record: record["dynamodb"]["SequenceNumber"],
-    "kafka": lambda record: {"partition": f"{record['topic']}-{record['partition']}", "offset": record["offset"]},
+    "kafka": lambda record: {
+        "partition": f"{record['topic']}-{record['partition']}",
+        "offset": int(record["offset"]) if type(record["offset"]) is str else record["offset"],
+    },
 }
 
 
@@ -68,7 +71,7 @@ def _names(arrival: Arrival, failed: list[int]) -> list[Any] | None:
     for index in failed if arrival.service in ("sqs", "kafka") else failed[:1]:
         try:
             found = name(arrival.records[index])
-        except (LookupError, TypeError, AttributeError):
+        except (LookupError, TypeError, AttributeError, ValueError):
             return None
         if arrival.service == "kafka":
             if found["partition"] in seen or type(found["offset"]) is not int:

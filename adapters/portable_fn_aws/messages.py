@@ -1,4 +1,8 @@
-"""SQS, SNS, Kinesis, Kafka, Amazon MQ, CloudWatch Logs and SES as messages."""
+"""SQS, SNS, Kinesis, Kafka, Amazon MQ, CloudWatch Logs and SES as messages.
+
+What identity, order or acknowledgement depends on must be as AWS documents it, or the record is a DecodeError. The rest may be
+missing, or of another type: then it is absent, or None.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ from types import MappingProxyType
 
 from portable_fn.data import parse_json, to_json
 from portable_fn.errors import DecodeError
-from portable_fn.events import BROKEN, UNREADABLE, Message, decoded, unreadable
+from portable_fn.events import BROKEN, UNREADABLE, Message, decoded, join_repeated, optional, unreadable
 from portable_fn.record import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from typing import Any
 
@@ -32,10 +36,50 @@ def given(value: Any, what: str) -> str:
 
 
 def milliseconds(value: Any) -> datetime:
-    """The time of milliseconds since the epoch, a number or digits."""
+    """The time of milliseconds since the epoch, a number or its digits."""
+    return since_epoch(value, "milliseconds")
+
+
+def since_epoch(value: Any, unit: str) -> datetime:
+    """The time of a number since the epoch, or of its digits, down to microseconds; `unit` is one of timedelta's."""
     from datetime import UTC, datetime, timedelta
 
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(value))
+    if type(value) not in (int, float):
+        text = maybe_text(value)
+        value = int(text) if text.isdecimal() else float(text)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(**{unit: value})
+
+
+def maybe_text(value: Any) -> str:
+    """A text, "" for what is none."""
+    return value if isinstance(value, str) else ""
+
+
+def whole(value: Any, what: str) -> int:
+    """A whole number from 0 on, or its digits; DecodeError for anything else."""
+    if type(value) is str and value.isascii() and value.isdecimal() and str(int(value)) == value:
+        return int(value)
+    if type(value) is not int or value < 0:
+        raise DecodeError(f"{what} is no whole number")
+    return value
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """A JSON object, an empty one for what is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _each(values: Any, read: Callable[[Any], str | bytes | None]) -> Iterator[tuple[str, str | bytes | None]]:
+    """The pairs of an object, read one by one; those that can't be read are left out."""
+    for name, value in _object(values).items():
+        try:
+            yield name, read(value)
+        except BROKEN:
+            continue
 
 
 def short_name(arn: str) -> str:
@@ -75,21 +119,15 @@ class SQSMessage(Message):
         text: str = self.text
         return text.encode("utf-8", "surrogatepass")
 
-    @decoded
+    @lazy
     def content_type(self) -> str:
         sent = self.native.get("messageAttributes")
         return _content_type(sent) if sent else ""
 
-    @decoded
+    @lazy
     def attributes(self) -> Mapping[str, str | bytes | None]:
-        attributes: dict[str, str | bytes | None] = {}
-        for name, value in (self.native.get("messageAttributes") or {}).items():
-            if name.lower() != "content-type":
-                is_binary = value["dataType"].startswith("Binary")
-                attributes[name] = (
-                    a2b_base64(value["binaryValue"], strict_mode=True) if is_binary else _text(value["stringValue"])
-                )
-        return attributes
+        sent = self.native.get("messageAttributes")
+        return dict(pair for pair in _each(sent, _sqs_value) if pair[0].lower() != "content-type") if sent else {}
 
     def read_data(self) -> Any:
         # The quick road for plain JSON, which most bodies are: without an attribute that may be `content-type`.
@@ -109,20 +147,18 @@ class SQSMessage(Message):
     # One call less than by the kind's own, which is a twentieth of what a small message costs.
     data = lazy(read_data)
 
-    @decoded
+    @optional
     def time(self) -> datetime | None:
-        sent = self.native["attributes"].get("SentTimestamp")
-        return None if sent is None else milliseconds(sent)
+        return milliseconds(self.native["attributes"].get("SentTimestamp"))
 
-    @decoded
+    @optional
     def attempt(self) -> int | None:
-        count = self.native["attributes"].get("ApproximateReceiveCount")
-        return None if count is None else int(count)
+        count = whole(self.native["attributes"]["ApproximateReceiveCount"], "the count of deliveries")
+        return count or None
 
     @property
     def carrier(self) -> Mapping[str, Any]:
-        system = self.native.get("attributes")
-        trace = system.get("AWSTraceHeader") if isinstance(system, dict) else None
+        trace = _object(self.native.get("attributes")).get("AWSTraceHeader")
         return self.attributes if trace is None else {**self.attributes, "x-amzn-trace-id": trace}
 
 
@@ -133,10 +169,17 @@ class FIFOMessage(SQSMessage):
         super().__init__(record)
         self.key = given(record["attributes"]["MessageGroupId"], "the MessageGroupId of a record of a FIFO queue")
 
-    @decoded
+    @lazy
     def sequence(self) -> str | None:
-        number: str | None = self.native["attributes"].get("SequenceNumber")
-        return number
+        return maybe_text(self.native["attributes"].get("SequenceNumber")) or None
+
+
+def _sqs_value(value: Any) -> str | bytes:
+    """The value of an attribute of SQS's, whose type may have a label: `Number.int`, `Binary.gif`."""
+    text = value.get("stringValue")
+    if isinstance(text, str) and maybe_text(value.get("dataType"))[:6] != "Binary":
+        return text
+    return a2b_base64(value["binaryValue"], strict_mode=True)
 
 
 def sqs(record: Record) -> Item:
@@ -159,7 +202,7 @@ def sqs_fifo(record: Record) -> Item:
 
 
 # What every one of SNS's envelopes has; anything less is a message that only looks like one.
-_ENVELOPE = frozenset(("TopicArn", "MessageId", "Message"))
+_ENVELOPE = ("TopicArn", "MessageId", "Message")
 
 
 def _published(outer: SQSMessage) -> SNSMessage | None:
@@ -168,7 +211,11 @@ def _published(outer: SQSMessage) -> SNSMessage | None:
         envelope: Any = parse_json(outer.text)
     except ValueError:
         return None
-    if not isinstance(envelope, dict) or envelope.get("Type") != "Notification" or not _ENVELOPE <= envelope.keys():
+    if not isinstance(envelope, dict) or envelope.get("Type") != "Notification":
+        return None
+    if not all(type(envelope.get(name)) is str for name in _ENVELOPE) or not (
+        envelope["TopicArn"] and envelope["MessageId"]
+    ):
         return None
     return SNSMessage(envelope, envelope, outer)
 
@@ -190,9 +237,9 @@ class SNSMessage(Message):
     def channel(self) -> str:
         return short_name(self.source)
 
-    @decoded
+    @lazy
     def subject(self) -> str:
-        return _text(self._sns.get("Subject") or "")
+        return maybe_text(self._sns.get("Subject"))
 
     @decoded
     def text(self) -> str:
@@ -203,42 +250,42 @@ class SNSMessage(Message):
         text: str = self.text
         return text.encode("utf-8", "surrogatepass")
 
-    @decoded
+    @lazy
     def content_type(self) -> str:
-        return _content_type(self._sns.get("MessageAttributes") or {})
+        return _content_type(self._sns.get("MessageAttributes"))
 
-    @decoded
+    @lazy
     def attributes(self) -> Mapping[str, str | bytes | None]:
-        attributes: dict[str, str | bytes | None] = {}
-        for name, value in (self._sns.get("MessageAttributes") or {}).items():
-            if name.lower() == "content-type":
-                continue
-            attributes[name] = _text(value["Value"])
-            if value["Type"] == "Binary":
-                try:
-                    attributes[name] = a2b_base64(value["Value"], strict_mode=True)
-                except ValueError:
-                    pass  # AWS's own sample event has text here
-        return attributes
+        sent = self._sns.get("MessageAttributes")
+        return dict(pair for pair in _each(sent, _sns_value) if pair[0].lower() != "content-type") if sent else {}
 
-    @decoded
+    @optional
     def time(self) -> datetime | None:
         from portable_fn.cloudevents import parse_time
 
         return parse_time(self._sns["Timestamp"])
 
-    @decoded
+    @lazy
     def attempt(self) -> int | None:
         return None if self._outer is None else self._outer.attempt
 
-    @decoded
+    @lazy
     def sequence(self) -> str | None:
-        number: str | None = self._sns.get("SequenceNumber")
-        return number
+        return maybe_text(self._sns.get("SequenceNumber")) or None
 
     @property
     def carrier(self) -> Mapping[str, Any]:
         return self.attributes if self._outer is None else {**self._outer.carrier, **self.attributes}
+
+
+def _sns_value(value: Any) -> str | bytes:
+    text = _text(value["Value"])
+    if value.get("Type") == "Binary":
+        try:
+            return a2b_base64(text, strict_mode=True)
+        except ValueError:
+            pass  # AWS's own sample event has text here
+    return text
 
 
 def sns(record: Record) -> Item:
@@ -255,11 +302,12 @@ def _text(value: Any) -> str:
     return value
 
 
-def _content_type(attributes: Mapping[str, Mapping[str, Any]]) -> str:
+def _content_type(attributes: Any) -> str:
     """The content type among SQS's or SNS's attributes."""
-    for name, value in attributes.items():
+    for name, value in _object(attributes).items():
         if name.lower() == "content-type":
-            return _text(value.get("stringValue") or value.get("Value") or "")
+            sent = _object(value)
+            return maybe_text(sent.get("stringValue") or sent.get("Value"))
     return ""
 
 
@@ -276,10 +324,9 @@ class KinesisMessage(Message):
         if not (type(id) is type(source) is str and id and source):
             raise DecodeError("the eventID or the eventSourceARN of a Kinesis record is empty, or no text")
 
-    @decoded
+    @lazy
     def _kinesis(self) -> Mapping[str, Any]:
-        inside: Mapping[str, Any] = self.native.get("kinesis") or self.native
-        return inside
+        return _object(self.native.get("kinesis")) or self.native
 
     @decoded
     def channel(self) -> str:
@@ -289,14 +336,13 @@ class KinesisMessage(Message):
     def body(self) -> bytes:
         return a2b_base64(self._kinesis["data"], strict_mode=True)
 
-    @decoded
+    @optional
     def time(self) -> datetime | None:
-        arrived = self._kinesis.get("approximateArrivalTimestamp")
-        return None if arrived is None else milliseconds(round(arrived * 1000))
+        return since_epoch(self._kinesis.get("approximateArrivalTimestamp"), "seconds")
 
-    @decoded
+    @lazy
     def key(self) -> str | None:
-        return given(self._kinesis["partitionKey"], "the partitionKey of a Kinesis record")
+        return maybe_text(self._kinesis.get("partitionKey")) or None
 
     @decoded
     def partition(self) -> str | None:
@@ -319,7 +365,8 @@ def kinesis(record: Record) -> Item:
 class KafkaMessage(Message):
     """A record of a topic, whose coordinates are its id. https://docs.aws.amazon.com/lambda/latest/dg/with-msk.html
 
-    A tombstone, whose value is null, has an empty body. A key that isn't UTF-8 stays in base64.
+    Partition and offset are numbers, or texts of digits, as AWS's guide to Pipes has them. A tombstone, whose value is null, has
+    an empty body. A key that isn't UTF-8 stays in base64. A header that is null is None; those of one name are joined.
     """
 
     def __init__(self, record: Record, source: str) -> None:
@@ -327,8 +374,9 @@ class KafkaMessage(Message):
         self.source = source
         self.channel = given(record["topic"], "the topic of a Kafka record")
         partition, offset = record["partition"], record["offset"]
-        if type(partition) is not int or type(offset) is not int:
-            raise DecodeError("the partition or the offset of a Kafka record is no whole number")
+        if type(partition) is not int or type(offset) is not int or partition < 0 or offset < 0:
+            partition = whole(partition, "the partition of a Kafka record")
+            offset = whole(offset, "the offset of a Kafka record")
         self.partition = str(partition)
         self.sequence = str(offset)
         self.id = f"{self.channel}-{partition}-{offset}"
@@ -338,7 +386,7 @@ class KafkaMessage(Message):
         value = self.native.get("value")  # type: ignore[attr-defined]  # the record that it was made of
         return b"" if value is None else a2b_base64(value, strict_mode=True)
 
-    @decoded
+    @optional
     def key(self) -> str | None:
         encoded: str | None = self.native.get("key")  # type: ignore[attr-defined]  # the record that it was made of
         if encoded is None:
@@ -348,15 +396,14 @@ class KafkaMessage(Message):
         except UnicodeDecodeError:
             return encoded
 
-    @decoded
+    @optional
     def time(self) -> datetime | None:
-        sent = self.native.get("timestamp")  # type: ignore[attr-defined]  # the record that it was made of
-        return None if sent is None else milliseconds(sent)
+        return milliseconds(self.native.get("timestamp"))  # type: ignore[attr-defined]  # the record that it was made of
 
-    @decoded
+    @lazy
     def attributes(self) -> Mapping[str, str | bytes | None]:
-        headers = self.native.get("headers") or ()  # type: ignore[attr-defined]  # the record that it was made of
-        return {name: _octets(value) for header in headers for name, value in header.items()}
+        headers = self.native.get("headers")  # type: ignore[attr-defined]  # the record that it was made of
+        return join_repeated(pair for header in _list(headers) for pair in _each(header, _octets)) if headers else {}
 
 
 def kafka(record: Record, source: str) -> Item:
@@ -367,8 +414,10 @@ def kafka(record: Record, source: str) -> Item:
         return unreadable(exc, "a Kafka record")
 
 
-def _octets(values: Any) -> str | bytes:
-    """The text of byte values, which Java has from -128 to 127; bytes where it isn't UTF-8."""
+def _octets(values: Any) -> str | bytes | None:
+    """The text of byte values, which Java has from -128 to 127; bytes where it isn't UTF-8; None for null."""
+    if values is None:
+        return None
     octets = bytes(value & 255 for value in values)
     try:
         return octets.decode()
@@ -387,20 +436,22 @@ class MQMessage(Message):
 
 
 def activemq(record: Record, source: str) -> Item:
-    """A message of an ActiveMQ broker. https://docs.aws.amazon.com/lambda/latest/dg/with-mq.html"""
+    """A message of an ActiveMQ broker. https://docs.aws.amazon.com/lambda/latest/dg/with-mq.html
+
+    AWS's guides write `physicalName` and `physicalname`, `correlationID` and `correlationId`.
+    """
     try:
-        sent = record.get("timestamp")
         message = MQMessage(
-            given(record["messageID"], "the messageID of an ActiveMQ message"),
+            given(_any_case(record, "messageid"), "the messageID of an ActiveMQ message"),
             source,
             a2b_base64(record.get("data") or "", strict_mode=True),
-            channel=given(record["destination"]["physicalName"], "the destination of an ActiveMQ message"),
-            time=None if sent is None else milliseconds(sent),
-            attributes={name: _written(value) for name, value in (record.get("properties") or {}).items()},
+            channel=maybe_text(_any_case(_object(record.get("destination")), "physicalname")),
+            time=maybe_time(milliseconds, record.get("timestamp")),
+            attributes=dict(_each(record.get("properties"), _written)),
             attempt=1 if record.get("redelivered") is False else None,
             native=record,
         )
-        message._correlation = record.get("correlationID")
+        message._correlation = maybe_text(_any_case(record, "correlationid"))
     except BROKEN as exc:
         return unreadable(exc, "an ActiveMQ message")
     return message
@@ -412,29 +463,42 @@ def rabbitmq(record: Record, source: str, queue: str, fallback_id: str) -> Item:
     RabbitMQ has no ids of its own: where the sender gave none, the message's place in the invocation is its id.
     """
     try:
-        properties = record["basicProperties"]
+        properties = _object(record.get("basicProperties"))
         message = MQMessage(
             given(properties.get("messageId") or fallback_id, "the messageId of a RabbitMQ message"),
             source,
             a2b_base64(record.get("data") or "", strict_mode=True),
             channel=queue.partition("::")[0],
-            time=_java_time(properties.get("timestamp")),
-            content_type=_text(properties.get("contentType") or ""),
-            attributes={name: _written(value) for name, value in (properties.get("headers") or {}).items()},
+            time=maybe_time(_java_time, properties.get("timestamp")),
+            content_type=maybe_text(properties.get("contentType")),
+            attributes=dict(_each(properties.get("headers"), _written)),
             attempt=1 if record.get("redelivered") is False else None,
             native=record,
         )
-        message._correlation = properties.get("correlationId")
+        message._correlation = maybe_text(properties.get("correlationId"))
     except BROKEN as exc:
         return unreadable(exc, "a RabbitMQ message")
     return message
 
 
-def _written(value: Any) -> str | bytes:
-    """A property or header as text: RabbitMQ's texts are byte values, other values are JSON."""
+def _any_case(record: Mapping[str, Any], name: str) -> Any:
+    """The member of that lower-case name, whatever capitals it is written with."""
+    return next((value for known, value in record.items() if known.lower() == name), None)
+
+
+def maybe_time(read: Callable[[Any], datetime | None], value: Any) -> datetime | None:
+    """What `read` makes of the value; None if it can't be read."""
+    try:
+        return read(value)
+    except BROKEN:
+        return None
+
+
+def _written(value: Any) -> str | bytes | None:
+    """A property or header as text: RabbitMQ's texts are byte values, other values are JSON; None for null."""
     if isinstance(value, dict) and isinstance(value.get("bytes"), list):
         return _octets(value["bytes"])
-    return value if isinstance(value, str) else to_json(value)
+    return value if value is None or isinstance(value, str) else to_json(value)
 
 
 def _java_time(text: Any) -> datetime | None:
@@ -468,9 +532,9 @@ def logs(data: Any) -> Message | DecodeError | None:
             group,
             body,
             channel=group,
-            time=milliseconds(first["timestamp"]),
+            time=maybe_time(milliseconds, first.get("timestamp")),
             content_type="application/json",
-            partition=_text(batch["logStream"]),
+            partition=maybe_text(batch.get("logStream")) or None,
             native=batch,
         )
     except (*UNREADABLE, zlib.error) as exc:
@@ -488,11 +552,8 @@ def ses(record: Record) -> Item:
     try:
         about = record["ses"]
         mail = about["mail"]
-        headers: dict[str, str | bytes | None] = {}
-        for header in mail.get("headers") or ():
-            name, value = header["name"].lower(), _text(header["value"])
-            headers[name] = f"{headers[name]!s}, {value}" if name in headers else value
-        recipients = (about.get("receipt") or {}).get("recipients") or mail.get("destination") or [""]
+        headers = map(_object, _list(mail.get("headers")))
+        recipients = _list(_object(about.get("receipt")).get("recipients")) or _list(mail.get("destination")) or [""]
         from portable_fn.cloudevents import parse_time
 
         return Message(
@@ -500,11 +561,15 @@ def ses(record: Record) -> Item:
             "aws:ses",
             # A lone surrogate becomes the escape that JSON has for it.
             to_json(about).encode("utf-8", "backslashreplace"),
-            channel=_text(recipients[0]),
-            time=parse_time(mail["timestamp"]),
+            channel=maybe_text(recipients[0]),
+            time=maybe_time(parse_time, mail.get("timestamp")),
             content_type="application/json",
-            attributes=headers,
-            subject=_text((mail.get("commonHeaders") or {}).get("subject") or ""),
+            attributes=join_repeated(
+                (name.lower(), value)
+                for header in headers
+                if (name := maybe_text(header.get("name"))) and isinstance(value := header.get("value"), str)
+            ),
+            subject=maybe_text(_object(mail.get("commonHeaders")).get("subject")),
             native=record,
         )
     except BROKEN as exc:

@@ -6,7 +6,7 @@ from portable_fn.cloudevents import parse_time
 from portable_fn.errors import DecodeError
 from portable_fn.events import BROKEN, ObjectEvent, unreadable
 from portable_fn.http import unquoted
-from portable_fn_aws.messages import given
+from portable_fn_aws.messages import given, maybe_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,22 +43,27 @@ _BUS_ACTIONS = {
 def s3(record: Record) -> ObjectEvent[Any] | DecodeError:
     """A record of a notification, whose key is form-encoded.
 
-    It has no id of its own: the id is that of the request that caused it, with the place among the key's changes, or with
-    what happened to which key where S3 tells no place, as for tags and lifecycles.
+    It has no id of its own. The id is that of the request that caused it, the place among the key's changes, or what happened if
+    S3 tells no place, as for tags and lifecycles, and the key: S3 orders the changes of one key only.
     """
     try:
         name = record["eventName"].removeprefix("s3:")
         bucket, thing = record["s3"]["bucket"], record["s3"]["object"]
-        request = (record.get("responseElements") or {}).get("x-amz-request-id")
+        response = record.get("responseElements")
+        request = _maybe(response.get("x-amz-request-id")) if isinstance(response, dict) else None
         bucket_name = given(bucket["name"], "the name of the bucket")
-        key = unquoted(given(thing["key"], "the key of the object").replace("+", " "))
+        arn = bucket.get("arn")
+        key = _decoded(given(thing["key"], "the key of the object"))
+        place = _maybe(thing.get("sequencer"))
+        if not request and not place:
+            raise DecodeError("an S3 record has neither a request id nor a sequencer")
         return ObjectEvent(
-            _id(request, thing.get("sequencer") or (request and f"{name}.{key}")),
-            bucket.get("arn") or f"arn:aws:s3:::{bucket_name}",
+            ".".join(filter(None, (request, place or name, key))),
+            given(arn, "the arn of the bucket") if arn else f"arn:aws:s3:::{bucket_name}",
             bucket_name,
             key,
             _ACTIONS.get(name.partition(":")[0], "changed"),
-            time=parse_time(record["eventTime"]),
+            time=maybe_time(parse_time, record.get("eventTime")),
             size=_whole(thing.get("size")),
             etag=_maybe(thing.get("eTag")),
             version=_maybe(thing.get("versionId")),
@@ -98,11 +103,14 @@ def is_test(value: object) -> bool:
     return isinstance(value, dict) and value.get("Event") == "s3:TestEvent" and "Records" not in value
 
 
-def _id(*parts: Any) -> str:
-    known = [part for part in parts if isinstance(part, str) and part]
-    if not known:
-        raise DecodeError("an S3 record has neither a request id nor a sequencer")
-    return ".".join(known)
+def _decoded(encoded: str) -> str:
+    """A form-encoded key; ValueError if it isn't UTF-8, since another key than the object's would name another object."""
+    key = unquoted(encoded.replace("+", " "))
+    if "\ufffd" in key:
+        from urllib.parse import unquote_plus
+
+        key = unquote_plus(encoded, errors="strict")
+    return key
 
 
 def _whole(value: Any) -> int | None:

@@ -455,10 +455,11 @@ _DETAIL_TYPES = {
 
 
 def s3(event: ObjectEvent[Any]) -> dict[str, Any]:
-    """A record of S3's notification, whose key is form-encoded."""
-    request, _, sequencer = event.id.rpartition(".")
+    """A record of S3's notification, whose key is form-encoded. An id that doesn't end in the key gets it."""
+    id = event.id.removesuffix(f".{event.key}") or event.id
+    request, _, sequencer = id.rpartition(".")
     if not request or not sequencer:
-        request, sequencer = "", event.id
+        request, sequencer = "", id
     thing: dict[str, Any] = {"key": quote_plus(event.key, safe="/"), "sequencer": sequencer}
     thing.update(_known(size=event.size, eTag=event.etag, versionId=event.version))
     return {
