@@ -291,19 +291,6 @@ def test_an_application_without_lifespan_is_fine() -> None:
         assert (200, b"ok", "Zoë") == (answer.status, answer.body, answer.headers["x-name"]), app
 
 
-def test_a_failed_startup_is_a_500_for_each_request_that_the_log_explains(caplog: pytest.LogCaptureFixture) -> None:
-    async def failing(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        LOG.append("tried")
-        await send({"type": "lifespan.startup.failed", "message": "the database is away"})
-
-    function = asgi_app(failing)
-    for _ in range(2):
-        assert 500 == deliver(function, fake.request(), to="asgi").status
-    assert 2 == caplog.text.count("PortableError: the application's startup failed: the database is away")
-    assert ["tried"] == LOG
-
-
 def test_a_startup_that_raises_in_starlette_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
     @asynccontextmanager
     async def broken(app: object) -> AsyncIterator[None]:
@@ -458,17 +445,10 @@ def test_a_request_without_a_host_has_none_in_its_headers() -> None:
 
 
 def test_each_event_loop_has_a_lifespan_of_its_own_and_those_of_closed_loops_are_forgotten() -> None:
-    function = asgi_app(STARLETTE)
+    function: Any = asgi_app(STARLETTE)
     for _ in range(3):
         assert 200 == asyncio.run(function(fake.request("GET", "/seen"), fake.context())).status
-    (lifespans,) = [
-        cell.cell_contents for cell in handler_of(function).__closure__ if isinstance(cell.cell_contents, dict)
-    ]
-    assert 1 == len(lifespans)
-
-
-def handler_of(function: Any) -> Any:
-    return function.__portable__.handler
+    assert 1 == len(function.__portable__.handler.__mount__._lifespans)
 
 
 def test_what_an_application_sends_to_a_client_that_has_gone_is_an_os_error() -> None:

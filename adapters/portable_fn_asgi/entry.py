@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from portable_fn.binding import Binding
     from portable_fn.context import Context
     from portable_fn_asgi.native import Application, Receive, Send
     from portable_fn_asgi.roads import Road
@@ -24,7 +25,8 @@ def entry(*targets: object, pubsub: str = "pubsub") -> Application:
 
     Async functions run in the event loop, the others in its default executor. `request.client_ip` and the scheme are the
     server's word: behind a proxy it must be told to trust it, as `uvicorn --proxy-headers --forwarded-allow-ips=…` is.
-    WebSockets are refused; another kind of scope raises DecodeError.
+    The server's startup and shutdown are passed on to what `asgi_app` mounts. WebSockets are refused; another kind of scope
+    raises DecodeError.
 
     Functions for other events get them by POST, at paths that no HTTP function answers: CloudEvents at any, as Knative sends
     them; tasks at their name; what a Dapr sidecar sends, whose component for topics is called `pubsub`. Whoever reaches the
@@ -40,12 +42,13 @@ def entry(*targets: object, pubsub: str = "pubsub") -> Application:
 def _entry(targets: tuple[object, ...], pubsub: str) -> Application:
     functions = bindings(*targets)
     router = Router(functions)
+    lifespan = _lifespan(functions)
     cold_start = True
 
     async def application(scope: Any, receive: Receive, send: Send) -> None:
         nonlocal cold_start
         if scope["type"] != "http":
-            return await _without_request(scope, receive, send)
+            return await (lifespan if scope["type"] == "lifespan" else _without_request)(scope, receive, send)
         request = decode.ScopeRequest(scope)
         context = ServerInvocation("asgi", request, cold_start)
         cold_start = False
@@ -114,13 +117,25 @@ async def _respond(
         return failed(exc, request, context)
 
 
-async def _without_request(scope: Any, receive: Receive, send: Send) -> None:
-    if scope["type"] == "lifespan":
+def _lifespan(functions: list[Binding]) -> Application:
+    """Return what answers the server's startup and shutdown, which mounted applications take part in."""
+    mounts = [function.handler.__mount__ for function in functions if hasattr(function.handler, "__mount__")]
+
+    async def lifespan(scope: Any, receive: Receive, send: Send) -> None:
+        if mounts:
+            from portable_fn import mounted
+
+            return await mounted.lifespan(mounts, receive, send)
         while True:
             message = await receive()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
-                return
+                return None
+
+    return lifespan
+
+
+async def _without_request(scope: Any, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await receive()
         # Before it is accepted this is a 403.

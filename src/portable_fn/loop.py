@@ -270,5 +270,6 @@ async def _cancel_all() -> None:
     for task in left:
         task.cancel()
     if left:
-        await asyncio.wait(left, timeout=1)
+        # A mounted application shuts down then.
+        await asyncio.wait(left, timeout=3)
     await asyncio.get_running_loop().shutdown_asyncgens()

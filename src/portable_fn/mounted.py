@@ -12,7 +12,7 @@ from portable_fn.on import MAX_BODY
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
     from typing import Any
 
     from portable_fn.context import Context
@@ -30,42 +30,120 @@ _VERSIONS = {"version": "3.0", "spec_version": "2.3"}
 def asgi_app(app: Application, *, max_body: int = MAX_BODY, startup_timeout: float = 60) -> Function:
     """An ASGI application (FastAPI, Starlette, Litestar, Django, …) as a portable function that answers every path.
 
-    Its lifespan starts with the first request, once in a process and event loop, and isn't shut down; where the startup fails,
-    or isn't through after `startup_timeout` seconds, requests are answered with 500. The neutral request and context are in
-    `scope["extensions"]["portable_fn"]`. What the application does after its answer, such as background tasks, is
-    `context.background`, and after a stream it ends before the stream does. A body of over `max_body` bytes is a 413.
+    In a container its lifespan starts and shuts down with the server's. Elsewhere it starts with the first request, once in a
+    process, and shuts down if the process ends its event loop in order. If the startup fails, or isn't through after
+    `startup_timeout` seconds, requests are answered with 500; after a failure the next request tries again. The neutral request
+    and context are in `scope["extensions"]["portable_fn"]`. What the application does after its answer, such as background
+    tasks, is `context.background`, and after a stream it ends before the stream does. A body of over `max_body` bytes is a 413.
     """
     if not callable(app):
         raise ConfigurationError(f"asgi_app takes an ASGI application, not {type(app).__name__}")
-    lifespans: dict[asyncio.AbstractEventLoop, _Lifespan] = {}
+    mount = Mount(app, startup_timeout)
 
     async def mounted(request: Request, context: Context) -> Response:
-        from asyncio import get_running_loop
-
         request.params.pop("path", None)
-        loop = get_running_loop()
-        if loop not in lifespans:
-            for other in [other for other in lifespans if other.is_closed()]:
-                del lifespans[other]
-            lifespans[loop] = _Lifespan(app, startup_timeout)
-        state = await lifespans[loop].started()
+        state = await mount.started()
         return await _Call(app, request, context, state).response()
 
+    mounted.__mount__ = mount  # type: ignore[attr-defined]  # for a server that says when to start and to shut down
     return portable(on.http("ANY", "/{path+}", max_body=max_body))(mounted)
 
 
-class _Lifespan:
-    """The application's lifespan in one event loop."""
+async def lifespan(mounts: Sequence[Mount], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
+    """Start and shut down mounted applications as the server says, which learns how that went."""
+    while True:
+        kind = (await receive())["type"]
+        failures = await (_start if kind == "lifespan.startup" else _stop)(mounts)
+        if failures:
+            await send({"type": f"{kind}.failed", "message": "\n".join(filter(None, failures))})
+        else:
+            await send({"type": f"{kind}.complete"})
+        if failures or kind == "lifespan.shutdown":
+            return
+
+
+async def _start(mounts: Sequence[Mount]) -> list[str]:
+    for number, mount in enumerate(mounts):
+        if (failure := await mount.start()) is not None:
+            return [failure, *await _stop(mounts[:number])]
+    return []
+
+
+async def _stop(mounts: Sequence[Mount]) -> list[str]:
+    ended = [await mount.stop() for mount in reversed(mounts)]
+    return [failure for failure in ended if failure is not None]
+
+
+class Mount:
+    """An application with its lifespan, which each event loop has one of."""
 
     def __init__(self, app: Application, timeout: float) -> None:
+        self._app = app
+        self._timeout = timeout
+        self._lifespans: dict[asyncio.AbstractEventLoop, _Lifespan] = {}
+
+    def _lifespan(self) -> _Lifespan:
+        """Return the lifespan that is on or begins, a new one after one that failed to start."""
+        from asyncio import get_running_loop
+
+        loop = get_running_loop()
+        known = self._lifespans.get(loop)
+        if known is not None and not known.has_failed:
+            return known
+        if known is not None:
+            known.cancel()
+        for other in [other for other in self._lifespans if other.is_closed()]:
+            del self._lifespans[other]
+        self._lifespans[loop] = made = _Lifespan(self._app)
+        return made
+
+    async def started(self) -> dict[str, Any]:
+        """Return the state that the startup left, once it is through; all that wait share one attempt.
+
+        Raises:
+            PortableError: The startup failed, or takes longer than the timeout. It then goes on.
+        """
+        lifespan = self._lifespan()
+        if not lifespan.startup.done():
+            from asyncio import wait
+
+            await wait({lifespan.startup}, timeout=self._timeout)
+            if not lifespan.startup.done():
+                raise PortableError(f"the application hasn't started within {self._timeout:g} seconds")
+        if (failure := lifespan.startup.result()) is not None:
+            raise PortableError(f"the application's startup failed: {failure or 'it gives no reason'}")
+        return lifespan.state
+
+    async def start(self) -> str | None:
+        """Start the application, however long it takes; return what it says if it fails to."""
+        from asyncio import shield
+
+        return await shield(self._lifespan().startup)
+
+    async def stop(self) -> str | None:
+        """Shut the application down, if it is on; return what it says if it fails to."""
+        from asyncio import get_running_loop
+
+        lifespan = self._lifespans.pop(get_running_loop(), None)
+        return None if lifespan is None else await lifespan.stop()
+
+
+class _Lifespan:
+    """An application's lifespan in one event loop.
+
+    `startup` and `shutdown` come to None, or to what the application says of its failure, which may be "".
+    """
+
+    def __init__(self, app: Application) -> None:
         import asyncio
 
         self._app = app
-        self._timeout = timeout
-        self._state: dict[str, Any] = {}
+        self.state: dict[str, Any] = {}
         self._asked = False
-        # Why the startup failed, empty where it didn't.
-        self._startup: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.startup: asyncio.Future[str | None] = loop.create_future()
+        self._shutdown: asyncio.Future[str | None] = loop.create_future()
+        self._stops = asyncio.Event()
         self._task = asyncio.create_task(self._run())
         # It waits as long as the process lives; asyncio would complain of that at the end.
         self._task._log_destroy_pending = False  # type: ignore[attr-defined]  # as asyncio.gather does
@@ -74,58 +152,90 @@ class _Lifespan:
         _running.add(self._task)
         self._task.add_done_callback(_running.discard)
 
-    async def started(self) -> dict[str, Any]:
-        """The state that the startup left, once it is through; PortableError where it failed or takes longer."""
-        if not self._startup.done():
-            from asyncio import wait
+    @property
+    def has_failed(self) -> bool:
+        """Whether the startup has failed."""
+        return self.startup.done() and self.startup.result() is not None
 
-            await wait({self._startup}, timeout=self._timeout)
-            if not self._startup.done():
-                raise PortableError(f"the application hasn't started within {self._timeout:g} seconds")
-        if failure := self._startup.result():
-            raise PortableError(f"the application's startup failed: {failure}")
-        return self._state
+    @property
+    def _is_on(self) -> bool:
+        return self.startup.done() and self.startup.result() is None
+
+    def cancel(self) -> None:
+        """Have it end where it is."""
+        self._task.cancel()
+
+    async def stop(self) -> str | None:
+        """Shut the application down; return what it says if it fails to."""
+        from asyncio import shield
+
+        if self._is_on:
+            self._stops.set()
+            return await shield(self._shutdown)
+        self._task.cancel()
+        return None
 
     async def _run(self) -> None:
         from asyncio import CancelledError
 
-        scope = {"type": "lifespan", "asgi": _VERSIONS, "state": self._state}
+        scope = {"type": "lifespan", "asgi": _VERSIONS, "state": self.state}
+        failure: str | None = None
         try:
             await self._app(scope, self._receive, self._send)
         except (CancelledError, GeneratorExit):
             # The event loop is being closed.
+            _settle(self.startup, "it was cancelled")
             raise
         except BaseException as exc:
-            # Before the startup is answered, an exception says that the application has no lifespan.
-            if self._startup.done() and not self._startup.result():
-                import logging
-
-                logging.getLogger("portable_fn").error("the application's lifespan failed", exc_info=exc)
+            if self._is_on:
+                failure = f"{type(exc).__name__}: {exc}"
+                _log("the application's lifespan failed", exc)
+            elif not self.startup.done() and self._asked and not isinstance(exc, PortableError):
+                # As ASGI has it, the application has no lifespan. Most of those that have none fail before they are asked.
+                _log(
+                    "the application failed before it answered its startup, which is taken for having no lifespan", exc
+                )
         finally:
-            self._settle("")
+            _settle(self.startup, None)
+            _settle(self._shutdown, failure)
 
     async def _receive(self) -> Message:
-        from asyncio import Event
+        from asyncio import CancelledError, Event
 
         if not self._asked:
             self._asked = True
             return {"type": "lifespan.startup"}
-        if not self._startup.done():
+        if not self.startup.done():
             raise PortableError("the application asks for another message of its lifespan before it has started")
-        await Event().wait()
-        raise AssertionError("the lifespan isn't shut down")
+        if self._stops.is_set():
+            await Event().wait()
+        try:
+            await self._stops.wait()
+        except CancelledError:
+            # Whoever ends the event loop cancels its tasks, as asyncio.run does, and waits for them.
+            if not self._is_on:
+                raise
+            self._task.uncancel()
+            self._stops.set()
+        return {"type": "lifespan.shutdown"}
 
     async def _send(self, message: Message) -> None:
-        if message["type"] == "lifespan.startup.complete":
-            self._settle("")
-        elif message["type"] == "lifespan.startup.failed":
-            self._settle(message.get("message") or "it gives no reason")
-        elif not message["type"].startswith("lifespan."):
-            raise PortableError(f"the application answers its lifespan with {message['type']}")
+        kind = message["type"]
+        if not kind.startswith("lifespan."):
+            raise PortableError(f"the application answers its lifespan with {kind}")
+        failure = str(message.get("message") or "") if kind.endswith(".failed") else None
+        _settle(self.startup if kind.startswith("lifespan.startup.") else self._shutdown, failure)
 
-    def _settle(self, failure: str) -> None:
-        if not self._startup.done():
-            self._startup.set_result(failure)
+
+def _settle(future: asyncio.Future[str | None], failure: str | None) -> None:
+    if not future.done():
+        future.set_result(failure)
+
+
+def _log(what: str, error: BaseException) -> None:
+    import logging
+
+    logging.getLogger("portable_fn").error(what, exc_info=error)
 
 
 _running: set[asyncio.Task[None]] = set()
