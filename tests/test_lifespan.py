@@ -20,6 +20,7 @@ from starlette.routing import Route
 from portable_fn import Request, asgi_app, on, portable
 from portable_fn.testing import deliver, fake, render
 from portable_fn_asgi import entry
+from tests.runtimes.aws import runtime_api
 from tests.runtimes.environments import venv
 from tests.runtimes.process import free_ports, running, serving
 
@@ -332,7 +333,8 @@ SOURCES = (ROOT / "src", ROOT / "adapters")
 
 def test_a_process_that_ends_shuts_the_application_down() -> None:
     code = (
-        PRINTING + "import sys; from portable_fn_aws import entry; print(entry(app)(eval(sys.argv[1]), None)['statusCode'])"
+        PRINTING
+        + "import sys; from portable_fn_aws import entry; print(entry(app)(eval(sys.argv[1]), None)['statusCode'])"
     )
     payload = repr(render(fake.request(), to="aws"))
     path = {"PYTHONPATH": ":".join(map(str, SOURCES))}
@@ -372,6 +374,17 @@ def test_on_a_real_server(server: str, tmp_path: Path) -> None:
                 assert b"ok" == answer.read()
         assert 1 == sum("lifespan.startup" in line for line in running.logs)
     assert is_after == any("lifespan.shutdown" in line for line in running.logs)
+
+
+@pytest.mark.runtime
+def test_our_lambda_runtime_shuts_the_application_down_when_it_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(PRINTING)
+    command = [sys.executable, "-m", "portable_fn_aws.runtime", "main"]
+    with runtime_api(tmp_path, command, pythonpath=SOURCES) as api:
+        assert 200 == api.invoke(render(fake.request(), to="aws")).json["statusCode"]
+        api.process.popen.terminate()
+        assert 0 == api.process.popen.wait(10)
+        api.process.logged("the app hears lifespan.shutdown")
 
 
 @pytest.mark.runtime
