@@ -476,7 +476,9 @@ def test_the_whole_batch_fails_where_that_is_asked_for(monkeypatch: pytest.Monke
         invoke(odd_fails, {"Records": records(1, 2)})
     assert {"batchItemFailures": []} == invoke(odd_fails, {"Records": records(2, 4)})
     monkeypatch.setenv("PORTABLE_FN_AWS_BATCH", "riase")
-    with pytest.raises(ConfigurationError, match="PORTABLE_FN_AWS_BATCH is report or raise, not 'riase'"):
+    with pytest.raises(
+        ConfigurationError, match="PORTABLE_FN_AWS_BATCH is report, report-always or raise, not 'riase'"
+    ):
         entry(odd_fails)
 
 

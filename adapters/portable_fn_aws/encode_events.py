@@ -38,11 +38,11 @@ def _of_batch(arrival: Arrival, names: list[Any]) -> dict[str, Any]:
     return answer
 
 
-def answer(arrival: Arrival, outcomes: Sequence[Outcome], *, report: bool) -> Any:
-    """The answer; raises what the first failed handler raised where the source takes nothing less, or `report` is false.
+def answer(arrival: Arrival, outcomes: Sequence[Outcome], *, report: bool, always: bool = False) -> Any:
+    """The answer; raises what the first failed handler raised if the source takes nothing less, or if `report` is false.
 
-    What every event failed with is raised too: AWS doesn't tell whether ReportBatchItemFailures is set, and without it whatever
-    is answered means success.
+    If every event failed it raises too, unless `always`: AWS doesn't tell whether ReportBatchItemFailures is set, and without it
+    whatever is answered means success.
     """
     service = arrival.service
     if service == "invoke":
@@ -50,7 +50,8 @@ def answer(arrival: Arrival, outcomes: Sequence[Outcome], *, report: bool) -> An
     failed = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Retry)]
     results = [outcome.result if isinstance(outcome, Done) else None for outcome in outcomes]
     if failed:
-        names = _names(arrival, failed) if service in _NAMES and len(failed) < len(outcomes) and report else None
+        some = always or len(failed) < len(outcomes)
+        names = _names(arrival, failed) if service in _NAMES and some and report else None
         # Results are of a pipe's enrichment, which would pass a report of failures on as data.
         if names is None or (arrival.pipe and any(result is not None for result in results)):
             raise error_of(outcomes[failed[0]])

@@ -30,17 +30,21 @@ _REPORTED = ("sqs", "kinesis", "dynamodb", "kafka")
 class Events:
     """What an entry's functions make of events; raises ConfigurationError where PORTABLE_FN_AWS_BATCH is no word that is known.
 
-    PORTABLE_FN_AWS_BATCH says what happens where a part of a batch fails: "report" (also where it isn't set) answers
-    batchItemFailures, which loses them where the event source mapping has no ReportBatchItemFailures; "raise" fails the
-    whole batch.
+    PORTABLE_FN_AWS_BATCH says what happens if a part of a batch fails:
+
+    - "report", the default, answers batchItemFailures, and raises if all of the batch failed. An event source mapping without
+      ReportBatchItemFailures loses what is reported.
+    - "report-always" reports even then: for mappings that are known to have ReportBatchItemFailures.
+    - "raise" fails the whole batch.
     """
 
     def __init__(self, dispatcher: Dispatcher, run: Run) -> None:
         self._run = run
         mode = os.environ.get("PORTABLE_FN_AWS_BATCH") or "report"
-        if mode not in ("report", "raise"):
-            raise ConfigurationError(f"PORTABLE_FN_AWS_BATCH is report or raise, not {mode!r}")
-        self._report = mode == "report"
+        if mode not in ("report", "report-always", "raise"):
+            raise ConfigurationError(f"PORTABLE_FN_AWS_BATCH is report, report-always or raise, not {mode!r}")
+        self._report = mode != "raise"
+        self._always = mode == "report-always"
         self._dispatcher = dispatcher
         self._consumers: dict[Callable[[Any], object] | None, Consumer] = {
             key: Consumer(self._dispatcher, key=key, settle=self._settle)
@@ -58,7 +62,8 @@ class Events:
             *(("docdb",) if Event not in kinds else ()),
         }
         self._context: LambdaInvocation | None = None
-        self._warned = False
+        # Whoever says that all is to be reported knows the mapping.
+        self._warned = self._always
 
     def __call__(self, payload: Any, context: LambdaInvocation, variables: Variables) -> Any:
         """The answer to a payload; raises what the source is to see as the invocation's failure."""
@@ -81,7 +86,7 @@ class Events:
                 return encode_events.success(found)
             if any(isinstance(outcome, Retry) for outcome in outcomes):
                 self._on_failure(found, outcomes, context)
-        return encode_events.answer(found, outcomes, report=self._report)
+        return encode_events.answer(found, outcomes, report=self._report, always=self._always)
 
     def _is_taken(self, item: Item) -> bool:
         """Whether any function takes the event, or would if it could be read."""

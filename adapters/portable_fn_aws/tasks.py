@@ -12,6 +12,8 @@ _SHAPES = (
     ("authorizer", ("methodArn", "type")),
     ("authorizer", ("routeArn", "type")),
     ("appsync", ("info", "arguments")),
+    # Amplify's resolvers have the fields of `info` beside the arguments.
+    ("appsync", ("typeName", "fieldName", "arguments")),
     ("appsync_events", ("info", "events")),
     ("cognito", ("triggerSource", "userPoolId")),
     ("cognito_sync", ("datasetName", "identityPoolId")),
@@ -26,8 +28,13 @@ _SHAPES = (
     ("s3_batch", ("invocationSchemaVersion", "tasks")),
     ("s3_object_lambda", ("xAmzRequestId", "userRequest")),
     ("cloudformation", ("RequestType", "ResponseURL", "StackId")),
+    # CDK's provider framework answers the URL itself.
+    ("cloudformation", ("RequestType", "LogicalResourceId", "ResourceProperties")),
     ("cloudwatch_alarm", ("alarmArn", "alarmData")),
+    ("cloudwatch_widget", ("widgetContext",)),
     ("connect", ("Name", "Details")),
+    ("connect_campaigns", ("InvocationMetadata", "Items")),
+    ("lambda_destination", ("requestPayload", "responseContext")),
     ("secrets_manager", ("Step", "SecretId", "ClientRequestToken")),
     ("workmail", ("summaryVersion", "envelope", "flowDirection")),
     ("client_vpn", ("connection-id", "endpoint-id")),
@@ -54,7 +61,8 @@ def type_of(payload: Any) -> str:
     if isinstance(context, dict):
         if "connectionId" in context:
             return "websocket"
-        if "authorizationToken" in payload and "queryString" in context:
+        # Of GraphQL it has the query, of AppSync Events the channel.
+        if "authorizationToken" in payload and ("queryString" in context or "apiId" in context):
             return "appsync_authorizer"
     return _type_of_records(payload.get("Records"))
 
