@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -26,6 +28,11 @@ from portable_fn import (
 from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.pairs import Headers
 from portable_fn.testing import fake
+from portable_fn_azure import changes as azure_changes
+from portable_fn_azure import decode as azure_decode
+from portable_fn_azure import event_grid as azure_grid
+from portable_fn_azure import messages as azure_messages
+from portable_fn_azure import objects as azure_objects
 from portable_fn_gcp import firestore, pubsub, triggers
 from portable_fn_gcp import simulate as google
 
@@ -39,8 +46,9 @@ def in_each_form(members: dict[str, Any]) -> list[CloudEvent[Any]]:
     """The event with the members, alone, in a batch and in a message."""
     value = {**EVENT, **members}
     body = json.dumps(value).encode()
-    alone: list[Any] = [cloudevents.structured_body(body), *cloudevents.batched(json.dumps([value]).encode())]
-    return [*alone, *cloudevents.inside(fake.message(body=body))]
+    batch = cloudevents.batched(json.dumps([value]).encode())
+    found: list[Any] = [cloudevents.structured_body(body), *batch, *cloudevents.inside(fake.message(body=body))]
+    return found
 
 
 @pytest.mark.parametrize(
@@ -338,3 +346,161 @@ def test_a_metadata_server_that_is_not_there_is_told_with_what_to_set(monkeypatc
     monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
     with pytest.raises(PortableError, match="set GOOGLE_CLOUD_PROJECT"):
         pubsub.dead_letter(fake.message({}), Reject("no"), "dead")
+
+
+# --- Azure -------------------------------------------------------------------------------------------------------------
+
+
+def half_readable(**fields: Any) -> Any:
+    """A native of the worker's of which nothing else can be read."""
+
+    class HalfReadable(SimpleNamespace):
+        def __getattr__(self, name: str) -> Any:
+            raise ValueError(name)
+
+    return HalfReadable(**fields)
+
+
+def azure_native(**fields: Any) -> Any:
+    return SimpleNamespace(get_body=lambda: b"{}", **fields)
+
+
+ODD_NATIVES: list[Any] = [*ODD, object(), b"\xff", datetime.min.replace(tzinfo=timezone(timedelta(hours=14))), Mock()]
+
+
+@pytest.mark.parametrize("odd", ODD_NATIVES, ids=lambda odd: repr(odd)[:40])
+def test_side_data_of_azures_messages_may_be_anything(odd: Any) -> None:
+    queue = azure_messages.storage_queue(azure_native(id="m", insertion_time=odd, dequeue_count=odd), "orders")
+    assert ("m", "orders", b"{}") == (queue.id, queue.channel, queue.body)
+    side = dict.fromkeys(("enqueued_time_utc", "content_type", "subject", "label", "delivery_count", "metadata"), odd)
+    known = {"message_id": "m", "sequence_number": 7, "session_id": None}
+    for properties in (
+        odd,
+        {"tenant": "t1", "odd": None if isinstance(odd, Mock) else odd},
+        {"tenant": "t1", b"\xff": "x"},
+    ):
+        native = azure_native(**side, **known, application_properties=properties, user_properties=None)
+        made = azure_messages.service_bus(native, "orders")
+        (many,) = azure_messages.service_bus_batch([native], "orders")
+        native.body = b"{}"
+        settled = azure_messages.received(native, "orders")
+        for one in (made, many, settled):
+            assert isinstance(one, Message)
+            assert ("m", "7", b"{}") == (one.id, one.sequence, one.body)
+            assert all(isinstance(text, str) for text in (one.content_type, one.subject, *one.attributes))
+            assert odd == properties or "t1" == one.attributes["tenant"]
+    place = {
+        "PartitionContext": {"PartitionId": "0", "FullyQualifiedNamespace": odd},
+        "Properties": odd,
+        "SystemProperties": odd,
+    }
+    event = azure_native(sequence_number=7, enqueued_time=odd, partition_key=odd, metadata=place)
+    hub = azure_messages.event_hubs(event, "clicks", 1)
+    assert ("0:7", "0", "7") == (hub.id, hub.partition, hub.sequence)
+    assert isinstance(hub.content_type, str)
+    record = azure_native(partition=0, offset=7, timestamp=odd, headers=odd, key=odd)
+    kafka = azure_messages.kafka(record, "clicks", 1)
+    assert ("clicks-0-7", "0", "7", None) == (kafka.id, kafka.partition, kafka.sequence, kafka.time)
+    record.headers = [
+        odd,
+        {"Key": odd, "Value": "dDE="},
+        {"Key": "tenant", "Value": "dDE="},
+        {"Key": "odd", "Value": odd},
+    ]
+    assert "t1" == azure_messages.kafka(record, "clicks", 1).attributes["tenant"]
+
+
+def test_what_the_worker_cannot_read_is_absent() -> None:
+    made = azure_messages.storage_queue(half_readable(id="m", get_body=lambda: b""), "orders")
+    assert ("m", None, None) == (made.id, made.time, made.attempt)
+    known = {"message_id": "m", "sequence_number": 7, "session_id": "s", "get_body": lambda: b"", "body": b""}
+    for read in (azure_messages.service_bus, azure_messages.received):
+        made = read(half_readable(**known), "orders")
+        assert ("m", "7", {}, "", None) == (made.id, made.sequence, made.attributes, made.subject, made.time)
+    blob = azure_objects.blob(half_readable(name="uploads/a.png", blob_properties={"ETag": "e"}, read=lambda: b""))
+    assert ("uploads/a.png@e", "a.png", None, {}) == (blob.id, blob.key, blob.size, blob.metadata)
+
+
+def test_kafkas_headers_on_azure_may_be_null_repeated_or_no_base64() -> None:
+    headers = [("tenant", "dDE="), ("trace", None), ("odd", "?"), ("page", "YQ=="), ("page", "Yg=="), ("raw", "/w==")]
+    native = azure_native(
+        partition=0,
+        offset=7,
+        timestamp=None,
+        key=None,
+        headers=[{"Key": key, "Value": value} for key, value in headers],
+    )
+    expected = {"tenant": "t1", "trace": None, "odd": None, "page": "a, b", "raw": b"\xff"}
+    assert expected == azure_messages.kafka(native, "clicks", 1).attributes
+
+
+@pytest.mark.parametrize("odd", ODD_NATIVES, ids=lambda odd: repr(odd)[:40])
+def test_side_data_of_azures_blobs_and_grid_events_may_be_anything(odd: Any) -> None:
+    properties = {"ETag": '"e"', "LastModified": odd, "VersionId": odd, "ContentLength": odd, "ContentType": odd}
+    native = azure_native(
+        name="uploads/a.png", uri=odd, length=odd, metadata=odd, blob_properties=properties, read=lambda: b""
+    )
+    blob = azure_objects.blob(native)
+    assert ("uploads", "a.png", None) == (blob.bucket, blob.key, blob.time)
+    assert blob.id.endswith("@e")
+    native.metadata = {"k": "v", "n": None if isinstance(odd, str) else odd}
+    assert {"k": "v"} == azure_objects.blob(native).metadata
+    own = azure_native(
+        id="1", topic="/t", event_type="sold", subject=odd, event_time=odd, data_version=odd, get_json=lambda: {"n": 1}
+    )
+    cloud = azure_native(
+        specversion="1.0", id="1", source="/t", type="sold", subject=odd, time=odd, datacontenttype=odd if not isinstance(odd, str) else None,
+        dataschema=odd, extension_attrs=odd, get_json=lambda: {"n": 1},
+    )  # fmt: skip
+    for grid in (own, cloud):
+        event = azure_grid.event_grid(grid)
+        assert ("1", "/t", "sold", {"n": 1}) == (event.id, event.source, event.type, event.data)
+    if isinstance(odd, str | int | float | list | dict | None) and odd == odd:
+        value = {
+            "id": "1",
+            "topic": "/t",
+            "eventType": "sold",
+            "subject": odd,
+            "eventTime": odd,
+            "dataVersion": odd,
+            "data": odd,
+        }
+        (inside,) = azure_grid.unwrap(Message("m", "orders", json.dumps(value).encode()))
+        assert ("1", "/t", "sold", None) == (inside.id, inside.source, inside.type, inside.time)
+
+
+@pytest.mark.parametrize("odd", [*ODD, 10**20, -(10**20)], ids=repr)
+def test_side_data_of_azures_rows_and_timers_may_be_anything(odd: Any) -> None:
+    (row,) = azure_changes.cosmos_db([{"id": "u", "_etag": "e", "_ts": odd, "_lsn": odd}], "shop/users", "users")
+    assert isinstance(row, ChangeEvent)
+    assert "u:e" == row.id
+    version = {"metadata": {"operationType": "create", "lsn": 7, "crts": odd}, "current": {"id": "u"}}
+    (row,) = azure_changes.cosmos_db([version], "shop/users", "users")
+    assert isinstance(row, ChangeEvent)
+    assert ("u:7", "7") == (row.id, row.sequence)
+    context: Any = SimpleNamespace(invocation_id="i-1", retry_context=odd)
+    for status in (odd, {"Next": odd}):
+        tick = azure_decode.timer(azure_native(schedule_status=status, past_due=odd), context, "nightly", "0 3 * * *")
+        told = isinstance(status, dict) and isinstance(odd, str) and odd
+        assert (f"nightly@{odd}" if told else "i-1", None, 1) == (tick.id, tick.time, tick.attempt)
+
+
+@pytest.mark.parametrize(
+    "odd", [None, "", True, 1.5, [], {}, object(), b"\xff", Mock()], ids=lambda odd: repr(odd)[:40]
+)
+def test_what_identifies_an_event_of_azures_must_be_readable(odd: Any) -> None:
+    metadata = {"PartitionContext": {"PartitionId": odd}}
+    unreadable: list[tuple[Any, Any]] = [
+        (azure_messages.storage_queue, azure_native(id=odd)),
+        (azure_messages.service_bus, azure_native(message_id=odd, sequence_number=odd)),
+        (azure_messages.received, azure_native(message_id=odd, sequence_number=odd, body=b"")),
+        (
+            lambda one, channel: azure_messages.event_hubs(one, channel, 1),
+            azure_native(sequence_number=7, metadata=metadata),
+        ),
+        (lambda one, channel: azure_messages.kafka(one, channel, 1), azure_native(partition=0, offset=odd)),
+        (lambda one, _: azure_changes._document(one, "shop/users", "users"), {"id": "u", "_etag": odd, "_lsn": odd}),
+        (lambda one, _: azure_changes._document(one, "shop/users", "users"), {"id": odd, "_rid": odd, "_etag": "e"}),
+    ]
+    for read, native in unreadable:
+        assert isinstance(azure_messages.read("it", read, native, "orders"), DecodeError), read

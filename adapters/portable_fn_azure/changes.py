@@ -35,9 +35,12 @@ def _document(native: Mapping[str, Any], source: str, table: str) -> ChangeEvent
     document = native.get("id")
     version = native.get("_etag")
     if not isinstance(version, str) or not version:
-        version = str(native["_lsn"])
+        lsn = native["_lsn"]
+        version = given(_sequence(lsn) or lsn, "_etag and no _lsn")
+    row = native.get("_rid")
+    row = row if isinstance(row, str) and row else given(document, "id")
     return ChangeEvent(
-        f"{native.get('_rid') or given(document, 'id')}:{version.strip(chr(34))}",
+        f"{row}:{version.strip(chr(34))}",
         source,
         table,
         "updated",
@@ -130,10 +133,12 @@ def _sequence(value: object) -> str | None:
 
 
 def _seconds(value: object) -> datetime | None:
-    if value is None:
-        return None
+    """A time of seconds since 1970; None for anything else."""
     if type(value) is not int:
-        raise DecodeError(f"the time is a {type(value).__name__}, not a number of seconds")
+        return None
     from datetime import UTC, datetime, timedelta
 
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value)
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value)
+    except OverflowError:
+        return None

@@ -7,9 +7,8 @@ import os
 from portable_fn.asgi import headers as asgi_headers
 from portable_fn.asgi import paths, percent_encoded
 from portable_fn.context import Context
-from portable_fn.errors import DecodeError
 from portable_fn.events import ScheduleEvent, Task
-from portable_fn.http import Principal, Request
+from portable_fn.http import Principal, Request, given_id, new_id
 from portable_fn.pairs import Headers
 from portable_fn.record import Record, lazy
 
@@ -84,7 +83,7 @@ def http(native: HttpRequest, context: FunctionContext | None, place: Place | No
         root_path=root_path,
         client_ip=_address(headers.get("x-forwarded-for")),
         principal=_principal(headers),
-        id=getattr(context, "invocation_id", None),
+        id=given_invocation(context),
         native=native,
     )
 
@@ -108,7 +107,7 @@ def streaming(native: StreamingRequest, context: FunctionContext, place: Place) 
         # Source: Azure/app-service-linux-docs, Things_You_Should_Know/headers.md.
         client_ip=_address(headers.get("client-ip")) if "WEBSITE_SKU" in os.environ else None,
         principal=_principal(headers),
-        id=context.invocation_id,
+        id=given_invocation(context),
         native=native,
     )
 
@@ -119,23 +118,25 @@ def timer(native: TimerRequest, context: FunctionContext | None, name: str, cron
     That time is in the monitor's status; a call by hand has none before the first run, and the invocation's id then.
     """
     # The status is brought up to date after the call. Source: azure-webjobs-sdk-extensions, TimerListener.
-    due = native.schedule_status.get("Next")
-    if due is not None and not str(due).startswith("0001-"):
-        from portable_fn.cloudevents import parse_time
+    status = getattr(native, "schedule_status", None)
+    due = status.get("Next") if isinstance(status, dict) else None
+    time = None
+    if isinstance(due, str) and due and not due.startswith("0001-"):
+        from portable_fn.cloudevents import read_time
 
-        time = parse_time(due)
-        id = f"{name}@{time.isoformat()}"
+        time = read_time(due)
+        # A time that can't be read tells the runs apart as well.
+        id = f"{name}@{due if time is None else time.isoformat()}"
     else:
-        time, id = None, getattr(context, "invocation_id", None) or ""
-        if not id:
-            raise DecodeError("the timer has neither a status nor an invocation")
+        id = invocation_id(context)
     return ScheduleEvent(
         id,
         name,
         time=time,
         name=name,
         cron=cron,
-        is_late=bool(native.past_due),
+        # A mock of it is true, too.
+        is_late=getattr(native, "past_due", None) is True,
         attempt=attempt(context),
         native=native,
     )
@@ -143,8 +144,17 @@ def timer(native: TimerRequest, context: FunctionContext | None, name: str, cron
 
 def activity(native: object, context: FunctionContext | None, name: str) -> Task[Any]:
     """A Durable activity's input, read as JSON by the worker; its id is the invocation's, another one for each try."""
-    id = getattr(context, "invocation_id", None) or ""
-    return Task(id, name, native, name=name, type="activity", native=native)
+    return Task(invocation_id(context), name, native, name=name, type="activity", native=native)
+
+
+def given_invocation(context: object) -> str | None:
+    """The invocation's id; None where the worker's context is none, or a mock of it."""
+    return given_id({"id": getattr(context, "invocation_id", None)}, "id")
+
+
+def invocation_id(context: object) -> str:
+    """The invocation's id, or a new one: it is another one for each invocation anyway."""
+    return given_invocation(context) or new_id()
 
 
 def attempt(context: FunctionContext | None) -> int:
@@ -162,14 +172,18 @@ class FunctionInvocation(Context):
         self.provider = "azure"
         self.native = native
         self.cold_start = cold_start
+        # One for all of its events.
+        self._id = invocation_id(native)
 
     @lazy
     def invocation_id(self) -> str:
-        return getattr(self.native, "invocation_id", None) or ""
+        # The request's own, if the worker tells none.
+        return self.event.id if isinstance(self.event, Request) else self._id
 
     @lazy
     def function(self) -> str:
-        return getattr(self.native, "function_name", None) or ""
+        name = getattr(self.native, "function_name", None)
+        return name if isinstance(name, str) else ""
 
     @lazy
     def region(self) -> str:

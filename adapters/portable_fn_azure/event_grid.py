@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from portable_fn.cloudevents import inside, parse_time, structured, write_time
-from portable_fn.data import parse_json, to_json
+from portable_fn.cloudevents import inside, json_body, read_time, structured, write_time
+from portable_fn.data import parse_json
 from portable_fn.events import CloudEvent, Message
-from portable_fn_azure.messages import given, utc
+from portable_fn_azure.messages import given, side, text, utc
 from portable_fn_azure.objects import storage_event
 
 TYPE_CHECKING = False
@@ -24,34 +24,35 @@ def event_grid(native: EventGridEvent | EventGridCloudEvent) -> CloudEvent[Any]:
 
 
 def _own_event(native: EventGridEvent) -> CloudEvent[Any]:
-    time = utc(native.event_time)
+    time = utc(side(native, "event_time"))
     return _grid_event(
         {
             "id": native.id,
             "topic": native.topic,
-            "subject": native.subject,
+            "subject": side(native, "subject"),
             "eventType": native.event_type,
             "eventTime": None if time is None else write_time(time),
             "data": native.get_json(),
-            "dataVersion": native.data_version,
+            "dataVersion": side(native, "data_version"),
         },
         native,
     )
 
 
 def _cloud_event(native: EventGridCloudEvent) -> CloudEvent[Any]:
-    time = utc(native.time)
+    time = utc(side(native, "time"))
+    extensions = side(native, "extension_attrs")
     value = {
         "specversion": native.specversion,
         "id": native.id,
         "source": native.source,
         "type": native.type,
-        "subject": native.subject,
+        "subject": side(native, "subject"),
         "time": None if time is None else write_time(time),
-        "datacontenttype": native.datacontenttype,
-        "dataschema": native.dataschema,
+        "datacontenttype": side(native, "datacontenttype"),
+        "dataschema": side(native, "dataschema"),
         # data_base64 is among them: seen with azure-functions 1.26.
-        **native.extension_attrs,
+        **(extensions if isinstance(extensions, dict) else {}),
     }
     if native.get_json() is not None:
         value["data"] = native.get_json()
@@ -60,14 +61,14 @@ def _cloud_event(native: EventGridCloudEvent) -> CloudEvent[Any]:
 
 def _grid_event(value: Mapping[str, Any], native: object, envelopes: tuple[Event[Any], ...] = ()) -> CloudEvent[Any]:
     """An event of Event Grid's own schema. https://learn.microsoft.com/azure/event-grid/event-schema"""
-    time, version, data = value.get("eventTime"), value.get("dataVersion"), value.get("data")
+    version, data = text(value.get("dataVersion")), value.get("data")
     return CloudEvent(
         given(value.get("id"), "id"),
         given(value.get("topic"), "topic"),
         given(value.get("eventType"), "eventType"),
-        b"" if data is None else to_json(data).encode(),
-        subject=value.get("subject") or "",
-        time=parse_time(time) if time else None,
+        b"" if data is None else json_body(data),
+        subject=text(value.get("subject")),
+        time=read_time(value.get("eventTime")),
         content_type="application/json",
         extensions={"dataversion": version} if version else None,
         native=native,

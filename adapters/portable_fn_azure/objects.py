@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from portable_fn.cloudevents import parse_time
+from portable_fn.cloudevents import read_time
 from portable_fn.errors import DecodeError
 from portable_fn.events import ObjectEvent
 from portable_fn.http import unquoted
-from portable_fn_azure.messages import given
+from portable_fn_azure.messages import given, side, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,28 +33,31 @@ def blob(native: InputStream) -> ObjectEvent[Any]:
     The trigger has no event, so that the id is the blob's address and its version: its ETag, or the time of its last change
     where the host leaves that out, as it does with Newtonsoft.Json, which finds nothing in .NET's ETag.
     """
-    properties = native.blob_properties or {}
+    properties = side(native, "blob_properties")
+    properties = properties if isinstance(properties, dict) else {}
+    metadata = side(native, "metadata")
     name = given(native.name, "BlobTrigger")
     bucket, _, key = name.partition("/")
     etag = properties.get("ETag")
     etag = etag.strip('"') if isinstance(etag, str) and etag else None
     changed = properties.get("LastModified")
-    address = native.uri or name
+    address = text(side(native, "uri")) or name
     before, found, _ = address.partition(f"/{bucket}/")
-    version = properties.get("VersionId")
-    length = properties.get("ContentLength")
+    length = next((one for one in (properties.get("ContentLength"), side(native, "length")) if _is_size(one)), None)
     return ObjectEvent(
         f"{address}@{etag or given(changed, 'ETag and no LastModified')}",
         f"{before}/{bucket}" if found else bucket,
         bucket,
         given(key, "name of a blob in BlobTrigger"),
         "created",
-        time=None if changed is None else parse_time(changed),
-        size=length if type(length) is int else native.length,
+        time=read_time(changed),
+        size=length,
         etag=etag,
-        version=version if isinstance(version, str) and version else None,
-        content_type=properties.get("ContentType") or None,
-        metadata=native.metadata or {},
+        version=text(properties.get("VersionId")) or None,
+        content_type=text(properties.get("ContentType")) or None,
+        metadata={name: value for name, value in metadata.items() if isinstance(value, str)}
+        if isinstance(metadata, dict)
+        else {},
         body=native.read,
         type="blobTrigger",
         notification=properties,
@@ -78,8 +81,6 @@ def storage_event(event: CloudEvent[Any]) -> ObjectEvent[Any] | None:
     # Source: Microsoft.Azure.WebJobs.Extensions.Storage.Blobs, BlobsExtensionConfigProvider.
     _, found, encoded = (url if isinstance(url, str) else "").partition(f"/{bucket}/")
     length = data.get("contentLength")
-    version = data.get("blobVersion")
-    etag = data.get("eTag")
     return ObjectEvent(
         event.id,
         event.source,
@@ -87,15 +88,19 @@ def storage_event(event: CloudEvent[Any]) -> ObjectEvent[Any] | None:
         unquoted(encoded) if found else named,
         action,
         time=event.time,
-        size=length if type(length) is int and action == "created" else None,
-        etag=etag if isinstance(etag, str) and etag else None,
-        version=version if isinstance(version, str) and version else None,
-        content_type=data.get("contentType") or None,
+        size=length if _is_size(length) and action == "created" else None,
+        etag=text(data.get("eTag")) or None,
+        version=text(data.get("blobVersion")) or None,
+        content_type=text(data.get("contentType")) or None,
         type=event.type,
         notification=data,
         native=event.native,
         envelopes=(*event.envelopes, event),
     )
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _is_warmer(tier: object, previous: object) -> bool:

@@ -214,11 +214,11 @@ def _items_of_cosmos_db(native: Any, one: Wiring, context: FunctionContext | Non
 
 
 def _items_of_sql(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    return changes.sql(native, one.channel, str(getattr(context, "invocation_id", "")))
+    return changes.sql(native, one.channel, decode.invocation_id(context))
 
 
 def _items_of_mysql(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
-    return changes.mysql(native, one.channel, str(getattr(context, "invocation_id", "")))
+    return changes.mysql(native, one.channel, decode.invocation_id(context))
 
 
 def _items_of_timer(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:

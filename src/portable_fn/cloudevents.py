@@ -157,7 +157,7 @@ def _body(value: Mapping[str, Any], attributes: Mapping[str, str]) -> bytes:
     if data is None and not holds_json:
         return b""
     try:
-        return data.encode() if isinstance(data, str) and not holds_json else _json_body(data)
+        return data.encode() if isinstance(data, str) and not holds_json else json_body(data)
     except (TypeError, ValueError, RecursionError) as exc:
         raise DecodeError("the CloudEvent's data can't be a body: it has no JSON form, or is no Unicode text") from exc
 
@@ -168,7 +168,8 @@ def _no_base64(encoded: object) -> bytes:
     raise ValueError
 
 
-def _json_body(data: object) -> bytes:
+def json_body(data: object) -> bytes:
+    """Data as a body of JSON."""
     try:
         return to_json(data).encode()
     except UnicodeEncodeError:
@@ -385,12 +386,12 @@ def write_structured(event: CloudEvent[Any]) -> dict[str, Any]:
 
 def write_batched(events: Iterable[CloudEvent[Any]]) -> bytes:
     """The events as the body of a batch."""
-    return _json_body([write_structured(event) for event in events])
+    return json_body([write_structured(event) for event in events])
 
 
 def write_structured_body(event: CloudEvent[Any]) -> bytes:
     """The event in structured form as a body."""
-    return _json_body(write_structured(event))
+    return json_body(write_structured(event))
 
 
 def write_binary(event: CloudEvent[Any]) -> tuple[list[tuple[str, str]], bytes]:
