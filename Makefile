@@ -31,7 +31,7 @@ help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: .venv-demo/.made  ## one function, called as every provider would call it
-	@$(DEMO) invoke samples/hello/app.py:hello --path /hello/Ada
+	@$(DEMO) invoke samples/hello/app.py:hello --path /hello/Ada --time 100
 
 test: .venv/.made  ## every test, those with the providers' real runtimes too
 	.venv/bin/pytest $(AT_ONCE)

@@ -74,7 +74,9 @@ def exchanges(out: str) -> list[dict[str, Any]]:
 
 
 def test_the_table_shows_what_every_side_saw(invoke: Any) -> None:
-    code, out, _ = invoke("hello", "--as", "aws,aws/alb", "--path", "/hello/Grace?loud=1", "-H", "X-Tenant: 7")
+    code, out, _ = invoke(
+        "hello", "--as", "aws,aws/alb", "--path", "/hello/Grace?loud=1", "-H", "X-Tenant: 7", "--time", "3"
+    )
 
     assert 0 == code
     for text in (
@@ -93,7 +95,7 @@ def test_the_table_shows_what_every_side_saw(invoke: Any) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--as", "all")])
 def test_every_provider_is_asked_unless_some_are_named(invoke: Any, options: tuple[str, ...]) -> None:
-    _, out, _ = invoke("hello", "--repeat", "0", *options)
+    _, out, _ = invoke("hello", *options)
 
     assert all(f"│ {provider} " in out for provider in ADAPTERS)
 
@@ -103,7 +105,7 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(
     invoke: Any, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    _, out, _ = invoke("hello", "--as", "aws", "--path", "/hello/" + "long" * 20, "--repeat", "1")
+    _, out, _ = invoke("hello", "--as", "aws", "--path", "/hello/" + "long" * 20, "--time", "1")
 
     assert width >= max(map(len, out.splitlines()[1:]))
     assert ("╭─ aws " in out) == (width < 118)
@@ -175,7 +177,13 @@ def test_a_body_is_given_as_json_or_from_a_file(invoke: Any, options: tuple[str,
         assert ["content-type", "application/json"] in exchange["answer"]["headers"]
 
 
-def test_a_method_that_may_change_something_is_called_once_a_provider_and_each_imports_anew(invoke: Any) -> None:
+def test_a_function_is_called_once_a_provider(invoke: Any) -> None:
+    _, _, err = invoke("hello", "--as", "all")
+
+    assert ["called"] * len(ADAPTERS) == [line for line in err.splitlines() if line == "called"]
+
+
+def test_each_provider_imports_the_function_anew(invoke: Any) -> None:
     _, out, _ = invoke("mirror", "--as", "aws,aws/alb", "--output", "json")
 
     for exchange in exchanges(out):
@@ -183,8 +191,8 @@ def test_a_method_that_may_change_something_is_called_once_a_provider_and_each_i
         assert exchange["overhead_us"] is None
 
 
-def test_repeat_says_how_often_the_function_is_called_to_time_it(invoke: Any) -> None:
-    _, out, _ = invoke("hello", "--as", "aws", "--output", "json", "--repeat", "7")
+def test_time_says_how_often_the_function_is_called_to_time_it(invoke: Any) -> None:
+    _, out, _ = invoke("hello", "--as", "aws", "--output", "json", "--time", "7")
 
     (exchange,) = exchanges(out)
     assert 7 == exchange["calls"]
@@ -192,7 +200,7 @@ def test_repeat_says_how_often_the_function_is_called_to_time_it(invoke: Any) ->
 
 
 def test_what_the_function_prints_goes_to_stderr_and_is_not_repeated_while_it_is_timed(invoke: Any) -> None:
-    _, out, err = invoke("hello", "--as", "aws", "--output", "json", "--repeat", "7")
+    _, out, err = invoke("hello", "--as", "aws", "--output", "json", "--time", "7")
 
     json.loads(out)
     assert ["imported", "imported", "called"] == err.splitlines()
@@ -240,7 +248,7 @@ def test_a_path_that_nothing_answers_is_shown_as_not_called(invoke: Any) -> None
         ("hello", ("--as", "aws,ibm"), "no provider 'ibm'; possible are aws, gcp, azure, cloudflare, asgi"),
         ("hello", ("--as", "aws/soap"), "aws has no 'soap'; possible are http_api, "),
         ("hello", ("--as", ","), "--as names no provider"),
-        ("helo", (), "no function 'helo' in cli_app.py; with @portable are hello, later, "),
+        ("helo", (), "no function 'helo' in cli_app.py (is it 'hello'?); with @portable are hello, later, "),
         ("plain", (), "plain in cli_app.py has no @portable; with @portable are hello, "),
         ("mirror", ("--json", "{"), "--json is not JSON: "),
         ("mirror", ("--json", "1", "--data", "2"), "--data and --json exclude each other"),
@@ -249,7 +257,8 @@ def test_a_path_that_nothing_answers_is_shown_as_not_called(invoke: Any) -> None
         ("hello", ("-H", "a b: c"), "--header: 'a b: c' is not of the form 'name: value'"),
         ("hello", ("-X", "GE T"), "--method: 'GE T' is not an HTTP method"),
         ("hello", ("--path", "hello"), "--path: 'hello' doesn't start with '/'"),
-        ("hello", ("--repeat", "-1"), "Invalid value for '--repeat': "),
+        ("hello", ("-X", "GTE"), "--method: 'GTE' is not an HTTP method: is it 'GET'?"),
+        ("hello", ("--time", "-1"), "Invalid value for '--time': "),
         ("hello", ("--output", "xml"), "Invalid value for '--output': "),
         ("hello", ("--colour",), "No such option: --colour"),
     ],
@@ -351,7 +360,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_help_has_examples_and_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == main(["invoke", "--help"])
     out = capsys.readouterr().out
-    for text in ("--as", "--method", "--path", "--data", "--json", "--header", "--repeat", "--output", "Examples"):
+    for text in ("--as", "--method", "--path", "--data", "--json", "--header", "--time", "--output", "Examples"):
         assert text in out
     assert ["0", "1", "2", "3"] == [line.split()[0] for line in out.splitlines() if line.strip()[:1].isdigit()]
 
@@ -533,7 +542,7 @@ def test_a_provider_that_hands_over_no_such_event_says_so_and_fails_only_where_i
         ("anything", ("-f", "key=a"), "the functions are for any event: --kind says of which kind it is to be"),
         ("pay", ("--path", "/x"), "--path is for requests"),
         ("pay", ("--json", "{}"), "--json is for requests"),
-        ("pay", ("--repeat", "3"), "--repeat is for requests"),
+        ("pay", ("--time", "3"), "--time is for requests"),
         ("pay", ("--kind", "letter"), "no kind 'letter'; possible are request, message"),
         ("pay", ("--as", "aws/sqz"), "aws has no 'sqz' (is it 'sqs'?); possible are sqs, "),
         ("pay", ("--as", "awz"), "no provider 'awz' (is it 'aws'?); possible are aws, "),

@@ -272,8 +272,8 @@ def test_a_provider_whose_adapter_declares_nothing_is_named(run: Any, provider: 
     [
         (("providers", "--provider", "nowhere"), "no provider 'nowhere'; possible are aws"),
         (("providers", "--provider", ","), "--provider names no provider"),
-        (("providers", "--kind", "Mail"), "--kind: no kind 'Mail'; possible are Request, Message"),
-        (("providers", "--kind", "Event"), "--kind: no kind 'Event'"),
+        (("providers", "--kind", "Mail"), "--kind: no kind 'Mail'; possible are request, message"),
+        (("providers", "--kind", "Batch"), "--kind: no kind 'Batch'"),
         (("providers", "--output", "yaml"), "yaml"),
         (("check", "toy_app.py", "--for", "nowhere"), "no provider 'nowhere'"),
         (("check", "toy_app.py", "--for", "toy_cloud", "--via", "toy_cloud"), "not of the form provider=service"),

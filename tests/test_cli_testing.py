@@ -158,7 +158,7 @@ def test_parse_takes_the_provider_and_the_service_where_nothing_tells(run: Any) 
             ("render", "message", "-f", "attributes=x"),
             "",
             2,
-            "attributes of message is Mapping[str, str | bytes] | None",
+            "attributes of message is Mapping[str, str | bytes | None] | None",
         ),
         (("render", "change", "-f", "before=1"), "", 2, "before of change is Mapping[str, Any] | None, and not '1'"),
         (("render", "change", "-d", "1"), "", 2, "after of change is Mapping[str, Any] | None, and not 1"),

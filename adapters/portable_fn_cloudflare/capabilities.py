@@ -22,6 +22,9 @@ DELAY = native("up to 12 hours")
 
 EACH = {"partial failure": native("ack() or retry() of each message")}
 
+# A Worker has no threads: a handler that isn't async runs in the event loop.
+HAS_THREADS = False
+
 SERVICES = (
     Service(
         "fetch",

@@ -70,6 +70,18 @@ def env(variable: str, default: str | None = None) -> Setting:
     return Setting(variable, default)
 
 
+# https://www.iana.org/assignments/http-methods and PURGE, SUBSCRIBE and UNSUBSCRIBE, which are in use.
+METHODS = frozenset(
+    (
+        "ANY", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY", "PURGE", "ACL",
+        "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY",
+        "MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE", "MOVE", "ORDERPATCH", "PRI", "PROPFIND", "PROPPATCH", "REBIND",
+        "REPORT", "SEARCH", "SUBSCRIBE", "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK", "UNSUBSCRIBE", "UPDATE",
+        "UPDATEREDIRECTREF", "VERSION-CONTROL",
+    )
+)  # fmt: skip
+
+
 class Trigger(Record):
     """What a function is called for: `kind` is the kind of event that comes of it, `word` what it is called in `on`.
 
@@ -288,7 +300,19 @@ def http(method: str | Iterable[str] = "ANY", path: str = "/{path+}", *, max_bod
     for name in methods:
         if not is_token(name) or name == "*":
             raise ConfigurationError(f"{name!r} is not an HTTP method; 'ANY' is all of them: on.http(method, path)")
+        if name not in METHODS and (meant := mistyped_method(name)):
+            raise ConfigurationError(f"{name!r} is not an HTTP method: is it {meant!r}?")
     return HTTPTrigger(() if "ANY" in methods else methods, path, max_body)
+
+
+def mistyped_method(name: str) -> str:
+    """The method that was meant by a name which is none, GET by "GTE"; "" if it may be one that is its user's own."""
+    known = [method for method in METHODS if sorted(method) == sorted(name)]
+    if not known:
+        from difflib import get_close_matches
+
+        known = get_close_matches(name, METHODS, 1, 0.85)
+    return known[0] if known else ""
 
 
 def queue(name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
@@ -394,3 +418,32 @@ def _segment(path: str, segment: str) -> tuple[str, str]:
     if segment[0] != "{" or segment[-1] != "}" or not name.removesuffix("+").isidentifier():
         raise ConfigurationError(f"in the path {path!r}, {segment!r} is neither plain text nor {{name}} nor {{name+}}")
     return "", name
+
+
+# What users of one provider look for, and where it is here.
+_ELSEWHERE = {
+    "queue": ("sqs", "rabbitmq", "activemq", "storage_queue", "service_bus", "servicebus", "cloud_tasks"),
+    "topic": ("sns", "pubsub", "message"),
+    "stream": ("kinesis", "kafka", "event_hub", "event_hubs", "eventhub"),
+    "object": ("s3", "gcs", "blob", "bucket", "storage", "r2", "file", "upload"),
+    "change": ("dynamodb", "firestore", "cosmos", "cosmos_db", "table", "database", "row"),
+    "schedule": ("cron", "timer", "rate", "every", "scheduled"),
+    "event": ("eventbridge", "eventarc", "event_grid", "bus", "cloud_event", "cloudevent"),
+    "task": ("invoke", "call", "activity", "rpc"),
+    "http": ("get", "post", "put", "patch", "delete", "route", "request", "api", "rest", "url"),
+}
+
+
+if not TYPE_CHECKING:
+    # Hidden from type checkers, which would take any name.
+
+    def __getattr__(name: str) -> Any:
+        meant = next((word for word, others in _ELSEWHERE.items() if name.lower() in others), None)
+        if meant is None and not name.startswith("_"):
+            from portable_fn.providers import nearest
+
+            hint = nearest(name, _ELSEWHERE)
+        else:
+            example = f'on.http("{name.upper()}", …)' if name.upper() in METHODS else f"on.{meant}(…)"
+            hint = f": it is {example} here" if meant else ""
+        raise AttributeError(f"on has no {name!r}{hint}")

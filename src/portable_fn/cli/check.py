@@ -12,7 +12,7 @@ from portable_fn.cli.declared import Declared, undeclared
 from portable_fn.cli.failure import Failure
 from portable_fn.cli.matrix import escaped
 from portable_fn.cli.target import short
-from portable_fn.cli.uses import places, uses
+from portable_fn.cli.uses import EVENT_LOOP, places, uses
 from portable_fn.events import CloudEvent, Event
 from portable_fn.on import Trigger
 
@@ -73,11 +73,27 @@ def check(
         for trigger in function.triggers or (None,):
             used = uses(function, trigger)
             for one in all_declared:
+                if EVENT_LOOP in used:
+                    found[_of_event_loop(function, one)] = None
                 if one.services is not None:
                     found |= dict.fromkeys(
                         _of_provider(function, trigger, used, one.provider, one.services, via.get(one.provider, ()))
                     )
     return list(found)
+
+
+def _of_event_loop(function: Binding, one: Declared) -> Finding:
+    """What asyncio.run in the handler comes to: it fails if an event loop runs already."""
+    file, line = places(function)[EVENT_LOOP]
+    level = DIFFERS
+    if function.is_async:
+        why = "asyncio.run fails in an async handler, whose event loop runs already: await instead"
+    elif not one.has_threads:
+        why = "asyncio.run fails, since a sync handler runs in the event loop here: make the handler async"
+    else:
+        level = NOTE
+        why = "asyncio.run makes an event loop for each call, so no client lives on: make the handler async"
+    return Finding(short(file), line, function.name, one.provider, (), (), EVENT_LOOP, level, why)
 
 
 def _of_provider(

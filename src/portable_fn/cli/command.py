@@ -7,25 +7,30 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from enum import StrEnum
+from json import dumps as json_text
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
 
 from portable_fn import __version__
 from portable_fn.cli import check as checking
+from portable_fn.cli import curl, matrix, payload, report, table
 from portable_fn.cli import event as events
-from portable_fn.cli import matrix, payload, report, table
-from portable_fn.cli.declared import declared, kind_named, undeclared
+from portable_fn.cli.declared import declared, undeclared
 from portable_fn.cli.delivering import Delivered, delivered
 from portable_fn.cli.delivering import services as event_services
 from portable_fn.cli.failure import FAILED, OK, USAGE, Failure
+from portable_fn.cli.kinds import CLASSES, KINDS, named
 from portable_fn.cli.matrix_table import print_matrix
 from portable_fn.cli.sending import Sent, http_services, log_kept, send, services
 from portable_fn.cli.target import Target
+from portable_fn.errors import ConfigurationError
 from portable_fn.http import Request
+from portable_fn.providers import ADAPTERS
 from portable_fn.testing.delivery import several
-
-REPEAT = 100
+from portable_fn.testing.project import Project, project
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -85,6 +90,7 @@ RENDER_EPILOG = """
   portable-fn render request -X POST --path /items --json '{"name": "lamp"}' --to aws --via rest_api
   portable-fn render message -d '{"sku": 1}' --via sqs | aws lambda invoke --function-name ship \\
     --cli-binary-format raw-in-base64-out --payload file:///dev/stdin /dev/stdout
+  portable-fn render message -d '{"sku": 1}' --to gcp --curl | sh
 
 [bold]Exit codes[/bold]
   0  the payload was printed
@@ -115,7 +121,7 @@ REPLAY_EPILOG = """
   3  the target's import failed
 """
 
-app = typer.Typer(rich_markup_mode="rich", add_completion=False, no_args_is_help=True)
+app = typer.Typer(rich_markup_mode="rich", no_args_is_help=True)
 
 
 class Output(StrEnum):
@@ -155,6 +161,32 @@ def run(arguments: Sequence[str] | None) -> int:
     return code
 
 
+def _project() -> Project:
+    """What the project's pyproject.toml says."""
+    try:
+        return project()
+    except ConfigurationError as exc:
+        raise Failure(str(exc)) from exc
+
+
+def _wrapped(line: str) -> str:
+    """The line, broken between words at a terminal's width; in a pipe it stays one line."""
+    if not sys.stdout.isatty():
+        return line
+    width = max(get_terminal_size().columns, 40)
+    return fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+def _provider_names(incomplete: str) -> list[str]:
+    """What completes a list of providers."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in (*ADAPTERS, "all") if name.startswith(last)]
+
+
+def _kinds(incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete.lower())]
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"portable-fn {__version__}")
@@ -180,8 +212,14 @@ def invoke(
         ),
     ],
     providers: Annotated[
-        str, typer.Option("--as", metavar="NAMES", help="Providers, or services of one: aws,azure or aws/rest_api.")
-    ] = "all",
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAMES",
+            help="Providers, or services of one: aws,azure or aws/rest_api; else the project's, or all.",
+            autocompletion=_provider_names,
+        ),
+    ] = None,
     method: Annotated[
         str | None, typer.Option("--method", "-X", help="The method; else the first that the function declares.")
     ] = None,
@@ -206,7 +244,10 @@ def invoke(
     kind: Annotated[
         str | None,
         typer.Option(
-            "--kind", metavar="KIND", help=f"What is sent, where functions are for several: {', '.join(events.KINDS)}."
+            "--kind",
+            metavar="KIND",
+            help=f"What is sent if the functions are for several kinds: {', '.join(KINDS)}.",
+            autocompletion=_kinds,
         ),
     ] = None,
     body: Annotated[
@@ -218,19 +259,19 @@ def invoke(
             "--field", "-f", metavar="NAME=VALUE", help="A field of an event, such as key=a; may be repeated."
         ),
     ] = None,
-    repeat: Annotated[
-        int | None,
+    time: Annotated[
+        int,
         typer.Option(
-            "--repeat",
+            "--time",
             min=0,
             metavar="N",
-            help=f"Sends a request up to N more times to each provider to time it; {REPEAT} for GET and HEAD, else 0.",
+            help="Send a request up to N more times to each provider, to time the overhead; 100 is a good number.",
             show_default=False,
         ),
-    ] = None,
+    ] = 0,
     output: Annotated[Output, typer.Option("--output", help="A table to read, or JSON for programs.")] = Output.TABLE,
 ) -> int:
-    """Calls a function as each provider would call it, through the provider's real shapes, and shows both sides."""
+    """Call a function once as each provider would call it, through the provider's real shapes, and show both sides."""
     found = Target.parse(target)
     # What the user's code prints must not get into our output.
     with redirect_stdout(sys.stderr), found.imported() as functions:
@@ -250,34 +291,32 @@ def invoke(
         )
         names = [function.name for function in functions]
     if isinstance(made, Request):
-        return _sent(found, names, made, providers, repeat, output)
-    if repeat is not None:
-        raise Failure("--repeat is for requests")
+        return _sent(found, names, made, providers, time, output)
+    if time:
+        raise Failure("--time is for requests")
     return _delivered(found, names, made, providers, output)
 
 
 def _sent(
-    found: Target, names: Sequence[str], request: Request[Any], providers: str, repeat: int | None, output: Output
+    found: Target, names: Sequence[str], request: Request[Any], providers: str | None, time: int, output: Output
 ) -> int:
     """Sends the request to each provider, shows what happened, and gives the exit code."""
-    asked = services(providers, http_services)
-    if repeat is None:
-        repeat = REPEAT if request.method in ("GET", "HEAD", "OPTIONS") else 0
+    asked = services(providers, http_services, _project())
     all_sent: list[Sent] = []
     for provider, service in asked:
         with redirect_stdout(sys.stderr), found.imported() as functions:
-            all_sent.append(send(functions, request, provider, service, repeat))
+            all_sent.append(send(functions, request, provider, service, time))
     if output is Output.JSON:
         report.print_json(found.place, names, request, all_sent)
     else:
         table.print_table(found.place, names, request, all_sent)
-    named = providers != "all"
-    return OK if all(_went_well(sent, named) for sent in all_sent) else FAILED
+    is_named = providers not in (None, "all")
+    return OK if all(_went_well(sent, is_named) for sent in all_sent) else FAILED
 
 
-def _delivered(found: Target, names: Sequence[str], event: Any, providers: str, output: Output) -> int:
+def _delivered(found: Target, names: Sequence[str], event: Any, providers: str | None, output: Output) -> int:
     """Delivers the event, or several, by each provider, shows what became of them, and gives the exit code."""
-    asked = services(providers, lambda provider: event_services(event, provider))
+    asked = services(providers, lambda provider: event_services(event, provider), _project())
     all_delivered: list[Delivered] = []
     for provider, service in asked:
         with redirect_stdout(sys.stderr), found.imported() as functions:
@@ -286,7 +325,7 @@ def _delivered(found: Target, names: Sequence[str], event: Any, providers: str, 
         report.print_deliveries(found.place, names, several(event), all_delivered)
     else:
         table.print_deliveries(found.place, names, several(event), all_delivered)
-    return OK if all(_was_done(one, named=providers != "all") for one in all_delivered) else FAILED
+    return OK if all(_was_done(one, named=providers not in (None, "all")) for one in all_delivered) else FAILED
 
 
 def _was_done(one: Delivered, *, named: bool) -> bool:
@@ -298,16 +337,25 @@ def _was_done(one: Delivered, *, named: bool) -> bool:
 @app.command(epilog=PROVIDERS_EPILOG)
 def providers(
     kind: Annotated[
-        str | None, typer.Option("--kind", metavar="KIND", help="One kind of event, such as Message; else all.")
+        str | None,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help=f"One kind of event: {', '.join(KINDS)}; else all.",
+            autocompletion=_kinds,
+        ),
     ] = None,
-    provider: Annotated[str, typer.Option("--provider", metavar="NAMES", help="Providers: aws,azure.")] = "all",
+    provider: Annotated[
+        str,
+        typer.Option("--provider", metavar="NAMES", help="Providers: aws,azure.", autocompletion=_provider_names),
+    ] = "all",
     output: Annotated[
         Format, typer.Option("--output", help="Tables to read, Markdown, or JSON for programs.")
     ] = Format.TABLE,
 ) -> int:
     """Shows what each service of each provider can do: natively, emulated (how), or not (why)."""
     asked = declared(provider, "--provider")
-    kind = None if kind is None else kind_named(kind)
+    kind = None if kind is None else CLASSES[named(kind, "--kind")]
     if output is Format.JSON:
         report.print_object(matrix.as_json(asked, kind))
     elif output is Format.MARKDOWN:
@@ -325,7 +373,15 @@ def check(
             metavar="TARGET", help="The function, app.py:hello or package.module:hello; or a whole file or module."
         ),
     ],
-    providers: Annotated[str, typer.Option("--for", metavar="NAMES", help="Providers: aws,azure.")] = "all",
+    providers: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="NAMES",
+            help="Providers: aws,azure; else the project's, or all.",
+            autocompletion=_provider_names,
+        ),
+    ] = None,
     via: Annotated[
         list[str] | None,
         typer.Option(
@@ -342,8 +398,9 @@ def check(
     ] = Format.TABLE,
 ) -> int:
     """Lists for each function what would not hold on the providers, with its file and line."""
-    asked = declared(providers, "--for")
-    services_meant = checking.narrowed(via or (), asked)
+    own = _project()
+    asked = declared(providers, "--for", own.providers)
+    services_meant = own.services | checking.narrowed(via or (), asked)
     found = Target.parse(target)
     with redirect_stdout(sys.stderr), found.imported() as functions:
         findings = checking.check(functions, asked, services_meant)
@@ -354,9 +411,8 @@ def check(
     elif output is Format.MARKDOWN:
         sys.stdout.write(checking.markdown(findings))
     else:
-        for line in checking.lines(findings):
-            typer.echo(line)
-        typer.echo(checking.summary(functions, findings, asked))
+        for line in [*checking.lines(findings), checking.summary(functions, findings, asked)]:
+            typer.echo(_wrapped(line))
     if missing := undeclared(asked):
         print(f"portable-fn: not declared yet, so not checked: {', '.join(missing)}", file=sys.stderr)
     return FAILED if any(finding.level == checking.LOSES for finding in findings) else OK
@@ -364,7 +420,9 @@ def check(
 
 @app.command(epilog=RENDER_EPILOG)
 def render(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"What it is: {', '.join(events.KINDS)}.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help=f"What it is: {', '.join(KINDS)}.", autocompletion=_kinds)
+    ],
     to: Annotated[
         str, typer.Option("--to", metavar="PROVIDER", help="The provider whose payload it is to be.")
     ] = "aws",
@@ -394,6 +452,13 @@ def render(
     header: Annotated[
         list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header; may be repeated.")
     ] = None,
+    as_curl: Annotated[
+        bool, typer.Option("--curl", help="Print the curl command that sends it to a function on this machine.")
+    ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="Where curl sends it; else where the provider's tool listens."),
+    ] = None,
 ) -> int:
     """Prints the payload that a provider would hand to a function for an event, for that provider's own command line."""
     made = events.event(
@@ -406,7 +471,10 @@ def render(
         json=json,
         headers=header or (),
     )
-    typer.echo(payload.rendered(made, to, via))
+    native = payload.rendered(made, to, via)
+    if url is not None and not as_curl:
+        raise Failure("--url is for --curl")
+    typer.echo(curl.command(native, to, url) if as_curl else json_text(native, indent=2, ensure_ascii=False))
     return OK
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from portable_fn.binding import KINDS
@@ -20,40 +20,36 @@ HANDED_OVER = tuple(name for name, kind in KINDS.items() if kind not in (Event, 
 
 @dataclass(frozen=True)
 class Declared:
-    """A provider with its services; `services` is None where its adapter has no `capabilities.py` yet."""
+    """A provider with its services, None if its adapter has no `capabilities.py`; without threads sync handlers run in the event loop."""
 
     provider: str
     services: tuple[Service, ...] | None
+    has_threads: bool = True
 
 
-def declared(asked: str, option: str) -> list[Declared]:
-    """The providers that the option names, with their services; Failure for one that doesn't exist."""
+def declared(asked: str | None, option: str, own: Sequence[str] = tuple(ADAPTERS)) -> list[Declared]:
+    """The providers that the option names, else `own`, with their services; Failure for one that doesn't exist."""
+    if asked is None:
+        return [_declared(provider) for provider in own]
     names = [name for name in map(str.strip, asked.split(",")) if name]
     if not names:
         raise Failure(f"{option} names no provider; possible are {', '.join(ADAPTERS)}, all")
     every = [one for name in names for one in (ADAPTERS if name == "all" else (name,))]
-    return [Declared(provider, _services(provider)) for provider in dict.fromkeys(every)]
+    return [_declared(provider) for provider in dict.fromkeys(every)]
 
 
-def _services(provider: str) -> tuple[Service, ...] | None:
+def _declared(provider: str) -> Declared:
     try:
         package = adapter(provider)
         if not hasattr(package, "__path__") or importlib.util.find_spec(f"{package.__name__}.capabilities") is None:
-            return None
-        found: tuple[Service, ...] = adapter(provider, "capabilities").SERVICES
+            return Declared(provider, None)
+        capabilities = adapter(provider, "capabilities")
+        services: tuple[Service, ...] = capabilities.SERVICES
     except ConfigurationError as exc:
         raise Failure(str(exc)) from exc
     except Exception as exc:
         raise Failure(f"the capabilities of {provider}: {place(exc)}: {what(exc)}", IMPORT) from exc
-    return found
-
-
-def kind_named(text: str) -> str:
-    """The name of the kind that `--kind` asks for, whatever its case; Failure for one that there isn't."""
-    for name in HANDED_OVER:
-        if name.lower() == text.lower():
-            return name
-    raise Failure(f"--kind: no kind {text!r}; possible are {', '.join(HANDED_OVER)}")
+    return Declared(provider, services, getattr(capabilities, "HAS_THREADS", True))
 
 
 def undeclared(all_declared: Iterable[Declared]) -> list[str]:

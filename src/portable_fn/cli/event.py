@@ -11,6 +11,7 @@ from typing import Any
 
 from portable_fn.binding import Binding
 from portable_fn.cli.failure import Failure
+from portable_fn.cli.kinds import named, word
 from portable_fn.cli.request import request
 from portable_fn.cloudevents import parse_time
 from portable_fn.data import read_json
@@ -29,7 +30,6 @@ _KINDS: dict[str, tuple[Callable[..., Any], str]] = {
     "cloud_event": (fake.cloud_event, "data"),
     "task": (fake.task, "input"),
 }
-KINDS = ("request", *_KINDS)
 _TIMES = ("at", "time")
 # What an option can be read as, by the words of annotations.
 _TYPES: dict[str, type] = {
@@ -58,15 +58,13 @@ def event(
 ) -> Any:
     """The event, which fits the functions where nothing else is said; Failure for an option that can't be read or isn't for
     such a kind."""
-    name = _word(kind)
+    name = named(kind, "--kind" if functions else "KIND")
     if name == "request":
         if body is not None or fields:
             raise Failure("a request takes --method, --path, --header, --data and --json")
         if len(data) > 1:
             raise Failure("a request has one --data")
         return request(functions, method=method, path=path, data=data[0] if data else None, json=json, headers=headers)
-    if name not in _KINDS:
-        raise Failure(f"no kind {kind!r}; possible are {', '.join(KINDS)}")
     for option, given in (("--method", method), ("--path", path), ("--json", json), ("--header", headers)):
         if given:
             raise Failure(f"{option} is for requests")
@@ -84,7 +82,7 @@ def kind_for(functions: Sequence[Binding], *, like_request: bool, like_event: bo
     for function in functions:
         kinds = [function.kind] if function.kind is not Event else [trigger.kind for trigger in function.triggers]
         for kind in kinds:
-            found.setdefault(_word(kind.__name__), function.name)
+            found.setdefault(word(kind.__name__), function.name)
     if not found and not like_event:
         return "request"
     if "request" in found and (like_request or not like_event or len(found) == 1):
@@ -100,17 +98,11 @@ def kind_for(functions: Sequence[Binding], *, like_request: bool, like_event: bo
     return next(iter(found))
 
 
-def _word(kind: str) -> str:
-    """The command's word for a kind: message, cloud_event, also for Message, cloud-event and CloudEvent."""
-    name = kind.lower().replace("-", "_").removesuffix("event").removesuffix("_")
-    return "cloud_event" if name == "cloud" else name
-
-
 def _fitting(name: str, functions: Sequence[Binding], data: list[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of an event that the first function of its kind is for; the row that a change is given becomes what was
     there before where that is what it is about."""
     triggers = [trigger for function in with_names(functions) for trigger in function.triggers]
-    match next((one for one in triggers if _word(one.kind.__name__) == name), None):
+    match next((one for one in triggers if word(one.kind.__name__) == name), None):
         case MessageTrigger() as trigger:
             return {"channel": trigger.name}
         case ObjectTrigger() as trigger:

@@ -24,13 +24,12 @@ from portable_fn.testing.replaying import Replay, replay
 _OF_REQUEST = ("id", "time", "method", "path", "raw_query", "headers", "host", "scheme", "client_ip", "body")
 
 
-def rendered(event: Any, to: str, via: str | None) -> str:
-    """The payload as JSON; Failure where the provider has none for such an event."""
+def rendered(event: Any, to: str, via: str | None) -> Any:
+    """The payload as a JSON value; Failure if the provider has none for such an event."""
     try:
-        made = render(event, to=to, via=via)
+        return render(event, to=to, via=via)
     except (*UNREADABLE, PortableError) as exc:
         raise Failure(str(exc)) from exc
-    return json.dumps(made, indent=2, ensure_ascii=False)
 
 
 def read(place: str) -> Any:

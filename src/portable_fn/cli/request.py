@@ -11,7 +11,7 @@ from portable_fn.binding import Binding
 from portable_fn.cli.failure import Failure
 from portable_fn.data import parse_json
 from portable_fn.http import Request
-from portable_fn.on import HTTPTrigger
+from portable_fn.on import METHODS, HTTPTrigger, mistyped_method
 from portable_fn.pairs import is_token
 from portable_fn.routing import Route
 from portable_fn.testing import fake
@@ -40,6 +40,8 @@ def request(
             lines.append(("content-type", "application/json"))
     if method is not None and not is_token(method):
         raise Failure(f"--method: {method!r} is not an HTTP method")
+    if method is not None and method.upper() not in METHODS and (meant := mistyped_method(method.upper())):
+        raise Failure(f"--method: {method!r} is not an HTTP method: is it {meant!r}?")
     if path is not None and not path.startswith("/"):
         raise Failure(f"--path: {path!r} doesn't start with '/'")
     triggers = [trigger for function in functions for trigger in function.triggers if isinstance(trigger, HTTPTrigger)]

@@ -25,9 +25,10 @@ from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter, nearest
 from portable_fn.testing.delivery import Answer, Exchange, exchange
 from portable_fn.testing.extras import MissingExtra, needed
+from portable_fn.testing.project import Project
 from portable_fn.testing.settings import stood_in
 
-# No longer than this is spent on timing one provider, whatever --repeat says.
+# No longer than this is spent on timing one provider, whatever --time says.
 SECONDS = 1.0
 
 
@@ -52,11 +53,15 @@ class Sent:
         return f"{self.provider}/{self.service}" if self.service else self.provider
 
 
-def services(asked: str, possible: Callable[[str], tuple[str, ...]]) -> list[tuple[str, str | None]]:
-    """The providers, and services of them, that `--as` asks for; Failure for one that doesn't exist.
+def services(
+    asked: str | None, possible: Callable[[str], tuple[str, ...]], own: Project
+) -> list[tuple[str, str | None]]:
+    """The providers, and services of them, that `--as` asks for, else those of the project; Failure for one that doesn't exist.
 
     `possible` gives a provider's services, of which the first is the default.
     """
+    if asked is None:
+        return [one for provider in own.providers for one in _own_services(provider, possible, own)]
     found: list[tuple[str, str | None]] = []
     for name in filter(None, (part.strip() for part in asked.split(","))):
         if name == "all":
@@ -79,6 +84,16 @@ def services(asked: str, possible: Callable[[str], tuple[str, ...]]) -> list[tup
     if not found:
         raise Failure(f"--as names no provider; possible are {', '.join(ADAPTERS)}, all")
     return list(dict.fromkeys(found))
+
+
+def _own_services(
+    provider: str, possible: Callable[[str], tuple[str, ...]], own: Project
+) -> list[tuple[str, str | None]]:
+    """The provider with each service that the project names for such events, else with its default."""
+    mine: list[tuple[str, str | None]] = []
+    with suppress(ModuleNotFoundError):  # It is told later, in the provider's place.
+        mine += [(provider, name) for name in own.services.get(provider, ()) if name in possible(provider)]
+    return mine or [(provider, None)]
 
 
 def http_services(provider: str) -> tuple[str, ...]:

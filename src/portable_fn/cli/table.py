@@ -214,9 +214,5 @@ def _summary(all_sent: Sequence[Sent]) -> list[Text]:
             )
         )
     elif answered:
-        lines.append(
-            Text(
-                "overhead: not measured; --repeat N calls the function N more times on each provider to time it", "dim"
-            )
-        )
+        lines.append(Text("--time N calls the function N more times on each provider, to time the overhead", "dim"))
     return lines

@@ -15,6 +15,7 @@ from typing import Any
 
 from portable_fn.binding import Binding
 from portable_fn.cli.failure import IMPORT, Failure
+from portable_fn.providers import nearest
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Target:
         if all(part.isidentifier() for part in place.split(".")) and not place.endswith(".py"):
             return cls(place, function, None)
         if not Path(place).is_file():
-            raise Failure(f"no such file: {place}")
+            raise Failure(f"no such file: {place}{_file_meant(place)}")
         return cls(place, function, Path(place).resolve())
 
     @contextmanager
@@ -68,8 +69,19 @@ class Target:
                 and isinstance(exc, ModuleNotFoundError)
                 and f"{self.place}.".startswith(f"{exc.name}.")
             ):
-                raise Failure(f"no module {exc.name!r}, neither installed nor in {root}") from exc
+                raise Failure(f"no module {exc.name!r}, neither installed nor in {root}{self._meant()}") from exc
             raise Failure(f"{place(exc)}: {what(exc)}", IMPORT) from exc
+
+    def _meant(self) -> str:
+        """ "; is it shop:ship?" of shop.ship, if there is a module shop."""
+        if meant := _file_meant(self.place):
+            return meant
+        module, _, function = self.place.rpartition(".")
+        try:
+            found = bool(module) and importlib.util.find_spec(module) is not None
+        except (ImportError, ValueError):
+            found = False
+        return f"; is it {module}:{function}?" if found and not self.function else ""
 
     def _chosen(self, module: ModuleType) -> list[Binding]:
         inside = _functions(module)
@@ -82,7 +94,14 @@ class Target:
             raise Failure(f"{self.place}: {known}")
         if hasattr(module, self.function):
             raise Failure(f"{self.function} in {self.place} has no @portable; {known}")
-        raise Failure(f"no function {self.function!r} in {self.place}; {known}")
+        raise Failure(f"no function {self.function!r} in {self.place}{nearest(self.function, inside)}; {known}")
+
+
+def _file_meant(place: str) -> str:
+    """ "; is it app.py:hello?" of app.py.hello and app.py/hello, if there is a file app.py."""
+    file, _, function = place.rpartition(".py")
+    meant = file and function[1:].isidentifier() and Path(f"{file}.py").is_file()
+    return f"; is it {file}.py:{function[1:]}?" if meant else ""
 
 
 def what(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 from collections.abc import Callable, Iterator
 from inspect import isasyncgenfunction, isgeneratorfunction
 from pathlib import Path
@@ -27,6 +28,8 @@ _OF_EVENTS: dict[str, tuple[str, tuple[type[Any], ...]]] = {
     "reject": ("reject", (Batch,)),
 }
 _OF_CONTEXT = ("deadline", "remaining")
+# A call of asyncio.run, which no adapter declares anything of.
+EVENT_LOOP = "event loop"
 # Called with an event or a batch, these give events.
 _PASSING = ("enumerate", "filter", "iter", "list", "next", "reversed", "sorted", "tuple", "zip")
 
@@ -147,6 +150,8 @@ class _Reading:
 
     def _call(self, node: ast.Call, function: FunctionType, events: set[str], contexts: set[str]) -> None:
         called = _value(node.func, function)
+        if called in (asyncio.run, asyncio.Runner) or _is_asyncio_run(node.func):
+            self._used(EVENT_LOOP, function, node)
         after = next((keyword.value for keyword in node.keywords if keyword.arg == "after"), None)
         if _is_class(called, Reject):
             self._used("reject", function, node)
@@ -252,6 +257,15 @@ def _value(node: ast.expr, function: FunctionType) -> object:
     if isinstance(node, ast.Attribute) and isinstance(module := _value(node.value, function), ModuleType):
         return getattr(module, node.attr, None)
     return None
+
+
+def _is_asyncio_run(node: ast.expr) -> bool:
+    """Whether it is asyncio.run, imported inside of the function, or a loop's run_until_complete."""
+    if not isinstance(node, ast.Attribute):
+        return False
+    if node.attr == "run_until_complete":
+        return True
+    return node.attr in ("run", "Runner") and isinstance(node.value, ast.Name) and node.value.id == "asyncio"
 
 
 def _streams(value: ast.expr | None, function: FunctionType, generators: set[str]) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from types import ModuleType
 
     from portable_fn import Context, Request
@@ -19,11 +20,15 @@ MARK = "providers"
 
 
 class Deliver:
-    """`portable_fn.testing.deliver` for one test; `provider` and `service` are those of the mark, else aws and None."""
+    """`portable_fn.testing.deliver` for one test; `provider` and `service` are those of the mark, else aws and None.
 
-    def __init__(self, provider: str, service: str | None) -> None:
+    Without a service the first counts that the project's pyproject.toml names for such events.
+    """
+
+    def __init__(self, provider: str, service: str | None, folder: Path | None = None) -> None:
         self.provider = provider
         self.service = service
+        self._folder = folder
 
     # "all" is no provider's name.
     @overload
@@ -88,7 +93,7 @@ class Deliver:
         from portable_fn.testing.delivery import deliver
 
         if via is None and to in (None, self.provider):
-            via = self.service
+            via = self.service or self._of_project(handler, event)
         return deliver(
             handler,
             event,
@@ -99,6 +104,20 @@ class Deliver:
             failures=failures,
             cold_start=cold_start,
         )
+
+    def _of_project(self, handler: object, event: Any) -> str | None:
+        """The service that the project names for such events of the provider."""
+        from portable_fn.testing.project import project
+
+        named = project(self._folder)
+        if self.provider not in named.services:
+            return None
+        from portable_fn.providers import adapter
+        from portable_fn.testing.delivery import kind_of, several
+
+        simulate = adapter(self.provider, "simulate")
+        kind = kind_of(several(event, handler)[0])
+        return named.service_of(self.provider, simulate.EVENT_SERVICES.get(kind, simulate.SERVICES))
 
 
 # Hypothesis refuses fixtures of a function's scope, since they are made once for all examples.
@@ -113,7 +132,7 @@ def deliver(request: pytest.FixtureRequest) -> Deliver:
             needed(provider)
         except MissingExtra as exc:
             pytest.fail(str(exc), pytrace=False)
-    return Deliver(provider, service)
+    return Deliver(provider, service, request.config.rootpath)
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +168,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if mark in metafunc.definition.own_markers:
             raise pytest.Collector.CollectError(f"{where} has the mark {MARK} but doesn't take the fixture deliver")
         return
-    names = [name for given in mark.args for name in _expanded(given, where)]
+    names = [name for given in mark.args for name in _expanded(given, where, metafunc.config.rootpath)]
     if not names or mark.kwargs:
         raise pytest.Collector.CollectError(f'{where}: {MARK} takes names, such as {MARK}("aws", "gcp")')
     names = list(dict.fromkeys(names))
@@ -162,13 +181,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             raise
 
 
-def _expanded(name: object, where: str) -> list[str]:
-    """The names that a name of the mark stands for."""
+def _expanded(name: object, where: str, folder: Path) -> list[str]:
+    """The names that a name of the mark stands for; "all" for the providers that the project's pyproject.toml names."""
     from portable_fn.errors import ConfigurationError
     from portable_fn.providers import ADAPTERS, adapter, nearest
 
     if name == "all":
-        return list(ADAPTERS)
+        from portable_fn.testing.project import project
+
+        try:
+            return list(project(folder).providers)
+        except ConfigurationError as exc:
+            raise pytest.Collector.CollectError(f"{where}: {exc}") from exc
     if not isinstance(name, str):
         raise pytest.Collector.CollectError(f"{where}: {MARK} takes names, not {name!r}")
     provider, service = _split(name)
