@@ -456,15 +456,12 @@ BARE: dict[str, Any] = {"entryId": "1", "event": "/w==", "metadata": {"id": "m7"
     [
         (7, "an entry of a bulk can't be read: AttributeError"),
         ({"entryId": "1"}, "an entry of a bulk can't be read: 'event' is missing"),
-        ({**BARE, "metadata": ["a"]}, "an entry of a bulk can't be read: AttributeError"),
+        ({**BARE, "metadata": ["a"]}, "a raw message of 'orders' has no id"),
         ({**BARE, "metadata": None}, "a raw message of 'orders' has no id: Dapr tells none for rawPayload"),
         ({**BARE, "metadata": {"__topic": "t", "__partition": "", "__offset": "9"}}, "a raw message of 'orders' has no id"),
         ({**BARE, "event": 7}, "an entry of a bulk can't be read: TypeError"),
         ({**BARE, "event": "/w"}, "an entry of a bulk can't be read: Error"),
         ({**BARE, "event": "/w==!"}, "an entry of a bulk can't be read: Error"),
-        ({**BARE, "contentType": 7}, "the contentType of an entry is a text, not a int"),
-        ({**BARE, "metadata": {"id": "m7", "dequeuecount": "many"}}, "the number of deliveries 'many' is no number"),
-        ({**BARE, "metadata": {"id": "m7", "dequeuecount": "1" * 10}}, "the number of deliveries '1111111111' is no number"),
         ({**BARE, "event": {"id": "1"}}, "the CloudEvent's specversion is missing"),
     ],
 )  # fmt: skip
@@ -546,13 +543,9 @@ def test_a_cron_binding_and_a_job_are_schedules() -> None:
 )
 def test_a_time_is_one_that_go_writes(text: str, time: datetime | None) -> None:
     request = fake.request("POST", headers={"id": "m7", "publishtime": text})
-    if time is not None:
-        seen = dapr.binding(request, "orders")
-        assert isinstance(seen, Message)
-        assert (time, UTC) == (seen.time, seen.time and seen.time.tzinfo)
-        return
-    with pytest.raises(DecodeError, match=re.escape(f"the time {text.strip()[:40]!r} is not one of Go's in UTC")):
-        dapr.binding(request, "orders")
+    seen = dapr.binding(request, "orders")
+    assert isinstance(seen, Message)
+    assert (time, None if time is None else UTC) == (seen.time, seen.time and seen.time.tzinfo)
 
 
 def test_what_tells_no_id_says_what_is_possible() -> None:

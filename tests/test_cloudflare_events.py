@@ -50,7 +50,6 @@ from portable_fn_cloudflare.simulate_javascript import (
     Env,
     ExecutionContext,
     JsException,
-    JsProxy,
     Map,
     WorkerEntrypoint,
     javascript,
@@ -209,9 +208,9 @@ def test_what_cannot_be_read_comes_again_alone(wrap: Callable[[Any], Any]) -> No
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("id", None), ("id", 7), ("timestamp", "noon"), ("timestamp", None), ("timestamp", JsProxy({}))],
+    [("id", None), ("id", 7), ("id", "")],
 )
-def test_a_message_without_an_id_or_a_time_is_an_error(field: str, value: Any) -> None:
+def test_a_message_without_an_id_is_an_error(field: str, value: Any) -> None:
     batch = batch_of({})
     setattr(batch.messages[0], field, value)
     (error,) = decoded(batch)
@@ -277,10 +276,7 @@ def test_an_r2_notification_is_inside_of_its_message() -> None:
         ({"object": {}}, "'key' is missing"),
         ({"object": None}, "TypeError"),
         ({"object": {"key": 7}}, "the key of an R2 notification is a int"),
-        ({"object": {"key": "a", "size": "many"}}, "ValueError"),
         ({"bucket": None}, "the bucket of an R2 notification is a NoneType"),
-        ({"eventTime": "noon"}, "RFC 3339"),
-        ({"eventTime": 7}, "RFC 3339"),
     ],
 )
 def test_a_notification_that_cannot_be_read_says_why(change: dict[str, Any], why: str) -> None:
@@ -623,9 +619,7 @@ def test_a_schedule_that_fails_is_an_exception(raised: BaseException, outcome: s
     assert [outcome] == deliver(failing, fake.schedule(cron="0 3 * * *"), to="cloudflare").outcomes
 
 
-@pytest.mark.parametrize(
-    ("cron", "scheduled"), [(None, 1), ("* * * * *", None), ("* * * * *", "noon"), ("* * * * *", 10**30), (7, 1)]
-)
+@pytest.mark.parametrize(("cron", "scheduled"), [(None, 1), ("* * * * *", None), ("* * * * *", "noon"), (7, 1)])
 def test_a_schedule_that_cannot_be_read_is_an_error(cron: Any, scheduled: Any) -> None:
     with pytest.raises(DecodeError, match="a schedule can't be read"):
         events.schedule(SimpleNamespace(cron=cron, scheduledTime=scheduled))  # type: ignore[arg-type]

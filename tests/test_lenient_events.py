@@ -28,11 +28,14 @@ from portable_fn import (
 from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.pairs import Headers
 from portable_fn.testing import fake
+from portable_fn_asgi import dapr
 from portable_fn_azure import changes as azure_changes
 from portable_fn_azure import decode as azure_decode
 from portable_fn_azure import event_grid as azure_grid
 from portable_fn_azure import messages as azure_messages
 from portable_fn_azure import objects as azure_objects
+from portable_fn_cloudflare import events as worker_events
+from portable_fn_cloudflare.simulate_javascript import FFI
 from portable_fn_gcp import firestore, pubsub, triggers
 from portable_fn_gcp import simulate as google
 
@@ -504,3 +507,103 @@ def test_what_identifies_an_event_of_azures_must_be_readable(odd: Any) -> None:
     ]
     for read, native in unreadable:
         assert isinstance(azure_messages.read("it", read, native, "orders"), DecodeError), read
+
+
+# --- Cloudflare --------------------------------------------------------------------------------------------------------
+
+NOTIFICATION: dict[str, Any] = {
+    "account": "acc",
+    "action": "PutObject",
+    "bucket": "uploads",
+    "object": {"key": "a.png", "size": 5, "eTag": "e"},
+    "eventTime": "2026-01-02T03:04:05Z",
+}
+
+
+@pytest.mark.parametrize("odd", [*ODD_NATIVES, float("nan"), float("inf")], ids=lambda odd: repr(odd)[:40])
+def test_side_data_of_a_message_of_cloudflares_may_be_anything(odd: Any) -> None:
+    native: Any = SimpleNamespace(id="m", body="hi", timestamp=odd, attempts=odd)
+    made = worker_events.message(native, "orders", FFI)
+    assert ("m", "orders", b"hi", None) == (made.id, made.channel, made.body, made.attempt)
+    assert made.time is None or made.time.tzinfo is UTC
+    del native.timestamp, native.attempts
+    made = worker_events.message(native, "orders", FFI)
+    assert ("m", None, None) == (made.id, made.time, made.attempt)
+
+
+@pytest.mark.parametrize(("attempts", "attempt"), [(1, 1), (2.0, 2), (0, None), (-1, None), ("1", None), (True, None)])
+def test_attempts_of_javascript_may_be_a_float(attempts: Any, attempt: int | None) -> None:
+    native: Any = SimpleNamespace(id="m", body="hi", timestamp=None, attempts=attempts)
+    assert attempt == worker_events.message(native, "orders", FFI).attempt
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_side_data_of_an_r2_notification_may_be_anything(odd: Any) -> None:
+    value = {**NOTIFICATION, "eventTime": odd, "object": {"key": "a.png", "size": odd, "eTag": odd}}
+    (made,) = worker_events.inside(fake.message(value, id="m"))
+    assert isinstance(made, ObjectEvent)
+    assert ("m", "acc/uploads", "a.png", "created") == (made.id, made.source, made.key, made.action)
+    assert (None, None) == (made.time, made.size)
+    for name in ("account", "bucket"):
+        if not isinstance(odd, str):
+            with pytest.raises(DecodeError):
+                worker_events.inside(fake.message({**NOTIFICATION, name: odd}))
+
+
+def test_a_schedule_whose_time_is_out_of_range_has_its_id() -> None:
+    tick = worker_events.schedule(SimpleNamespace(cron="* * * * *", scheduledTime=10**30))
+    assert (f"* * * * *@{10**30}", None, False) == (tick.id, tick.time, tick.is_late)
+
+
+@pytest.mark.parametrize("subject", ["=?nonsense?q?a?=", "=?utf-8?b?!?=", "=?utf-8?q?=FF?=", "=?", "=?utf-8?b?A?="])
+def test_an_emails_headers_may_say_anything(subject: str) -> None:
+    for sender in ("a@b", None, 5):
+        lines = [("message-id", "<1>"), ("subject", subject), ("date", "yesterday")]
+        made = worker_events.email({"from": sender, "to": "in@shop"}, lines, b"")
+        assert ("<1>", "in@shop", None) == (made.id, made.channel, made.time)
+        assert isinstance(made.subject, str)
+    assert "return-path" in worker_events.email({"to": "in@shop"}, lines, b"").attributes
+
+
+# --- Dapr --------------------------------------------------------------------------------------------------------------
+
+CLOUD_EVENT = {
+    **EVENT,
+    "topic": "orders",
+    "pubsubname": "pubsub",
+    "datacontenttype": "application/json",
+    "data": {"n": 1},
+}
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_side_data_of_an_entry_of_daprs_may_be_anything(odd: Any) -> None:
+    told = {"id": "m7", "dequeuecount": odd, "insertiontime": odd, "trace": odd}
+    entries = [
+        {"entryId": "1", "event": "aGk=", "metadata": told, "contentType": odd},
+        {
+            "entryId": "2",
+            "event": {**CLOUD_EVENT, "tenantId": odd, "a-b": odd, "time": odd, "traceparent": odd},
+            "metadata": odd,
+        },
+    ]
+    items, ids = dapr.bulk({"entries": entries, "topic": "orders", "pubsubname": "pubsub"}, fake.request("POST"))
+    assert ["1", "2"] == ids
+    raw, event = items
+    assert isinstance(raw, Message)
+    assert isinstance(event, Message)
+    assert ("m7", b"hi", None) == (raw.id, raw.body, raw.time)
+    assert ("1", "orders", {"n": 1}, None) == (event.id, event.channel, event.data, event.time)
+
+
+@pytest.mark.parametrize("odd", ["", "x", "-1", "9" * 400, "noon noon noon noon", "2026-13-01 00:00:00 +0000 UTC"])
+def test_headers_of_daprs_that_are_side_data_may_say_anything(odd: str) -> None:
+    told = dict.fromkeys(
+        ("dequeuecount", "insertiontime", "x-opt-enqueued-time", "publishtime", "metadata.deliverycount"), odd
+    )
+    made = dapr.binding(fake.request("POST", headers={"id": "m7", **told}, body=b"hi"), "orders")
+    assert isinstance(made, Message)
+    assert ("m7", "orders", b"hi", None, None) == (made.id, made.channel, made.body, made.time, made.attempt)
+    if odd:
+        tick = dapr.cron(fake.request("POST", headers={"readtimeutc": odd}), "nightly", "")
+        assert (f"nightly/{odd}", None) == (tick.id, tick.time)

@@ -26,8 +26,8 @@ class ScopeRequest(Request):
         self.method = scope["method"]
         self.raw_path, self.root_path = paths(scope)
         self.path = unquoted(self.raw_path)
-        self.raw_query = percent_encoded(scope["query_string"])
-        self.scheme = scope.get("scheme", "http")
+        self.raw_query = percent_encoded(scope.get("query_string") or b"")
+        self.scheme = scope.get("scheme") or "http"
         self.body = b""
         self.params = {}
         self._time = time()
@@ -35,7 +35,7 @@ class ScopeRequest(Request):
 
     @lazy
     def _headers(self) -> Headers:
-        return headers(self.native["headers"])
+        return headers(self.native.get("headers") or ())
 
     @lazy
     def _client_ip(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from portable_fn.context import Context
-from portable_fn.http import Principal, Request
+from portable_fn.http import Principal, Request, given_id
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
 from portable_fn_cloudflare.task import finish
@@ -36,7 +36,7 @@ def request(method: str, url: str, lines: list[list[str]], cf: Cf | None, native
         scheme=scheme,
         client_ip=headers.get("cf-connecting-ip"),
         principal=_principal(cf),
-        id=headers.get("cf-ray"),
+        id=given_id(headers, "cf-ray"),
         native=native,
     )
 
@@ -70,20 +70,23 @@ class WorkerInvocation(Context):
         self._env = env
 
     def _wait_until(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        from asyncio import create_task
-
         self.pending.append(coroutine)
-        # As a task it has the handler's context variables; a coroutine would begin in JavaScript, where there are none.
-        self.native.waitUntil(create_task(finish(self)))
+        if (wait_until := getattr(self.native, "waitUntil", None)) is not None:
+            from asyncio import create_task
+
+            # As a task it has the handler's context variables; a coroutine would begin in JavaScript, where there are none.
+            wait_until(create_task(finish(self)))
 
     @lazy
     def region(self) -> str:
-        return getattr(self._cf, "colo", "")
+        colo: Any = getattr(self._cf, "colo", "")
+        return colo if isinstance(colo, str) else ""
 
     @lazy
     def version(self) -> str:
         metadata = self.env.get("CF_VERSION_METADATA")
-        return metadata.get("id", "") if isinstance(metadata, Mapping) else ""
+        id = metadata.get("id") if isinstance(metadata, Mapping) else None
+        return id if isinstance(id, str) else ""
 
 
 class Bindings(Mapping[str, "Any"]):
@@ -123,6 +126,9 @@ def _principal(cf: Cf | None) -> Principal | None:
     certificate = getattr(cf, "tlsClientAuth", None)
     if certificate is None or getattr(certificate, "certVerified", None) != "SUCCESS":
         return None
-    claims = certificate.to_py()
+    claims: Any = certificate.to_py()
+    subject = claims.get("certSubjectDN", "") if isinstance(claims, dict) else None
     # A revoked certificate is a SUCCESS as well.
-    return None if claims.get("certRevoked") == "1" else Principal(claims.get("certSubjectDN", ""), "mtls", claims)
+    if not isinstance(subject, str) or claims.get("certRevoked") == "1":
+        return None
+    return Principal(subject, "mtls", claims)

@@ -7,7 +7,7 @@ from portable_fn.errors import HTTPError
 from portable_fn.http import Request, Response
 from portable_fn.routing import Router
 from portable_fn_cloudflare import decode, encode
-from portable_fn_cloudflare.task import settled
+from portable_fn_cloudflare.task import finish_unawaited, settled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def answering(
             response = respond(router, event, context)
             if not isinstance(response, Response):
                 response = await settled(response)
+            await finish_unawaited(context)
             return encoded(response, context, js, ffi)
         except BaseException as exc:
             return encoded(failed(exc, event, context), context, js, ffi)

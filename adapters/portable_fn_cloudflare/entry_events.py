@@ -21,7 +21,7 @@ from portable_fn.on import MessageTrigger, ScheduleTrigger, TaskTrigger
 from portable_fn.outcomes import Done, Reject, Retry
 from portable_fn_cloudflare import encode, events
 from portable_fn_cloudflare.entry import env_of
-from portable_fn_cloudflare.task import settled
+from portable_fn_cloudflare.task import finish_unawaited, settled
 from portable_fn_cloudflare.values import raw
 
 TYPE_CHECKING = False
@@ -135,7 +135,9 @@ class _Calls:
     def queue(self, dispatcher: Dispatcher, whole: dict[str, Dispatcher]) -> Method:
         async def queue(worker: WorkerEntrypoint, batch: MessageBatch, *_: object) -> None:
             batch = raw(batch)
-            await settled(self._consume(whole.get(batch.queue, dispatcher), batch, self._context(worker)))
+            context = self._context(worker)
+            await settled(self._consume(whole.get(events.queue_of(batch), dispatcher), batch, context))
+            await finish_unawaited(context)
 
         return queue
 
@@ -158,11 +160,13 @@ class _Calls:
                 rejected.append((native, item, outcome))
             else:
                 encode.settle(native, outcome, context)
-        sent: dict[str, Outcome] = {}
+        sent: dict[object, Outcome] = {}
         for native, item, reject in rejected:
-            if item.id not in sent:
-                sent[item.id] = await self._dead_lettered(item, reject, parked[id(reject)], context)
-            encode.settle(native, sent[item.id], context)
+            # Two deliveries of one message, and not two messages of one id.
+            message = item.id, item.fingerprint
+            if message not in sent:
+                sent[message] = await self._dead_lettered(item, reject, parked[id(reject)], context)
+            encode.settle(native, sent[message], context)
 
     async def _dead_lettered(self, message: Message[Any], reject: Reject, name: str, context: Context) -> Outcome:
         """Sends the message's body to the queue of that binding; retried where that fails."""
@@ -249,6 +253,7 @@ def _read(decode: Callable[..., Event[Any]], *args: Any) -> Event[Any] | DecodeE
 async def _one(item: Event[Any] | DecodeError, consumer: Consumer, context: Context) -> Outcome:
     """The outcome of a call's one event."""
     (outcome,) = await settled(_handled(consumer, [item], context))
+    await finish_unawaited(context)
     return outcome  # type: ignore[no-any-return]  # settled gives what it is given
 
 

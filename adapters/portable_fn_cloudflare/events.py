@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from portable_fn.cloudevents import inside as cloud_event_inside
-from portable_fn.cloudevents import parse_time
+from portable_fn.cloudevents import read_time
 from portable_fn.data import parse_json
 from portable_fn.errors import DecodeError
-from portable_fn.events import UNREADABLE, Event, Message, ObjectEvent, ScheduleEvent, Task, decoded, unreadable
+from portable_fn.events import UNREADABLE, Event, Message, ObjectEvent, ScheduleEvent, Task, unreadable
 from portable_fn.http import new_id
+from portable_fn.record import lazy
 from portable_fn_cloudflare.decode import WorkerInvocation
 from portable_fn_cloudflare.values import body, plain, raw, time
 
@@ -48,7 +49,7 @@ def messages(batch: MessageBatch, ffi: FFI) -> tuple[list[QueueMessage], list[Me
     https://developers.cloudflare.com/queues/configuration/javascript-apis/#messagebatch
     """
     natives = [raw(native) for native in batch.messages]
-    queue = batch.queue
+    queue = queue_of(batch)
     items: list[Message[Any] | DecodeError] = []
     for native in natives:
         try:
@@ -58,22 +59,29 @@ def messages(batch: MessageBatch, ffi: FFI) -> tuple[list[QueueMessage], list[Me
     return natives, items
 
 
+def queue_of(batch: MessageBatch) -> str:
+    """The name of the batch's queue; "" if it tells none."""
+    queue = getattr(batch, "queue", None)
+    return queue if isinstance(queue, str) else ""
+
+
 def message(native: QueueMessage, queue: str, ffi: FFI) -> Message[Any]:
     """A queue's message; the queue's name is all that is told of where it comes from."""
     try:
+        if not queue:
+            raise DecodeError("a batch of messages doesn't tell its queue")
         id = native.id
         if not isinstance(id, str) or not id:
             raise DecodeError(f"a message of {queue!r} has no id")
         content, content_type = body(native.body, ffi)
-        attempts = native.attempts
         return Message(
             id,
             queue,
             content,
             channel=queue,
-            time=time(native.timestamp),
+            time=_sent(native),
             content_type=content_type,
-            attempt=attempts if type(attempts) is int else None,
+            attempt=_attempts(native),
             native=native,
         )
     except DecodeError:
@@ -81,6 +89,21 @@ def message(native: QueueMessage, queue: str, ffi: FFI) -> Message[Any]:
     except Exception as exc:
         # The SDK, and JavaScript, raise what they like for what they can't convert.
         raise unreadable(exc, f"a message of {queue!r}") from exc
+
+
+def _sent(native: QueueMessage) -> datetime | None:
+    try:
+        return time(native.timestamp)
+    except Exception:
+        # The SDK, and JavaScript, raise what they like.
+        return None
+
+
+def _attempts(native: QueueMessage) -> int | None:
+    attempts: Any = getattr(native, "attempts", None)
+    if isinstance(attempts, float) and attempts.is_integer():
+        attempts = int(attempts)
+    return attempts if type(attempts) is int and attempts > 0 else None
 
 
 def inside(event: Event[Any]) -> list[Event[Any]]:
@@ -112,11 +135,11 @@ def _object(notification: dict[str, Any], message: Message[Any]) -> ObjectEvent[
     """https://developers.cloudflare.com/r2/buckets/event-notifications/#message-format: a deletion has nothing but the key."""
     try:
         word, bucket, found = notification["action"], notification["bucket"], notification["object"]
-        key, size, etag = found["key"], found.get("size"), found.get("eTag")
+        key = found["key"]
         action = R2_ACTIONS.get(word)
         if action is None:
             raise DecodeError(f"R2 says {str(word)[:40]!r}; known are {', '.join(R2_ACTIONS)}")
-        for name, value in (("bucket", bucket), ("key", key), ("eTag", etag or "")):
+        for name, value in (("account", notification["account"]), ("bucket", bucket), ("key", key)):
             if not isinstance(value, str):
                 raise DecodeError(f"the {name} of an R2 notification is a {type(value).__name__}, not a text")
         return ObjectEvent(
@@ -125,9 +148,9 @@ def _object(notification: dict[str, Any], message: Message[Any]) -> ObjectEvent[
             bucket,
             key,
             action,
-            time=parse_time(notification["eventTime"]),
-            size=None if size is None else int(size),
-            etag=etag,
+            time=read_time(notification["eventTime"]),
+            size=_size(found.get("size")),
+            etag=etag if isinstance(etag := found.get("eTag"), str) else None,
             type=word,
             notification=notification,
             native=message.native,
@@ -137,21 +160,25 @@ def _object(notification: dict[str, Any], message: Message[Any]) -> ObjectEvent[
         raise unreadable(exc, "an R2 notification") from exc
 
 
+def _size(size: object) -> int | None:
+    if isinstance(size, str) and size.isascii() and size.isdecimal() and len(size) < 20:
+        size = int(size)
+    return size if type(size) is int and size >= 0 else None
+
+
 def schedule(controller: ScheduledController) -> ScheduleEvent[Any]:
     """https://developers.cloudflare.com/workers/runtime-apis/handlers/scheduled/: its time, in ms, is when it was due."""
     from datetime import UTC, datetime
 
     try:
         cron, due = " ".join(controller.cron.split()), int(controller.scheduledTime)
-        return ScheduleEvent(
-            f"{cron}@{due}",
-            "scheduled",
-            time=datetime.fromtimestamp(due / 1000, UTC),
-            cron=cron,
-            native=controller,
-        )
-    except (*UNREADABLE, OSError) as exc:
+    except UNREADABLE as exc:
         raise unreadable(exc, "a schedule") from exc
+    try:
+        time = datetime.fromtimestamp(due / 1000, UTC)
+    except (ValueError, ArithmeticError, OSError):
+        time = None
+    return ScheduleEvent(f"{cron}@{due}", "scheduled", time=time, cron=cron, native=controller)
 
 
 class Email(Message):
@@ -171,16 +198,20 @@ class Email(Message):
         self.body = content
         self.native = native
 
-    @decoded
+    @lazy
     def subject(self) -> str:
         subject = self._headers.get("subject", "")
         if "=?" not in subject:
             return subject
+        from email.errors import MessageError
         from email.header import decode_header, make_header
 
-        return str(make_header(decode_header(subject)))
+        try:
+            return str(make_header(decode_header(subject)))
+        except (*UNREADABLE, MessageError):
+            return subject  # an unknown charset, or one that it isn't in
 
-    @decoded
+    @lazy
     def time(self) -> datetime | None:
         from datetime import UTC
         from email.utils import parsedate_to_datetime
@@ -195,12 +226,21 @@ class Email(Message):
 def email(native: Any, headers: Iterable[tuple[str, str]], content: bytes) -> Email:
     """https://developers.cloudflare.com/email-routing/email-workers/runtime-api/: its envelope's addresses, headers, content."""
     try:
-        sender, recipient = read(native, "from"), read(native, "to")
+        recipient = read(native, "to")
         if not isinstance(recipient, str) or not recipient:
             raise DecodeError("the email has no recipient")
-        return Email(sender or "", recipient, headers, content, native)
+        return Email(_sender(native), recipient, headers, content, native)
     except UNREADABLE as exc:
         raise unreadable(exc, "an email") from exc
+
+
+def _sender(native: Any) -> str:
+    """The envelope's sender, who proves nothing; "" if there is none, as of a bounce."""
+    try:
+        sender = read(native, "from")
+    except UNREADABLE:
+        return ""
+    return sender if isinstance(sender, str) else ""
 
 
 def read(native: Any, name: str) -> Any:

@@ -28,6 +28,12 @@ async def settled(awaitable: Awaitable[Any]) -> Any:
                 pass
 
 
+async def finish_unawaited(context: Context) -> None:
+    """Do the background work if there is no waitUntil that would: a context of a test's, or of a runtime that has none."""
+    if context.has_background and getattr(context.native, "waitUntil", None) is None:
+        await finish(context)
+
+
 async def finish(context: Context) -> None:
     """Does the background work that the handler left; whatever fails there is logged."""
     from asyncio import CancelledError

@@ -44,8 +44,8 @@ def http_async(native: StarletteRequest) -> Request:
     return _request(
         scope["method"],
         raw_path,
-        asgi.percent_encoded(scope.get("query_string", b"")),
-        asgi.headers(scope.get("headers", ())),
+        asgi.percent_encoded(scope.get("query_string") or b""),
+        asgi.headers(scope.get("headers") or ()),
         scope.get("scheme") or "http",
         native,
     )

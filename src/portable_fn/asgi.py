@@ -75,7 +75,7 @@ def paths(scope: Scope) -> tuple[str, str]:
     """The scope's raw path without its root path, and that root path."""
     raw = scope.get("raw_path")
     path = origin_form(percent_encoded(raw)) if raw else quoted(scope["path"])
-    root_path = scope.get("root_path", "")
+    root_path = scope.get("root_path") or ""
     if root_path:
         root_path = root_path.rstrip("/")
         # Servers differ in whether the path holds the root path; the specification says so, as does uvicorn since 0.26.
@@ -138,9 +138,9 @@ async def _refused(error: HTTPError, request: Request[Any], context: Context) ->
 def has_body(scope: Scope) -> bool:
     """Whether a request has a body; asking is cheaper than to receive none."""
     # HTTP/2 and 3 need neither header for a body.
-    if scope["http_version"] not in ("1.1", "1.0"):
+    if scope.get("http_version", "1.1") not in ("1.1", "1.0"):
         return True
-    for name, _ in scope["headers"]:
+    for name, _ in scope.get("headers") or ():
         if name in (b"content-length", b"transfer-encoding"):
             return True
     return False
@@ -148,7 +148,7 @@ def has_body(scope: Scope) -> bool:
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The request's body; HTTPError 413 as soon as it is known to be over the limit, Disconnected where it is cut."""
-    for name, value in scope["headers"]:
+    for name, value in scope.get("headers") or ():
         # Before the first message, for which a server tells a client that waits to go on.
         if name == b"content-length" and value.isdigit() and (len(value) > 18 or int(value) > limit):
             raise too_large(limit)
