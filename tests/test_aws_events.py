@@ -233,6 +233,14 @@ def test_s3s_test_of_a_notification_is_for_no_function_of_another_queue() -> Non
     def upload(event: ObjectEvent) -> None:
         seen.append("upload")
 
+    @portable(on.object("uploads", via="orders"))
+    def by_orders(event: ObjectEvent) -> None:
+        seen.append("upload")
+
+    @portable(on.object("uploads", via="orders"), on.queue("elsewhere"))
+    def several(event: Event) -> None:
+        seen.append("upload")
+
     @portable(on.queue("elsewhere"))
     def elsewhere(message: Message) -> None:
         seen.append("elsewhere")
@@ -242,10 +250,27 @@ def test_s3s_test_of_a_notification_is_for_no_function_of_another_queue() -> Non
         seen.append("orders")
 
     native = {"Records": [record(body=json.dumps(TEST_EVENT))]}
-    assert {"batchItemFailures": []} == entry(upload, elsewhere)(native, LambdaContext())
+    for functions in ([by_orders], [by_orders, elsewhere], [several], [upload]):
+        assert {"batchItemFailures": []} == entry(functions)(native, LambdaContext())
     assert [] == seen
     entry(upload, elsewhere, orders)(native, LambdaContext())
-    assert ["orders"] == seen
+    entry(by_orders, orders)(native, LambdaContext())
+    assert ["orders", "orders"] == seen
+
+
+def test_a_text_that_looks_like_s3s_test_is_a_message_to_the_only_function_for_messages() -> None:
+    seen: list[Any] = []
+
+    @portable(on.object("uploads"))
+    def upload(event: ObjectEvent) -> None: ...
+
+    @portable(on.queue("orders"))
+    def orders(message: Message) -> None:
+        seen.append(message.channel)
+
+    native = {"Records": [record(body=json.dumps(TEST_EVENT), eventSourceARN="arn:aws:sqs:r:1:prod-orders-1A2B")]}
+    assert {"batchItemFailures": []} == entry(upload, orders)(native, LambdaContext())
+    assert ["prod-orders-1A2B"] == seen
 
 
 def test_s3s_test_of_a_notification_is_a_message_for_who_takes_messages() -> None:

@@ -497,6 +497,41 @@ def test_what_a_message_holds_is_checked_as_that_message(run: Any) -> None:
     assert "inside.py:2: thumbnail: toy_cloud/hub: retry: data may be lost" in out
 
 
+CARRIED = """
+from portable_fn import ConfigurationError, Message, ObjectEvent, on, portable
+
+
+@portable(on.queue("orders"))
+def ship(order: Message) -> None: ...
+
+
+@portable(on.object("uploads"))
+def thumbnail(upload: ObjectEvent) -> None: ...
+"""
+
+
+def test_a_function_whose_events_come_in_messages_that_another_one_takes_is_a_line(run: Any, folder: Path) -> None:
+    (folder / "carried.py").write_text(CARRIED)
+    line = "thumbnail: cloudflare/r2_queue: via: it comes inside of a message, and ship takes all of them"
+    assert line in run("check", "carried.py", "--for", "cloudflare")[1]
+    noted = run("check", "carried.py", "--for", "aws", "--all")[1]
+    assert "via: note: it comes inside of a message, and ship takes all of them" in noted
+    assert "(not so with s3, s3_eventbridge)" in noted
+    for better in (
+        CARRIED.replace('"uploads"', '"uploads", via="uploads-queue"'),
+        # Of several for messages each has the queues that it names.
+        CARRIED + '\n\n@portable(on.queue("invoices"))\ndef book(invoice: Message) -> None: ...\n',
+    ):
+        (folder / "better.py").write_text(better)
+        assert "via:" not in run("check", "better.py", "--for", "cloudflare")[1]
+
+
+def test_functions_that_cannot_be_in_one_entry_are_checked_each_by_itself(run: Any, folder: Path) -> None:
+    bare = CARRIED.replace('(on.queue("orders"))', "")
+    (folder / "apart.py").write_text(bare + "\n\n@portable\ndef book(invoice: Message) -> None: ...\n")
+    assert "via:" not in run("check", "apart.py", "--for", "cloudflare")[1]
+
+
 def test_nothing_can_be_checked_where_nothing_is_declared(run: Any) -> None:
     assert (
         0,

@@ -121,19 +121,214 @@ def test_an_event_that_no_function_takes_is_an_error_that_says_what_they_take() 
         called(fake.schedule(), page)
 
 
-def test_what_is_inside_goes_to_who_asks_for_it() -> None:
-    event = fake.message({"inside": "object"}, channel="notifications")
-    assert [("any_object", ["ObjectEvent"])] == called(event, any_object)
-    assert [("any_object", ["ObjectEvent"])] == called(event, any_object, any_message)
-    assert [("pictures", ["ObjectEvent"])] == called(event, pictures, orders)
-    assert [("anything", ["Message"])] == called(event, anything)
+NOTIFICATION: Message[Any] = fake.message({"inside": "object"}, channel="notifications")
+
+
+def test_what_is_inside_goes_to_who_asks_for_it_if_no_function_takes_messages() -> None:
+    assert [("any_object", ["ObjectEvent"])] == called(NOTIFICATION, any_object)
+    assert [("pictures", ["ObjectEvent"])] == called(NOTIFICATION, pictures, created, nightly)
+    assert [("anything", ["Message"])] == called(NOTIFICATION, anything)
 
 
 def test_what_is_inside_of_what_is_inside_goes_to_who_asks_for_it() -> None:
     event = fake.message({"inside": "event"})
     assert [("any_object", ["ObjectEvent"])] == called(event, any_object)
     assert [("created", ["CloudEvent"])] == called(event, created)
-    assert [("created", ["CloudEvent"])] == called(event, created, orders)
+
+
+@portable(on.queue("notifications"))
+def notifications(event: Message[Any]) -> None: ...
+
+
+@portable(on.object("uploads", via="notifications"))
+def relayed(event: ObjectEvent[Any]) -> None: ...
+
+
+def test_a_message_is_for_the_function_that_takes_its_channel_whatever_is_inside() -> None:
+    others = (pictures, any_object, created)
+    assert [("notifications", ["Message"])] == called(NOTIFICATION, notifications, *others)
+    assert [("any_message", ["Message"])] == called(NOTIFICATION, any_message, *others)
+    assert [("anything", ["Message"])] == called(NOTIFICATION, anything, *others)
+    assert [("orders", ["Message"])] == called(NOTIFICATION, orders, *others)
+
+
+def test_what_is_inside_of_a_channel_that_nobody_takes_goes_to_who_asks_for_it() -> None:
+    assert [("pictures", ["ObjectEvent"])] == called(NOTIFICATION, pictures, orders, invoices)
+    with pytest.raises(DecodeError, match="is for none of orders"):
+        called(fake.message({}, channel="notifications"), pictures, orders, invoices)
+
+
+def test_a_trigger_may_say_by_which_channel_its_events_come() -> None:
+    assert [("relayed", ["ObjectEvent"])] == called(NOTIFICATION, relayed, orders, any_message, anything)
+    assert [("relayed", ["ObjectEvent"])] == called(fake.object("uploads"), relayed, orders)
+    for text in ({"inside": "object"}, {}):
+        assert [("orders", ["Message"])] == called(fake.message(text, channel="orders"), relayed, orders)
+
+
+def test_a_message_and_what_is_inside_may_go_to_two_functions() -> None:
+    both = called(NOTIFICATION, notifications, relayed, pictures)
+    assert [("notifications", ["Message"]), ("relayed", ["ObjectEvent"])] == both
+    assert [("notifications", ["Message"])] == called(fake.message({}, channel="notifications"), notifications, relayed)
+
+
+def test_a_message_that_holds_nothing_for_those_that_its_channel_is_for_is_an_error() -> None:
+    with pytest.raises(DecodeError, match=r"'notifications' holds nothing for relayed .*via='notifications'"):
+        called(fake.message({}, channel="notifications"), relayed, orders)
+
+
+def test_what_is_inside_for_which_there_are_several_by_one_channel_goes_to_the_one_that_names_it() -> None:
+    @portable(on.object("thumbnails", via="notifications"))
+    def thumbnails(event: ObjectEvent[Any]) -> None: ...
+
+    assert [("relayed", ["ObjectEvent"])] == called(NOTIFICATION, thumbnails, relayed)
+
+    @portable(on.object("pages", via="notifications"))
+    def pages(event: ObjectEvent[Any]) -> None: ...
+
+    with pytest.raises(DecodeError, match="is for none of thumbnails"):
+        called(NOTIFICATION, thumbnails, pages)
+
+
+def test_the_only_function_by_a_channel_gets_what_is_inside_whatever_its_source_is_called() -> None:
+    @portable(on.object("logical", via="notifications"))
+    def logical(event: ObjectEvent[Any]) -> None: ...
+
+    assert [("logical", ["ObjectEvent"])] == called(NOTIFICATION, logical, orders)
+    both = called(NOTIFICATION, logical, notifications)
+    assert [("notifications", ["Message"]), ("logical", ["ObjectEvent"])] == both
+
+
+def test_a_function_for_any_event_gets_what_each_of_its_triggers_is_for() -> None:
+    @portable(on.queue("orders"), on.object("uploads", via="notifications"))
+    def several(event: Event[Any]) -> None: ...
+
+    assert [("several", ["ObjectEvent"])] == called(NOTIFICATION, several)
+    assert [("several", ["Message"])] == called(fake.message({"inside": "object"}, channel="orders"), several)
+
+
+def test_a_function_whose_queue_trigger_comes_with_another_kind_says_what_its_queue_holds() -> None:
+    @portable(on.queue("notifications"))
+    def held(event: ObjectEvent[Any]) -> None: ...
+
+    assert [("held", ["ObjectEvent"])] == called(NOTIFICATION, held, pictures, orders)
+    assert [("held", ["ObjectEvent"])] == called(fake.message({"inside": "object"}, channel="prod-1"), held, pictures)
+
+
+def published(text: Any, topic: str, queue: str) -> Message[Any]:
+    """A topic's message as SNS puts it into a queue."""
+    made = fake.message(text, channel=topic)
+    made.envelopes = (fake.message({}, channel=queue),)
+    return made
+
+
+@portable(on.topic("news"))
+def news(event: Message[Any]) -> None: ...
+
+
+@portable(on.topic("alerts"))
+def alerts(event: Message[Any]) -> None: ...
+
+
+@portable(on.topic("alerts", via="mixed"))
+def mixed_alerts(event: Message[Any]) -> None: ...
+
+
+def test_a_topics_message_by_a_queue_is_for_the_function_that_takes_the_queue() -> None:
+    forged = published({}, "news", "orders")
+    assert [("orders", ["Message"])] == called(forged, orders, news)
+    assert [("any_message", ["Message"])] == called(published({}, "news", "x"), any_message, news)
+    assert [("news", ["Message"])] == called(forged, news, alerts)
+    assert [("news", ["Message"])] == called(published({}, "news", "x"), orders, news)
+
+
+def test_a_topics_message_by_a_queue_is_for_the_trigger_that_says_so() -> None:
+    @portable(on.topic("news", via="mixed"))
+    def mixed_news(event: Message[Any]) -> None: ...
+
+    functions = (mixed_news, mixed_alerts, orders, any_message)
+    assert [("mixed_news", ["Message"])] == called(published({}, "news", "mixed"), *functions)
+    assert [("mixed_alerts", ["Message"])] == called(published({}, "alerts", "mixed"), *functions)
+    assert [("mixed_alerts", ["Message"])] == called(published({}, "prod-alerts", "mixed"), mixed_alerts, orders)
+    assert [("orders", ["Message"])] == called(published({}, "news", "orders"), *functions)
+    # Delivered raw, only one topic can be meant.
+    assert [("mixed_alerts", ["Message"])] == called(fake.message({}, channel="mixed"), mixed_alerts, orders)
+    with pytest.raises(DecodeError, match="is for none of mixed_news"):
+        called(fake.message({}, channel="mixed"), *functions)
+
+
+def test_a_notification_in_a_topics_message_in_a_queue_goes_to_whom_the_queue_or_topic_is_said_for() -> None:
+    event = published({"inside": "object"}, "bucket-topic", "mixed")
+
+    @portable(on.object("uploads", via="mixed"))
+    def by_queue(event: ObjectEvent[Any]) -> None: ...
+
+    @portable(on.object("uploads", via="bucket-topic"))
+    def by_topic(event: ObjectEvent[Any]) -> None: ...
+
+    assert [("pictures", ["ObjectEvent"])] == called(event, pictures, orders, invoices)
+    assert [("by_queue", ["ObjectEvent"])] == called(event, by_queue, by_topic, pictures, orders)
+    assert [("by_topic", ["ObjectEvent"])] == called(event, by_topic, pictures, news, alerts)
+    assert [("orders", ["Message"])] == called(event, by_topic, pictures, orders)
+    both = called(event, by_queue, mixed_alerts)
+    assert [("by_queue", ["ObjectEvent"]), ("mixed_alerts", ["Message"])] == sorted(both)
+
+
+def test_what_cannot_be_read_inside_is_a_message_to_who_takes_it_and_an_error_to_who_says_that_it_is_inside() -> None:
+    def unreadable(event: Event[Any]) -> list[Event[Any]]:
+        raise DecodeError("no such notification")
+
+    def names(*functions: Any) -> list[str]:
+        return [function.name for function, _ in Dispatcher(bindings(*functions), unreadable).calls(NOTIFICATION)]
+
+    assert ["notifications"] == names(notifications, pictures)
+    assert ["any_message"] == names(any_message, pictures)
+    for functions in ((relayed,), (relayed, notifications), (pictures, orders, invoices)):
+        with pytest.raises(DecodeError, match="no such notification"):
+            names(*functions)
+
+
+def test_each_event_is_looked_into_once_however_many_functions_there_are() -> None:
+    looked: list[str] = []
+
+    def counting(event: Event[Any]) -> list[Event[Any]]:
+        looked.append(event.id)
+        return unwrap(event)
+
+    def function(number: int) -> Any:
+        def handler(event: ObjectEvent[Any]) -> None: ...
+
+        handler.__name__ = f"of_{number}"
+        return portable(on.object(f"bucket-{number}", suffix=".txt"))(handler)
+
+    dispatcher = Dispatcher(bindings(*map(function, range(40)), pictures), counting)
+    assert ["pictures"] == [one.name for one, _ in dispatcher.calls(fake.message({"inside": "objects"}, id="m-1"))]
+    assert ["m-1"] == looked
+
+    @portable(on.object("uploads", "deleted"))
+    def deleted(event: ObjectEvent[Any]) -> None: ...
+
+    dispatcher = Dispatcher(bindings(deleted), counting)
+    unwanted = fake.message({"inside": "object"}, id="m-2")
+    assert dispatcher.takes_any(unwanted)
+    assert [] == dispatcher.calls(unwanted)
+    assert dispatcher.unwanted(unwanted).startswith("no function wants an ObjectEvent of 'uploads'")
+    assert ["m-1", "m-2"] == looked
+
+
+def test_a_message_that_a_function_takes_is_not_looked_into() -> None:
+    def fails(event: Event[Any]) -> list[Event[Any]]:
+        raise AssertionError("it is looked into")
+
+    for functions in ((notifications, pictures), (any_message, pictures), (orders, any_object)):
+        assert 1 == len(Dispatcher(bindings(*functions), fails).calls(NOTIFICATION))
+
+
+def test_a_source_that_one_trigger_names_is_no_others_even_if_that_one_does_not_want_the_event() -> None:
+    @portable(on.object("elsewhere"))
+    def elsewhere(event: ObjectEvent[Any]) -> None: ...
+
+    assert [] == called(fake.object("uploads", "a.txt"), pictures, elsewhere)
+    assert [("elsewhere", ["ObjectEvent"])] == called(fake.object("elsewhere", "a.txt"), pictures, elsewhere)
 
 
 def test_all_that_one_envelope_holds_is_handed_over() -> None:

@@ -78,6 +78,18 @@ ENVELOPES = {
 }
 
 
+def test_what_is_declared_to_come_inside_of_messages_does() -> None:
+    declared = {
+        (provider, service.name, service.kind)
+        for provider in ADAPTERS
+        for service in adapter(provider, "capabilities").SERVICES
+        if service.in_messages
+    }
+    # Azure's functions listen to a place each, so no other one takes their messages.
+    carried = {place for place, kinds in ENVELOPES.items() if kinds[0] == "Message" and place[0] != "azure"}
+    assert {place for place in carried if place[2] != "Message"} == declared
+
+
 @pytest.mark.parametrize(("provider", "service", "event"), SERVICES)
 def test_what_an_event_came_in_is_reachable_outermost_first(provider: str, service: str, event: Event[Any]) -> None:
     events_app.SEEN.clear()

@@ -113,9 +113,13 @@ def test_a_message_that_only_looks_like_an_envelope_is_a_message(functions: tupl
     assert ["m-1"] == seen
 
 
-def test_what_cannot_be_read_is_for_nobody_who_merely_takes_messages_of_another_queue() -> None:
+def test_what_cannot_be_read_of_a_queue_that_nobody_takes_is_for_no_function() -> None:
+    @portable(on.queue("invoices"))
+    def invoices(message: Message) -> None:
+        seen.append(message.id)
+
     native = queue(fake.message(LOOKALIKES[0], channel="notifications"))
-    assert "DecodeError" == type(invoke(native, orders, uploads)).__name__
+    assert "DecodeError" == type(invoke(native, orders, invoices, uploads)).__name__
     assert [] == seen
 
 

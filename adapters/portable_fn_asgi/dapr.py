@@ -56,7 +56,7 @@ class DaprMessage(Message):
 
 
 def subscriptions(functions: Iterable[Binding], pubsub: str) -> list[Subscription]:
-    """The answer to GET /dapr/subscribe: a topic for each name of on.topic, on.queue and on.stream.
+    """The answer to GET /dapr/subscribe: a topic for each name of on.topic, on.queue and on.stream, and for each `via`.
 
     Messages come in bulk where a function takes batches, or several messages at once; else one by one, since Dapr waits up to
     a second for a bulk to fill.
@@ -64,14 +64,13 @@ def subscriptions(functions: Iterable[Binding], pubsub: str) -> list[Subscriptio
     found: dict[str, Subscription] = {}
     for function in functions:
         for trigger in function.triggers:
-            if not isinstance(trigger, MessageTrigger):
+            # A topic's own messages need no queue here.
+            name = trigger.name if isinstance(trigger, MessageTrigger) else trigger.via
+            if not name:
                 continue
             from urllib.parse import quote
 
-            one = found.setdefault(
-                trigger.name,
-                {"pubsubname": pubsub, "topic": trigger.name, "route": ROUTE + quote(trigger.name, safe="")},
-            )
+            one = found.setdefault(name, {"pubsubname": pubsub, "topic": name, "route": ROUTE + quote(name, safe="")})
             if trigger.dead_letter is not None:
                 one["deadLetterTopic"] = trigger.dead_letter
             if function.takes_batch or function.concurrency > 1:
@@ -172,6 +171,11 @@ def _message(event: CloudEvent[Any], metadata: dict[str, str]) -> Message[Any]:
     event.envelopes = (made,)
     made.cloud_event = event
     return _placed(made, metadata)
+
+
+def is_binding(request: Request[Any]) -> bool:
+    """Whether the request has the id that brokers tell of a binding's message."""
+    return _broker_id(_metadata(request)) is not None
 
 
 def binding(request: Request[Any], name: str) -> Item:

@@ -9,7 +9,7 @@ from portable_fn.dispatch import Dispatcher
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.events import CloudEvent, Event, Message, ScheduleEvent, Task
 from portable_fn.http import Request, Response, encode_json, unquoted
-from portable_fn.on import MessageTrigger, ScheduleTrigger, TaskTrigger
+from portable_fn.on import ScheduleTrigger, TaskTrigger
 from portable_fn.record import Record
 from portable_fn_asgi import cloud_events, dapr, encode
 
@@ -95,6 +95,10 @@ class Roads:
         if self._takes_schedules and path.startswith("/job/"):
             name = unquoted(path[len("/job/") :])
             return Road(self._of_one, lambda request: ([dapr.job(request, name, self._cron(name))], encode.done))
+        name = request.path[1:]
+        # A binding's message first: its metadata are headers, and whoever wrote it chose them.
+        if name in self._bindings and dapr.is_binding(request):
+            return Road(self._of_one, lambda request: ([dapr.binding(request, name)], encode.done))
         try:
             mode = cloudevents.mode(request.headers)
         except DecodeError as exc:
@@ -102,7 +106,6 @@ class Roads:
         if mode:
             decode = _DECODE[mode]
             return Road(self._of_events, lambda request: (decode(request), encode.cloud_events))
-        name = request.path[1:]
         if name in self._tasks or (path == "/" and len(self._tasks) == 1):
             called = name or next(iter(self._tasks))
             return Road(self._of_tasks, lambda request: ([_task(request, called)], encode.task))
@@ -198,7 +201,7 @@ def _unwrap(kinds: set[type[Event[Any]]]) -> Callable[[Event[Any]], list[Event[A
 
 def _bindings(functions: Iterable[Binding]) -> tuple[frozenset[str], bool]:
     """The names of input bindings for messages, and whether a function takes those of any name."""
-    names = {trigger.name for one in functions for trigger in one.triggers if isinstance(trigger, MessageTrigger)}
+    names = {name for one in functions for trigger in one.triggers for name in trigger.channels}
     return frozenset(names), any(function.kind is Message and not function.triggers for function in functions)
 
 

@@ -34,6 +34,14 @@ class BusEvent(CloudEvent):
         self.source = given(payload["source"], "the source of an EventBridge event")
         self.type = given(payload["detail-type"], "the detail-type of an EventBridge event")
 
+    @property
+    def sender_wrote_contents(self) -> bool:  # type: ignore[override]  # read-only here
+        """Whether anybody with a permission to put events may have sent it: of these sources only AWS's services may.
+
+        https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
+        """
+        return not self.source.startswith("aws.")
+
     @optional
     def time(self) -> datetime | None:
         return parse_time(self.native["time"])

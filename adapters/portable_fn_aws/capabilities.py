@@ -260,8 +260,10 @@ _SERVICES: dict[str, dict[str, tuple[str, dict[str, Capability]]]] = {
     },
 }
 
+_IN_MESSAGES = ("_sqs", "_sqs_raw", "_sns", "_kinesis")
+
 SERVICES: tuple[Service, ...] = tuple(
-    Service(name, kind, word, features)
+    Service(name, kind, word, features, in_messages=kind != "Message" and name.endswith(_IN_MESSAGES))
     for kind, services in _SERVICES.items()
     for name, (word, features) in services.items()
 )

@@ -58,7 +58,7 @@ class Events:
         self._takes_tasks_alone = kinds == {Task}
         # Whose events may be mere notices, which are done where no function asks for just anything of that source's.
         self._noticed = {
-            *(("sqs", "sns") if ObjectEvent in kinds or not kinds & {Event, Message} else ()),
+            *(("sqs", "sns") if takes(ObjectEvent) or not kinds & {Event, Message} else ()),
             *(("docdb",) if Event not in kinds else ()),
         }
         self._context: LambdaInvocation | None = None
@@ -91,9 +91,7 @@ class Events:
     def _is_taken(self, item: Item) -> bool:
         """Whether any function takes the event, or would if it could be read."""
         try:
-            return not isinstance(item, Event) or any(
-                self._dispatcher.find(function.kind, item)[1] for function in self._dispatcher.functions
-            )
+            return not isinstance(item, Event) or self._dispatcher.takes_any(item)
         except DecodeError:
             return True
 
@@ -120,14 +118,8 @@ class Events:
         return [DONE if is_quiet else next(handled) for is_quiet in quiet]
 
     def _is_quiet(self, item: Item) -> bool:
-        if not isinstance(item, Event) or not decode_events.is_notice(item):
-            return False
-        return not any(
-            function.kind in (Event, Message)
-            and isinstance(item, function.kind)
-            and (not function.triggers or any(trigger.names(item) for trigger in function.triggers))
-            for function in self._dispatcher.functions
-        )
+        # What a function takes as a message is one, whatever its text looks like.
+        return isinstance(item, Event) and not self._dispatcher.takes_message(item) and decode_events.is_notice(item)
 
     def _on_failure(self, found: Arrival, outcomes: Sequence[Outcome], context: LambdaInvocation) -> None:
         if found.service == "sqs" and not found.pipe:

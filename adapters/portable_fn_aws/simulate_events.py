@@ -17,7 +17,7 @@ from portable_fn.cloudevents import write_structured, write_time
 from portable_fn.data import to_json
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.on import Trigger
-from portable_fn.testing.delivery import Delivery, Raised, Settled
+from portable_fn.testing.delivery import Delivery, Raised, Settled, carried_by
 from portable_fn_aws import sqs
 
 EVENT_SERVICES: dict[str, tuple[str, ...]] = {
@@ -38,12 +38,22 @@ REGION, ACCOUNT = "eu-central-1", "123456789012"
 _CLUSTER = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/events/0123-4"
 # The service that a trigger's word means first.
 _FIRST = {"topic": "sns", "stream": "kinesis"}
+# The service by which what comes inside of messages comes first.
+_CARRIED: dict[type[Event[Any]], str] = {
+    Message: "sns_sqs",
+    ObjectEvent: "s3_sqs",
+    ChangeEvent: "dynamodb_kinesis",
+    ScheduleEvent: "scheduler_sqs",
+    CloudEvent: "eventbridge_sqs",
+}
 _BROKER = f"arn:aws:mq:{REGION}:{ACCOUNT}:broker:broker:b-0123"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def default_service(trigger: Trigger, event: Event[Any]) -> str | None:
-    """The service by which such an event reaches a function with the trigger; None where the trigger makes no difference."""
+    """The service by which such an event reaches a function with the trigger; None if the trigger makes no difference."""
+    if trigger.via:
+        return next((service for kind, service in _CARRIED.items() if isinstance(event, kind)), None)
     return _FIRST.get(trigger.word) if isinstance(event, Message) else None
 
 
@@ -135,12 +145,13 @@ def _wrapped(event: Event[Any], service: str, index: int) -> tuple[Event[Any], A
 def _carrier(event: Event[Any], text: str, index: int, word: str = "carrier") -> Message[Any]:
     """The message that has the text of an event as its body; its id is its own."""
     is_message = isinstance(event, Message)
+    channel = carried_by(event, "events") if word == "carrier" else "events"
     partition = getattr(event, "partition", None)
     return Message(
         f"{word}-{index + 1}-{event.id}"[:100],
-        "events",
+        channel,
         text.encode(),
-        channel="events",
+        channel=channel,
         time=event.time,
         attempt=event.attempt if is_message else 1,  # type: ignore[attr-defined]  # a Message has it
         key=event.key if is_message else "key",  # type: ignore[attr-defined]  # a Message has it

@@ -18,6 +18,7 @@ from portable_fn.binding import Binding, is_awaitable
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import UNREADABLE, ObjectEvent, unreadable
 from portable_fn.http import Request
+from portable_fn.on import Trigger
 from portable_fn.record import Record
 from portable_fn.testing.delivery import Raised, Settled
 from portable_fn.testing.loop import run
@@ -209,7 +210,7 @@ def functions_for(targets: tuple[object, ...], service: str, cold_start: bool = 
         functions,
         lambda native: FunctionInvocation(native, next(cold_starts)),
         set(),
-        services=dict.fromkeys(words, name),
+        services=dict.fromkeys((*words, *(function.name for function in functions)), name),
         connections={},
         options=options,
         settlement=service == "service_bus_settled",
@@ -222,10 +223,15 @@ def for_the_words(functions: list[Binding], words: Sequence[str]) -> list[Bindin
     """The functions with their triggers for the words alone; where none has such a one, each with one made up."""
     made = []
     for function in functions:
-        if fitting := tuple(trigger for trigger in function.triggers if trigger.word in words):
+        if fitting := tuple(trigger for trigger in function.triggers if _is_for(trigger, words)):
             made.append(copy(function))
             made[-1].triggers = fitting
     return made or [_for(function, words) for function in functions if function.kind is not Request]
+
+
+def _is_for(trigger: Trigger, words: Sequence[str]) -> bool:
+    """Whether the trigger is for one of the words, or for what comes by a queue, a topic or a stream."""
+    return trigger.word in words or bool(trigger.via and {"queue", "topic", "stream"}.intersection(words))
 
 
 def _for(function: Binding, words: Sequence[str]) -> Binding:

@@ -262,7 +262,7 @@ def _listening(functions: list[Wired], arrival: Arrival) -> list[Wired]:
 
 def default_service(trigger: Trigger, event: Event[Any]) -> str | None:
     """The service that `entry` registers the trigger for, where nothing else is said, and that hands over such an event."""
-    if trigger.word == "queue" and isinstance(event, ObjectEvent):
+    if isinstance(event, ObjectEvent) and (trigger.word == "queue" or triggers.is_carried(trigger)):
         return "event_grid_storage_queue"
     name = triggers.default_service(trigger).name
     # Which schema a subscription to events has, code doesn't say; and nothing brings a function what it isn't for.

@@ -148,7 +148,7 @@ def plan(
             if isinstance(trigger, HTTPTrigger):
                 continue
             number += 1
-            used.update((trigger.name, trigger.dead_letter or ""))
+            used.update((trigger.name, trigger.via, trigger.dead_letter or ""))
             wiring = _wire(function, trigger, number, services, connections, options, settlement)
             if wiring.name.lower() in taken:
                 raise ConfigurationError(
@@ -179,8 +179,9 @@ def _wire(
     from portable_fn_azure.entry import legal_name
 
     name = legal_name(trigger.name if trigger.word == "task" and trigger.name else function.name)
-    keys = [function.name, *([trigger.name] if trigger.name else [])]
-    service = _service(function, trigger, [services[key] for key in (*keys, trigger.word) if key in services])
+    keys = [function.name, *filter(None, (trigger.name, trigger.via))]
+    word = "queue" if is_carried(trigger) else trigger.word
+    service = _service(function, trigger, [services[key] for key in (*keys, word) if key in services])
     given: dict[str, Any] = {}
     for key in reversed(keys):
         given.update(options.get(key, {}))
@@ -196,6 +197,8 @@ def _wire(
         default = connection if same else SERVICES[kind].connection
         dead_letter = (kind, trigger.dead_letter, connections.get(trigger.dead_letter, default))
     channel = trigger.name
+    if trigger.via and trigger.word not in service.words:
+        channel = trigger.via
     if service.name == "durable_activity":
         channel = trigger.name or function.name
     return Wiring(
@@ -211,8 +214,15 @@ def _wire(
     )
 
 
+def is_carried(trigger: Any) -> bool:
+    """Whether the trigger listens to the queue that `via` names; only events of Event Grid come in Azure's queues."""
+    return bool(trigger.via) and trigger.word in ("object", "event")
+
+
 def default_service(trigger: Any) -> Service:
     """The service that the trigger is for where nothing else is said."""
+    if is_carried(trigger):
+        return SERVICES["storage_queue"]
     # A blob trigger knows of created objects alone.
     if trigger.word == "object" and set(trigger.actions) - {"created"}:
         return SERVICES["event_grid"]
@@ -222,7 +232,8 @@ def default_service(trigger: Any) -> Service:
 def _service(function: Binding, trigger: Any, asked: list[str]) -> Service:
     if not asked:
         return default_service(trigger)
-    possible = [service for service in SERVICES.values() if trigger.word in service.words]
+    words = {trigger.word, *(("queue", "topic", "stream") if trigger.via else ())}
+    possible = [service for service in SERVICES.values() if words.intersection(service.words)]
     for service in possible:
         if service.name == asked[0]:
             return service

@@ -77,6 +77,7 @@ SERVICES = (
         "ObjectEvent",
         "object",
         {**QUEUE, **EACH, "retry delay": DELAY, "deletes": native("with the key alone")},
+        in_messages=True,
     ),
     Service(
         "queue",
@@ -90,6 +91,7 @@ SERVICES = (
             "attributes": native("its extensions"),
             "reply": impossible("nobody waits for an answer"),
         },
+        in_messages=True,
     ),
     Service(
         "scheduled",

@@ -17,7 +17,7 @@ from portable_fn.events import (
     unreadable,
 )
 from portable_fn.http import Request
-from portable_fn.on import MessageTrigger, ScheduleTrigger, TaskTrigger
+from portable_fn.on import ScheduleTrigger, TaskTrigger
 from portable_fn.outcomes import Done, Reject, Retry
 from portable_fn_cloudflare import encode, events
 from portable_fn_cloudflare.entry import env_of
@@ -62,7 +62,15 @@ def methods(functions: Sequence[Binding], first: Iterator[bool], js: JavaScript,
     calls = _Calls(first, js, ffi)
     found: dict[str, Method] = {}
     if queued:
-        found["queue"] = calls.queue(Dispatcher(queued, events.inside), _whole(queued))
+        dispatcher = Dispatcher(queued, events.inside)
+        found["queue"] = calls.queue(dispatcher, _whole(queued))
+        for function, taker in dispatcher.hidden():
+            # R2's notifications and CloudEvents come in queues' messages alone.
+            _warn(
+                "%s is never called here: what it is for comes inside of a queue's messages, all of which %s takes; say which "
+                "queue on its trigger, via='…'",
+                function.name, taker.name,
+            )  # fmt: skip
     if mailed:
         found["email"] = calls.email(Consumer(Dispatcher(mailed), rejects=True))
     if timed:
@@ -90,7 +98,7 @@ def _whole(functions: Sequence[Binding]) -> dict[str, Dispatcher]:
     """The batch handlers by the queues that are theirs alone: a batch is of one queue, so they get it whole."""
     found: dict[str, list[Binding]] = {}
     for function in functions:
-        for name in {trigger.name for trigger in function.triggers if isinstance(trigger, MessageTrigger)}:
+        for name in {name for trigger in function.triggers for name in trigger.channels}:
             found.setdefault(name, []).append(function)
     return {
         name: Dispatcher(those, events.inside)

@@ -16,7 +16,7 @@ from typing import Any
 from portable_fn.adapter import bindings
 from portable_fn.cloudevents import write_structured, write_time
 from portable_fn.events import CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
-from portable_fn.testing.delivery import Delivery, Raised, Settled
+from portable_fn.testing.delivery import Delivery, Raised, Settled, carried_by
 from portable_fn.testing.loop import run
 from portable_fn_cloudflare.entry import worker
 from portable_fn_cloudflare.simulate_javascript import (
@@ -52,7 +52,9 @@ def payloads(events: Sequence[Event[Any]], service: str) -> list[Any]:
     if service in ("queue", "queue_raw", "r2_queue"):
         return [
             MessageBatch(queue, [QueueMessage(*sent(one)) for one in those])
-            for queue, those in groupby(events, key=lambda one: getattr(one, "channel", None) or "events")
+            for queue, those in groupby(
+                events, key=lambda one: getattr(one, "channel", "") or carried_by(one, "events")
+            )
         ]
     made: dict[str, Callable[[Any], Any]] = {"scheduled": ScheduledController, "email": EmailMessage, "rpc": Call}
     return [made[service](one) for one in events]

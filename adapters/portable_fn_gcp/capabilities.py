@@ -129,7 +129,7 @@ SERVICES = (
         },
     ),
     Service("storage_eventarc", "ObjectEvent", "object", _OBJECT_OF_EVENTARC),
-    Service("storage_notification", "ObjectEvent", "object", _OBJECT),
+    Service("storage_notification", "ObjectEvent", "object", _OBJECT, in_messages=True),
     Service("storage_legacy", "ObjectEvent", "object", _OBJECT_OF_EVENTARC),
     Service("firestore", "ChangeEvent", "change", _CHANGE),
     Service("firestore_base64", "ChangeEvent", "change", _CHANGE),
@@ -151,7 +151,7 @@ SERVICES = (
             "partial failure": impossible("a batch has one answer: all of it comes again"),
         },
     ),
-    Service("pubsub_structured", "CloudEvent", "event", _EVENT),
+    Service("pubsub_structured", "CloudEvent", "event", _EVENT, in_messages=True),
     Service(
         "workflows",
         "Task",

@@ -85,9 +85,7 @@ class Receiver:
     def _takes(self, item: Item) -> bool:
         # What can't be read, or has something inside that can't be, was meant for the functions that take events.
         try:
-            return isinstance(item, DecodeError) or any(
-                self.dispatcher.find(function.kind, item)[1] for function in self.dispatcher.functions
-            )
+            return isinstance(item, DecodeError) or self.dispatcher.takes_any(item)
         except DecodeError:
             return True
 

@@ -16,8 +16,9 @@ from portable_fn.data import parse_json, to_json
 from portable_fn.errors import DecodeError, EncodeError
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent
 from portable_fn.http import Request
+from portable_fn.on import Trigger
 from portable_fn.testing import fake
-from portable_fn.testing.delivery import Delivery, Raised, Settled, refused
+from portable_fn.testing.delivery import Delivery, Raised, Settled, carried_by, refused
 from portable_fn_gcp import changes, firestore_wire, legacy, messages, objects, pubsub
 from portable_fn_gcp.firestore import Document, DocumentEvent
 
@@ -35,6 +36,13 @@ _OBJECT_WORDS = {action: word for word, action in objects.ACTIONS.items()}
 _NOTIFICATIONS = {action: word for word, action in objects.NOTIFICATIONS.items()}
 _CHANGE_WORDS = {"inserted": "created", "updated": "updated", "removed": "deleted"}
 _LEGACY_TYPES = {modern: first for first, modern in reversed(legacy._TYPES.items())}
+
+
+def default_service(trigger: Trigger, event: Event[Any]) -> str | None:
+    """The service by which such an event reaches a function with the trigger; None if the trigger makes no difference."""
+    if not trigger.via:
+        return None
+    return "storage_notification" if isinstance(event, ObjectEvent) else "pubsub_structured"
 
 
 def payloads(events: Sequence[Event[Any]], service: str) -> list[Request[Any]]:
@@ -217,7 +225,7 @@ def _storage_notification(event: Any) -> Request[Any]:
         resource["metageneration"] = event.id[len(before) : -len(after)]
     message = Message(
         event.id,
-        f"projects/{PROJECT}/subscriptions/{event.bucket}",
+        f"projects/{PROJECT}/subscriptions/{carried_by(event, 'events')}",
         to_json(resource).encode(),
         time=event.time,
         attributes=attributes,
@@ -357,9 +365,8 @@ def _structured(event: Any) -> Request[Any]:
 
 def _pubsub_structured(event: Any) -> Request[Any]:
     body = to_json(cloudevents.write_structured(event)).encode()
-    return _pubsub_push(
-        Message(event.id, f"projects/{PROJECT}/subscriptions/events", body, content_type=cloudevents.STRUCTURED)
-    )
+    subscription = f"projects/{PROJECT}/subscriptions/{carried_by(event, 'events')}"
+    return _pubsub_push(Message(event.id, subscription, body, content_type=cloudevents.STRUCTURED))
 
 
 def _workflows(event: Any) -> Request[Any]:

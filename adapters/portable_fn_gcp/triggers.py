@@ -39,16 +39,15 @@ def trigger(request: Request[Any]) -> tuple[str, Any]:
     """
     headers = request.headers
     is_post = request.method == "POST"
-    if is_post:
-        if "x-goog-pubsub-message-id" in headers:
-            return "unwrapped", None
-        if mode := cloudevents.mode(headers):
-            return mode, None
-    # A job's or a task's method may be any.
-    if headers.get("x-cloudscheduler", "").lower() == "true":
-        return "scheduler", None
+    # First what is a message: whoever wrote it chose its other headers. A task's method may be any, and a job's.
+    if is_post and "x-goog-pubsub-message-id" in headers:
+        return "unwrapped", None
     if "x-cloudtasks-taskname" in headers:
         return "tasks", None
+    if is_post and (mode := cloudevents.mode(headers)):
+        return mode, None
+    if headers.get("x-cloudscheduler", "").lower() == "true":
+        return "scheduler", None
     if is_post and request.content_type in ("application/json", ""):
         return _by_body(request.body)
     return "", None
@@ -207,15 +206,6 @@ def of_background_event(data: Any, context: BackgroundContext) -> CloudEvent[Any
 
 def unwrap(event: Event[Any]) -> list[Event[Any]]:
     """What is in an event: of Eventarc the message, object or document, of a message a notification or a CloudEvent."""
-    known: dict[str, Any] = event.__dict__
-    # Each function of an entry asks for it.
-    if "_inside" not in known:
-        known["_inside"] = _inside(event)
-    inside: list[Event[Any]] = known["_inside"]
-    return inside
-
-
-def _inside(event: Event[Any]) -> list[Event[Any]]:
     if isinstance(event, Message):
         return _inside_of_message(event)
     if isinstance(event, CloudEvent):

@@ -377,7 +377,7 @@ def _dead_letter(function: Binding, event: Event[Any]) -> str | None:
     triggers = function.triggers
     if len(triggers) > 1:
         try:
-            triggers = tuple(one for one in triggers if one.names(event)) or triggers
+            triggers = tuple(one for one in triggers if one.is_via(event) or one.names(event)) or triggers
         except DecodeError:
             pass  # its place can't be read, so any will do
     return next((one.dead_letter for one in triggers if one.dead_letter), None)

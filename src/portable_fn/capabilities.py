@@ -86,15 +86,19 @@ def impossible(why: str, *, loses: bool = False, by_documentation: bool = False)
 class Service(Record):
     """A service of a provider that hands over events of a `kind` ("Message", "Request"), for a trigger's `word` ("queue").
 
-    `features` are those that make sense for the kind, so that services may share a table.
+    `features` are those that make sense for the kind, so that services may share a table. With `in_messages` the events come
+    inside of messages, which another function of the entry may take.
     """
 
-    _fields = ("name", "kind", "word", "features")
+    _fields = ("name", "kind", "word", "features", "in_messages")
 
-    def __init__(self, name: str, kind: str, word: str, features: Mapping[str, Capability]) -> None:
+    def __init__(
+        self, name: str, kind: str, word: str, features: Mapping[str, Capability], *, in_messages: bool = False
+    ) -> None:
         self.name = name
         self.kind = kind
         self.word = word
+        self.in_messages = in_messages
         self.features = {
             feature: features[feature] for feature in features if feature in ASKED[kind] or feature not in FEATURES
         }

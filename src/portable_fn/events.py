@@ -88,6 +88,8 @@ class Event(Record, Generic[T]):
     time: datetime | lazy[datetime] | lazy[datetime | None] | None
     native: object
     envelopes: tuple[Event[Any], ...] = ()
+    # Whether whoever sent it wrote what is inside, and may have made it look like any source's event, as is so of messages.
+    sender_wrote_contents = False
 
     def __eq__(self, other: object) -> bool:
         # An adapter's own class of a kind has the kind's fields.

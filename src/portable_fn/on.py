@@ -85,13 +85,15 @@ METHODS = frozenset(
 class Trigger(Record):
     """What a function is called for: `kind` is the kind of event that comes of it, `word` what it is called in `on`.
 
-    `name` is whose events they are (a queue, topic, stream, bucket, table, job or task), "" for any; `dead_letter` where an
-    event is sent that the handler rejects, None where the provider is to do it by its own means.
+    `name` is whose events they are (a queue, topic, stream, bucket, table, job or task), "" for any; `via` is the queue, topic
+    or stream whose messages hold them, "" if none is named; `dead_letter` where an event is sent that the handler rejects, None
+    where the provider is to do it by its own means.
     """
 
     kind: type[Event[Any]]
     word = ""
     name = ""
+    via = ""
     dead_letter: str | None = None
 
     @property
@@ -109,8 +111,19 @@ class Trigger(Record):
         return made
 
     def names(self, event: Any) -> bool:
-        """Whether the event, or one of its envelopes, is of what the trigger names."""
-        return not self.name or any(self.name == _name(one) for one in (event, *event.envelopes))
+        """Whether the trigger names what the event, or an envelope of its kind, is from."""
+        if not self.name:
+            return True
+        return any(self.name == _name(one) for one in (event, *event.envelopes) if isinstance(one, self.kind))
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The queues, topics and streams that the trigger names, since it is for their messages or for what these hold."""
+        return (self.via,) if self.via else ()
+
+    def is_via(self, event: Any) -> bool:
+        """Whether `via` names what the event, or one of its envelopes, is from."""
+        return bool(self.via) and any(self.via == getattr(one, "channel", None) for one in (event, *event.envelopes))
 
     def wants(self, event: Any) -> bool:
         """Whether the event is among those that the trigger is for; one that isn't is done without a call."""
@@ -134,13 +147,18 @@ class MessageTrigger(Trigger):
     """Messages of a queue, topic or stream."""
 
     kind = Message
-    _fields = ("word", "name", "dead_letter", "retry")
+    _fields = ("word", "name", "dead_letter", "retry", "via")
 
-    def __init__(self, word: str, name: str, dead_letter: str | None, retry: RetryPolicy | None) -> None:
+    def __init__(self, word: str, name: str, dead_letter: str | None, retry: RetryPolicy | None, via: str = "") -> None:
         self.word = word
         self.name = name
         self.dead_letter = dead_letter
         self.retry = retry
+        self.via = via
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return (self.name, self.via) if self.via else (self.name,)
 
 
 class RetryPolicy(Record):
@@ -168,14 +186,23 @@ class ObjectTrigger(Trigger):
 
     kind = ObjectEvent
     word = "object"
-    _fields = ("name", "actions", "prefix", "suffix", "dead_letter")
+    _fields = ("name", "actions", "prefix", "suffix", "dead_letter", "via")
 
-    def __init__(self, name: str, actions: tuple[str, ...], prefix: str, suffix: str, dead_letter: str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        actions: tuple[str, ...],
+        prefix: str,
+        suffix: str,
+        dead_letter: str | None,
+        via: str = "",
+    ) -> None:
         self.name = name
         self.actions = actions
         self.prefix = prefix
         self.suffix = suffix
         self.dead_letter = dead_letter
+        self.via = via
 
     def wants(self, event: Any) -> bool:
         return (
@@ -194,13 +221,21 @@ class ChangeTrigger(Trigger):
 
     kind = ChangeEvent
     word = "change"
-    _fields = ("name", "actions", "dead_letter", "retry")
+    _fields = ("name", "actions", "dead_letter", "retry", "via")
 
-    def __init__(self, name: str, actions: tuple[str, ...], dead_letter: str | None, retry: RetryPolicy | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        actions: tuple[str, ...],
+        dead_letter: str | None,
+        retry: RetryPolicy | None,
+        via: str = "",
+    ) -> None:
         self.name = name
         self.actions = actions
         self.dead_letter = dead_letter
         self.retry = retry
+        self.via = via
 
     def wants(self, event: Any) -> bool:
         return event.action in (self.actions or CHANGE_ACTIONS)
@@ -215,15 +250,18 @@ class ScheduleTrigger(Trigger):
 
     kind = ScheduleEvent
     word = "schedule"
-    _fields = ("cron", "timezone", "name", "retry")
+    _fields = ("cron", "timezone", "name", "retry", "via")
 
-    def __init__(self, cron: str, timezone: str, name: str, retry: RetryPolicy | None) -> None:
+    def __init__(self, cron: str, timezone: str, name: str, retry: RetryPolicy | None, via: str = "") -> None:
         self.cron = cron
         self.timezone = timezone
         self.name = name
         self.retry = retry
+        self.via = via
 
     def names(self, event: Any) -> bool:
+        if not isinstance(event, ScheduleEvent):
+            return False
         return bool(self.name and self.name == event.name) or bool(event.cron and event.cron == self.cron)
 
 
@@ -232,12 +270,13 @@ class EventTrigger(Trigger):
 
     kind = CloudEvent
     word = "event"
-    _fields = ("types", "source", "dead_letter")
+    _fields = ("types", "source", "dead_letter", "via")
 
-    def __init__(self, types: tuple[str, ...], source: str, dead_letter: str | None) -> None:
+    def __init__(self, types: tuple[str, ...], source: str, dead_letter: str | None, via: str = "") -> None:
         self.types = types
         self.source = source
         self.dead_letter = dead_letter
+        self.via = via
 
     def names(self, event: Any) -> bool:
         return True
@@ -324,9 +363,14 @@ def queue(name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | N
     return MessageTrigger("queue", _named("queue", name), _dead_letter(dead_letter), _retry(retry))
 
 
-def topic(name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
-    """Messages published to a topic: SNS, also by SQS, Pub/Sub, a Service Bus topic, Dapr's pub/sub."""
-    return MessageTrigger("topic", _named("topic", name), _dead_letter(dead_letter), _retry(retry))
+def topic(
+    name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | None = None, via: Name = ""
+) -> MessageTrigger:
+    """Messages published to a topic: SNS, also by SQS, Pub/Sub, a Service Bus topic, Dapr's pub/sub.
+
+    `via` names the queue that the topic's messages come by.
+    """
+    return MessageTrigger("topic", _named("topic", name), _dead_letter(dead_letter), _retry(retry), _via("topic", via))
 
 
 def stream(name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
@@ -335,38 +379,63 @@ def stream(name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | 
 
 
 def object(
-    bucket: Name, *actions: ObjectAction, prefix: str = "", suffix: str = "", dead_letter: Name | None = None
+    bucket: Name,
+    *actions: ObjectAction,
+    prefix: str = "",
+    suffix: str = "",
+    dead_letter: Name | None = None,
+    via: Name = "",
 ) -> ObjectTrigger:
-    """Objects of a bucket or container that were created, deleted, archived or changed (all, where no action is named)."""
+    """Objects of a bucket or container that were created, deleted, archived or changed (all, where no action is named).
+
+    `via` names the queue, topic or stream whose messages hold the bucket's notifications.
+    """
     _known("on.object", actions, OBJECT_ACTIONS)
-    return ObjectTrigger(_named("object", bucket), actions, prefix, suffix, _dead_letter(dead_letter))
+    return ObjectTrigger(
+        _named("object", bucket), actions, prefix, suffix, _dead_letter(dead_letter), _via("object", via)
+    )
 
 
 def change(
-    table: Name, *actions: ChangeAction, dead_letter: Name | None = None, retry: RetryPolicy | None = None
+    table: Name,
+    *actions: ChangeAction,
+    dead_letter: Name | None = None,
+    retry: RetryPolicy | None = None,
+    via: Name = "",
 ) -> ChangeTrigger:
-    """Rows of a table, or documents of a collection, that were inserted, updated or removed (all, where no action is named)."""
+    """Rows of a table, or documents of a collection, that were inserted, updated or removed (all, where no action is named).
+
+    `via` names the queue, topic or stream whose messages hold the changes.
+    """
     _known("on.change", actions, CHANGE_ACTIONS)
-    return ChangeTrigger(_named("change", table), actions, _dead_letter(dead_letter), _retry(retry))
+    return ChangeTrigger(
+        _named("change", table), actions, _dead_letter(dead_letter), _retry(retry), _via("change", via)
+    )
 
 
-def schedule(cron: str, *, timezone: str = "UTC", name: Name = "", retry: RetryPolicy | None = None) -> ScheduleTrigger:
+def schedule(
+    cron: str, *, timezone: str = "UTC", name: Name = "", retry: RetryPolicy | None = None, via: Name = ""
+) -> ScheduleTrigger:
     """Times by a cron expression of five fields: minute, hour, day of month, month, day of week.
 
     `name` is the rule's, job's or timer's own, which tells schedules apart where the provider doesn't tell the expression.
+    `via` names the queue, topic or stream whose messages tell of the times.
     """
     if not isinstance(cron, str) or len(cron.split()) != 5:
         raise ConfigurationError(
             f"on.schedule takes a cron expression of five fields such as '0 3 * * *', not {cron!r}"
         )
-    return ScheduleTrigger(" ".join(cron.split()), timezone, _text(name), _retry(retry))
+    return ScheduleTrigger(" ".join(cron.split()), timezone, _text(name), _retry(retry), _via("schedule", via))
 
 
-def event(*types: str, source: Name = "", dead_letter: Name | None = None) -> EventTrigger:
-    """Events of a bus, of any of the types (none means all) and, where given, of that source."""
+def event(*types: str, source: Name = "", dead_letter: Name | None = None, via: Name = "") -> EventTrigger:
+    """Events of a bus, of any of the types (none means all) and, where given, of that source.
+
+    `via` names the queue, topic or stream whose messages hold the events.
+    """
     if not all(isinstance(one, str) and one for one in types):
         raise ConfigurationError(f"on.event takes types such as 'order.created', not {types!r}")
-    return EventTrigger(types, _text(source), _dead_letter(dead_letter))
+    return EventTrigger(types, _text(source), _dead_letter(dead_letter), _via("event", via))
 
 
 def task(name: str = "") -> TaskTrigger:
@@ -392,6 +461,12 @@ def _dead_letter(name: Name | None) -> str | None:
         return None
     if type(name) is not Setting and (not isinstance(name, str) or not name):
         raise ConfigurationError(f"dead_letter is the name of a queue or topic, not {name!r}")
+    return _text(name)
+
+
+def _via(word: str, name: Name) -> str:
+    if type(name) is not Setting and not isinstance(name, str):
+        raise ConfigurationError(f"via of on.{word} is the name of a queue, topic or stream, not {name!r}")
     return _text(name)
 
 

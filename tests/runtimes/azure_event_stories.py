@@ -51,7 +51,8 @@ CHOSEN = {{
 
 
 def named(name, kind, app, service):
-    binding = events_app.function_for(kind, app).__portable__
+    # Each of Azure's functions listens to a place of its own, so the others of an entry get nothing of it.
+    binding = events_app.functions_for(kind, app)[0].__portable__
     handler = FunctionType(binding.handler.__code__, binding.handler.__globals__, name)
     handler.__annotations__ = binding.handler.__annotations__
     [fitting] = for_the_words([binding], SERVICES[service].words)

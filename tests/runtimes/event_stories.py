@@ -39,8 +39,7 @@ _SOURCE = """
 from portable_fn.testing.stories import events_app
 from portable_fn_{provider} import entry
 
-function = events_app.function_for({kind!r}, {app!r})
-main = entry(function{options})
+main = entry(events_app.functions_for({kind!r}, {app!r}){options})
 """
 Invoke = Callable[[Any], Any]
 
@@ -221,7 +220,7 @@ RUNTIMES = [
     Runtime(
         "portable_fn_aws.runtime",
         "aws",
-        partial(_lambda, bootstrap=["python", "-m", "portable_fn_aws.runtime", "lambda_function:function"]),
+        partial(_lambda, bootstrap=["python", "-m", "portable_fn_aws.runtime", "lambda_function:main"]),
     ),
     Runtime("functions-framework", "gcp", _google),
     Runtime("functions-framework --asgi", "gcp", partial(_google, is_async=True)),

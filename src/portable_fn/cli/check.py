@@ -13,6 +13,8 @@ from portable_fn.cli.failure import Failure
 from portable_fn.cli.matrix import escaped
 from portable_fn.cli.target import short
 from portable_fn.cli.uses import EVENT_LOOP, places, uses
+from portable_fn.dispatch import Dispatcher
+from portable_fn.errors import ConfigurationError
 from portable_fn.events import CloudEvent, Event
 from portable_fn.on import Trigger
 
@@ -69,17 +71,43 @@ def check(
 ) -> list[Finding]:
     """What wouldn't hold of each function on each provider, the notes too; nothing of a provider that declares nothing."""
     found: dict[Finding, None] = {}
+    functions = list(functions)
+    takers = _takers(functions)
     for function in functions:
         for trigger in function.triggers or (None,):
             used = uses(function, trigger)
+            taker = None if trigger is not None and trigger.channels else takers.get(id(function))
             for one in all_declared:
                 if EVENT_LOOP in used:
                     found[_of_event_loop(function, one)] = None
                 if one.services is not None:
+                    if taker is not None:
+                        meant = _possible(function, trigger, one.services, via.get(one.provider, ()))
+                        found |= dict.fromkeys(_of_messages(function, taker, one.provider, meant))
                     found |= dict.fromkeys(
                         _of_provider(function, trigger, used, one.provider, one.services, via.get(one.provider, ()))
                     )
     return list(found)
+
+
+def _takers(functions: Sequence[Binding]) -> dict[int, Binding]:
+    """For each function that gets nothing of what is inside of messages, the function that takes all of them."""
+    try:
+        return {id(function): taker for function, taker in Dispatcher(functions).hidden()}
+    except ConfigurationError:
+        return {}  # two that can't be in one entry: each has one of its own
+
+
+def _of_messages(function: Binding, taker: Binding, provider: str, services: Sequence[Service]) -> list[Finding]:
+    """What it comes to that the function's events come inside of messages, which another one takes."""
+    inside = [service for service in services if service.in_messages]
+    if not inside:
+        return []
+    everywhere = len(inside) == len(services)
+    why = f"it comes inside of a message, and {taker.name} takes all of them; name its queue on the trigger, via='…'"
+    others = _names(service for service in services if not service.in_messages)
+    place = short(function.file), function.line, function.name, provider
+    return [Finding(*place, _names(inside), others, "via", DIFFERS if everywhere else NOTE, why, everywhere)]
 
 
 def _of_event_loop(function: Binding, one: Declared) -> Finding:

@@ -269,6 +269,11 @@ def service_for(simulate: Any, to: str, event: Event[Any], via: str | None, hand
 
 def _trigger_for(event: Event[Any], handler: object) -> Trigger | None:
     """The first trigger by which the handler gets such an event, of those that name where it is from, if there are any."""
+    return next(iter(_triggers_for(event, handler)), None)
+
+
+def _triggers_for(event: Event[Any], handler: object) -> list[Trigger]:
+    """The triggers by which the handler gets such an event: those that name where it is from, if there are any, else all."""
     from portable_fn.adapter import bindings
 
     triggers = [
@@ -278,7 +283,7 @@ def _trigger_for(event: Event[Any], handler: object) -> Trigger | None:
         for trigger in function.triggers
         if trigger.word != "http"
     ]
-    return next((trigger for trigger in triggers if trigger.names(event)), triggers[0] if triggers else None)
+    return [trigger for trigger in triggers if trigger.names(event)] or triggers
 
 
 def _reaches_one(event: Event[Any], handler: object) -> None:
@@ -317,18 +322,29 @@ def _called_by_name(task: Task[Any], handler: object) -> Task[Any]:
     return task
 
 
-def _with_cron(event: Event[Any], handler: object) -> Event[Any]:
-    """The event; a schedule that names no cron expression with that of the handler's trigger."""
+def carried_by(event: Event[Any], default: str) -> str:
+    """The channel whose message an event comes in: what `via` of the handler's trigger says, else the default."""
+    channel: str = getattr(event, "_carried_by", "") or default
+    return channel
+
+
+def _as_declared(event: Event[Any], handler: object) -> Event[Any]:
+    """The event with what its handler's trigger says of it: a schedule's cron expression, the channel that it comes by."""
     from portable_fn.on import ScheduleTrigger
 
-    if not isinstance(event, ScheduleEvent) or event.cron:
+    if isinstance(event, (Request, Task)):
         return event
-    trigger = _trigger_for(event, handler)
-    if not isinstance(trigger, ScheduleTrigger):
+    triggers = _triggers_for(event, handler)
+    told: dict[str, str] = {}
+    if triggers and isinstance(triggers[0], ScheduleTrigger) and isinstance(event, ScheduleEvent) and not event.cron:
+        told["cron"] = triggers[0].cron
+    if via := next((trigger.via for trigger in triggers if trigger.via), ""):
+        told["_carried_by"] = via
+    if not told:
         return event
-    named: ScheduleEvent[Any] = copy(event)
-    named.cron = trigger.cron
-    return named
+    made = copy(event)
+    vars(made).update(told)
+    return made
 
 
 Deliverable = (
@@ -469,7 +485,7 @@ def _deliver(
         colder = {"cold_start": True} if getattr(simulate, "TAKES_APART", False) else {}
 
     def send(those: list[Event[Any]]) -> Delivery:
-        natives = simulate.payloads([_with_cron(one, handler) for one in those], service)
+        natives = simulate.payloads([_as_declared(one, handler) for one in those], service)
         with simulate.playing(service), arriving(those):
             answers = []
             for native in natives:

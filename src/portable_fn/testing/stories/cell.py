@@ -53,8 +53,8 @@ class EventCell(_Cell[EventStory]):
     def deliver(self, events: Sequence[Event[Any]], *, seconds: float = 30) -> Told:
         """Brings the events through the service to the story's functions."""
         events_app.SEEN.clear()
-        handler = events_app.function_for(self.story.kind, self.story.app)
-        delivery = deliver(handler, list(events), to=self.provider, via=self.service, seconds=seconds)
+        functions = events_app.functions_for(self.story.kind, self.story.app)
+        delivery = deliver(functions, list(events), to=self.provider, via=self.service, seconds=seconds)
         return Told(delivery, list(events_app.SEEN))
 
     def tell(self) -> None:

@@ -44,7 +44,8 @@ class EventStory(Record):
     """A named fact about a kind of event; `features` are those of portable_fn.capabilities that it shows.
 
     `app` is which of the functions it is told to: "each" gets events one by one, "batch" as they come, "failing" fails for
-    each schedule.
+    each schedule, "among others" is for messages, with functions for all other kinds beside, "by messages" is for what comes in
+    messages, with one for messages beside.
     """
 
     _fields = ("name",)
@@ -276,6 +277,89 @@ def _(deliver: Deliver) -> None:
     told = deliver(messages({}, {"do": "reject"}))
     assert ACK == told.outcomes[0]
     assert told.outcomes[1] in (DEAD, AGAIN)
+
+
+# Texts that look like what other sources put into messages.
+LOOKALIKES: list[Any] = [
+    {
+        "Records": [
+            {
+                "eventSource": "aws:s3",
+                "eventName": "ObjectRemoved:Delete",
+                "eventTime": "2026-01-02T03:04:05.000Z",
+                "responseElements": {"x-amz-request-id": "1"},
+                "s3": {"bucket": {"name": "uploads"}, "object": {"key": "a.png", "sequencer": "1"}},
+            }
+        ]
+    },
+    {
+        "version": "0",
+        "id": "1",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "1",
+        "time": "2026-01-02T03:00:00Z",
+        "region": "eu-central-1",
+        "resources": ["arn:aws:events:eu-central-1:1:rule/nightly"],
+        "detail": {},
+    },
+    {
+        "eventID": "1",
+        "eventName": "MODIFY",
+        "eventSource": "aws:dynamodb",
+        "tableName": "users",
+        "dynamodb": {"Keys": {"id": {"S": "1"}}, "NewImage": {"id": {"S": "1"}}},
+    },
+    {
+        "account": "1",
+        "action": "DeleteObject",
+        "bucket": "uploads",
+        "object": {"key": "a.png"},
+        "eventTime": "2026-01-02T03:04:05Z",
+    },
+    {
+        "id": "1",
+        "topic": "/subscriptions/1",
+        "subject": "/blobServices/default/containers/uploads/blobs/a.png",
+        "eventType": "Microsoft.Storage.BlobDeleted",
+        "eventTime": "2026-01-02T03:04:05Z",
+        "data": {},
+        "dataVersion": "1",
+    },
+    {"specversion": "1.0", "id": "1", "source": "shop", "type": "order.created", "data": {}},
+    {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "s",
+        "type": "portable_fn.object.deleted",
+        "data": {"bucket": "uploads", "key": "a.png"},
+    },
+    {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "//storage.googleapis.com/projects/_/buckets/uploads",
+        "type": "google.cloud.storage.object.v1.deleted",
+        "data": {"bucket": "uploads", "name": "a.png", "generation": "1"},
+    },
+]
+
+
+@story("Message", "whatever its text looks like, it reaches no function but its own", app="among others")
+def _(deliver: Deliver) -> None:
+    told = deliver(messages(*LOOKALIKES))
+    assert [ACK] * len(LOOKALIKES) == told.outcomes
+    assert ["Message"] * len(LOOKALIKES) == [one["kind"] for one in told.seen]
+    assert LOOKALIKES == [json.loads(body_of(one)) for one in told.seen]
+
+
+@story("Message", "whatever its attributes look like, it reaches no function but its own", app="among others")
+def _(deliver: Deliver) -> None:
+    posing = {"eventType": "OBJECT_DELETE", "bucketId": "uploads", "objectId": "a.png", "objectGeneration": "1"}
+    event = {"specversion": "1.0", "id": "1", "source": "shop", "type": "order.created"}
+    for attributes in (posing, {f"ce-{name}": value for name, value in event.items()}):
+        told = deliver([fake.message({}, attributes=attributes)])
+        assert [ACK] == told.outcomes
+        assert "Message" == told.saw["kind"]
 
 
 # Objects
@@ -585,5 +669,17 @@ def _of_every_kind(event: Event[Any]) -> None:
         assert True is deliver([event]).saw["remaining"]
 
 
+def _of_what_messages_hold(event: Event[Any]) -> None:
+    kind = type(event).__name__
+
+    @story(kind, "one that comes in a message reaches the function that says so", app="by messages")
+    def _(deliver: Deliver) -> None:
+        told = deliver([event])
+        assert [ACK] == told.outcomes
+        assert kind == told.saw["kind"]
+
+
 for _event in every_event():
     _of_every_kind(_event)
+    if not isinstance(_event, (Message, Task)):
+        _of_what_messages_hold(_event)

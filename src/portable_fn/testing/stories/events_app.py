@@ -137,6 +137,10 @@ def message(event: Message[Any], ctx: Context) -> None:
 @portable(on.object("uploads", dead_letter="orders-dead"))
 def stored(event: ObjectEvent[Any], ctx: Context) -> None:
     """An object; one whose key begins with "fail", "reject" or "retry" does that."""
+    _store(event, ctx)
+
+
+def _store(event: ObjectEvent[Any], ctx: Context) -> None:
     see(event, ctx)
     for what in ("fail", "reject", "retry"):
         if event.key.startswith(what):
@@ -167,6 +171,10 @@ def failing(event: ScheduleEvent[Any], ctx: Context) -> None:
 @portable(on.event(dead_letter="orders-dead"))
 def happened(event: CloudEvent[Any], ctx: Context) -> Any:
     """An event of a bus."""
+    return _happen(event, ctx)
+
+
+def _happen(event: CloudEvent[Any], ctx: Context) -> Any:
     see(event, ctx)
     data = _data(event)
     if isinstance(data, dict) and data.get("do") == "reply":
@@ -216,8 +224,47 @@ def changes(rows: Batch[ChangeEvent[Any]], ctx: Context) -> None:
         see(one, ctx, len(rows))
 
 
-def function_for(kind: str, app: str) -> Any:
-    """The function that a story of the kind and the app is told to."""
+@portable(on.object("uploads", via="events", dead_letter="orders-dead"))
+def stored_by_messages(event: ObjectEvent[Any], ctx: Context) -> None:
+    """An object of which a message tells."""
+    _store(event, ctx)
+
+
+@portable(on.change("users", via="events", dead_letter="orders-dead", retry=on.RetryPolicy(attempts=5, delay=5)))
+def changed_by_messages(event: ChangeEvent[Any], ctx: Context) -> None:
+    """A row of which a message tells."""
+    see(event, ctx)
+    act(event.data)
+
+
+@portable(on.schedule("0 3 * * *", name="nightly", via="events", retry=on.RetryPolicy(attempts=5, delay=5)))
+def tick_by_messages(event: ScheduleEvent[Any], ctx: Context) -> None:
+    """A schedule of which a message tells."""
+    see(event, ctx)
+    act(event.input)
+
+
+@portable(on.event(via="events", dead_letter="orders-dead"))
+def happened_by_messages(event: CloudEvent[Any], ctx: Context) -> Any:
+    """An event of a bus that comes in a message."""
+    return _happen(event, ctx)
+
+
+# By kind, what is called for what comes in the messages of "events", which is the channel that `simulate` takes for such.
+BY_MESSAGES = {
+    "ObjectEvent": stored_by_messages,
+    "ChangeEvent": changed_by_messages,
+    "ScheduleEvent": tick_by_messages,
+    "CloudEvent": happened_by_messages,
+}
+
+
+def functions_for(kind: str, app: str) -> list[Any]:
+    """The functions of an entry that a story of the kind and the app is told to: first the one that the story is about."""
+    if app == "among others":
+        return [message, stored, changed, tick, happened]
+    if app == "by messages":
+        return [BY_MESSAGES[kind], message]
     if app == "batch":
-        return changes if kind == "ChangeEvent" else batch
-    return failing if app == "failing" else BY_KIND[kind]
+        return [changes if kind == "ChangeEvent" else batch]
+    return [failing if app == "failing" else BY_KIND[kind]]
