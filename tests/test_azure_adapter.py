@@ -107,9 +107,9 @@ ITEMS = [item, _change, several, root]
 
 def test_one_function_takes_everything() -> None:
     app = functions(entry(ITEMS))
-    assert list(app) == ["http"]
-    assert trigger(app["http"])["route"] == "{*path}"
-    assert methods(app["http"]) is None
+    assert list(app) == ["zzz_http"]
+    assert trigger(app["zzz_http"])["route"] == "{*path}"
+    assert methods(app["zzz_http"]) is None
 
 
 def test_an_app_is_a_coroutine_function_where_one_of_its_handlers_is_async() -> None:
@@ -145,8 +145,8 @@ def test_a_function_is_what_the_worker_loads(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("level", ["anonymous", "function", "admin"])
 def test_the_auth_level_is_azures_own_unless_another_is_given(level: Any) -> None:
-    assert trigger(functions(entry(item, auth_level=level))["http"])["authLevel"].value == level
-    assert trigger(functions(entry(item))["http"])["authLevel"].value == "function"
+    assert trigger(functions(entry(item, auth_level=level))["zzz_http"])["authLevel"].value == level
+    assert trigger(functions(entry(item))["zzz_http"])["authLevel"].value == "function"
 
 
 def test_an_unknown_auth_level_is_an_error() -> None:
@@ -172,7 +172,7 @@ def test_a_name_is_made_legal(name: str, legal: str) -> None:
 
 @pytest.mark.parametrize("name", ["host", "HOST", "_", "ж", "a" * 126])
 def test_a_name_that_azure_cant_have_is_an_error_where_it_would_be_needed(name: str) -> None:
-    assert list(functions(entry(named(name)))) == ["http"]
+    assert list(functions(entry(named(name)))) == ["zzz_http"]
     with pytest.raises(ConfigurationError, match="can't be the name of an Azure function"):
         entry(named(name), one_function_each=True)
 
@@ -330,7 +330,7 @@ def test_the_context_is_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     function = only(entry(echo))
     first, second = (json.loads(function(req=native(), context=context()).get_body()) for _ in range(2))
     assert (first["function"], first["region"], first["version"], first["remaining"]) == (
-        "http",
+        "zzz_http",
         "West Europe",
         "",
         None,
@@ -769,7 +769,7 @@ def test_the_real_worker_with_a_prefix(prefix: str) -> None:
 def test_the_real_worker_with_one_thread(python: str) -> None:
     env = {"PYTHON_THREADPOOL_THREAD_COUNT": "1", "WEBSITE_AUTH_ENABLED": "True"}
     with function_app(ONE, python=python, env=env) as host:
-        assert [function.name for function in host.functions] == ["http"]
+        assert [function.name for function in host.functions] == ["zzz_http"]
         assert [told(host, "/leak").text for _ in range(3)] == ["unset"] * 3
         assert [told(host, "/exit").status for _ in range(2)] == [500, 500]
         principal = {"x-ms-client-principal": encoded(CLAIMS), "x-ms-client-principal-id": "u-1"}

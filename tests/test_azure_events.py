@@ -1021,7 +1021,7 @@ def test_each_trigger_is_an_azure_function_by_the_functions_name() -> None:
     found = wired(mixed, stored, happened, double)
     types = {name: binding["type"] for name, binding in found.items()}
     assert {
-        "http": "httpTrigger",
+        "zzz_http": "httpTrigger",
         "mixed": "queueTrigger",
         "mixed-2": "timerTrigger",
         "stored": "blobTrigger",

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
+from azure.functions import HttpRequest
 
-from portable_fn import Request, on, portable
+from portable_fn import ConfigurationError, HTTPError, Message, Request, Task, asgi_app, on, portable
 from portable_fn.adapter import bindings
-from portable_fn.errors import HTTPError
 from portable_fn.routing import Router
 from portable_fn.testing import deliver, fake
 from portable_fn.testing.delivery import Answer
+from portable_fn_asgi import entry as asgi_entry
+from portable_fn_asgi.server import messages, scope
 from portable_fn_aws import entry as aws_entry
 from portable_fn_aws.simulate import answer as aws_answer
 from portable_fn_aws.simulate import payload
+from portable_fn_azure import entry as azure_entry
+from portable_fn_cloudflare.entry import worker
+from portable_fn_cloudflare.simulate import FFI, JS, WorkerEntrypoint
+from portable_fn_gcp import entry as gcp_entry
+
+
+def cloudflare_entry(*targets: Any, **options: Any) -> Any:
+    return worker(targets, WorkerEntrypoint, JS, FFI, **options)
+
 
 PROVIDERS = ("aws", "gcp", "azure", "cloudflare", "asgi")
 
@@ -136,8 +149,9 @@ def test_a_path_without_its_first_slash_is_found_nowhere(path: str) -> None:
     request = fake.request()
     request.raw_path = path
     for functions in ([get("/items")], [get("/items/"), get("/{id}")]):
+        call, *_ = Router(bindings(*functions)).find(request)
         with pytest.raises(HTTPError, match="Nothing answers"):
-            Router(bindings(*functions)).find(request)
+            call(request, fake.context())
 
 
 # What API Gateway has routed
@@ -347,3 +361,148 @@ def test_a_function_behind_a_base_path_is_found_and_has_the_gateways_parameters(
     ):
         assert params == told(event, *functions)["params"]
     assert 404 == told(custom_domain("/shop/item", "/{proxy+}", {"proxy": "item"}), *functions)
+
+
+@pytest.mark.parametrize("path", ["/items/7", "/items", "/", "/items/"])
+def test_deliver_plays_a_custom_domain_for_a_request_with_a_root_path(path: str) -> None:
+    request = fake.request("GET", path)
+    request.root_path = "/shop"
+    answer = deliver(everything, request, to="aws", via="rest_api")
+    assert f"/shop{path}" == answer.native_request["path"] == answer.native_request["requestContext"]["path"]
+    assert {"root_path": "/shop", "raw_path": path, "url": f"https://example.com/shop{path}"} == answer.json()
+
+
+# An entry's own root path
+
+
+def entered(provider: str, path: str, *functions: Any, via: str | None = None, **options: Any) -> Any:
+    answer = deliver(functions or everything, fake.request("GET", path), to=provider, via=via, **options)
+    return answer.json() if answer.status == 200 else answer.status
+
+
+SERVICES = [
+    *(("aws", service) for service in ("http_api", "function_url", "rest_api", "alb", "lattice_v1", "lattice_v2")),
+    *(("gcp", service) for service in ("http", "http_async")),
+    *((provider, None) for provider in ("azure", "cloudflare", "asgi")),
+]
+
+
+@pytest.mark.parametrize(("provider", "via"), SERVICES)
+def test_an_entrys_root_path_is_taken_off_if_it_is_there(provider: str, via: str | None) -> None:
+    before = {"azure": "/api", "aws": "/prod" if via == "rest_api" else ""}.get(provider, "")
+    for path, root_path, rest in (
+        ("/v1/items/7", "/v1", "/items/7"),
+        ("/v1/items/", "/v1", "/items/"),
+        ("/v1/v1", "/v1", "/v1"),
+        ("/v1", "/v1", "/"),
+        ("/v1/", "/v1", "/"),
+        ("/items/7", "", "/items/7"),
+        ("/v10/items", "", "/v10/items"),
+        ("/V1/items", "", "/V1/items"),
+        ("/", "", "/"),
+    ):
+        seen = entered(provider, path, via=via, root_path="/v1")
+        assert {"root_path": before + root_path, "raw_path": rest} == {
+            name: seen[name] for name in ("root_path", "raw_path")
+        }
+        if (provider, via) != ("aws", "function_url"):
+            # The client's own, but for the slash after a host or a root path.
+            assert f"https://example.com{before}{path}".rstrip("/") == seen["url"].rstrip("/")
+
+
+@pytest.mark.parametrize(("provider", "via"), SERVICES)
+def test_functions_behind_a_root_path_have_their_own_paths(provider: str, via: str | None) -> None:
+    functions = [get("/"), get("/items"), get("/items/{id}")]
+    for path, name, params in (
+        ("/shop/v1/items/7", "/items/{id}", {"id": "7"}),
+        ("/shop/v1/items/7/", "/items/{id}", {"id": "7"}),
+        ("/shop/v1/items/", "/items", {}),
+        ("/shop/v1/", "/", {}),
+        ("/items/7", "/items/{id}", {"id": "7"}),
+    ):
+        seen = entered(provider, path, *functions, via=via, root_path="/shop/v1")
+        assert (name, params) == (seen["function"], seen["params"])
+    assert [404] * 2 == [
+        entered(provider, path, *functions, via=via, root_path="/shop/v1") for path in ("/shop/items", "/v1")
+    ]
+
+
+def test_a_root_path_is_compared_as_it_is_decoded_and_kept_as_it_was_sent() -> None:
+    for root_path, path, kept in (
+        ("/v1", "/%76%31/a", "/%76%31"),
+        ("/b%C3%BCcher", "/b%c3%bccher/a", "/b%c3%bccher"),
+        ("/bücher", "/b%C3%BCcher/a", "/b%C3%BCcher"),
+        ("/a/b", "/a%2Fb/a", ""),
+        ("/v1", "/%76%31x/a", ""),
+    ):
+        seen = entered("asgi", path, root_path=root_path)
+        assert (kept, path.removeprefix(kept)) == (seen["root_path"], seen["raw_path"])
+
+
+def test_a_root_path_comes_after_a_base_path_and_a_stage() -> None:
+    event = custom_domain("/shop/v1/items/7", "/v1/items/{id}", {"id": "7"})
+    seen = told(event, everything, root_path="/v1")
+    assert ("/shop/v1", "/items/7") == (seen["root_path"], seen["raw_path"])
+    seen = told({**rest("/v1/items/7", "/v1/items/{id}", {"id": "7"})}, everything, root_path="/v1")
+    assert ("/prod/v1", "/items/7") == (seen["root_path"], seen["raw_path"])
+
+
+def test_the_gateways_parameters_are_those_of_the_template_behind_the_root_path() -> None:
+    event = http_api("/v1/items/a/b", "GET /v1/items/{id}", {"id": "a/b"})
+    assert {"id": "a/b"} == told(event, get("/items/{id}"), root_path="/v1")["params"]
+    assert 404 == told(event, get("/items/{id}"))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_an_asgi_application_knows_the_root_path(provider: str) -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        body = f"{scope['root_path']} {scope['path']}".encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    answer = deliver(asgi_app(application), fake.request("GET", "/v1/items/7/"), to=provider, root_path="/v1")
+    before = "/api" if provider == "azure" else ""
+    assert f"{before}/v1 {before}/v1/items/7/" == answer.text
+
+
+@pytest.mark.parametrize("entry", [aws_entry, gcp_entry, azure_entry, cloudflare_entry, asgi_entry])
+@pytest.mark.parametrize(
+    "root_path", ["v1", "/v1/", "/", "//v1", "/v1//a", "/{x}", "/v1?a", "/v1#a", "/a b", "/a\n", "/a\\b", None, 1, b"/v1"]
+)  # fmt: skip
+def test_a_root_path_that_is_none_is_refused_by_the_entry(entry: Any, root_path: Any) -> None:
+    with pytest.raises(ConfigurationError, match="root_path is"):
+        entry(everything, root_path=root_path)
+
+
+@portable(on.queue("orders"))
+def ship(order: Message) -> None: ...
+
+
+def test_a_root_path_that_is_none_is_refused_without_http_functions_too() -> None:
+    for entry in (aws_entry, gcp_entry, azure_entry, cloudflare_entry, asgi_entry):
+        with pytest.raises(ConfigurationError, match="root_path is"):
+            entry(ship, root_path="v1")
+
+
+def test_tasks_and_events_of_a_container_may_come_behind_the_root_path() -> None:
+    @portable(on.task())
+    def double(task: Task) -> int:
+        return int(task.data["n"]) * 2
+
+    request = fake.request("POST", "/v1/double", json={"n": 21})
+    application = asgi_entry(double, root_path="/v1")
+    sent = asyncio.run(messages(application, scope(request), request.body))
+    assert b"42" == sent[-1]["body"]
+
+
+def test_azures_routes_of_a_function_each_have_the_root_path() -> None:
+    functions = [get("/", "root"), get("/items/{id}", "item"), get("/files/{path+}", "files"), named("every")]
+    app = azure_entry(*functions, root_path="/v1", one_function_each=True)
+    made: list[Any] = app.get_functions()
+    assert ["v1", "v1/items/{id}", "v1/files/{*path}", "{*path}"] == [one.get_trigger().route for one in made]
+    function = made[1].get_user_function()
+    native = HttpRequest("GET", "https://example.com/api/v1/items/7/", route_params={"id": "7"}, body=b"")
+    seen = json.loads(function(req=native, context=None).get_body())
+    assert ("item", {"id": "7"}, "/items/7/") == (seen["function"], seen["params"], seen["path"])

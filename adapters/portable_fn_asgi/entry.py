@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, failed, finish_background, recorder
+from portable_fn.adapter import bindings, finish_background, recorder, respond_in_loop
 from portable_fn.asgi import Disconnected, ServerInvocation, read_body, respond, send_response
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.http import Request, Response
@@ -12,15 +12,16 @@ from portable_fn_asgi import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
-    from portable_fn.binding import Binding
+    from portable_fn.binding import Binding, Middleware
     from portable_fn.context import Context
     from portable_fn_asgi.native import Application, Receive, Send
     from portable_fn_asgi.roads import Road
 
 
-def entry(*targets: object, pubsub: str = "pubsub") -> Application:
+def entry(*targets: object, pubsub: str = "pubsub", use: Sequence[Middleware] = (), root_path: str = "") -> Application:
     """The ASGI 3 application of portable functions, or of a module of them: `app = entry(functions)`.
 
     Async functions run in the event loop, the others in its default executor. `request.client_ip` and the scheme are the
@@ -32,16 +33,22 @@ def entry(*targets: object, pubsub: str = "pubsub") -> Application:
     them; tasks at their name; what a Dapr sidecar sends, whose component for topics is called `pubsub`. Whoever reaches the
     server can send such events: keep it from the public, or have Dapr send APP_API_TOKEN, without which, where it is set, no
     event is taken.
+
+    Args:
+        use: Middleware around every function and around what is answered without one, such as a 404.
+        root_path: What stands before every path, such as "/v1", if neither the proxy takes it off nor the server is told.
     """
     if (recording := recorder()) is not None:
-        recorded: Application = recording.application("asgi", lambda *those: _entry(those, pubsub), targets)
+        recorded: Application = recording.application(
+            "asgi", lambda *those: _entry(those, pubsub, use, root_path), targets
+        )
         return recorded
-    return _entry(targets, pubsub)
+    return _entry(targets, pubsub, use, root_path)
 
 
-def _entry(targets: tuple[object, ...], pubsub: str) -> Application:
-    functions = bindings(*targets)
-    router = Router(functions)
+def _entry(targets: tuple[object, ...], pubsub: str, use: Sequence[Middleware], root_path: str) -> Application:
+    functions = bindings(*targets, use=use)
+    router = Router(functions, use, root_path)
     lifespan = _lifespan(functions)
     cold_start = True
 
@@ -50,6 +57,8 @@ def _entry(targets: tuple[object, ...], pubsub: str) -> Application:
         if scope["type"] != "http":
             return await (lifespan if scope["type"] == "lifespan" else _without_request)(scope, receive, send)
         request = decode.ScopeRequest(scope)
+        if root_path:
+            router.strip_root_path(request)
         context = ServerInvocation("asgi", request, cold_start)
         cold_start = False
         try:
@@ -74,13 +83,15 @@ def _entry(targets: tuple[object, ...], pubsub: str) -> Application:
         if scope["type"] != "http" or scope["method"] not in ("POST", "GET", "OPTIONS"):
             return await application(scope, receive, send)
         request = decode.ScopeRequest(scope)
+        if root_path:
+            router.strip_root_path(request)
         found = roads.find(request)
         if found is None:
             return await application(scope, receive, send)
         context = decode.EventInvocation(request, cold_start)
         cold_start = False
         try:
-            response = await _respond(found, request, context, receive)
+            response = await _respond(router, found, request, context, receive)
         except Disconnected:
             return None
         try:
@@ -93,7 +104,7 @@ def _entry(targets: tuple[object, ...], pubsub: str) -> Application:
 
 
 async def _respond(
-    found: Road | Response, request: decode.ScopeRequest, context: Context, receive: Receive
+    router: Router, found: Road | Response, request: decode.ScopeRequest, context: Context, receive: Receive
 ) -> Response:
     """The answer to a request that is an event, whose body is still to be read."""
     if isinstance(found, Response):
@@ -114,7 +125,7 @@ async def _respond(
     except Disconnected:
         raise
     except Exception as exc:
-        return failed(exc, request, context)
+        return await respond_in_loop(router.refusal(exc, request), request, context)
 
 
 def _lifespan(functions: list[Binding]) -> Application:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from portable_fn.http import Request
 from portable_fn.testing import asgi
@@ -11,6 +12,9 @@ from portable_fn.testing.loop import run
 from portable_fn_asgi.entry import entry
 from portable_fn_asgi.server import messages, scope
 from portable_fn_asgi.simulate_events import EVENT_SERVICES, from_sidecar, invoker, payloads, playing, settled
+
+if TYPE_CHECKING:
+    from portable_fn.binding import Middleware
 
 __all__ = [
     "EVENT_SERVICES",
@@ -28,7 +32,14 @@ __all__ = [
 SERVICES = ("http",)
 
 
-def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -> Exchange:
+def exchange(
+    targets: tuple[object, ...],
+    request: Request[Any],
+    service: str,
+    *,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+) -> Exchange:
     """The request on its way through an ASGI server to the functions and back."""
-    application, native = entry(*targets), scope(request)
+    application, native = entry(*targets, use=use, root_path=root_path), scope(request)
     return Exchange(native, lambda: run(messages(application, native, request.body)), asgi.answer)

@@ -292,6 +292,26 @@ def request(payload: Payload, name: str) -> Request:
     return request
 
 
+def unreadable(payload: Payload) -> Request:
+    """What can be read of a request that can't be read as a whole: its method, path and headers."""
+    context = payload.get("requestContext")
+    http = context.get("http") if isinstance(context, dict) else None
+    methods = (http.get("method") if isinstance(http, dict) else None, payload.get("httpMethod"), payload.get("method"))
+    paths = (payload.get("rawPath"), payload.get("path"), payload.get("raw_path"))
+    headers = {}
+    for many in (payload.get("headers"), payload.get("multiValueHeaders")):
+        for name, value in many.items() if isinstance(many, dict) else ():
+            first = value[0] if isinstance(value, list) and value else value
+            if isinstance(name, str) and isinstance(first, str):
+                headers[name] = first
+    return Request(
+        next((method for method in methods if isinstance(method, str)), "GET"),
+        next((path for path in paths if isinstance(path, str)), "/"),
+        headers=headers,
+        native=payload,
+    )
+
+
 # No Lambda function runs for a year, in milliseconds: what says so is a mock's, or says that there is no end.
 _YEAR = 366 * 24 * 3600 * 1000
 

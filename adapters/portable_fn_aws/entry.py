@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _contextvars import copy_context
 
-from portable_fn.adapter import bindings, failed, finish_alone, recorder, respond
+from portable_fn.adapter import bindings, failed, finish_alone, recorder, refuse, respond
 from portable_fn.errors import HTTPError
 from portable_fn.events import Task
 from portable_fn.http import Request, Response
@@ -13,11 +13,11 @@ from portable_fn_aws import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from contextvars import Context as Variables
     from typing import Any
 
-    from portable_fn.binding import Binding
+    from portable_fn.binding import Binding, Middleware
     from portable_fn_aws.decode import LambdaInvocation
     from portable_fn_aws.entry_events import Events
     from portable_fn_aws.native import LambdaContext, ProxyAnswer
@@ -27,21 +27,29 @@ if TYPE_CHECKING:
     Invoke = Callable[[Any, LambdaContext | None], tuple[Any, Write | None, LambdaInvocation, Variables]]
 
 
-def entry(*targets: object) -> LambdaHandler:
+def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> LambdaHandler:
     """The Lambda handler of portable functions, or of a module of them: `lambda_handler = entry(hello)`.
 
     Where all functions are for requests, any other payload raises DecodeError; else what is no request and no service's that
     is known is a Task, and for functions of tasks alone everything is. Streams are collected: awslambdaric can't stream.
+
+    Args:
+        use: Middleware around every function and around what is answered without one, such as a 404.
+        root_path: What stands before every path, such as "/v1", if nothing in the payload tells: an HTTP API's mapping.
     """
     recording = recorder()
-    handler: LambdaHandler = _entry(*targets) if recording is None else recording.function("aws", _entry, targets)
+    handler: LambdaHandler
+    if recording is None:
+        handler = _entry(targets, use, root_path)
+    else:
+        handler = recording.function("aws", lambda *those: _entry(those, use, root_path), targets)
     # By itself, to tell it from a function around it that has its attributes, as functools.wraps gives them.
     handler.__portable_entry__ = handler  # type: ignore[attr-defined]  # a function takes attributes
     return handler
 
 
-def _entry(*targets: object) -> LambdaHandler:
-    invoke = invoker(*targets)
+def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: str) -> LambdaHandler:
+    invoke = invoker(*targets, use=use, root_path=root_path)
 
     def lambda_handler(payload: Any, native: LambdaContext | None) -> Any:
         response, write, context, variables = invoke(payload, native)
@@ -57,14 +65,14 @@ def _entry(*targets: object) -> LambdaHandler:
     return lambda_handler
 
 
-def invoker(*targets: object) -> Invoke:
+def invoker(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> Invoke:
     """The road up to the response, which may be a stream still, with how its service takes it.
 
     For what is no request it is the whole road, up to the answer, which is to be written as it is. The context variables that
     the handler sets are of its invocation alone, of its stream and background work too.
     """
-    functions = bindings(*targets)
-    router = Router(functions)
+    functions = bindings(*targets, use=use)
+    router = Router(functions, use, root_path)
     events = _events(functions)
     tasks_alone = all(function.kind is Task for function in functions)
     cold_start = True
@@ -86,12 +94,15 @@ def invoker(*targets: object) -> Invoke:
         try:
             request = decode.request(payload, service)
         except HTTPError as exc:
-            response: Any = failed(exc, Request(), context)
+            context.event = request = decode.unreadable(payload)
+            response: Any = variables.run(refuse, router, exc, request, context)
         else:
+            if root_path:
+                router.strip_root_path(request)
             context.event = request
             response = variables.run(respond, router, request, context)
-            if type(response) is not Response:
-                response = run(response, variables)
+        if type(response) is not Response:
+            response = run(response, variables)
         return response, encode.answer(service, payload), context, variables
 
     return invoke

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from portable_fn.errors import EncodeError
@@ -14,6 +14,9 @@ from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer, Exchange, Raised
 from portable_fn_aws.entry import entry
 from portable_fn_aws.simulate_events import EVENT_SERVICES, default_service, function_name, payloads, playing, settled
+
+if TYPE_CHECKING:
+    from portable_fn.binding import Middleware
 
 __all__ = [
     "ADDED",
@@ -53,9 +56,16 @@ class LambdaContext:
         return max(int((self._deadline - time.time()) * 1000), 0)
 
 
-def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -> Exchange:
+def exchange(
+    targets: tuple[object, ...],
+    request: Request[Any],
+    service: str,
+    *,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+) -> Exchange:
     """The request on its way through one of SERVICES to the functions and back."""
-    handler, native = entry(*targets), payload(request, service)
+    handler, native = entry(*targets, use=use, root_path=root_path), payload(request, service)
     return Exchange(native, lambda: handler(native, LambdaContext()), lambda result: answer(result, service))
 
 
@@ -155,15 +165,19 @@ def _rest_api(request: Request[Any]) -> dict[str, Any]:
     text, is_base64 = _body(request)
     headers = Headers(_lines(request))
     query = _grouped(parse_qsl(request.raw_query, keep_blank_values=True))
+    # A root path is a custom domain's base path, which the payload has before the path, without the stage.
+    path = request.root_path + request.raw_path
+    rest = request.raw_path[1:]
+    resource = "/{proxy+}" if rest else "/"
     return {
-        "resource": "/{proxy+}",
-        "path": request.raw_path,
+        "resource": resource,
+        "path": path,
         "httpMethod": request.method,
         "headers": {name: headers.get_all(name)[-1] for name in headers} or None,
         "multiValueHeaders": {name: headers.get_all(name) for name in headers} or None,
         "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
         "multiValueQueryStringParameters": query or None,
-        "pathParameters": request.params or None,
+        "pathParameters": request.params or ({"proxy": rest} if rest else None),
         "stageVariables": None,
         "requestContext": {
             "accountId": "123456789012",
@@ -171,10 +185,10 @@ def _rest_api(request: Request[Any]) -> dict[str, Any]:
             "domainName": request.host,
             "httpMethod": request.method,
             "identity": {"sourceIp": request.client_ip, "userAgent": headers.get("user-agent")},
-            "path": f"/prod{request.raw_path}",
+            "path": path if request.root_path else f"/prod{path}",
             "requestId": request.id,
             "requestTimeEpoch": round(request.time.timestamp() * 1000),
-            "resourcePath": "/{proxy+}",
+            "resourcePath": resource,
             "stage": "prod",
         },
         "body": text or None,

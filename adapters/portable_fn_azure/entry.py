@@ -7,19 +7,20 @@ from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.http import Request, Response, unquoted
 from portable_fn.on import HTTPTrigger
 from portable_fn.record import Record
-from portable_fn.routing import Router
+from portable_fn.routing import UNREAD, Router, checked_root_path, refusing
 from portable_fn_azure import decode, encode
 from portable_fn_azure.decode import EVERYWHERE, FunctionInvocation, Place, logged, logged_steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from contextvars import Context as Variables
     from typing import Any, Literal
 
     from azure.functions import FunctionApp, HttpResponse
 
-    from portable_fn.binding import Binding
+    from portable_fn.binding import Binding, Middleware
+    from portable_fn.routing import Target
     from portable_fn_azure.native import FunctionContext, HttpRequest
 
     AuthLevel = Literal["anonymous", "function", "admin"]
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 # Those that Azure can name in a route; a function whose route names none takes every method.
 METHODS = ("GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS")
 LONGEST_NAME = 128
+# The host tries functions in the order of their names, whatever their routes: a route for all paths comes last, so that it
+# leaves the app's own functions theirs. Sources: Azure/azure-functions-host#9876, #6062.
+LAST = "zzz_"
 
 
 def entry(
@@ -39,10 +43,13 @@ def entry(
     connections: Mapping[str, str] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     settlement: bool = False,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+    http_name: str | None = None,
 ) -> FunctionApp:
     """The FunctionApp of portable functions, or of a module of them: `app = entry(functions)`.
 
-    It has one Azure function, `http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS mean what they mean
+    It has one Azure function, `zzz_http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS mean what they mean
     everywhere, and one for each other trigger of each function, with the function's name.
 
     If one of the functions is async, all run on the event loop of Azure's worker: it awaits them, and those that aren't async
@@ -52,7 +59,7 @@ def entry(
     - `auth_level`: "function", as Azure has it, lets in who has the function's key; "anonymous" lets in everybody, "admin"
       who has the app's master key.
     - `one_function_each`: an Azure function for each handler and path, with the handler's name, for keys and metrics of its
-      own. A path that no handler has is Azure's own 404 then, without a problem document, and of functions whose paths
+      own (`zzz_` before it if it takes every path). A path that no handler has is Azure's own 404 then, without a problem document, and of functions whose paths
       overlap (`/items/{id}`, `/items/new`) the first in the alphabet gets the request, by its key, though the right handler
       answers.
     - `streaming`: a response's stream goes out chunk by chunk, and cookies, repeated headers and chunked request bodies as
@@ -68,6 +75,10 @@ def entry(
       `{"orders": {"is_sessions_enabled": True}}`, subscription_name, consumer_group, database_name.
     - `settlement`: Service Bus messages come several at once and are settled each by itself, so that a rejected one is
       dead-lettered. Needs azurefunctions-extensions-bindings-servicebus.
+    - `use`: middleware around every function and around what is answered without one, such as a 404.
+    - `root_path`: what stands before every path, such as "/v1", behind the route prefix of host.json.
+    - `http_name`: another name than `zzz_http`. The host tries functions in the order of their names, so the name must come
+      after those of HTTP functions of your own in the same app, or this one gets their requests.
 
     Raises ConfigurationError for what Azure can't have.
     """
@@ -79,7 +90,13 @@ def entry(
         level = func.AuthLevel[auth_level.upper()]
     except (KeyError, AttributeError):
         raise ConfigurationError(f"auth_level is 'anonymous', 'function' or 'admin', not {auth_level!r}") from None
-    bound = bindings(*targets)
+    bound = bindings(*targets, use=use)
+    checked_root_path(root_path)
+    if http_name is not None:
+        if one_function_each:
+            raise ConfigurationError("http_name names the one function for all paths: leave out one_function_each")
+        if legal_name(http_name) != http_name:
+            raise ConfigurationError(f"http_name is letters, digits, _ and -, a letter first, not {http_name!r}")
     functions = [function for function in bound if _is_http(function)]
     others = [function for function in bound if _is_for_events(function)]
     # All on one event loop: clients and locks that belong to one serve every function.
@@ -105,14 +122,14 @@ def entry(
     if recording is not None:
         functions = bindings(recording.telling_of(functions))
     if functions:
-        router = Router(functions)
-        everywhere = Planned("http", "{*path}", (), EVERYWHERE)
+        router = Router(functions, use, root_path)
+        everywhere = Planned(http_name or f"{LAST}http", "{*path}", (), EVERYWHERE)
         first = next((trigger for trigger in functions[0].triggers if isinstance(trigger, HTTPTrigger)), None)
         alone = None if first is None else _place(first)
         direct = (_in_event_loop if in_loop else _in_thread)(router, begin, alone)
         if recording is not None:
             direct = _recorded(direct, alone, recording)
-        for planned in _each(functions) if one_function_each else [everywhere]:
+        for planned in _each(functions, root_path) if one_function_each else [everywhere]:
             answer = _streaming if streaming else _in_event_loop if in_loop else _in_thread
             # The streaming extension has its own server, which takes no other methods and leaves an invocation for one
             # unanswered.
@@ -182,6 +199,8 @@ def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[A
         request = None
         try:
             invocation.event = request = decode.http(req, context, place)
+            if router.root_path:
+                router.strip_root_path(request)
             response: Any = variables.run(respond, router, request, invocation)
             if type(response) is not Response:
                 response = run(response, variables)
@@ -213,7 +232,9 @@ def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callabl
         request = None
         try:
             invocation.event = request = decode.http(req, context, place)
-            response = await _respond(router, request, invocation)
+            if router.root_path:
+                router.strip_root_path(request)
+            response = await _respond(router.find(request), request, invocation)
             if response.is_stream:
                 from portable_fn.streams import joined
 
@@ -240,8 +261,15 @@ def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any
         request = None
         try:
             invocation.event = request = decode.streaming(req, context, place)
-            request.body = await read_body(req.scope, req.receive, router.max_body)
-            response = await _respond(router, request, invocation)
+            if router.root_path:
+                router.strip_root_path(request)
+            target = router.find(request)
+            if target[1] != UNREAD:
+                try:
+                    request.body = await read_body(req.scope, req.receive, target[1])
+                except HTTPError as exc:
+                    target = refusing(exc, target[3])
+            response = await _respond(target, request, invocation)
             if invocation.has_background and not response.is_stream:
                 await finish_background(invocation)
         except Disconnected:
@@ -253,13 +281,10 @@ def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any
     return function
 
 
-async def _respond(router: Router, request: Request[Any], context: FunctionInvocation) -> Response:
-    """The answer to a request, where nothing may block the event loop."""
-    try:
-        call, max_body, is_async = router.find(request)
-    except HTTPError as exc:
-        return failed(exc, request, context)
-    return await respond_in_loop((call if is_async else logged(call), max_body, is_async), request, context)
+async def _respond(target: Target, request: Request[Any], context: FunctionInvocation) -> Response:
+    """The answer of what the router found, if nothing may block the event loop."""
+    call, max_body, is_async, use = target
+    return await respond_in_loop((call if is_async else logged(call), max_body, is_async, use), request, context)
 
 
 class Planned(Record):
@@ -274,7 +299,7 @@ class Planned(Record):
         self.place = place
 
 
-def _each(functions: Iterable[Binding]) -> list[Planned]:
+def _each(functions: Iterable[Binding], root_path: str) -> list[Planned]:
     """An Azure function for each path of each function; ConfigurationError for a name or path that Azure can't have."""
     planned: dict[str, Planned] = {}
     routes: dict[str, list[str]] = {}
@@ -282,12 +307,14 @@ def _each(functions: Iterable[Binding]) -> list[Planned]:
         triggers = [trigger for trigger in function.triggers if isinstance(trigger, HTTPTrigger)]
         for number, trigger in enumerate(triggers or [None], 1):
             name = legal_name(function.name) + (f"-{number}" if number > 1 else "")
+            if trigger is None or trigger.segments[0][1].endswith("+"):
+                name = LAST + name
             if name.lower() in planned:
                 raise ConfigurationError(f"two functions would have the name {name!r} on Azure: rename {function.name}")
             methods = () if trigger is None else trigger.methods
             if "GET" in methods:
                 methods = (*methods, "HEAD")
-            route = "{*path}" if trigger is None else _route(trigger, function.name)
+            route = "{*path}" if trigger is None else _route(trigger, function.name, root_path)
             planned[name.lower()] = Planned(name, route, methods, _place(trigger))
             routes.setdefault(route.lower(), []).append(name.lower())
     # The host tries functions in the order of their names; the last one on a route takes the methods that the others don't,
@@ -313,17 +340,18 @@ def legal_name(name: str) -> str:
     return legal
 
 
-def _route(trigger: HTTPTrigger, name: str) -> str:
-    """A path template as Azure has it; ConfigurationError for one that Azure's routes can't say."""
+def _route(trigger: HTTPTrigger, name: str, root_path: str) -> str:
+    """A path template behind the root path as Azure has it; ConfigurationError for one that Azure's routes can't say."""
+    before = tuple((segment, "") for segment in root_path.split("/")[1:])
     segments = trigger.segments
     if not segments[-1][0] and not segments[-1][1]:
         # Azure ignores a slash at the end, and takes an empty route for the function's name.
         segments = segments[:-1]
-        if not segments:
+        if not before and not segments:
             # The only way to say it. Source: Azure/Azure-Functions#2473.
             return "{nothing:maxlength(0)?}"
     parts = []
-    for literal, parameter in segments:
+    for literal, parameter in (*before, *segments):
         text = unquoted(literal)
         if parameter:
             parts.append(f"{{*{parameter[:-1]}}}" if parameter.endswith("+") else f"{{{parameter}}}")

@@ -6,7 +6,8 @@ What isn't HTTP is in `simulate_events`.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from portable_fn.adapter import bindings
@@ -19,6 +20,9 @@ from portable_fn.testing.loop import run
 from portable_fn_azure.entry import entry
 from portable_fn_azure.simulate_app import FunctionContext, TraceContext
 from portable_fn_azure.simulate_events import EVENT_SERVICES, default_service, invoker, payloads, playing, settled
+
+if TYPE_CHECKING:
+    from portable_fn.binding import Middleware
 
 __all__ = [
     "EVENT_SERVICES",
@@ -49,11 +53,18 @@ NEEDS = ("azure.functions",)
 ADDED = ("host", "client-ip", "content-length", "disguised-host", "x-forwarded-for", "x-forwarded-proto")
 
 
-def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -> Exchange:
+def exchange(
+    targets: tuple[object, ...],
+    request: Request[Any],
+    service: str,
+    *,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+) -> Exchange:
     """The request on its way through the host and the worker to the functions and back."""
     if not any(issubclass(Request, function.kind) for function in bindings(*targets)):
         raise ConfigurationError("none of the functions takes a Request")
-    app = entry(*targets)
+    app = entry(*targets, use=use, root_path=root_path)
     function: Any = app.get_functions()[0].get_user_function()
     native = payload(request)
     trace = TraceContext(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))

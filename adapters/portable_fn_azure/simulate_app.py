@@ -52,7 +52,7 @@ class FunctionContext:
         from threading import local
 
         self.invocation_id = "00000000-0000-4000-8000-000000000001"
-        self.function_name = "http"
+        self.function_name = "zzz_http"
         self.function_directory = "/home/site/wwwroot"
         self.trace_context = trace
         self.retry_context: Any = None

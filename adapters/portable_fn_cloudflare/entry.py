@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import declared, failed, recorder, resolved, respond, too_large
+from portable_fn.adapter import declared, failed, recorder, refuse, resolved, respond, too_large
 from portable_fn.errors import HTTPError
 from portable_fn.http import Request, Response
 from portable_fn.routing import Router
@@ -14,32 +14,50 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
     from typing import Any
 
-    from portable_fn.binding import Binding
+    from portable_fn.binding import Binding, Middleware
     from portable_fn.context import Context
     from portable_fn_cloudflare.native import FFI, Env, FetchRequest, JavaScript, SDKRequest, WorkerEntrypoint
 
     Encode = Callable[[Response, Context, JavaScript, FFI], object]
     Method = Callable[..., Coroutine[Any, Any, object]]
+    MakeRouter = Callable[[Sequence[Binding]], Router]
 
 
-def entry(*targets: object) -> type[Any]:
+def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> type[Any]:
     """The Worker's entrypoint of portable functions, or of a module of them: `Default = entry(functions)`.
 
     Sync functions run in the event loop, since Workers have no threads.
+
+    Args:
+        use: Middleware around every function and around what is answered without one, such as a 404.
+        root_path: What stands before every path, such as "/v1", if a proxy leaves it there.
     """
     # These are there in Workers alone.
     import js  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]
     from pyodide import ffi  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
     from workers import WorkerEntrypoint  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
 
-    return worker(targets, WorkerEntrypoint, js, ffi)  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
+    return worker(targets, WorkerEntrypoint, js, ffi, use, root_path)  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
 
 
-def worker(targets: tuple[object, ...], entrypoint: type[Any], js: JavaScript, ffi: FFI) -> type[Any]:
+def worker(
+    targets: tuple[object, ...],
+    entrypoint: type[Any],
+    js: JavaScript,
+    ffi: FFI,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+) -> type[Any]:
     """The class `Default`, with nothing in it but what Cloudflare calls: any of its functions can be called by RPC."""
     functions = declared(*targets)
+    if use:
+        functions = [function.within(use) for function in functions]
     first = iter((True,))
-    found = methods(functions, first, js, ffi)
+
+    def router(functions: Sequence[Binding]) -> Router:
+        return Router(functions, use, root_path)
+
+    found = methods(functions, router, first, js, ffi)
     has_settings = any(trigger.settings for function in functions for trigger in function.triggers)
     is_first = True
 
@@ -50,12 +68,12 @@ def worker(targets: tuple[object, ...], entrypoint: type[Any], js: JavaScript, f
                 # Only a call has the bindings: a Worker may start from the memory of one that had none.
                 if has_settings:
                     functions = resolved(functions, _names(functions, env_of(self.env, js, ffi)))
-                    found.update(methods(functions, first, js, ffi))
+                    found.update(methods(functions, router, first, js, ffi))
                 is_first = False
                 if (recording := recorder(getattr(self.env, "PORTABLE_FN_RECORD", None))) is not None:
                     from portable_fn_cloudflare.recorded import recording_methods
 
-                    found.update(recording_methods(functions, first, js, ffi, recording))
+                    found.update(recording_methods(functions, router, first, js, ffi, recording))
             return found[name](self, *args, **by_name)
 
         called.__name__ = name
@@ -78,9 +96,11 @@ def _names(functions: Sequence[Binding], env: Mapping[str, Any]) -> dict[str, st
     return {name: value if isinstance(value, str) else name for name, value in found.items() if value is not None}
 
 
-def methods(functions: Sequence[Binding], first: Iterator[bool], js: JavaScript, ffi: FFI) -> dict[str, Method]:
+def methods(
+    functions: Sequence[Binding], router: MakeRouter, first: Iterator[bool], js: JavaScript, ffi: FFI
+) -> dict[str, Method]:
     """What Cloudflare calls, by its name; `first` tells a cold start once."""
-    found: dict[str, Method] = {"fetch": answering(Router(functions), first, js, ffi)}
+    found: dict[str, Method] = {"fetch": answering(router(functions), first, js, ffi)}
     if any(function.kind is not Request for function in functions):
         from portable_fn_cloudflare import entry_events
 
@@ -98,11 +118,17 @@ def answering(
         lines = js.Array.from_(native.headers).to_py()
         cf = native.cf
         event = decode.request(native.method, native.url, lines, cf, request)
+        if router.root_path:
+            router.strip_root_path(event)
         context = decode.WorkerInvocation(self.ctx, event, cf, next(first, False), lambda: env_of(self.env, js, ffi))
         try:
-            if native.body is not ffi.jsnull:
-                event.body = await _body(native, event.headers.get("content-length"), router.max_body, ffi)
-            response = respond(router, event, context)
+            try:
+                if native.body is not ffi.jsnull:
+                    event.body = await _body(native, event.headers.get("content-length"), router.max_body, ffi)
+            except HTTPError as exc:
+                response = refuse(router, exc, event, context)
+            else:
+                response = respond(router, event, context)
             if not isinstance(response, Response):
                 response = await settled(response)
             await finish_unawaited(context)

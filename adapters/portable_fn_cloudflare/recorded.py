@@ -21,22 +21,23 @@ if TYPE_CHECKING:
     from portable_fn.context import Context
     from portable_fn.http import Request, Response
     from portable_fn.routing import Target
+    from portable_fn_cloudflare.entry import MakeRouter
     from portable_fn_cloudflare.native import FFI, JavaScript, SDKRequest, WorkerEntrypoint
 
 Method = Callable[..., Any]
 
 
 def recording_methods(
-    functions: Sequence[Binding], first: Iterator[bool], js: JavaScript, ffi: FFI, recorder: Any
+    functions: Sequence[Binding], router: MakeRouter, first: Iterator[bool], js: JavaScript, ffi: FFI, recorder: Any
 ) -> dict[str, Method]:
     """What `methods` gives, so that each call is recorded."""
     telling = [one.__portable__ for one in recorder.telling_of(functions)]
     made = {
         name: _called(name, method, js, ffi, recorder)
-        for name, method in methods(telling, first, js, ffi).items()
+        for name, method in methods(telling, router, first, js, ffi).items()
         if name != "fetch"
     }
-    return {"fetch": _fetched(Router(telling), first, js, ffi, recorder), **made}
+    return {"fetch": _fetched(router(telling), first, js, ffi, recorder), **made}
 
 
 def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, recorder: Any) -> Method:
@@ -86,13 +87,16 @@ class _Asked(Router):
     """The router, which tells what it is asked: a request whose body has been read."""
 
     def __init__(self, router: Router, tell: Callable[[Request[Any]], None]) -> None:
-        self.max_body = router.max_body
+        vars(self).update(vars(router))
         self._router = router
         self._tell = tell
 
     def find(self, request: Request[Any]) -> Target:
         self._tell(request)
         return self._router.find(request)
+
+    def refusal(self, error: BaseException, request: Request[Any]) -> Target:
+        return self._router.refusal(error, request)
 
 
 async def _going_by(stream: Any, one: Any) -> AsyncIterator[bytes | str]:

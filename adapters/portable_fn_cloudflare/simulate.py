@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
@@ -23,6 +24,9 @@ from portable_fn_cloudflare.simulate_javascript import (
     SDKRequest,
     WorkerEntrypoint,
 )
+
+if TYPE_CHECKING:
+    from portable_fn.binding import Middleware
 
 __all__ = [
     "EVENT_SERVICES",
@@ -52,9 +56,16 @@ SERVICES = ("fetch",)
 SET = ("host", "cf-connecting-ip", "cf-ray", "x-forwarded-proto")
 
 
-def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -> Exchange:
+def exchange(
+    targets: tuple[object, ...],
+    request: Request[Any],
+    service: str,
+    *,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+) -> Exchange:
     """The request on its way to the functions and back."""
-    default = worker(targets, WorkerEntrypoint, JS, FFI)
+    default = worker(targets, WorkerEntrypoint, JS, FFI, use, root_path)
     native = fetch_request(request)
     return Exchange(native, lambda: run(served(default, native)), answer)
 

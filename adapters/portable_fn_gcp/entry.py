@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _contextvars import copy_context
 
-from portable_fn.adapter import bindings, failed, finish_alone, finish_background, recorder, respond, too_large
+from portable_fn.adapter import bindings, finish_alone, finish_background, recorder, refuse, respond, too_large
 from portable_fn.asgi import Disconnected, send_response
 from portable_fn.asgi import respond as respond_async
 from portable_fn.binding import is_awaitable
@@ -17,13 +17,13 @@ from portable_fn_gcp import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from contextvars import Context as Variables
     from typing import Any
 
     from werkzeug.wrappers import Response as WerkzeugResponse
 
-    from portable_fn.binding import Binding
+    from portable_fn.binding import Binding, Middleware
     from portable_fn.context import Context
     from portable_fn.outcomes import Outcome
     from portable_fn.streams import Stream
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Target = Callable[..., Any]
 
 
-def entry(*targets: object) -> Target:
+def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> Target:
     """The functions-framework target of portable functions, or of a module of them: `main = entry(functions)`.
 
     It is the same for Flask and for Starlette (`functions-framework --asgi`). Under Flask, async functions run on one event
@@ -45,16 +45,20 @@ def entry(*targets: object) -> Target:
     Pub/Sub's, Eventarc's, Cloud Scheduler's, Cloud Tasks', BigQuery's, a first-generation one; any other POST that no HTTP
     function answers is a task's, as Workflows sends it. By what such a request has nobody is authenticated: let only the
     trigger's service account invoke the function. A batch of CloudEvents is answered as a whole.
+
+    Args:
+        use: Middleware around every function and around what is answered without one, such as a 404.
+        root_path: What stands before every path, such as "/v1", if a proxy leaves it there.
     """
     if (recording := recorder()) is not None:
-        recorded: Target = recording.target("gcp", _entry, targets)
+        recorded: Target = recording.target("gcp", lambda *those: _entry(those, use, root_path), targets)
         return recorded
-    return _entry(*targets)
+    return _entry(targets, use, root_path)
 
 
-def _entry(*targets: object) -> Target:
-    functions = bindings(*targets)
-    router = Router(functions)
+def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: str) -> Target:
+    functions = bindings(*targets, use=use)
+    router = Router(functions, use, root_path)
     receiver = _receiver(functions, router)
     cold_start = True
 
@@ -110,6 +114,8 @@ def _is_coroutine_function(handler: object) -> bool:
 def _flask(router: Router, receiver: Receiver | None, native: FlaskRequest, cold_start: bool) -> WerkzeugResponse:
     """The answer to Flask's request."""
     request = decode.http(native)
+    if router.root_path:
+        router.strip_root_path(request)
     context = decode.FunctionInvocation(request, cold_start)
     # What a handler sets in a context variable is for its stream as well, and not for the thread's next request.
     variables = copy_context()
@@ -118,13 +124,13 @@ def _flask(router: Router, receiver: Receiver | None, native: FlaskRequest, cold
     except HTTPError as exc:
         if receiver is not None:
             context.log.error("what may be an event is refused: %s", exc.detail)
-        response = failed(exc, request, context)
+        answer = variables.run(refuse, router, exc, request, context)
     else:
         if receiver is not None and (received := receiver.received(request)) is not None:
-            response = received.answer(_outcomes(received, context, variables), context)
+            answer = received.answer(_outcomes(received, context, variables), context)
         else:
             answer = variables.run(respond, router, request, context)
-            response = answer if isinstance(answer, Response) else run(answer, variables)
+    response = answer if isinstance(answer, Response) else run(answer, variables)
     # Cloud Run takes the CPU away once the answer is out, so the work comes first.
     _finish(context, variables)
     body = response.body
@@ -213,6 +219,8 @@ def _starlette(router: Router, receiver: Receiver | None, native: StarletteReque
     It does the whole road, since functions-framework calls a `def` in a thread that has no event loop.
     """
     request = decode.http_async(native)
+    if router.root_path:
+        router.strip_root_path(request)
     context = decode.FunctionInvocation(request, cold_start)
     # The framework's log records take the execution id from a context variable, which it resets before it sends.
     variables = copy_context()
@@ -247,18 +255,15 @@ async def _received(
     from portable_fn.adapter import respond_in_loop
     from portable_fn.asgi import has_body, read_body
 
-    try:
-        if has_body(scope):
-            try:
-                request.body = await read_body(scope, receive, receiver.max_body)
-            except HTTPError as exc:
-                context.log.error("what may be an event is refused: %s", exc.detail)
-                raise
-        received = receiver.received(request)
-        if received is None:
-            return await respond_in_loop(router.find(request), request, context)
-    except HTTPError as exc:
-        return failed(exc, request, context)
+    if has_body(scope):
+        try:
+            request.body = await read_body(scope, receive, receiver.max_body)
+        except HTTPError as exc:
+            context.log.error("what may be an event is refused: %s", exc.detail)
+            return await respond_in_loop(router.refusal(exc, request), request, context)
+    received = receiver.received(request)
+    if received is None:
+        return await respond_in_loop(router.find(request), request, context)
     return received.answer(await received.handle_in_loop(context), context)
 
 

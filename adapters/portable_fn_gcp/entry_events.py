@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portable_fn.batch import Consumer
 from portable_fn.dispatch import Dispatcher
-from portable_fn.errors import DecodeError, HTTPError
+from portable_fn.errors import DecodeError
 from portable_fn.events import Task
 from portable_fn.http import Request
 from portable_fn_gcp import encode, pubsub, triggers
@@ -76,11 +76,7 @@ class Receiver:
         """Whether an HTTP function answers the request, and not just the router with a 404 or 405."""
         if not self._http:
             return False
-        try:
-            call, _, _ = self._router.find(request)
-        except HTTPError:
-            return False
-        return call in self._http
+        return self._router.find(request)[0] in self._http
 
     def _takes(self, item: Item) -> bool:
         # What can't be read, or has something inside that can't be, was meant for the functions that take events.

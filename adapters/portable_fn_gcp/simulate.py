@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from portable_fn.errors import ConfigurationError
 from portable_fn.http import Request, unquoted
@@ -15,6 +15,9 @@ from portable_fn.testing.delivery import Answer, Exchange, Raised
 from portable_fn.testing.loop import run
 from portable_fn_gcp.entry import entry
 from portable_fn_gcp.simulate_events import EVENT_SERVICES, ordering_key, payloads, played, playing, settled
+
+if TYPE_CHECKING:
+    from portable_fn.binding import Middleware
 
 __all__ = [
     "EVENT_SERVICES",
@@ -39,9 +42,16 @@ NEEDS = ("flask",)
 ASYNC_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 
 
-def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -> Exchange:
+def exchange(
+    targets: tuple[object, ...],
+    request: Request[Any],
+    service: str,
+    *,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+) -> Exchange:
     """The request on its way through one of SERVICES to the functions and back."""
-    return sent(entry(*targets), request, service)
+    return sent(entry(*targets, use=use, root_path=root_path), request, service)
 
 
 def sent(target: Any, request: Request[Any], service: str = "http") -> Exchange:

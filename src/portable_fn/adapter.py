@@ -9,24 +9,27 @@ from types import FunctionType, ModuleType
 from portable_fn.binding import Binding, is_awaitable
 from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.http import Request, Response, finish, to_response
+from portable_fn.routing import refusing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from portable_fn.binding import Middleware
     from portable_fn.context import Context
     from portable_fn.routing import Router, Target
 
 
-def bindings(*targets: object) -> list[Binding]:
-    """The functions of an entry's targets, with what their triggers take from the environment.
+def bindings(*targets: object, use: Sequence[Middleware] = ()) -> list[Binding]:
+    """The functions of an entry's targets, with what their triggers take from the environment, and `use` around each.
 
     Raises ConfigurationError for what isn't portable, or if a variable isn't set.
     """
     import os
 
-    return resolved(declared(*targets), os.environ)
+    functions = resolved(declared(*targets), os.environ)
+    return [function.within(use) for function in functions] if use else functions
 
 
 def resolved(functions: Iterable[Binding], variables: Mapping[str, Any]) -> list[Binding]:
@@ -108,11 +111,24 @@ def recorder(where: str | None = None) -> Any:
 def respond(router: Router, request: Request[Any], context: Context) -> Response | Awaitable[Response]:
     """The answer to a request, to be awaited where its function is async; whatever is raised becomes a problem document."""
     try:
-        call, max_body, _ = router.find(request)
-        if len(request.body) > max_body:
-            raise too_large(max_body)
+        call, max_body, _, use = router.find(request)
+        if len(request.body) > max_body >= 0:
+            call = refusing(too_large(max_body), use)[0]
         result = call(request, context)
         if type(result) is dict or not is_awaitable(result):
+            return finish(to_response(result), request)
+    except BaseException as exc:
+        return failed(exc, request, context)
+    return _respond_later(result, request, context)
+
+
+def refuse(
+    router: Router, error: BaseException, request: Request[Any], context: Context
+) -> Response | Awaitable[Response]:
+    """Answer a request that was refused before its function was called, with the middleware that its answer would have."""
+    try:
+        result = router.refusal(error, request)[0](request, context)
+        if not is_awaitable(result):
             return finish(to_response(result), request)
     except BaseException as exc:
         return failed(exc, request, context)
@@ -130,10 +146,10 @@ async def _respond_later(result: Any, request: Request[Any], context: Context) -
 async def respond_in_loop(target: Target, request: Request[Any], context: Context) -> Response:
     """The answer of what the router found, where nothing may block the event loop: a function that isn't async runs in a
     thread."""
-    call, max_body, is_async = target
+    call, max_body, is_async, use = target
     try:
-        if len(request.body) > max_body:
-            raise too_large(max_body)
+        if len(request.body) > max_body >= 0:
+            call, _, is_async, _ = refusing(too_large(max_body), use)
         result = call(request, context) if is_async else await _in_thread(call, request, context)
         if is_awaitable(result):
             result = await result

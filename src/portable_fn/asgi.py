@@ -9,6 +9,7 @@ from portable_fn.context import Context
 from portable_fn.errors import HTTPError
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
+from portable_fn.routing import UNREAD, refusing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ def respond(
     try:
         target = router.find(request)
     except HTTPError as exc:
-        return _refused(exc, request, context)
-    if request.method == "GET" and not has_body(scope):
+        return _failed(exc, request, context)
+    if target[1] == UNREAD or (request.method == "GET" and not has_body(scope)):
         return respond_in_loop(target, request, context)
     return _with_body(target, request, context, scope, receive)
 
@@ -127,11 +128,11 @@ async def _with_body(
     try:
         request.body = await read_body(scope, receive, target[1])
     except HTTPError as exc:
-        return failed(exc, request, context)
+        target = refusing(exc, target[3])
     return await respond_in_loop(target, request, context)
 
 
-async def _refused(error: HTTPError, request: Request[Any], context: Context) -> Response:
+async def _failed(error: HTTPError, request: Request[Any], context: Context) -> Response:
     return failed(error, request, context)
 
 

@@ -19,7 +19,7 @@ from portable_fn.outcomes import Reject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import CodeType
     from typing import Any
 
@@ -83,8 +83,8 @@ class Binding:
         kinds = {trigger.kind for trigger in triggers}
         if self.kind is Event and len(kinds) == 1:
             (self.kind,) = kinds
-        self.use = _middleware(use, self.name)
-        self.is_async = any(_is_async(function) for function in (handler, *use))
+        self.use = middleware(use, self.name)
+        self.is_async = any_is_async((handler, *use))
         if type(concurrency) is not int or concurrency < 1:
             raise ConfigurationError(f"concurrency of {self.name} is a whole number from 1, not {concurrency!r}")
         if concurrency > 1 and not self.is_async:
@@ -92,6 +92,18 @@ class Binding:
         self.concurrency = concurrency
         self.call = around(self.use, self._innermost(), _is_async(handler))
         self.takes_event_alone = not (self.takes_context or self.use or self._validator)
+
+    def within(self, use: Sequence[Middleware]) -> Binding:
+        """Return the function with more middleware around its own."""
+        from copy import copy
+
+        outer = middleware(use, "the entry")
+        function = copy(self)
+        function.call = around(outer, self.call, self.is_async)
+        function.use = (*outer, *self.use)
+        function.is_async = self.is_async or any_is_async(outer)
+        function.takes_event_alone = False
+        return function
 
     @property
     def validates(self) -> bool:
@@ -266,7 +278,7 @@ def _own_response(result: object) -> Response:
     return result.copy() if isinstance(result, Response) else to_response(result)
 
 
-def _middleware(use: object, name: str) -> tuple[Middleware, ...]:
+def middleware(use: object, name: str) -> tuple[Middleware, ...]:
     """The functions of `use`; ConfigurationError for what can't be called as middleware."""
     if not isinstance(use, (list, tuple)):
         raise ConfigurationError(f"use of {name} is a list of middleware, use=[…], not {type(use).__name__}")
@@ -299,6 +311,11 @@ def then(result: Any, follow: Callable[[Any], Any]) -> Any:
 
 def _without_context(handler: Handler) -> Callable[[Any, Context], Any]:
     return lambda event, context: handler(event)
+
+
+def any_is_async(functions: Iterable[Handler]) -> bool:
+    """Whether one of the functions is async."""
+    return any(_is_async(function) for function in functions)
 
 
 def _is_async(function: Handler) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from portable_fn.binding import is_awaitable
-from portable_fn.errors import ConfigurationError
+from portable_fn.binding import is_awaitable, then
+from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.http import Request, Response
 from portable_fn.pairs import is_token
 
@@ -28,7 +28,8 @@ def cors(
 
     `origins` is "*" or the origins allowed, such as "https://example.com"; `headers` the request headers allowed (None: what
     the preflight asks for), `expose` the response headers that scripts may read, `max_age` the seconds that a preflight
-    stays valid. Answers preflights itself; marks errors too.
+    stays valid. Answers preflights itself; marks errors too. Those of no function, such as a 404, are marked as well: put it on
+    the entry, `entry(functions, use=[cors()])`, or on functions, of which an entry without `use` takes it for its own answers.
     """
     allowed = {origin.lower() for origin in ((origins,) if isinstance(origins, str) else origins)}
     any_origin = "*" in allowed
@@ -70,13 +71,39 @@ def cors(
     def around(event: Any, context: Context, call_next: Callable[[Any, Context], Any]) -> Any:
         if not isinstance(event, Request):
             return call_next(event, context)
-        origin = event.headers.get("origin")
+        try:
+            origin = event.headers.get("origin")
+        except HTTPError as exc:
+            from portable_fn.problem import problem
+
+            return mark(problem(exc, context), None)
         if event.method == "OPTIONS" and origin is not None and "access-control-request-method" in event.headers:
             return preflight(event, origin)
 
         return settled(lambda: call_next(event, context), lambda response: mark(response, origin), context)
 
+    # How an entry knows it, and one of the same settings: for answers that no function gives.
+    expected = None if headers is None else tuple(headers)
+    around.__cors__ = (frozenset(allowed), tuple(methods), expected, tuple(expose), credentials, max_age)  # type: ignore[attr-defined]
     return around
+
+
+def first_that_allows(many: Sequence[Any]) -> Callable[[Any, Context, Callable[[Any, Context], Any]], Any]:
+    """Return middleware that is, for each request, the first of several `cors` that allows its origin."""
+
+    def choose(event: Any, context: Context, call_next: Callable[[Any, Context], Any]) -> Any:
+        try:
+            origin = event.headers.get("origin", "").lower()
+        except HTTPError:
+            origin = ""
+        one = next((one for one in many if {origin, "*"} & one.__cors__[0]), many[0])
+        return then(one(event, context, call_next), varied)
+
+    def varied(response: Response) -> Response:
+        add_vary(response, "Origin")
+        return response
+
+    return choose
 
 
 def settled(call: Callable[[], Any], follow: Callable[[Response], Response], context: Context) -> Any:

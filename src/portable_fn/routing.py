@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from portable_fn.binding import Binding, around
+from portable_fn.binding import Binding, any_is_async, around, middleware
 from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.http import Request, Response, unquoted
 from portable_fn.on import MAX_BODY, HTTPTrigger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
+    from portable_fn.binding import Middleware
     from portable_fn.context import Context
 
-    # How to call it, the largest body that it takes, whether it is async.
-    Target = tuple[Callable[[Any, Context], Any], int, bool]
+    # How to call it, the largest body that it takes (UNREAD if none need be read), whether it is async, its middleware.
+    Target = tuple[Callable[[Any, Context], Any], int, bool, tuple[Middleware, ...]]
 
+UNREAD = -1
 _ANY = "ANY"
 
 
@@ -49,7 +51,7 @@ class Route:
                     f"{other} and {function.name} both answer {method} {trigger.path}: give one another path or method"
                 )
             self.functions[method] = function
-            target = (function.call, trigger.max_body, function.is_async)
+            target = (function.call, trigger.max_body, function.is_async, function.use)
             self.targets[method] = target
             if method == "GET":
                 self.targets.setdefault("HEAD", target)
@@ -77,9 +79,16 @@ class Route:
 
 
 class Router:
-    """Finds the function for a request; `max_body` is the largest body that any of its functions takes."""
+    """Finds the function for a request; `max_body` is the largest body that any of its functions takes.
 
-    def __init__(self, functions: Iterable[Binding]) -> None:
+    `use` is the entry's middleware, for what is answered without a function: without it that is the functions' `cors`.
+    `root_path` is what the entry was told that stands before every path.
+
+    Raises:
+        ConfigurationError: Two functions answer the same path and method, or the root path is no path.
+    """
+
+    def __init__(self, functions: Sequence[Binding], use: Sequence[Middleware] = (), root_path: str = "") -> None:
         routes: dict[tuple[tuple[str, bool], ...], Route] = {}
         bare: Binding | None = None
         self.max_body = MAX_BODY
@@ -95,7 +104,10 @@ class Router:
                     shape = tuple((literal, name.endswith("+")) for literal, name in trigger.segments)
                     routes.setdefault(shape, Route(trigger)).add(trigger, function)
                     self.max_body = max(self.max_body, trigger.max_body)
-        self._fallback: Target | None = None if bare is None else (bare.call, MAX_BODY, bare.is_async)
+        self._fallback: Target | None = None if bare is None else (bare.call, MAX_BODY, bare.is_async, bare.use)
+        self._use = middleware(use, "the entry") or _cors_of(functions)
+        self.root_path = checked_root_path(root_path)
+        self._root = [unquoted(segment) for segment in root_path.split("/")]
         # Literal segments before parameters, parameters before what takes the rest.
         self._routes = sorted(routes.values(), key=lambda route: [_rank(*segment) for segment in route.segments])
         self._literals = {route.path: route for route in self._routes if not route.names}
@@ -103,13 +115,11 @@ class Router:
         self._some_end_with_slash = any(route.ends_with_slash for route in self._routes)
 
     def find(self, request: Request[Any]) -> Target:
-        """Find the function for a request and set the request's path parameters.
+        """Find what answers a request, and set the request's path parameters.
 
-        Parameters that the provider extracted count only if its template is ours: it may have decoded the path, so that an
-        encoded slash shows there alone.
-
-        Raises:
-            HTTPError: 404 if nothing answers the path.
+        If no function does, that is a call which raises HTTPError 404 or 405, with middleware around it. Parameters that the
+        provider extracted count only if its template is ours: it may have decoded the path, so that an encoded slash shows
+        there alone.
         """
         method = request.method
         path = request.raw_path
@@ -138,9 +148,27 @@ class Router:
         return _without_handler(request, matching) if matching else self._without_route(request)
 
     def _without_route(self, request: Request[Any]) -> Target:
-        if self._fallback is None:
-            raise HTTPError(404, f"Nothing answers {request.path}.")
-        return self._fallback
+        return self._fallback or refusing(HTTPError(404, f"Nothing answers {request.path}."), self._use)
+
+    def refusal(self, error: BaseException, request: Request[Any]) -> Target:
+        """Return what answers a request that was refused before its function was called, with that function's middleware."""
+        return refusing(error, self.find(request)[3])
+
+    def strip_root_path(self, request: Request[Any]) -> None:
+        """Move the entry's root path from the request's path to its own root path, if it is there as whole segments."""
+        path, root = request.raw_path, self.root_path
+        if path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+            cut = len(root)
+        else:
+            segments = path.split("/")[: len(self._root)]
+            if "%" not in path or [unquoted(segment) for segment in segments] != self._root:
+                return
+            cut = len("/".join(segments))
+        request.root_path += path[:cut]
+        request.raw_path = path[cut:] or "/"
+        request.path = unquoted(request.raw_path)
+        if request._template.startswith(f"{root}/"):
+            request._template = request._template[len(root) :]
 
     def answers(self, request: Request[Any]) -> bool:
         """Whether a function's path and method are those of the request, or, for OPTIONS, its path."""
@@ -201,7 +229,53 @@ def _without_handler(request: Request[Any], routes: list[Route]) -> Target:
     # The preflight of a CORS request says which method it is about.
     wanted = request.headers.get("access-control-request-method", "")
     function = functions.get(wanted) or next(iter(functions.values()))
-    return around(function.use, answer, is_async=False), MAX_BODY, function.is_async
+    return _around_nothing(function.use, answer), MAX_BODY, function.is_async, function.use
+
+
+def _around_nothing(
+    use: tuple[Middleware, ...], call: Callable[[Any, Context], Response]
+) -> Callable[[Any, Context], Any]:
+    """A call that doesn't block with the middleware around it: async middleware needs no thread for it."""
+    return around(use, call, is_async=any_is_async(use[-1:]))
+
+
+def refusing(error: BaseException, use: tuple[Middleware, ...]) -> Target:
+    """Return what raises the error inside of the middleware."""
+
+    def refuse(event: Any, context: Context) -> Response:
+        raise error
+
+    return _around_nothing(use, refuse), UNREAD, not use or any_is_async(use), use
+
+
+def checked_root_path(root_path: str) -> str:
+    """Return the root path.
+
+    Raises:
+        ConfigurationError: It isn't a path such as "/v1".
+    """
+    if root_path == "":
+        return root_path
+    if not isinstance(root_path, str) or not all(root_path.split("/")[1:]) or root_path[0] != "/":
+        raise ConfigurationError(f"root_path is a path such as '/v1', without a slash at its end, not {root_path!r}")
+    if any(char in "?#{}\\" or char.isspace() or not char.isprintable() for char in root_path):
+        raise ConfigurationError(f"root_path is plain segments such as '/v1', not {root_path!r}")
+    return root_path
+
+
+def _cors_of(functions: Iterable[Binding]) -> tuple[Middleware, ...]:
+    """The `cors` of the functions, for answers that none of them gives; of several the one that allows the origin."""
+    settings: dict[object, Any] = {}
+    for function in functions:
+        if issubclass(Request, function.kind):
+            for one in function.use:
+                if key := getattr(one, "__cors__", None):
+                    settings.setdefault(key, one)
+    if len(settings) < 2:
+        return tuple(settings.values())
+    from portable_fn.middleware import first_that_allows
+
+    return (first_that_allows(list(settings.values())),)
 
 
 def _rank(literal: str, name: str) -> tuple[int, str]:

@@ -21,6 +21,7 @@ from portable_fn.testing.observing import Background, Observed, observing
 if TYPE_CHECKING:
     from logging import LogRecord
 
+    from portable_fn.binding import Middleware
     from portable_fn.on import Trigger
     from portable_fn.testing.failure import Failure, Redelivery
 
@@ -228,8 +229,19 @@ class Exchange(Record):
         self.answer = answer
 
 
-def exchange(targets: tuple[object, ...], event: Request[Any], to: str, via: str | None = None) -> Exchange:
-    """The event on its way through the provider's real shapes; ValueError for a service that the provider doesn't have."""
+def exchange(
+    targets: tuple[object, ...],
+    event: Request[Any],
+    to: str,
+    via: str | None = None,
+    *,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+) -> Exchange:
+    """The event on its way through the provider's real shapes; ValueError for a service that the provider doesn't have.
+
+    `use` and `root_path` are what the provider's `entry` is told.
+    """
     simulate = adapter(to, "simulate")
     via = _service_name(via)
     if via is not None and via not in simulate.SERVICES:
@@ -239,7 +251,9 @@ def exchange(targets: tuple[object, ...], event: Request[Any], to: str, via: str
     from portable_fn.testing.settings import stood_in
 
     with stood_in(*targets):
-        made: Exchange = simulate.exchange(targets, event, via or simulate.SERVICES[0])
+        # An adapter whose entry has no such options need not take them.
+        options = {name: value for name, value in (("use", use), ("root_path", root_path)) if value}
+        made: Exchange = simulate.exchange(targets, event, via or simulate.SERVICES[0], **options)
     return made
 
 
@@ -368,10 +382,19 @@ def deliver(  # type: ignore[overload-overlap]  # see above
     to: Literal["all"] | list[str] | tuple[str, ...],
     via: str | None = None,
     failures: Sequence[Failure] = (),
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
 ) -> dict[str, Answer]: ...
 @overload
 def deliver(
-    handler: object, event: Request[Any], *, to: str = "aws", via: str | None = None, failures: Sequence[Failure] = ()
+    handler: object,
+    event: Request[Any],
+    *,
+    to: str = "aws",
+    via: str | None = None,
+    failures: Sequence[Failure] = (),
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
 ) -> Answer: ...
 @overload
 def deliver(  # type: ignore[overload-overlap]  # see above
@@ -384,6 +407,8 @@ def deliver(  # type: ignore[overload-overlap]  # see above
     redelivery: Redelivery | None = None,
     failures: Sequence[Failure] = (),
     cold_start: bool = False,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
 ) -> dict[str, Delivery]: ...
 @overload
 def deliver(
@@ -396,6 +421,8 @@ def deliver(
     redelivery: Redelivery | None = None,
     failures: Sequence[Failure] = (),
     cold_start: bool = False,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
 ) -> Delivery: ...
 def deliver(
     handler: object,
@@ -407,6 +434,8 @@ def deliver(
     redelivery: Redelivery | None = None,
     failures: Sequence[Failure] = (),
     cold_start: bool = False,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
 ) -> Any:
     """Sends the event to the handler as the provider would, and gives the answer as its caller would receive it.
 
@@ -419,6 +448,7 @@ def deliver(
     - `redelivery` has the source send again what is retried; `failures` are what else goes wrong on the way: `Duplicates`,
       `Reordered`, `Throttled`.
     - `cold_start` has each invocation come to a process of its own; else only the first meets a fresh one.
+    - `use` and `root_path` are what the provider's `entry` is told by these names.
 
     The handlers of all providers run on one event loop, in the thread that calls `deliver`. In a running event loop, such as an
     async test's, they run in another thread. RuntimeError in an async handler that was itself called by `deliver`, on Cloudflare
@@ -438,6 +468,8 @@ def deliver(
             redelivery=redelivery,
             failures=failures,
             cold_start=cold_start,
+            use=use,
+            root_path=root_path,
         )
 
 
@@ -451,6 +483,8 @@ def _deliver(
     redelivery: Redelivery | None,
     failures: Sequence[Failure],
     cold_start: bool,
+    use: Sequence[Middleware],
+    root_path: str,
 ) -> Any:
     if not isinstance(to, str) or to == "all":
         named = providers_for(event, via) if isinstance(to, str) else to
@@ -465,17 +499,26 @@ def _deliver(
                 redelivery=redelivery,
                 failures=failures,
                 cold_start=cold_start,
+                use=use,
+                root_path=root_path,
             )
             for provider in named
         }
+    from portable_fn.adapter import declared
     from portable_fn.testing.outcomes import note
+    from portable_fn.testing.probing import replaced
 
     needed(to)
     if isinstance(event, Request):
         _reaches_one(event, handler)
         if redelivery is not None or cold_start:
             raise ValueError("nobody sends a request again: redelivery and cold_start are for other events")
-        return _answered(handler, event, to, via, failures)
+        sent = exchange((handler,), event, to, via, use=use, root_path=root_path)
+        return _answered(sent, failures)
+    if root_path:
+        raise ValueError("root_path is for requests")
+    if use:
+        handler = [replaced(one, one.call) for one in (function.within(use) for function in declared(handler))]
     events = several(event, handler)
     _reaches_one(events[0], handler)
     simulate = adapter(to, "simulate")
@@ -588,9 +631,8 @@ def _has_order(provider: str, service: str) -> bool:
     return bool(orders) and "impossible" not in orders
 
 
-def _answered(handler: object, request: Request[Any], to: str, via: str | None, failures: Sequence[Failure]) -> Answer:
-    """The answer to a request; that of the provider itself where it is throttled."""
-    sent = exchange((handler,), request, to, via)
+def _answered(sent: Exchange, failures: Sequence[Failure]) -> Answer:
+    """The answer to a request; that of the provider itself if it is throttled."""
     native: Any = None
     with observing() as observed:
         start = perf_counter()

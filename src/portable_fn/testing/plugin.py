@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from portable_fn import Context, Request
+    from portable_fn.binding import Middleware
     from portable_fn.testing.delivery import Answer, Deliverable, Delivery
     from portable_fn.testing.failure import Failure, Redelivery
 
@@ -40,6 +41,8 @@ class Deliver:
         to: Literal["all"] | list[str] | tuple[str, ...],
         via: str | None = None,
         failures: Sequence[Failure] = (),
+        use: Sequence[Middleware] = (),
+        root_path: str = "",
     ) -> dict[str, Answer]: ...
     @overload
     def __call__(
@@ -50,6 +53,8 @@ class Deliver:
         to: str | None = None,
         via: str | None = None,
         failures: Sequence[Failure] = (),
+        use: Sequence[Middleware] = (),
+        root_path: str = "",
     ) -> Answer: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]  # see above
@@ -63,6 +68,8 @@ class Deliver:
         redelivery: Redelivery | None = None,
         failures: Sequence[Failure] = (),
         cold_start: bool = False,
+        use: Sequence[Middleware] = (),
+        root_path: str = "",
     ) -> dict[str, Delivery]: ...
     @overload
     def __call__(
@@ -76,6 +83,8 @@ class Deliver:
         redelivery: Redelivery | None = None,
         failures: Sequence[Failure] = (),
         cold_start: bool = False,
+        use: Sequence[Middleware] = (),
+        root_path: str = "",
     ) -> Delivery: ...
     def __call__(
         self,
@@ -88,6 +97,8 @@ class Deliver:
         redelivery: Redelivery | None = None,
         failures: Sequence[Failure] = (),
         cold_start: bool = False,
+        use: Sequence[Middleware] = (),
+        root_path: str = "",
     ) -> Any:
         """What `portable_fn.testing.deliver` gives; another provider than the mark's may be given."""
         from portable_fn.testing.delivery import deliver
@@ -103,6 +114,8 @@ class Deliver:
             redelivery=redelivery,
             failures=failures,
             cold_start=cold_start,
+            use=use,
+            root_path=root_path,
         )
 
     def _of_project(self, handler: object, event: Any) -> str | None:

@@ -1,0 +1,136 @@
+"""Azure's one function for all paths leaves the app's own functions theirs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from portable_fn import ConfigurationError, Context, Message, Request, asgi_app, on, portable
+from portable_fn.testing import deliver, fake
+from portable_fn.testing.delivery import Answer
+from portable_fn_azure import entry
+from tests.runtimes.azure_stories import function_app, over_front_end
+
+
+@portable(on.http("GET", "/hello"))
+def hello(request: Request, ctx: Context) -> str:
+    return ctx.function
+
+
+@portable(on.http("GET", "/files/{path+}"))
+def file(request: Request) -> None: ...
+
+
+@portable(on.queue("zebras"))
+def zebra(message: Message) -> None: ...
+
+
+@portable
+def anything(request: Request) -> None: ...
+
+
+def in_the_hosts_order(app: Any) -> list[str]:
+    """The names of the app's HTTP functions as the host tries them."""
+    names = [one.get_function_name() for one in app.get_functions() if one.get_trigger().type == "httpTrigger"]
+    return sorted(names, key=str.lower)
+
+
+def with_own(app: Any, *names: str) -> Any:
+    """The app with functions of one's own."""
+    for name in names:
+        app.function_name(name)(app.route(name)(lambda req: "own"))
+    return app
+
+
+def test_the_function_for_all_paths_comes_after_functions_of_ones_own() -> None:
+    app = with_own(entry(hello, zebra), "legacy", "Upload", "zip_code", "zzz", "http")
+    assert ["http", "legacy", "Upload", "zip_code", "zzz", "zzz_http"] == in_the_hosts_order(app)
+
+
+def test_it_may_have_another_name() -> None:
+    app = with_own(entry(hello, http_name="zzzz"), "zzz_legacy")
+    assert ["zzz_legacy", "zzzz"] == in_the_hosts_order(app)
+
+
+@pytest.mark.parametrize("name", ["", "1st", "host", "a b", "größe", "_http", "http_" * 30])
+def test_a_name_that_azure_cannot_have_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"http_name is letters|can't be the name of an Azure function"):
+        entry(hello, http_name=name)
+
+
+def test_a_name_for_a_function_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="leave out one_function_each"):
+        entry(hello, http_name="zzzz", one_function_each=True)
+
+
+@pytest.mark.parametrize("targets", [[anything], [asgi_app(print)], [portable(on.http())(lambda request: None)]])
+def test_with_a_function_each_what_takes_every_path_comes_last(targets: list[Any]) -> None:
+    app = with_own(entry(hello, file, zebra, *targets, one_function_each=True), "legacy", "zip_code")
+    *others, last = in_the_hosts_order(app)
+    assert ["file", "hello", "legacy", "zip_code"] == others
+    assert last in ("zzz_anything", "zzz_mounted", "zzz_lambda")
+
+
+def test_deliver_has_the_functions_name() -> None:
+    assert "zzz_http" == deliver(hello, fake.request("GET", "/hello"), to="azure").text
+
+
+OWN = """
+import azure.functions as func
+from portable_fn import on, portable, cors
+from portable_fn_azure import entry
+
+@portable(on.http("GET", "/hello/{name}"))
+def hello(request):
+    return {"path": request.path, "name": request.params["name"]}
+
+@portable(on.http("GET", "/"))
+def index(request):
+    return {"path": request.path, "root_path": request.root_path}
+
+app = entry(hello, index, auth_level="anonymous", OPTIONS)
+own = func.Blueprint()
+
+@own.route("legacy", methods=["GET"])
+def legacy(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("legacy")
+
+@own.route("zones/{id}", methods=["POST"])
+def zones(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("zones")
+
+app.register_functions(own)
+"""
+
+
+def told(host: Any, target: str, method: str = "GET") -> Answer:
+    return over_front_end(host, fake.request(method, target))
+
+
+@pytest.mark.runtime
+@pytest.mark.parametrize("options", ["", 'http_name="zzzz"'])
+def test_the_real_worker_reaches_functions_of_ones_own(options: str) -> None:
+    with function_app(OWN.replace("OPTIONS", f'root_path="/v1", use=[cors()], {options}')) as host:
+        assert [200, "legacy"] == [(answer := told(host, "/legacy")).status, answer.text]
+        assert "zones" == told(host, "/zones/7", "POST").text
+        # What they don't take is the catch-all's.
+        for path, method in (("/legacy", "POST"), ("/zones/7", "GET"), ("/nothing", "GET")):
+            refused = told(host, path, method)
+            assert (404, "*") == (refused.status, refused.headers["access-control-allow-origin"])
+            assert "application/problem+json" == refused.headers["content-type"]
+        for path in ("/hello/Ada", "/hello/Ada/", "/v1/hello/Ada", "/v1/hello/Ada/"):
+            assert {"path": path.removeprefix("/v1"), "name": "Ada"} == told(host, path).json()
+        assert {"path": "/", "root_path": "/api/v1"} == told(host, "/v1").json()
+
+
+@pytest.mark.runtime
+def test_the_real_worker_with_a_function_each_behind_a_root_path() -> None:
+    with function_app(OWN.replace("OPTIONS", 'root_path="/v1", one_function_each=True')) as host:
+        for path in ("/v1/hello/Ada", "/v1/hello/Ada/"):
+            assert {"path": path.removeprefix("/v1"), "name": "Ada"} == told(host, path).json()
+        for path in ("/v1", "/v1/"):
+            assert {"path": "/", "root_path": "/api/v1"} == told(host, path).json()
+        assert 405 == told(host, "/v1/hello/Ada/", "POST").status
+        assert (404, b"") == ((answer := told(host, "/hello/Ada")).status, answer.body)
+        assert "legacy" == told(host, "/legacy").text
