@@ -40,6 +40,9 @@ _VARARGS, _COROUTINE = 0x04, 0x80
 class Binding:
     """A handler with what its declaration says of it; `call(event, context)` calls it."""
 
+    # Whether it gets what is inside of any message, beside a function that takes the message: so `parse` shows it.
+    sees_inside = False
+
     def __init__(
         self,
         handler: Handler,

@@ -208,7 +208,7 @@ class _Seeker:
 def _seekers(function: Binding) -> list[_Seeker]:
     """What the function looks for: what its annotation says; if that is any event, what each of its triggers is for."""
     if function.kind is not Event:
-        return [_Seeker(function, function.kind, function.triggers)]
+        return [_Seeker(function, function.kind, function.triggers, is_meant=function.sees_inside)]
     kinds = dict.fromkeys(trigger.kind for trigger in function.triggers) or {Event: None}
     return [
         _Seeker(function, kind, tuple(trigger for trigger in function.triggers if trigger.kind is kind))
@@ -377,6 +377,9 @@ class _Search:
         inside = claim.deep if is_last else claim.beyond
         if inside is not None:
             found = self._inside([message], inside, depth) if is_last else self._of_message(chain[1:], inside, depth)
+            if takers and claim.how != _NAMED:
+                # What only looks as if it held something is still a message.
+                self._unreadable = None
             calls += self._best(found)
         if not calls:
             if not self.is_filtered and inside is not None:

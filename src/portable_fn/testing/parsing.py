@@ -122,7 +122,8 @@ def _events(one: Arrived, provider: str, kind: type[Event[Any]]) -> list[Event[A
             # Of a traceback, which is Cloudflare's message, only the error.
             error = DecodeError(answer.message.rstrip().rpartition("\n")[2])
         if error is None and (seen or not one.one_by_one):
-            return seen
+            around = {id(envelope) for event in seen for envelope in event.envelopes}
+            return [event for event in seen if id(event) not in around]
     raise error or DecodeError(f"nothing that {provider} hands over looks like this")
 
 
@@ -145,4 +146,6 @@ def _seeing(kind: type[Event[Any]], name: str, seen: Callable[[Event[Any]], None
     # A task's may become that of the task.
     function.__name__ = name or ("function" if kind is Task else f"see_{kind.__name__}")
     function.__annotations__["event"] = kind
-    return unregistered(function, *((on.task(name),) if name and kind is Task else ()))
+    made = unregistered(function, *((on.task(name),) if name and kind is Task else ()))
+    made.__portable__.sees_inside = True
+    return made
