@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -511,6 +511,39 @@ def test_a_response_of_middleware_stays_its_own() -> None:
 
     assert "yes" == deliver(order, posted("/order"), use=[tagged, answers]).headers["x-tag"]
     assert "x-tag" not in kept.headers
+
+
+@pytest.mark.parametrize(("provider", "via"), [("aws", "http_api"), ("aws", "alb"), ("azure", None)])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_stream_that_fails_while_it_is_collected_keeps_the_cors_headers(
+    provider: str, via: str | None, is_async: bool
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"one"
+        raise KeyError("k")
+
+    @portable(on.http("GET", "/x"))
+    def handler(request: Request) -> Response:
+        return Response(200, {"x-a": "1"}, body=chunks())
+
+    @portable(on.http("GET", "/x"))
+    async def async_handler(request: Request) -> Response:
+        return Response(200, {"x-a": "1"}, body=chunks())
+
+    use = [cors("https://shop.example", credentials=True)]
+    function = async_handler if is_async else handler
+    answer = deliver(function, fake.request("GET", "/x", headers=SHOP), to=provider, via=via, use=use)
+    assert (500, "https://shop.example", "Origin") == (answer.status, allowed(answer), answer.headers["vary"])
+    assert ("true", None) == (answer.headers["access-control-allow-credentials"], answer.headers.get("x-a"))
+
+
+def test_an_answer_that_azure_cannot_write_keeps_the_cors_headers() -> None:
+    @portable(on.http("GET", "/x"))
+    def handler(request: Request) -> Response:
+        return Response(200, cookies={"a": "x=y", "b": "x=y"})
+
+    answer = deliver(handler, fake.request("GET", "/x", headers=SHOP), to="azure", use=[cors()])
+    assert (500, "*") == (answer.status, allowed(answer))
 
 
 def test_a_recorded_entry_has_its_middleware(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

@@ -133,7 +133,7 @@ def collected(response: Response, context: LambdaInvocation, variables: Variable
     try:
         response.body = streams.collected(response.body, variables, run)  # type: ignore[arg-type]  # a stream
     except BaseException as exc:
-        return failed(exc, context.event or Request(), context)
+        return failed(exc, context.event or Request(), context, response)
     return response
 
 

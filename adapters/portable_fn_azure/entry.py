@@ -197,20 +197,21 @@ def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[A
             return run_in_thread(logged_steps(awaitable, invocation), variables)
 
         request = None
+        response: Any = None
         try:
             invocation.event = request = decode.http(req, context, place)
             if router.root_path:
                 router.strip_root_path(request)
-            response: Any = variables.run(respond, router, request, invocation)
+            response = variables.run(respond, router, request, invocation)
             if type(response) is not Response:
                 response = run(response, variables)
-            if response.is_stream:
+            if (stream := response.stream) is not None:
                 from portable_fn.streams import collected
 
-                response.body = collected(response.body, variables, run)
+                response.body = collected(stream, variables, run)
             native = encode.http(response)
         except BaseException as exc:
-            native = encode.http(failed(exc, request or Request(), invocation))
+            native = encode.http(failed(exc, request or Request(), invocation, response))
         finish_alone(invocation, lambda work: run(work, variables))
         return native
 
@@ -229,7 +230,7 @@ def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callabl
 
     async def function(req, context):  # type: ignore[no-untyped-def]  # see above
         invocation = begin(context)
-        request = None
+        request = response = None
         try:
             invocation.event = request = decode.http(req, context, place)
             if router.root_path:
@@ -241,7 +242,7 @@ def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callabl
                 response.body = await joined(response.body)  # type: ignore[arg-type]  # a stream
             native = encode.http(response)
         except BaseException as exc:
-            native = encode.http(failed(exc, request or Request(), invocation))
+            native = encode.http(failed(exc, request or Request(), invocation, response))
         if invocation.has_background:
             await finish_background(invocation)
         return native

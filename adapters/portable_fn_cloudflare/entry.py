@@ -121,6 +121,7 @@ def answering(
         if router.root_path:
             router.strip_root_path(event)
         context = decode.WorkerInvocation(self.ctx, event, cf, next(first, False), lambda: env_of(self.env, js, ffi))
+        response: Any = None
         try:
             try:
                 if native.body is not ffi.jsnull:
@@ -134,7 +135,8 @@ def answering(
             await finish_unawaited(context)
             return encoded(response, context, js, ffi)
         except BaseException as exc:
-            return encoded(failed(exc, event, context), context, js, ffi)
+            sent = response if isinstance(response, Response) else None
+            return encoded(failed(exc, event, context, sent), context, js, ffi)
 
     return fetch
 

@@ -184,11 +184,21 @@ async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any],
     return await to_thread(called)
 
 
-def failed(error: BaseException, request: Request[Any], context: Context) -> Response:
-    """The problem document for what was raised on the way."""
+def failed(
+    error: BaseException, request: Request[Any], context: Context, instead_of: Response | None = None
+) -> Response:
+    """The problem document for what was raised on the way.
+
+    If that kept a response from being sent, the document stands `instead_of` it and has its CORS headers.
+    """
     from portable_fn.problem import problem
 
-    return finish(problem(error, context), request)
+    response = problem(error, context)
+    if instead_of is not None:
+        for name, value in instead_of.headers.pairs:
+            if name == "vary" or name.startswith("access-control-"):
+                response.headers.add(name, value)
+    return finish(response, request)
 
 
 def too_large(limit: int) -> HTTPError:
