@@ -130,7 +130,8 @@ async def _respond(
 
 def _lifespan(functions: list[Binding]) -> Application:
     """Return what answers the server's startup and shutdown, which mounted applications take part in."""
-    mounts = [function.handler.__mount__ for function in functions if hasattr(function.handler, "__mount__")]
+    handlers: list[Any] = [function.handler for function in functions]
+    mounts = [handler.__mount__ for handler in handlers if hasattr(handler, "__mount__")]
 
     async def lifespan(scope: Any, receive: Receive, send: Send) -> None:
         if mounts:
