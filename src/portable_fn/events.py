@@ -540,6 +540,11 @@ class CloudEvent(_Content[T], Generic[T]):
         self.envelopes = envelopes
 
     @property
+    def fingerprint(self) -> object:
+        # Not the extensions: a trace may be another one for each delivery.
+        return self.type, self.subject, self.content_type, self.body
+
+    @property
     def carrier(self) -> Mapping[str, Any]:
         return self.extensions
 
