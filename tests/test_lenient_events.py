@@ -317,6 +317,15 @@ def test_a_forged_pushs_project_is_never_the_dead_letters(project: str, monkeypa
         assert [f"projects/{mine or 'portable'}/topics/dead"] == [one.topic for one in published]
 
 
+def test_an_emulator_takes_dead_letters_for_the_events_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "localhost:8085")
+    monkeypatch.setattr(pubsub, "call", lambda method, host, path, *more: (called.append((host, path)), (200, b""))[1])
+    called: list[Any] = []
+    pubsub.dead_letter(fake.message({}, source="projects/p/subscriptions/orders"), Reject("no"), "dead")
+    assert [("http://localhost:8085", "/v1/projects/p/topics/dead:publish")] == called
+
+
 @pytest.mark.parametrize("variable", ["PUBSUB_EMULATOR_HOST", "GCE_METADATA_HOST"])
 def test_an_endpoint_is_a_host_with_or_without_port_and_scheme(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from binascii import a2b_base64
 from datetime import UTC, datetime
 
-from portable_fn import cloudevents
+from portable_fn import callers, cloudevents
 from portable_fn.data import read_json
 from portable_fn.errors import DecodeError
 from portable_fn.events import BROKEN, Message, ScheduleEvent, unreadable
@@ -34,7 +34,7 @@ OWN_TYPE = "com.dapr.event.sent"
 _NOT_METADATA = frozenset(
     (
         "host", "user-agent", "accept", "accept-encoding", "connection", "content-type", "content-length",
-        "transfer-encoding", "dapr-api-token", "pubsubname", "baggage", "forwarded", "via", "x-request-id",
+        "transfer-encoding", "dapr-api-token", callers.HEADER, "pubsubname", "baggage", "forwarded", "via", "x-request-id",
     )
 )  # fmt: skip
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from time import time
 
 from portable_fn.asgi import ServerInvocation, headers, paths, percent_encoded
-from portable_fn.errors import HTTPError
 from portable_fn.http import Request, given_id, unquoted
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
@@ -69,15 +68,10 @@ class EventInvocation(ServerInvocation):
 
 
 def check_token(request: Request) -> None:
-    """Raises HTTPError 401 where the environment has Dapr's APP_API_TOKEN and the request hasn't.
+    """Raise HTTPError 401 if the environment has a token for events, and the request has none.
 
     https://docs.dapr.io/operations/security/app-api-token/
     """
-    import os
+    from portable_fn import callers
 
-    token = os.environ.get("APP_API_TOKEN")
-    if token:
-        from hmac import compare_digest
-
-        if not compare_digest(request.headers.get("dapr-api-token", "").encode(), token.encode()):
-            raise HTTPError(401, "An event is taken only with the header dapr-api-token that APP_API_TOKEN says.")
+    callers.check(request, {"APP_API_TOKEN": "dapr-api-token", callers.TOKEN: callers.HEADER})

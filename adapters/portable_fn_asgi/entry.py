@@ -31,8 +31,8 @@ def entry(*targets: object, pubsub: str = "pubsub", use: Sequence[Middleware] = 
 
     Functions for other events get them by POST, at paths that no HTTP function answers: CloudEvents at any, as Knative sends
     them; tasks at their name; what a Dapr sidecar sends, whose component for topics is called `pubsub`. Whoever reaches the
-    server can send such events: keep it from the public, or have Dapr send APP_API_TOKEN, without which, where it is set, no
-    event is taken.
+    server can send such events: keep it from the public, or set APP_API_TOKEN, as Dapr does, or PORTABLE_FN_TOKEN. If one is
+    set, no event is taken without it. If none is, a warning says so, unless PORTABLE_FN_CALLERS is "trusted".
 
     Args:
         use: Middleware around every function and around what is answered without one, such as a 404.
@@ -74,9 +74,15 @@ def _entry(targets: tuple[object, ...], pubsub: str, use: Sequence[Middleware], 
     if all(function.kind is Request for function in functions):
         return application
 
+    from portable_fn import callers
     from portable_fn_asgi.roads import Roads
 
     roads = Roads(functions, router, pubsub)
+    callers.warn_if_open(
+        [function for function in functions if function.kind is not Request],
+        ("APP_API_TOKEN", callers.TOKEN),
+        "keep the port from all but the sender (a sidecar, a cluster-local service)",
+    )
 
     async def with_events(scope: Any, receive: Receive, send: Send) -> None:
         nonlocal cold_start
@@ -110,8 +116,8 @@ async def _respond(
     if isinstance(found, Response):
         return found
     try:
-        decode.check_token(request)
         try:
+            decode.check_token(request)
             request.body = await read_body(request.native, receive, MAX_BODY)
         except HTTPError as exc:
             context.log.error("an event is refused: %s", exc.detail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from portable_fn.callers import unwarned
 from portable_fn.http import Request
 from portable_fn.testing import asgi
 from portable_fn.testing.delivery import Exchange
@@ -41,5 +42,7 @@ def exchange(
     root_path: str = "",
 ) -> Exchange:
     """The request on its way through an ASGI server to the functions and back."""
-    application, native = entry(*targets, use=use, root_path=root_path), scope(request)
+    with unwarned():
+        application = entry(*targets, use=use, root_path=root_path)
+    native = scope(request)
     return Exchange(native, lambda: run(messages(application, native, request.body)), asgi.answer)

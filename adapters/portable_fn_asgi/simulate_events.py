@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from portable_fn import cloudevents
+from portable_fn.callers import unwarned
 from portable_fn.data import to_json
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
@@ -56,7 +57,8 @@ def playing(service: str) -> AbstractContextManager[None]:
 
 def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callable[[Request[Any]], Any]:
     """Calls the application with a request; a sidecar asks for its subscriptions first."""
-    application = entry(*targets, pubsub=PUBSUB)
+    with unwarned():
+        application = entry(*targets, pubsub=PUBSUB)
 
     def call(request: Request[Any]) -> Any:
         try:

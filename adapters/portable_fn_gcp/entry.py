@@ -44,7 +44,8 @@ def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "")
     Where a function takes anything but requests, a request that comes from one of Google's triggers is the trigger's event:
     Pub/Sub's, Eventarc's, Cloud Scheduler's, Cloud Tasks', BigQuery's, a first-generation one; any other POST that no HTTP
     function answers is a task's, as Workflows sends it. By what such a request has nobody is authenticated: let only the
-    trigger's service account invoke the function. A batch of CloudEvents is answered as a whole.
+    trigger's service account invoke the function, and say so by PORTABLE_FN_CALLERS=trusted, or set PORTABLE_FN_TOKEN, without
+    which no event is taken then. A batch of CloudEvents is answered as a whole.
 
     Args:
         use: Middleware around every function and around what is answered without one, such as a 404.
@@ -78,8 +79,14 @@ def _receiver(functions: list[Binding], router: Router) -> Receiver | None:
     """What takes events; None where all functions are for HTTP."""
     if all(function.kind is Request for function in functions):
         return None
+    from portable_fn import callers
     from portable_fn_gcp.entry_events import Receiver
 
+    callers.warn_if_open(
+        [function for function in functions if function.kind is not Request],
+        (callers.TOKEN,),
+        "let only the triggers' service account invoke the function (--no-allow-unauthenticated)",
+    )
     return Receiver(functions, router)
 
 
@@ -121,12 +128,13 @@ def _flask(router: Router, receiver: Receiver | None, native: FlaskRequest, cold
     variables = copy_context()
     try:
         request.body = _body(native, router.max_body if receiver is None else receiver.max_body)
+        received = None if receiver is None else receiver.received(request)
     except HTTPError as exc:
         if receiver is not None:
             context.log.error("what may be an event is refused: %s", exc.detail)
         answer = variables.run(refuse, router, exc, request, context)
     else:
-        if receiver is not None and (received := receiver.received(request)) is not None:
+        if received is not None:
             answer = received.answer(_outcomes(received, context, variables), context)
         else:
             answer = variables.run(respond, router, request, context)
@@ -155,7 +163,7 @@ def _converted(functions: list[Binding], receiver: Receiver | None, args: tuple[
         raise DecodeError(
             f"functions-framework hands over a {type(args[0]).__name__}, and {names} takes requests alone"
         )
-    received, request = receiver.converted(args)
+    received, request = receiver.converted(args, _under_way())
     context = decode.FunctionInvocation(request, cold_start)
     variables = copy_context()
     outcomes = _outcomes(received, context, variables)
@@ -163,6 +171,14 @@ def _converted(functions: list[Binding], receiver: Receiver | None, args: tuple[
     for outcome in outcomes:
         if isinstance(outcome, Retry):
             raise outcome
+
+
+def _under_way() -> Request | None:
+    """The request that Flask handles in this thread; None if it is Starlette that does."""
+    import sys
+
+    flask: Any = sys.modules.get("flask")
+    return decode.http(flask.request) if flask is not None and flask.has_request_context() else None
 
 
 def _body(native: FlaskRequest, limit: int) -> bytes:
@@ -255,13 +271,13 @@ async def _received(
     from portable_fn.adapter import respond_in_loop
     from portable_fn.asgi import has_body, read_body
 
-    if has_body(scope):
-        try:
+    try:
+        if has_body(scope):
             request.body = await read_body(scope, receive, receiver.max_body)
-        except HTTPError as exc:
-            context.log.error("what may be an event is refused: %s", exc.detail)
-            return await respond_in_loop(router.refusal(exc, request), request, context)
-    received = receiver.received(request)
+        received = receiver.received(request)
+    except HTTPError as exc:
+        context.log.error("what may be an event is refused: %s", exc.detail)
+        return await respond_in_loop(router.refusal(exc, request), request, context)
     if received is None:
         return await respond_in_loop(router.find(request), request, context)
     return received.answer(await received.handle_in_loop(context), context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portable_fn import callers
 from portable_fn.batch import Consumer
 from portable_fn.dispatch import Dispatcher
 from portable_fn.errors import DecodeError
@@ -39,7 +40,7 @@ class Receiver:
         """The events of the request, whose body is read; None where it is for an HTTP function, or for none.
 
         An event that no function takes is for the HTTP function on its path, where there is one, and what is no known event
-        for a function of tasks, where there is no such.
+        for a function of tasks, where there is no such. HTTPError 401 without the token of the environment.
         """
         name = ""
         try:
@@ -59,11 +60,16 @@ class Receiver:
                 raise DecodeError(f"a POST of {request.content_type[:80]!r} is none of {triggers.KNOWN}")
         except DecodeError as exc:
             items = [exc]
+        _check(request)
         return Received(self, name, items, request)
 
-    def converted(self, args: tuple[Any, ...]) -> tuple[Received, Request[Any]]:
-        """The event that functions-framework has made of a request, where it runs the function as `cloudevent` or `event`,
-        and a request that stands for the one that was."""
+    def converted(self, args: tuple[Any, ...], sent: Request[Any] | None) -> tuple[Received, Request[Any]]:
+        """The event that functions-framework has made of the request that was `sent`, where it runs the function as
+        `cloudevent` or `event`, and a request that stands for that.
+
+        HTTPError 401 without the token of the environment, also if nobody knows the request.
+        """
+        _check(Request("POST") if sent is None else sent)
         items: list[Item]
         try:
             items = [triggers.of_background_event(*args) if len(args) == 2 else triggers.of_cloud_event(args[0])]
@@ -84,6 +90,11 @@ class Receiver:
             return isinstance(item, DecodeError) or self.dispatcher.takes_any(item)
         except DecodeError:
             return True
+
+
+def _check(request: Request[Any]) -> None:
+    # Pub/Sub's pushes can't have a header of one's own.
+    callers.check(request, {callers.TOKEN: callers.HEADER}, parameter=True)
 
 
 class Received:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64
 
+from portable_fn import callers
 from portable_fn.cloudevents import read_time
 from portable_fn.errors import DecodeError
 from portable_fn.events import Message
@@ -29,7 +30,7 @@ _OF_THE_WAY = frozenset(
     (
         "accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "forwarded", "from",
         "function-execution-id", "host", "transfer-encoding", "user-agent", "via", "x-cloud-trace-context", "x-forwarded-for",
-        "x-forwarded-host", "x-forwarded-proto", "x-serverless-authorization",
+        "x-forwarded-host", "x-forwarded-proto", "x-serverless-authorization", callers.HEADER,
     )
 )  # fmt: skip
 _OF_GOOGLE = ("x-goog-", "x-google-", "x-cloudtasks-", "x-appengine-")

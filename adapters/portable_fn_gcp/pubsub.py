@@ -40,7 +40,7 @@ def dead_letter(event: Event[Any], reject: Reject, topic: str, seconds: float | 
     for name, value in told.items():
         if value and len(attributes) < _MAX_ATTRIBUTES:
             attributes[name] = value.encode("utf-8", "replace")[:_MAX_VALUE].decode("utf-8", "ignore")
-    publish(_whole(topic, end), body, attributes, key, end)
+    publish(_whole(topic, event.source, end), body, attributes, key, end)
     return True
 
 
@@ -62,11 +62,17 @@ def _content(event: Event[Any]) -> tuple[bytes, dict[str, str], str | None]:
     return to_json(write_structured(event)).encode(), {"content-type": STRUCTURED}, None
 
 
-def _whole(topic: str, end: float) -> str:
-    """The topic's whole name. Its project is the function's own, since whoever sends an event can write any into it."""
+def _whole(topic: str, source: str, end: float) -> str:
+    """The topic's whole name. Its project is the function's own, since whoever sends an event can write any into it.
+
+    An emulator has nobody else's projects: there it may be the event's.
+    """
     if topic.startswith("projects/"):
         return topic
-    project = os.environ.get("GOOGLE_CLOUD_PROJECT") or _metadata("project/project-id", end).decode()
+    project = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
+    if not project and os.environ.get("PUBSUB_EMULATOR_HOST"):
+        project = source.partition("projects/")[2].partition("/")[0].strip("_")
+    project = project or _metadata("project/project-id", end).decode()
     return f"projects/{project}/topics/{topic}"
 
 

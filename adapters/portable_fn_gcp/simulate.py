@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from portable_fn.callers import unwarned
 from portable_fn.errors import ConfigurationError
 from portable_fn.http import Request, unquoted
 from portable_fn.pairs import Headers
@@ -51,7 +52,9 @@ def exchange(
     root_path: str = "",
 ) -> Exchange:
     """The request on its way through one of SERVICES to the functions and back."""
-    return sent(entry(*targets, use=use, root_path=root_path), request, service)
+    with unwarned():
+        target = entry(*targets, use=use, root_path=root_path)
+    return sent(target, request, service)
 
 
 def sent(target: Any, request: Request[Any], service: str = "http") -> Exchange:
@@ -71,7 +74,8 @@ def invoker(
     None for one that isn't sent, since one before it, of the same ordering key, has not been acknowledged; what waits is sent
     again in the next block of `playing`.
     """
-    target = entry(*targets)
+    with unwarned():
+        target = entry(*targets)
     waiting: set[str] = set()
     block = played()
 
