@@ -14,6 +14,7 @@ import pytest
 
 from tests.runtimes.ministack import ACCOUNT, REGION, Cloud, Queue, awaited, ministack
 from tests.runtimes.rest import Listener, listening
+from tests.test_aws_packed_records import aggregated, zipped
 
 pytestmark = pytest.mark.runtime
 
@@ -521,6 +522,29 @@ def test_a_rejected_record_of_a_stream_is_sent_to_the_dead_letters_and_its_shard
     } == attributes(buried)
     cloud.client("kinesis").put_record(StreamName=name, Data=b"last", PartitionKey="ada")
     assert ["last"] == [one["text"] for one in seen(listener, 1)]
+
+
+def test_what_a_record_of_a_stream_holds_comes_message_by_message_and_again_with_all_of_the_record(
+    cloud: Cloud, deploy: Deploy, listener: Listener, name: str
+) -> None:
+    stream = cloud.stream(name)
+    check = {"messageType": "CONTROL_MESSAGE", "logGroup": "", "logEvents": [{"id": "", "message": "health"}]}
+    logs = {
+        "messageType": "DATA_MESSAGE",
+        "logGroup": "/shop",
+        "logEvents": [{"id": "log-1", "timestamp": 1, "message": "hi"}],
+    }
+    for content in (aggregated(("ada", b"one"), ("bob", b"two")), zipped(check), zipped(logs)):
+        cloud.client("kinesis").put_record(StreamName=name, Data=content, PartitionKey="outer")
+    listener.will_answer(500)
+    cloud.mapping(deploy("message"), stream)
+    failed, first, second, third = seen(listener, 4)
+    assert failed == first
+    assert [("one", "ada", name), ("two", "bob", name), (json.dumps(logs), "outer", "/shop")] == [
+        (one["text"], one["key"], one["channel"]) for one in (first, second, third)
+    ]
+    assert [":0", ":1", "log-1"] == [first["id"][-2:], second["id"][-2:], third["id"]]
+    assert [1, 1, 1] == [one["envelopes"] for one in (first, second, third)]
 
 
 def test_a_rows_changes_come_in_order_and_again_after_a_failure(

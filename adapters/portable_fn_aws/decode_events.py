@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 class Arrival:
     """The events of one invocation: `items` in the order of `records`, which are what AWS names when it is told of a failure.
 
-    `service` is whose they are; `key` gives what they are in order within, None without order; `pipe` says that EventBridge
+    If some of the records hold several events, or none, `places` are the places of the records that the items are of, and
+    `results` what the handlers returned for each. `service` is whose they are; `key` gives what they are in order within, None without order; `pipe` says that EventBridge
     Pipes sends them; `window` and `state` are those of a tumbling window, None for others.
     """
 
+    places: Sequence[int] | None = None
+    results: Sequence[Any] | None = None
     window: Window | None = None
     state: dict[str, Any] | None = None
     pipe = False
@@ -146,12 +149,19 @@ def _first_known(records: list[Any]) -> tuple[Mapping[str, Any], str | None]:
 
 
 def _of_source(source: str, first: Mapping[str, Any], records: list[Any]) -> Arrival | None:
-    found = _SOURCES.get(source) or _known(source)
-    if found is None:
+    known = _SOURCES.get(source) or _known(source)
+    if known is None:
         return None
-    service, read, key = found
+    service, read, key = known
     if source == "aws:sqs" and _is_fifo(first, records):
         service, read, key = _SOURCES["fifo"]
+    elif source == "aws:kinesis" and _has_packed(records):
+        from portable_fn_aws.packed import Unpacked
+
+        items = Unpacked(records)
+        found = Arrival(service, records, items, key)
+        found.places = items.places
+        return found
     return Arrival(service, records, Records(records, read), key)
 
 
@@ -162,6 +172,20 @@ def _is_fifo(first: Mapping[str, Any], records: list[Any]) -> bool:
         arns = (record.get("eventSourceARN") for record in records if type(record) is dict)
         arn = next((one for one in arns if type(one) is str and one), "")
     return arn[-5:] == ".fifo"
+
+
+def _has_packed(records: list[Any]) -> bool:
+    """Whether a record of Kinesis begins as those that were aggregated do, or as gzip, as batches of CloudWatch Logs do."""
+    for record in records:
+        try:
+            begin = record["kinesis"]["data"][:4]
+        except (LookupError, TypeError):
+            # As Pipes has it, or broken.
+            begin = str(record.get("data"))[:4] if type(record) is dict else ""
+        # The base64 of F3 89 9A, and of gzip's 1F 8B 08.
+        if begin == "84ma" or begin == "H4sI":
+            return True
+    return False
 
 
 # The service of each source, how its records are read, and what they are in order within.

@@ -48,7 +48,9 @@ def answer(arrival: Arrival, outcomes: Sequence[Outcome], *, report: bool, alway
     if service == "invoke":
         return _result(arrival, outcomes[0])
     failed = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Retry)]
-    results = [outcome.result if isinstance(outcome, Done) else None for outcome in outcomes]
+    results = arrival.results
+    if results is None:
+        results = [outcome.result if isinstance(outcome, Done) else None for outcome in outcomes]
     if failed:
         some = always or len(failed) < len(outcomes)
         names = _names(arrival, failed) if service in _NAMES and some and report else None

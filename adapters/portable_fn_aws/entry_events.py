@@ -8,7 +8,7 @@ from portable_fn.batch import Consumer
 from portable_fn.dispatch import Dispatcher
 from portable_fn.errors import ConfigurationError, DecodeError
 from portable_fn.events import Event, Message, ObjectEvent, ScheduleEvent, Task
-from portable_fn.outcomes import DONE, Reject, Retry
+from portable_fn.outcomes import DONE, Done, Reject, Retry
 from portable_fn_aws import decode_events, encode_events
 
 TYPE_CHECKING = False
@@ -99,16 +99,20 @@ class Events:
         self, found: Arrival, items: Sequence[Item], context: LambdaInvocation, variables: Variables
     ) -> list[Outcome]:
         outcomes: Any = self._consumers[found.key].handle(items, context, window=found.window, state=found.state)
-        if type(outcomes) is list:
-            return outcomes
-        try:
-            found_later: list[Outcome] = self._run(outcomes, variables)
-        except Exception:
-            raise
-        except BaseException as exc:
-            # Of a handler that cancels every task there is; awslambdaric's process ends by what is no Exception.
-            raise encode_events.told(exc) from exc
-        return found_later
+        if type(outcomes) is not list:
+            try:
+                outcomes = self._run(outcomes, variables)
+            except Exception:
+                raise
+            except BaseException as exc:
+                # Of a handler that cancels every task there is; awslambdaric's process ends by what is no Exception.
+                raise encode_events.told(exc) from exc
+        if found.places is not None:
+            from portable_fn_aws.packed import merged
+
+            found.results = [outcome.result if isinstance(outcome, Done) else None for outcome in outcomes]
+            outcomes = merged(outcomes, found.places, len(found.records))
+        return outcomes  # type: ignore[no-any-return]  # a list of outcomes
 
     def _without_notices(self, found: Arrival, context: LambdaInvocation, variables: Variables) -> list[Outcome]:
         """The outcomes where what only tells how the source fares is done without a call."""

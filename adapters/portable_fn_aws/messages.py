@@ -518,29 +518,40 @@ def logs(data: Any) -> Message | DecodeError | None:
     import zlib
 
     try:
-        inflater = zlib.decompressobj(wbits=31)
-        body = inflater.decompress(a2b_base64(data, strict_mode=True), MAX_LOGS)
-        if inflater.unconsumed_tail:
-            raise DecodeError(f"the CloudWatch Logs batch is over {MAX_LOGS} bytes")
+        body = unzipped(a2b_base64(data, strict_mode=True))
         batch: Any = parse_json(body.decode())
-        if batch["messageType"] == "CONTROL_MESSAGE":
-            return None
-        first = batch["logEvents"][0]
-        group = given(batch["logGroup"], "the logGroup of a CloudWatch Logs batch")
-        return Message(
-            given(first["id"], "the id of a log event"),
-            group,
-            body,
-            channel=group,
-            time=maybe_time(milliseconds, first.get("timestamp")),
-            content_type="application/json",
-            partition=maybe_text(batch.get("logStream")) or None,
-            native=batch,
-        )
+        return None if batch["messageType"] == "CONTROL_MESSAGE" else logs_message(batch, body)
     except (*UNREADABLE, zlib.error) as exc:
         return unreadable(exc, "the CloudWatch Logs batch")
     except DecodeError as exc:
         return exc
+
+
+def unzipped(data: bytes) -> bytes:
+    """A batch of CloudWatch Logs without its gzip; DecodeError if it is too large, zlib.error if it is no gzip."""
+    import zlib
+
+    inflater = zlib.decompressobj(wbits=31)
+    body = inflater.decompress(data, MAX_LOGS)
+    if inflater.unconsumed_tail:
+        raise DecodeError(f"the CloudWatch Logs batch is over {MAX_LOGS} bytes")
+    return body
+
+
+def logs_message(batch: Any, body: bytes) -> Message[Any]:
+    """The message of a batch of CloudWatch Logs whose text is the body."""
+    first = batch["logEvents"][0]
+    group = given(batch["logGroup"], "the logGroup of a CloudWatch Logs batch")
+    return Message(
+        given(first["id"], "the id of a log event"),
+        group,
+        body,
+        channel=group,
+        time=maybe_time(milliseconds, first.get("timestamp")),
+        content_type="application/json",
+        partition=maybe_text(batch.get("logStream")) or None,
+        native=batch,
+    )
 
 
 def ses(record: Record) -> Item:

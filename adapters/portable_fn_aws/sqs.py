@@ -77,7 +77,9 @@ def dead_letter(event: Event[Any], reject: Reject, queue: str, owner: str, secon
         whole: Any = event.envelopes[0] if event.envelopes else event
         request["MessageGroupId"] = _token(key if isinstance(key, str) and key else event.source)
         # The message's own, or its publisher's, may be another's too that comes here from another queue, and SQS keeps one.
-        request["MessageDeduplicationId"] = _token(f"{whole.source} {whole.id}")
+        # What it came in may hold several events.
+        inside = "" if whole is event else f" {event.source} {event.id}"
+        request["MessageDeduplicationId"] = _token(f"{whole.source} {whole.id}{inside}")
     call("SendMessage", request, url, region, TIMEOUT if seconds is None else min(seconds, TIMEOUT))
 
 
