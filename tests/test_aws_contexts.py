@@ -268,3 +268,32 @@ def test_a_queue_that_is_neither_name_nor_arn_nor_url_is_an_error(queue: str, no
 def test_a_port_that_is_no_number_is_an_error(no_settings: pytest.MonkeyPatch) -> None:
     with pytest.raises(sqs.SQSError, match="the port of localhost:x is no number"):
         sqs.post("http://user:secret@localhost:x/path", {}, b"", 1.0)
+
+
+# The context of a request
+
+
+@pytest.mark.parametrize("service", ["http_api", "function_url", "rest_api", "lattice_v2"])
+@pytest.mark.parametrize("odd", [None, 7, True, "odd", [], ["odd"], {}, {"odd": 1}])
+def test_a_request_is_handled_whatever_its_context_says_beside_the_matter(service: str, odd: Any) -> None:
+    def tell(request: Request, ctx: Context) -> dict[str, Any]:
+        ctx.log.info("a request")
+        assert (
+            isinstance(request.id, str) and isinstance(request.host, str) and isinstance(request.client_ip, str | None)
+        )
+        return {
+            "time": request.time.timestamp() > 0,
+            "principal": request.principal is None,
+            "trace": ctx.trace is None,
+        }
+
+    handler = entry(portable(on.http("GET", "/a"))(tell))
+    whole = payload(fake.request("GET", "/a"), service)
+    names = {"identity", "authorizer", "domainName", "requestId", "timeEpoch", "requestTimeEpoch", "accountId", "apiId"}
+    for name in names & (whole["requestContext"].keys() | {"authorizer"}):
+        native = {**whole, "requestContext": {**whole["requestContext"], name: odd}}
+        assert 200 == handler(native, None)["statusCode"], name  # type: ignore[index]  # a dict
+    if service in ("http_api", "function_url"):
+        http = {**whole["requestContext"]["http"], "sourceIp": odd, "userAgent": odd, "protocol": odd}
+        native = {**whole, "requestContext": {**whole["requestContext"], "http": http}}
+        assert 200 == handler(native, None)["statusCode"]  # type: ignore[index]  # a dict

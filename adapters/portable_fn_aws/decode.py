@@ -74,7 +74,7 @@ class HTTPAPIRequest(Request):
             root_path = f"/{stage}"
             path = path[len(root_path) :] or "/"
         # An HTTP API decodes the path, a function URL does not.
-        if "%" in path and ".lambda-url." in context.get("domainName", ""):
+        if "%" in path and ".lambda-url." in (_word(context.get("domainName")) or ""):
             self.raw_path, self.path = path, unquoted(path)
         else:
             self.raw_path, self.path = _encoded(path), path
@@ -109,18 +109,15 @@ class HTTPAPIRequest(Request):
 
     @lazy
     def _host(self) -> str | None:
-        domain: str | None = self.native["requestContext"].get("domainName")
-        return domain
+        return _word(self.native["requestContext"].get("domainName"))
 
     @lazy
     def _client_ip(self) -> str | None:
-        address: str | None = self.native["requestContext"]["http"].get("sourceIp")
-        return address
+        return _word(self.native["requestContext"]["http"].get("sourceIp"))
 
     @lazy
     def _id(self) -> str | None:
-        id: str | None = self.native["requestContext"].get("requestId")
-        return id
+        return _word(self.native["requestContext"].get("requestId"))
 
     @lazy
     def _time(self) -> float:
@@ -131,7 +128,7 @@ class HTTPAPIRequest(Request):
 def rest_api(payload: Payload) -> Request:
     """REST API, and HTTP API with payload 1.0 (which alone has a `version` and decodes the path)."""
     context = payload["requestContext"]
-    identity = context.get("identity") or {}
+    identity = _object(context.get("identity"))
     decoded = payload.get("version") == "1.0"
     root_path, path = _split_path(payload, context, decoded)
     if decoded:
@@ -145,12 +142,12 @@ def rest_api(payload: Payload) -> Request:
         headers,
         _body(payload.get("body"), payload.get("isBase64Encoded")),
         params=params.copy() if decoded else {name: unquoted(value) for name, value in params.items()},
-        host=context.get("domainName"),
+        host=_word(context.get("domainName")),
         scheme=forwarded_scheme(headers, "https"),
         root_path=root_path,
-        client_ip=identity.get("sourceIp"),
+        client_ip=_word(identity.get("sourceIp")),
         principal=_rest_api_principal(context),
-        id=context.get("requestId"),
+        id=_word(context.get("requestId")),
         time=_seconds(context.get("requestTimeEpoch"), 1000),
         native=payload,
     )
@@ -254,7 +251,7 @@ def lattice_v2(payload: Payload) -> Request:
     context = payload["requestContext"]
     headers = Headers(_flat(payload.get("headers")))
     path, _, query = payload["path"].partition("?")
-    identity = context.get("identity") or {}
+    identity = _object(context.get("identity"))
     return Request(
         payload["method"],
         path or "/",
@@ -392,7 +389,7 @@ def _x_ray(value: object) -> Trace | None:
 
 
 def _http_api_principal(context: Mapping[str, Any]) -> Principal | None:
-    authorizer = context.get("authorizer") or {}
+    authorizer = _object(context.get("authorizer"))
     if jwt := authorizer.get("jwt"):
         claims = jwt.get("claims") or {}
         return Principal(str(claims.get("sub", "")), "jwt", claims)
@@ -404,8 +401,8 @@ def _http_api_principal(context: Mapping[str, Any]) -> Principal | None:
 
 
 def _rest_api_principal(context: Mapping[str, Any]) -> Principal | None:
-    authorizer = context.get("authorizer") or {}
-    identity = context.get("identity") or {}
+    authorizer = _object(context.get("authorizer"))
+    identity = _object(context.get("identity"))
     # Cognito's authorizer; one of one's own may give a `claims` as well, but no object.
     claims = authorizer.get("claims")
     if claims and isinstance(claims, dict):
@@ -419,6 +416,16 @@ def _rest_api_principal(context: Mapping[str, Any]) -> Principal | None:
 
 def _certificate(certificate: Mapping[str, Any] | None) -> Principal | None:
     return Principal(certificate.get("subjectDN", ""), "mtls", certificate) if certificate else None
+
+
+def _word(value: object) -> str | None:
+    """A text of the request's context, None for what is none."""
+    return value if isinstance(value, str) else None
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """An object of the request's context, an empty one for what is none."""
+    return value if isinstance(value, dict) else {}
 
 
 def _multi(payload: Payload, many: str, single: str) -> list[tuple[str, str]]:
