@@ -646,7 +646,8 @@ class OutOfStock(Exception):
 
 
 def task(result: Any, *, body: bytes = b"{}", path: str = "/") -> Answer:
-    made = simulate.sent(entry(taking(Task, [], result)), fake.request("POST", path, body=body))
+    request = fake.request("POST", path, body=body, headers={"content-type": "application/json"})
+    made = simulate.sent(entry(taking(Task, [], result)), request)
     answer: Answer = made.answer(made.invoke())
     return answer
 

@@ -722,7 +722,7 @@ def test_a_call_that_failed_is_answered_with_the_error(
 
 
 def test_a_call_that_cannot_be_read_is_answered_with_why() -> None:
-    answer = answered(fake.request("POST", body=b"{"), Task)
+    answer = answered(fake.request("POST", body=b"{", headers={"content-type": "application/json"}), Task)
     status, content_type, _, document = read(answer)
     assert (400, "application/json", "DecodeError") == (status, content_type, document["error"]["type"])
     assert "a task's body is not JSON" in document["error"]["message"]

@@ -32,7 +32,8 @@ def entry(*targets: object, pubsub: str = "pubsub", use: Sequence[Middleware] = 
     Functions for other events get them by POST, at paths that no HTTP function answers: CloudEvents at any, as Knative sends
     them; tasks at their name; what a Dapr sidecar sends, whose component for topics is called `pubsub`. Whoever reaches the
     server can send such events: keep it from the public, or set APP_API_TOKEN, as Dapr does, or PORTABLE_FN_TOKEN. If one is
-    set, no event is taken without it. If none is, a warning says so, unless PORTABLE_FN_CALLERS is "trusted".
+    set, no event is taken without it. If none is, a warning says so, unless PORTABLE_FN_CALLERS is "trusted". A web page can't
+    send any: they are JSON, but for CloudEvents in headers, and none is taken that a browser sends for another site.
 
     Args:
         use: Middleware around every function and around what is answered without one, such as a 404.
@@ -113,11 +114,12 @@ async def _respond(
     router: Router, found: Road | Response, request: decode.ScopeRequest, context: Context, receive: Receive
 ) -> Response:
     """The answer to a request that is an event, whose body is still to be read."""
-    if isinstance(found, Response):
-        return found
     try:
         try:
             decode.check_token(request)
+            if isinstance(found, Response):
+                return found
+            found.check(request)
             request.body = await read_body(request.native, receive, MAX_BODY)
         except HTTPError as exc:
             context.log.error("an event is refused: %s", exc.detail)

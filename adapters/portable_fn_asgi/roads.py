@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from portable_fn import cloudevents
 from portable_fn.batch import Consumer
+from portable_fn.callers import refuse_page, require_json
 from portable_fn.data import read_json
 from portable_fn.dispatch import Dispatcher
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.events import CloudEvent, Event, Message, ScheduleEvent, Task
 from portable_fn.http import Request, Response, encode_json, unquoted
-from portable_fn.on import ScheduleTrigger, TaskTrigger
+from portable_fn.on import EventTrigger, ScheduleTrigger, TaskTrigger
 from portable_fn.record import Record
-from portable_fn_asgi import cloud_events, dapr, encode
+from portable_fn_asgi import cloud_events, dapr, encode, foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,13 +34,29 @@ _DECODE = {
 
 
 class Road(Record):
-    """How one request is handled as events: `decode` gives them and what encodes their outcomes; DecodeError is a 400."""
+    """How one request is handled as events: `decode` gives them and what encodes their outcomes; DecodeError is a 400.
 
-    _fields = ("consumer", "decode")
+    The body `is_json`, but for CloudEvents whose attributes are headers: those no page sends without asking.
+    """
 
-    def __init__(self, consumer: Consumer, decode: Callable[[Request[Any]], tuple[Sequence[Item], Encode]]) -> None:
+    _fields = ("consumer", "decode", "is_json")
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        decode: Callable[[Request[Any]], tuple[Sequence[Item], Encode]],
+        *,
+        is_json: bool = True,
+    ) -> None:
         self.consumer = consumer
         self.decode = decode
+        self.is_json = is_json
+
+    def check(self, request: Request[Any]) -> None:
+        """Raise HTTPError 403 or 415 for what a web page may send."""
+        refuse_page(request)
+        if self.is_json:
+            require_json(request)
 
 
 class Roads:
@@ -49,7 +66,8 @@ class Roads:
         self._router = router
         self._pubsub = pubsub
         kinds = {kind for function in functions for kind in _kinds(function)}
-        self.dispatcher = dispatcher = Dispatcher(functions, _unwrap(kinds))
+        self._strangers = _Strangers(functions)
+        self.dispatcher = dispatcher = Dispatcher(functions, _unwrap(kinds, self._strangers))
         self._functions = dispatcher.functions
         # One without a trigger answers every path, as far as HTTP goes.
         self._http_answers_all = any(function.kind is Request and not function.triggers for function in functions)
@@ -96,8 +114,9 @@ class Roads:
             name = unquoted(path[len("/job/") :])
             return Road(self._of_one, lambda request: ([dapr.job(request, name, self._cron(name))], encode.done))
         name = request.path[1:]
+        is_bound = bool(name) and (name in self._bindings or self._takes_any_binding)
         # A binding's message first: its metadata are headers, and whoever wrote it chose them.
-        if name in self._bindings and dapr.is_binding(request):
+        if is_bound and dapr.is_binding(request):
             return Road(self._of_one, lambda request: ([dapr.binding(request, name)], encode.done))
         try:
             mode = cloudevents.mode(request.headers)
@@ -105,13 +124,19 @@ class Roads:
             return Road(self._of_events, _raising(exc))
         if mode:
             decode = _DECODE[mode]
-            return Road(self._of_events, lambda request: (decode(request), encode.cloud_events))
-        if name in self._tasks or (path == "/" and len(self._tasks) == 1):
-            called = name or next(iter(self._tasks))
-            return Road(self._of_tasks, lambda request: ([_task(request, called)], encode.task))
+            return Road(
+                self._of_events,
+                lambda request: ([self._strangers.told(item) for item in decode(request)], encode.cloud_events),
+                is_json=mode != "binary",
+            )
+        if name in self._tasks:
+            return Road(self._of_tasks, lambda request: ([_task(request, name)], encode.task))
+        if path == "/" and len(self._tasks) == 1:
+            (only,) = self._tasks
+            return Road(self._of_tasks, lambda request: ([_own(_task(request, only))], encode.task))
         if "readtimeutc" in request.headers and (name in self._schedules or self._takes_schedules):
             return Road(self._of_one, lambda request: ([dapr.cron(request, name, self._cron(name))], encode.done))
-        if name and (name in self._bindings or self._takes_any_binding):
+        if is_bound:
             return Road(self._of_one, lambda request: ([dapr.binding(request, name)], encode.done))
         if self._takes_messages and not self._takes_any and request.content_type == "application/json":
             # A bulk by a subscription with a route of its own: Dapr drops what is answered with 404.
@@ -145,6 +170,8 @@ def _bulk(request: Request[Any]) -> tuple[Sequence[Item], Encode] | None:
     except ValueError:
         return None
     if not dapr.is_bulk(value):
+        if what := foreign.adapter_of_body(value):
+            raise DecodeError(f"{request.path} takes no event of another provider: {what}")
         return None
     items, ids = dapr.bulk(value, request)  # type: ignore[arg-type]  # a dict, as is_bulk has seen
     return items, lambda outcomes: encode.dapr_bulk(outcomes, ids)
@@ -166,6 +193,50 @@ def _task(request: Request[Any], name: str) -> Task[Any]:
     )
 
 
+def _own(task: Task[Any]) -> Task[Any]:
+    """The task; DecodeError if its input is an event of another provider, which `POST /` calls no task with."""
+    if what := foreign.adapter_of_body(task.input):
+        raise DecodeError(f"the task {task.name!r} isn't called with an event of another provider: {what}")
+    return task
+
+
+class _Strangers:
+    """Which CloudEvents of other providers an entry's functions take: those whose type, or topic, a trigger names, or any."""
+
+    def __init__(self, functions: Iterable[Binding]) -> None:
+        bare = {function.kind for function in functions if not function.triggers}
+        self._take_any = bool(bare & {Event, CloudEvent, Message})
+        self._take_messages = Message in bare
+        self._channels = {name for one in functions for trigger in one.triggers for name in trigger.channels}
+        self._events = [
+            trigger
+            for one in functions
+            if one.kind in (Event, CloudEvent)
+            for trigger in one.triggers
+            if isinstance(trigger, EventTrigger)
+        ]
+
+    def is_message(self, event: CloudEvent[Any], channel: str) -> bool:
+        """Whether an event that would be a message of the channel is one to the functions."""
+        return self._take_messages or channel in self._channels or not foreign.adapter_of_type(event.type)
+
+    def told(self, item: Item) -> Item:
+        """The item; the DecodeError that says what takes it if it is an event of another provider that no function is for.
+
+        Were it left to the functions, a trigger that names something else would get it, or have it done without a call.
+        """
+        if not isinstance(item, CloudEvent) or self._take_any or not (what := foreign.adapter_of_type(item.type)):
+            return item
+        known = (trigger.types for trigger in self._events)
+        if (
+            any(trigger.wants(item) for trigger in self._events)
+            or any(foreign.adapter_of_type(type) == what for types in known for type in types)
+            or cloud_events.message(item).channel in self._channels
+        ):
+            return item
+        return DecodeError(f"a CloudEvent of type {item.type[:200]!r} is for none of the functions: {what}")
+
+
 def _raising(error: DecodeError) -> Callable[[Request[Any]], tuple[Sequence[Item], Encode]]:
     def decode(request: Request[Any]) -> tuple[Sequence[Item], Encode]:
         raise error
@@ -177,7 +248,7 @@ def _kinds(function: Binding) -> set[type[Event[Any]]]:
     return {function.kind} if function.kind is not Event else {Event, *(trigger.kind for trigger in function.triggers)}
 
 
-def _unwrap(kinds: set[type[Event[Any]]]) -> Callable[[Event[Any]], list[Event[Any]]]:
+def _unwrap(kinds: set[type[Event[Any]]], strangers: _Strangers) -> Callable[[Event[Any]], list[Event[Any]]]:
     """What is inside of an event, for functions of those kinds."""
 
     def unwrap(event: Event[Any]) -> list[Event[Any]]:
@@ -193,7 +264,8 @@ def _unwrap(kinds: set[type[Event[Any]]]) -> Callable[[Event[Any]], list[Event[A
             return [found]
         # One that came in a message was one already.
         if Message in kinds and not any(isinstance(envelope, Message) for envelope in event.envelopes):
-            return [cloud_events.message(event)]
+            message = cloud_events.message(event)
+            return [message] if strangers.is_message(event, message.channel) else []
         return []
 
     return unwrap

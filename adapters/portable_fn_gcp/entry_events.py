@@ -40,7 +40,8 @@ class Receiver:
         """The events of the request, whose body is read; None where it is for an HTTP function, or for none.
 
         An event that no function takes is for the HTTP function on its path, where there is one, and what is no known event
-        for a function of tasks, where there is no such. HTTPError 401 without the token of the environment.
+        for a function of tasks, where there is no such. HTTPError 401 without the token of the environment, 403 or 415 for what
+        a web page may send.
         """
         name = ""
         try:
@@ -61,6 +62,9 @@ class Receiver:
         except DecodeError as exc:
             items = [exc]
         _check(request)
+        callers.refuse_page(request)
+        if name == "task":
+            callers.require_json(request)
         return Received(self, name, items, request)
 
     def converted(self, args: tuple[Any, ...], sent: Request[Any] | None) -> tuple[Received, Request[Any]]:
@@ -102,7 +106,7 @@ class Received:
 
     def __init__(self, receiver: Receiver, trigger: str, items: Sequence[Item], request: Request[Any]) -> None:
         self._receiver = receiver
-        self._trigger = trigger
+        self.trigger = trigger
         self._items = items
         self._request = request
 
@@ -117,10 +121,10 @@ class Received:
     def answer(self, outcomes: Sequence[Outcome], context: Context) -> Response:
         """What Google gets for the events."""
         first = self._items[0] if self._items else None
-        if self._trigger == "task":
+        if self.trigger == "task":
             return encode.task(outcomes[0])
-        if self._trigger == "bigquery":
+        if self.trigger == "bigquery":
             return encode.bigquery(outcomes[0], first)
-        if isinstance(first, DecodeError) and len(self._items) == 1 and self._trigger not in encode.OF_EVENTARC:
+        if isinstance(first, DecodeError) and len(self._items) == 1 and self.trigger not in encode.OF_EVENTARC:
             return encode.unreadable(first, self._request, context)
         return encode.settled(outcomes, self._request, context)

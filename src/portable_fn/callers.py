@@ -1,4 +1,4 @@
-"""Who may send events where a function's URL is open: a token that only the senders know.
+"""Who may send events where a function's URL is open: who has a token that only the senders know, and no web page.
 
 A provider that fetches events itself, as AWS, Azure and Cloudflare do, needs none.
 """
@@ -22,6 +22,8 @@ TOKEN = "PORTABLE_FN_TOKEN"
 # The header that has it, and the parameter of a URL for senders that can't set one.
 HEADER = "portable-fn-token"
 PARAMETER = "token"
+# No page sends a header of such a name without asking.
+_TOKENS = frozenset((HEADER, "dapr-api-token"))
 # "trusted": the platform lets only trusted callers through.
 CALLERS = "PORTABLE_FN_CALLERS"
 
@@ -57,6 +59,41 @@ def check(request: Request[Any], headers: Mapping[str, str], *, parameter: bool 
 
 def _octets(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
+
+
+def refuse_page(request: Request[Any]) -> None:
+    """Raise HTTPError 403 if a browser sends the request for a page of another site.
+
+    Browsers tell the site of what they send: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header, and to a host without
+    TLS the origin of every POST: https://fetch.spec.whatwg.org/#append-a-request-origin-header. No sender of events does.
+    """
+    headers = request.headers
+    site = headers.get("sec-fetch-site")
+    if site is None:
+        origin = headers.get("origin")
+        if origin is None or origin.partition("://")[2].lower() == request.host.lower():
+            return
+    elif site in ("same-origin", "none"):
+        return
+    raise HTTPError(403, "No page of another site sends events.")
+
+
+def require_json(request: Request[Any]) -> None:
+    """Raise HTTPError 415 if the content type isn't JSON; with a token in a header none is needed.
+
+    A page may send a text, a form, or a body without a type to any server, but JSON and such headers only if the server allows
+    it: https://fetch.spec.whatwg.org/#cors-safelisted-request-header
+    """
+    if request.content_type.endswith(("/json", "+json")):
+        return
+    headers = request.headers
+    # A browser itself may add what it was told for Basic.
+    has_token = headers.get("authorization", "")[:7].lower() == "bearer " or not _TOKENS.isdisjoint(headers)
+    if request.content_type or not has_token:
+        shown = repr(request.content_type[:80]) if request.content_type else "none"
+        raise HTTPError(
+            415, f"The content type is {shown}; possible is application/json.", headers={"accept": "application/json"}
+        )
 
 
 def warn_if_open(functions: Iterable[Binding], variables: Iterable[str], how: str) -> None:
