@@ -267,7 +267,16 @@ def test_a_rejected_message_is_sent_to_the_dead_letters_and_never_comes_again(
     cloud.mapping(function, queue.arn)
     [buried] = cloud.receive(graves)
     assert "never" == buried["Body"]
-    assert {"kind": "x", "raw": b"\xff\x00", "ErrorMessage": "unknown sku", "EventId": id} == attributes(buried)
+    told = attributes(buried)
+    assert told.pop("portable-fn-time").startswith("20")
+    assert {
+        "kind": "x",
+        "raw": b"\xff\x00",
+        "portable-fn-reason": "unknown sku",
+        "portable-fn-id": id,
+        "portable-fn-source": queue.arn,
+        "portable-fn-attempt": "1",
+    } == told
     await_empty(cloud, queue)
     cloud.send(queue, "good")
     assert [("never", 1), ("good", 1)] == tries(listener, 2)
@@ -515,11 +524,10 @@ def test_a_rejected_record_of_a_stream_is_sent_to_the_dead_letters_and_its_shard
     assert "good" == good["text"]
     [buried] = cloud.receive(graves)
     assert b"\xff never" == b64decode(buried["Body"])
-    assert {
-        "ContentTransferEncoding": "base64",
-        "ErrorMessage": "unknown sku",
-        "EventId": rejected["id"],
-    } == attributes(buried)
+    told = attributes(buried)
+    assert ("unknown sku", rejected["id"]) == (told["portable-fn-reason"], told["portable-fn-id"])
+    fields = json.loads(told["portable-fn-fields"])
+    assert ("base64", "ada") == (fields["encoding"], fields["key"])
     cloud.client("kinesis").put_record(StreamName=name, Data=b"last", PartitionKey="ada")
     assert ["last"] == [one["text"] for one in seen(listener, 1)]
 

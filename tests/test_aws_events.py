@@ -41,6 +41,7 @@ from portable_fn import (
     on,
     portable,
 )
+from portable_fn.cloudevents import write_time
 from portable_fn.testing import deliver, fake
 from portable_fn.testing.delivery import Raised
 from portable_fn_aws import decode, decode_events, encode_events, entry, sqs
@@ -872,8 +873,11 @@ def test_a_rejected_message_is_sent_to_its_dead_letters_with_all_that_it_had(que
     assert {
         "tenant": {"DataType": "String", "StringValue": "7"},
         "raw": {"DataType": "Binary", "BinaryValue": "/w=="},
-        "ErrorMessage": {"DataType": "String", "StringValue": "unknown sku"},
-        "EventId": {"DataType": "String", "StringValue": "m-1"},
+        "portable-fn-reason": {"DataType": "String", "StringValue": "unknown sku"},
+        "portable-fn-source": {"DataType": "String", "StringValue": "arn:aws:sqs:eu-central-1:123456789012:orders"},
+        "portable-fn-id": {"DataType": "String", "StringValue": "m-1"},
+        "portable-fn-attempt": {"DataType": "String", "StringValue": "1"},
+        "portable-fn-time": {"DataType": "String", "StringValue": write_time(sent.time)},
     } == request["MessageAttributes"]
 
 
@@ -911,7 +915,9 @@ def test_every_source_has_dead_letters(queue_api: Any, service: str, event: Even
     assert invoke(rejects, native) in (None, {"batchItemFailures": []})
     ((_, request),) = queue_api.seen
     if body is None:
-        assert native["Records"][0] == json.loads(request["MessageBody"])
+        letter = json.loads(request["MessageBody"])
+        kind = "change.inserted" if service == "dynamodb" else "object.created"
+        assert (f"portable_fn.{kind}", "no") == (letter["type"], letter["portablefnreason"])
     else:
         assert body == request["MessageBody"]
 

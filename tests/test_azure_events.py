@@ -35,16 +35,17 @@ from portable_fn import (
     on,
     portable,
 )
+from portable_fn.dead_letter import restored
 from portable_fn.testing import Duplicates, Redelivery, deliver, fake
 from portable_fn.testing.delivery import exchange
 from portable_fn_azure import changes, entry, event_grid, messages, objects
 from portable_fn_azure.capabilities import SERVICES as CAPABILITIES
 from portable_fn_azure.cron import ncrontab
-from portable_fn_azure.invocation import _sender
 from portable_fn_azure.simulate import EVENT_SERVICES, FunctionContext, TraceContext
 from portable_fn_azure.simulate_app import functions_for
 from portable_fn_azure.simulate_events import payloads
 from portable_fn_azure.simulate_payloads import INVOCATION, Sent
+from portable_fn_azure.triggers import plan
 
 # What a handler got last.
 GOT: list[Any] = []
@@ -621,42 +622,23 @@ def test_a_rejected_binary_message_stays_as_it_is() -> None:
         raise Reject
 
     delivery = deliver(refuses, fake.message(body=b"\xff\x00"), to="azure", via="storage_queue")
-    assert [b"\xff\x00"] == delivery.native_answers[0][0].out
+    assert [b"\xff\x00"] == [restored(one).body for one in delivery.native_answers[0][0].out]
 
 
-class Kept:
-    """azure.functions.Out, as far as it is used."""
+@pytest.mark.parametrize("service", ["service_bus_topic", "event_hubs", "kafka"])
+def test_every_rejected_message_of_a_batch_is_in_its_dead_letters_with_its_reason(service: str) -> None:
+    bodies = (b"[]", b"\xff", b'{"a": 1}', b"text")
+    sent = [fake.message(body=body, id=f"m-{n}", sequence=str(n)) for n, body in enumerate(bodies)]
 
-    value: Any = None
+    @portable(on.topic("orders", dead_letter="bad"), on.stream("orders", dead_letter="bad"))
+    def each(batch: Batch[Message[Any]]) -> None:
+        for one in batch:
+            batch.reject(one, f"no {len(one.body)}")
 
-    def set(self, value: Any) -> None:
-        self.value = value
-
-    def get(self) -> Any:
-        return self.value
-
-
-@pytest.mark.parametrize("body", [b"[]", b"[1, 2]", b'{"a":1}', b"text", b"\xff"])
-def test_one_rejected_event_goes_out_as_bytes_which_the_host_leaves_alone(body: bytes) -> None:
-    out = Kept()
-    assert _sender(out, "service_bus_queue")(fake.message(body=body), Reject(), "bad")
-    assert body == out.get()
-
-
-def test_several_rejected_events_go_to_a_storage_queue_as_texts_and_nowhere_else() -> None:
-    out, other = Kept(), Kept()
-    send, send_other = _sender(out, "storage_queue"), _sender(other, "service_bus_queue")
-    bodies = (b"[]", b"\xff", b"b")
-    assert [True, False, True] == [send(fake.message(body=body), Reject(), "bad") for body in bodies]
-    assert ["[]", "b"] == out.get()
-    assert [True, False, False] == [send_other(fake.message(body=body), Reject(), "bad") for body in bodies]
-    assert b"[]" == other.get()
-
-
-def test_a_rejected_text_counts_by_its_bytes() -> None:
-    out = Kept()
-    assert not _sender(out, "storage_queue")(fake.message(body=("€" * 20_000).encode()), Reject(), "bad")
-    assert None is out.get()
+    delivery = deliver(each, sent, to="azure", via=service)
+    assert ["dead-lettered"] * 4 == delivery.outcomes
+    assert ["no 2", "no 1", "no 8", "no 4"] == [one.why for one in delivery.settled]
+    assert list(bodies) == [restored(one).body for one in delivery.native_answers[0][0].out]
 
 
 def test_each_trigger_of_a_function_is_for_its_own_events_alone() -> None:
@@ -993,7 +975,7 @@ def test_an_object_that_the_function_is_not_for_comes_by_event_grid_where_a_blob
 
 
 def wired(*targets: Any, **given: Any) -> dict[str, dict[str, Any]]:
-    """The trigger's binding of each Azure function, with its retry policy and its dead letters."""
+    """The trigger's binding of each Azure function, with its retry policy."""
     found = {}
     for function in entry(*targets, **given).get_functions():
         bindings = json.loads(function.get_function_json())["bindings"]
@@ -1001,7 +983,6 @@ def wired(*targets: Any, **given: Any) -> dict[str, dict[str, Any]]:
         found[function.get_function_name()] = {
             **bindings[0],
             "retry": policy and {name: policy[name] for name in policy if name != "setting_name"},
-            "dead": next((one for one in bindings if one["name"] == "rejected"), None),
         }
     return found
 
@@ -1076,14 +1057,25 @@ def test_what_azure_would_lose_is_retried_for_ever_unless_a_policy_says_otherwis
     assert {"strategy": "fixed_delay", "max_retry_count": "3", "delay_interval": "00:00:10"} == found["read-2"]["retry"]
 
 
-def test_dead_letters_are_an_output_binding_of_the_triggers_own_kind() -> None:
+def test_dead_letters_are_a_queue_of_the_triggers_own_kind_and_connection() -> None:
     @portable(on.queue("a", dead_letter="bad"), on.topic("b", dead_letter="bad"), on.stream("c", dead_letter="bad"))
     def read(event: Message) -> None: ...
 
-    found = wired(read, connections={"read": "Mine"})
-    assert [("queue", "Mine"), ("serviceBus", "Mine"), ("queue", "AzureWebJobsStorage")] == [
-        (found[name]["dead"]["type"], found[name]["dead"]["connection"]) for name in ("read", "read-2", "read-3")
-    ]
+    def letters(**given: Any) -> list[Any]:
+        return [one.dead_letter for one in plan([read.__portable__], set(), settlement=False, **given)]  # type: ignore[attr-defined]
+
+    none: dict[str, Any] = {"services": {}, "connections": {}, "options": {}}
+    storage, bus = ("storage_queue", "bad", "AzureWebJobsStorage"), ("service_bus_queue", "bad", "Mine")
+    assert [("storage_queue", "bad", "Mine"), bus, storage] == letters(**{**none, "connections": {"read": "Mine"}})
+    assert [("service_bus_queue", "bad", "Dead")] * 3 == letters(
+        **{**none, "services": {"bad": "service_bus_queue"}, "connections": {"bad": "Dead"}}
+    )
+    # They take no binding of the function's.
+    assert {"event"} == {
+        binding["name"]
+        for one in entry(read).get_functions()
+        for binding in json.loads(one.get_function_json())["bindings"]
+    }
 
 
 @pytest.mark.parametrize(

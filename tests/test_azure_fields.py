@@ -1091,27 +1091,6 @@ def test_an_answers_headers_can_be_read_and_taken_as_those_of_any() -> None:
     assert ("2", "none") == (headers.pop("x-b", "none"), headers.pop("x-b", "none"))
 
 
-def test_a_rejected_event_goes_to_its_dead_letters_as_one_can_read_it() -> None:
-    assert b"\xff" == encode.rejected(Message("1", "orders", b"\xff"))
-    assert {"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": {"a": 1}} == {
-        name: value
-        for name, value in json.loads(encode.rejected(CloudEvent("1", "s", "t", b'{"a": 1}'))).items()
-        if name != "datacontenttype"
-    }
-    assert {
-        "id": "1",
-        "source": "s",
-        "time": "2026-01-02T03:04:05.600000+00:00",
-        "bucket": "uploads",
-        "key": "Zoë.png",
-        "action": "created",
-        "size": 6,
-        "etag": None,
-        "version": None,
-        "content_type": None,
-    } == json.loads(encode.rejected(ObjectEvent("1", "s", "uploads", "Zoë.png", "created", time=AT, size=6)))
-
-
 class Stop(BaseException):
     pass
 

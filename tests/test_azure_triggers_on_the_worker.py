@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from portable_fn.dead_letter import reason, restored
 from portable_fn.testing import deliver, fake, replay
 from portable_fn.testing.delivery import kind_of
 from portable_fn.testing.stories import events_app
@@ -19,6 +20,7 @@ from portable_fn_azure.simulate import payloads
 from tests.runtimes import azure_amqp
 from tests.runtimes.azure import AzureHost, Invocation, Refused
 from tests.runtimes.azure_listeners import TRIES, blob_created, poll_queue
+from tests.runtimes.azure_queues import QueueServer, queue_server
 from tests.runtimes.azure_stories import function_app
 from tests.runtimes.azurite import Storage, azurite
 from tests.runtimes.environments import Unavailable
@@ -99,14 +101,22 @@ def test_what_the_worker_hands_over_is_recorded_and_replayed(app: str, tmp_path:
 
 
 @pytest.fixture(scope="module")
-def hosts() -> Iterator[dict[str, AzureHost]]:
+def queues() -> Iterator[QueueServer]:
+    with queue_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hosts(queues: QueueServer) -> Iterator[dict[str, AzureHost]]:
     """A host for each function app, started when it is asked for."""
     with ExitStack() as stack:
 
         class Hosts(dict[str, AzureHost]):
             def __missing__(self, name: str) -> AzureHost:
                 try:
-                    host = stack.enter_context(function_app(HEAD + APPS[name], env={"PORTABLE_FN_STORIES": "print"}))
+                    host = stack.enter_context(
+                        function_app(HEAD + APPS[name], env={"PORTABLE_FN_STORIES": "print", **queues.settings})
+                    )
                 except Unavailable as exc:
                     pytest.skip(str(exc))
                 self[name] = host
@@ -194,11 +204,18 @@ def test_the_host_is_told_the_handlers_own_error(
         ("event_hubs", "message-3", fake.message(body=b'{"do": "reject"}')),
     ],
 )
-def test_a_rejected_message_goes_to_its_dead_letters_by_the_output_binding(
-    hosts: dict[str, AzureHost], service: str, function: str, event: Any
+def test_a_rejected_message_is_sent_to_its_dead_letters_with_its_reason(
+    hosts: dict[str, AzureHost], queues: QueueServer, service: str, function: str, event: Any
 ) -> None:
+    before = len(queues.letters)
     invocation, _ = send(hosts["defaults"], function, service, event)
-    assert (None, {"rejected": b'{"do": "reject"}'}) == (invocation.error, invocation.outputs)
+    assert (None, {}) == (invocation.error, invocation.outputs)
+    [letter] = queues.letters[before:]
+    assert ("orders-dead", "told to", b'{"do": "reject"}') == (
+        letter.channel,
+        reason(letter),
+        restored(letter).body,  # type: ignore[attr-defined]  # a message
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,19 +226,22 @@ def test_a_rejected_message_goes_to_its_dead_letters_by_the_output_binding(
         ("event_grid", "happened", fake.cloud_event(data={"do": "reject"})),
     ],
 )
-def test_any_other_rejected_event_goes_there_as_json(
-    hosts: dict[str, AzureHost], service: str, function: str, event: Any
+def test_any_other_rejected_event_is_sent_there_as_a_cloudevent(
+    hosts: dict[str, AzureHost], queues: QueueServer, service: str, function: str, event: Any
 ) -> None:
+    before = len(queues.letters)
     invocation, seen = send(hosts["defaults"], function, service, event)
     assert None is invocation.error
-    assert seen[0]["id"] == json.loads(invocation.outputs["rejected"])["id"]
+    [letter] = queues.letters[before:]
+    assert (kind_of(event), seen[0]["id"]) == (kind_of(restored(letter)), restored(letter).id)
 
 
-def test_rejected_messages_of_a_batch_go_there_together(hosts: dict[str, AzureHost]) -> None:
+def test_every_rejected_message_of_a_batch_is_sent_there(hosts: dict[str, AzureHost], queues: QueueServer) -> None:
     events = [fake.message({"do": "reject", "n": n}, sequence=str(n), partition="0") for n in (1, 2)]
+    before = len(queues.letters)
     invocation, _ = send(hosts["batches"], "batch-3", "event_hubs", *events)
     assert None is invocation.error
-    assert [event.text for event in events] == invocation.outputs["rejected"]
+    assert [event.data for event in events] == [restored(one).data for one in queues.letters[before:]]
 
 
 def test_a_batch_fails_as_a_whole(hosts: dict[str, AzureHost]) -> None:
@@ -410,9 +430,9 @@ app = entry(order, uploaded, stored)
 
 
 @pytest.fixture(scope="module")
-def stored() -> Iterator[AzureHost]:
+def stored(storage: Storage) -> Iterator[AzureHost]:
     try:
-        with function_app(HEAD + STORED) as host:
+        with function_app(HEAD + STORED, env={"AzureWebJobsStorage": storage.connection_string}) as host:
             yield host
     except Unavailable as exc:
         pytest.skip(str(exc))
@@ -446,7 +466,11 @@ def test_a_rejected_queued_message_is_in_its_dead_letters_after_one_try(storage:
     assert [None] == [one.error for one in poll_queue(storage, stored, "orders", "order")]
     assert [] == poll_queue(storage, stored, "orders", "order")
     (dead,) = storage.receive("orders-dead")
-    assert b"never" == b64decode(dead.text)
+    letter = fake.message(body=b64decode(dead.text))
+    back: Any = restored(letter)
+    assert ("not for us", b"never", "orders", 1) == (reason(letter), back.body, back.channel, back.attempt)
+    # It waits for as long as it takes.
+    assert "9999" in dead.expires
 
 
 def test_a_binary_message_passes_through_a_queue(storage: Storage, stored: AzureHost) -> None:

@@ -37,6 +37,7 @@ from portable_fn import (
     on,
     portable,
 )
+from portable_fn.dead_letter import reason, restored
 from portable_fn.testing import deliver, fake
 from portable_fn.testing.delivery import Delivery, Settled
 from portable_fn.testing.loop import run
@@ -300,6 +301,12 @@ def test_a_cloud_event_inside_of_a_message_is_counted_as_the_message_is() -> Non
 # What becomes of it
 
 
+def letter(sent: tuple[str, bytes]) -> Message[Any]:
+    """What the consumer of the dead letters gets."""
+    assert "text" == sent[0]
+    return fake.message(body=sent[1])
+
+
 @portable(on.queue("orders", dead_letter="DEAD"))
 def orders(message: Message[Any]) -> None:
     match message.data if message.content_type != "application/octet-stream" else "reject":
@@ -330,7 +337,7 @@ def test_every_message_is_settled_by_itself(wrap: Callable[[Any], Any]) -> None:
             {"msgId": "m8", "delaySeconds": 30},
         ],
     } == answer
-    assert [("bytes", b"\xff"), ("text", b'"reject"')] == dead.sent
+    assert [b"\xff", b'"reject"'] == [restored(letter(one)).body for one in dead.sent]
 
 
 def test_a_delay_over_twelve_hours_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -365,7 +372,7 @@ def test_an_object_event_is_dead_lettered_as_the_message_that_it_came_in() -> No
 
     dead = simulate_events.Queue()
     assert ["m1"] == call((stored,), batch_of(NOTIFICATION), DEAD=dead)["explicitAcks"]
-    assert [NOTIFICATION] == [json.loads(body) for _, body in dead.sent]
+    assert [NOTIFICATION] == [restored(letter(one)).data for one in dead.sent]
 
 
 def test_what_a_batch_handler_rejects_is_dead_lettered_and_the_rest_done() -> None:
@@ -381,7 +388,7 @@ def test_what_a_batch_handler_rejects_is_dead_lettered_and_the_rest_done() -> No
         sorted(answer["explicitAcks"]),
         answer["retryMessages"],
     )
-    assert [("json", b"2")] == dead.sent
+    assert [(b"2", "no use")] == [(restored(letter(one)).body, reason(letter(one))) for one in dead.sent]
 
 
 def test_a_batch_handler_gets_its_queue_whole_beside_functions_for_other_queues() -> None:

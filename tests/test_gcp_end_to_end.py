@@ -123,19 +123,23 @@ def test_a_rejected_message_is_published_to_the_triggers_dead_letters_and_comes_
 ) -> None:
     name = f"reject-{asgi}".lower()
     topics.topic(name)
-    with serving(target, asgi=asgi, env={"PUBSUB_EMULATOR_HOST": topics.host}) as server:
+    with serving(
+        target, asgi=asgi, env={"PUBSUB_EMULATOR_HOST": topics.host, "GOOGLE_CLOUD_PROJECT": PROJECT}
+    ) as server:
         topics.subscribe(name, name, server.url)
         id = topics.publish(name, b'{"reject": true}', {"a": "b"})
         [received] = topics.pull("rejected-pull")
         seen(server, 1)
     message = received["message"]
     assert b'{"reject": true}' == base64.b64decode(message["data"])
+    told = dict(message["attributes"])
+    assert told.pop("portable-fn-time").startswith("20")
     assert {
         "a": "b",
-        "portable_fn_id": id,
-        "portable_fn_source": f"projects/{PROJECT}/subscriptions/{name}",
-        "portable_fn_reason": "unknown sku",
-    } == message["attributes"]
+        "portable-fn-id": id,
+        "portable-fn-source": f"projects/{PROJECT}/subscriptions/{name}",
+        "portable-fn-reason": "unknown sku",
+    } == told
 
 
 def test_an_object_in_cloud_storage_arrives_by_pubsub(topics: PubSub) -> None:

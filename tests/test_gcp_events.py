@@ -34,9 +34,11 @@ from portable_fn import (
     Retry,
     ScheduleEvent,
     Task,
+    dead_letter,
     on,
     portable,
 )
+from portable_fn.cloudevents import write_time
 from portable_fn.testing import deliver, fake
 from portable_fn.testing.delivery import Answer
 from portable_fn_gcp import entry, pubsub, simulate, triggers
@@ -515,9 +517,12 @@ def test_a_rejected_message_is_published_as_it_was(dead_letter: str, source: str
     assert {
         "a": "b",
         "content-type": "application/octet-stream",
-        "portable_fn_id": "message-1",
-        "portable_fn_source": source,
-        "portable_fn_reason": "no such sku",
+        "portable-fn-id": "message-1",
+        "portable-fn-source": source,
+        "portable-fn-reason": "no such sku",
+        "portable-fn-time": write_time(message.time),
+        "portable-fn-attempt": "1",
+        "portable-fn-fields": '{"key":"k"}',
     } == one.attributes
 
 
@@ -634,8 +639,11 @@ def test_the_reason_of_a_rejection_fits_into_an_attribute() -> None:
         assert pubsub.dead_letter(fake.cloud_event(source="//x/projects/p/y"), Reject("é" * 1000), "dead")
         full = fake.message({}, attributes={str(number): "x" for number in range(100)}, source=SUBSCRIPTION)
         assert pubsub.dead_letter(full, Reject("no"), "dead")
-    assert "é" * 512 == published[0].attributes["portable_fn_reason"]
-    assert 100 == len(published[1].attributes)
+    assert "é" * 500 == published[0].attributes["portable-fn-reason"]
+    # A hundred attributes are as many as a message may have.
+    assert ("no", 100) == (published[1].attributes["portable-fn-reason"], len(published[1].attributes))
+    letter = fake.message(body=published[1].body, attributes=published[1].attributes)
+    assert full.attributes == dead_letter.restored(letter).attributes  # type: ignore[attr-defined]  # a message
 
 
 # Tasks

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from event_harnesses import EventCell, cells
+from portable_fn.dead_letter import reason, restored
 from portable_fn.events import Event
 from portable_fn.testing import fake, replay
 from portable_fn.testing.delivery import Raised
@@ -231,8 +232,12 @@ def test_a_rejected_message_goes_to_the_dead_letters_as_it_came(running: Workerd
     rejected = {"do": "reject", "note": "é"}
     answer = queue(running, rejected, json.dumps(rejected))
     assert (["m1", "m2"], []) == (answer["explicitAcks"], answer["retryMessages"])
-    expected = [("json", rejected), ("text", rejected)]
-    assert expected == [(content_type, json.loads(body)) for content_type, body in running.sent()]
+    letters = [fake.message(body=body) for content_type, body in running.sent() if content_type == "text"]
+    assert ["told to"] * 2 == [reason(letter) for letter in letters]
+    assert [("application/json", rejected), ("", rejected)] == [
+        (one.content_type, one.data)  # type: ignore[attr-defined]  # a message
+        for one in map(restored, letters)
+    ]
 
 
 def test_a_rejected_message_without_a_binding_for_the_dead_letters_comes_again(running: Workerd) -> None:

@@ -5,22 +5,21 @@ What they hand over are neutral requests, and what they get are answers, so that
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import quote
 
 from portable_fn import cloudevents
+from portable_fn.as_cloudevent import is_extension, write
 from portable_fn.callers import unwarned
 from portable_fn.data import to_json
-from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
+from portable_fn.events import CloudEvent, Event, Message, ScheduleEvent, Task
 from portable_fn.http import Request
 from portable_fn.pairs import is_token
 from portable_fn.testing import asgi
 from portable_fn.testing.delivery import Answer, Delivery, Raised, Settled, refused
 from portable_fn.testing.loop import run
-from portable_fn_asgi.cloud_events import CHANGE, MESSAGE, OBJECT, PLACE, SCHEDULE
 from portable_fn_asgi.entry import entry
 from portable_fn_asgi.server import messages, scope
 
@@ -107,78 +106,22 @@ def _post(path: str, headers: list[tuple[str, str]], body: bytes) -> Request[Any
     return Request("POST", path, "", headers, body, host="127.0.0.1", scheme="http", client_ip="127.0.0.1")
 
 
-def of(event: Event[Any]) -> CloudEvent[Any]:
-    """A message, object, row or schedule as the CloudEvent that the adapter reads as such."""
-    if isinstance(event, CloudEvent):
-        return event
-    content_type = "application/json"
-    extensions: dict[str, Any] = {}
-    if isinstance(event, Message):
-        type, body, content_type = MESSAGE, event.body, event.content_type
-        extensions = {"channel": event.channel, "partitionkey": event.key, **_place(event)} | _attributes(event)
-    elif isinstance(event, ObjectEvent):
-        type, body = OBJECT + event.action, _fields(event, _OBJECT_FIELDS)
-    elif isinstance(event, ChangeEvent):
-        type, body = CHANGE + event.action, _fields(event, ("table", "key", "before", "after"))
-        extensions = _place(event)
-    else:
-        assert isinstance(event, ScheduleEvent)
-        type, body = SCHEDULE, _json({"name": event.name, "cron": event.cron, "input": event.input})
-    return CloudEvent(
-        event.id,
-        event.source,
-        type,
-        body,
-        subject=event.subject,
-        time=event.time,
-        content_type=content_type,
-        extensions={name: value for name, value in extensions.items() if value},
-    )
-
-
-_OBJECT_FIELDS = ("bucket", "key", "size", "etag", "version", "content_type", "metadata")
-
-
-def _fields(event: Any, names: tuple[str, ...]) -> bytes:
-    return _json({name: getattr(event, name) for name in names})
-
-
-def _place(event: Any) -> dict[str, Any]:
-    return {"partition": event.partition, "sequence": event.sequence}
-
-
-def _attributes(message: Message[Any]) -> dict[str, str]:
-    extensions: dict[str, str] = {}
-    others: dict[str, object] = {}
-    for name, value in message.attributes.items():
-        if isinstance(value, bytes):
-            others[name] = {"base64": b64encode(value).decode()}
-        elif value and _is_extension(name):
-            extensions[name] = value
-        else:
-            others[name] = value
-    return {**extensions, "attributes": to_json(others)} if others else extensions
-
-
-def _is_extension(name: str) -> bool:
-    taken = (*PLACE, "id", "source", "type", "specversion", "subject", "time", "datacontenttype", "dataschema", "data")
-    return bool(name) and not name.strip("abcdefghijklmnopqrstuvwxyz0123456789") and name not in taken
-
-
 def _json(value: object) -> bytes:
     return to_json(value).encode()
 
 
 def _binary(event: Event[Any]) -> Request[Any]:
-    return _post("/", *cloudevents.write_binary(of(event)))
+    return _post("/", *cloudevents.write_binary(write(event)))
 
 
 def _structured(event: Event[Any]) -> Request[Any]:
-    return _post("/", [("content-type", cloudevents.STRUCTURED)], cloudevents.write_structured_body(of(event)))
+    return _post("/", [("content-type", cloudevents.STRUCTURED)], cloudevents.write_structured_body(write(event)))
 
 
 def _batched(events: Sequence[Event[Any]]) -> Request[Any]:
-    return _post("/", [("content-type", cloudevents.BATCHED)], cloudevents.write_batched([of(one) for one in events]))
+    return _post(
+        "/", [("content-type", cloudevents.BATCHED)], cloudevents.write_batched([write(one) for one in events])
+    )
 
 
 def _envelope(message: Message[Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -188,7 +131,7 @@ def _envelope(message: Message[Any]) -> tuple[dict[str, Any], dict[str, str]]:
     for name, attribute in message.attributes.items():
         if not isinstance(attribute, str):
             raise ValueError(f"Dapr can't carry the attribute {name!r}, which is no text")
-        (extensions if attribute and _is_extension(name) else metadata)[name] = attribute
+        (extensions if attribute and is_extension(name) else metadata)[name] = attribute
     value = cloudevents.write_structured(
         CloudEvent(
             message.id,

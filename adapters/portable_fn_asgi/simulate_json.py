@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from portable_fn import cloudevents
+from portable_fn.as_cloudevent import MESSAGE
 from portable_fn.errors import DecodeError
 from portable_fn.events import (
     ChangeEvent,
@@ -18,7 +19,6 @@ from portable_fn.events import (
 from portable_fn.http import Request
 from portable_fn.testing.native_json import Arrived, is_http, posted, request_of
 from portable_fn_asgi import dapr
-from portable_fn_asgi.cloud_events import MESSAGE
 
 Kinds = tuple[type[Event[Any]], ...]
 

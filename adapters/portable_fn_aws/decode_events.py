@@ -358,7 +358,9 @@ def inside(event: Event[Any]) -> list[Event[Any]]:
 def _inside_bus_event(event: CloudEvent[Any]) -> list[Event[Any]]:
     envelope = event.native
     if not isinstance(envelope, dict) or "detail-type" not in envelope:
-        return []
+        from portable_fn.cloudevents import neutral_inside
+
+        return neutral_inside(event)
     if event.source == "aws.s3":
         from portable_fn_aws.objects import bus_event as read
     else:

@@ -15,9 +15,10 @@ from urllib.parse import quote_plus
 
 from portable_fn.cloudevents import write_structured, write_time
 from portable_fn.data import to_json
+from portable_fn.dead_letter import ID, REASON
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.on import Trigger
-from portable_fn.testing.delivery import Delivery, Raised, Settled, carried_by
+from portable_fn.testing.delivery import Delivery, Raised, Settled, carried_by, told_reason
 from portable_fn_aws import sqs
 
 EVENT_SERVICES: dict[str, tuple[str, ...]] = {
@@ -909,6 +910,6 @@ def _ids(record: Any) -> set[str]:
 def _dead_lettered(ids: set[str], queues: Queues) -> Settled | None:
     for letter in queues.dead_letters():
         attributes = letter["MessageAttributes"]
-        if attributes.get("EventId", {}).get("StringValue") in ids or letter.get("MessageDeduplicationId") in ids:
-            return Settled("dead-lettered", None, attributes.get("ErrorMessage", {}).get("StringValue", ""))
+        if attributes[ID]["StringValue"] in ids:
+            return Settled("dead-lettered", None, told_reason(attributes[REASON]["StringValue"]))
     return None

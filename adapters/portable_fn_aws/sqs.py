@@ -10,7 +10,6 @@ import os
 import time
 
 from portable_fn.errors import PortableError
-from portable_fn.events import ChangeEvent, Message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 MAX_DELAY = 12 * 3600 - 15 * 60
 # Seconds that a call may take: it is within the invocation.
 TIMEOUT = 5.0
+MAX_MESSAGE = 1024 * 1024
 
 
 class SQSError(PortableError):
@@ -53,76 +53,55 @@ def delay(queue_arn: str, delays: Sequence[tuple[str, float]], within: float = 3
 
 
 def dead_letter(event: Event[Any], reject: Reject, queue: str, owner: str, seconds: float | None = None) -> None:
-    """Sends a rejected event to a queue, by its name, ARN or URL, with the reason as the attribute ErrorMessage.
+    """Send a rejected event to a queue, by its name, ARN or URL, as `portable_fn.dead_letter` writes it.
 
-    The attribute EventId has its id. A queue's name is one of the account and region of `owner`, an ARN. What isn't text goes
-    as base64, which the attribute ContentTransferEncoding says; an event without a body goes as the JSON in which it came.
-    It takes at most `seconds`, and never more than TIMEOUT; SQSError if SQS doesn't have it by then.
+    A queue's name is one of the account and region of `owner`, an ARN. It takes at most `seconds`, and never more than
+    TIMEOUT; SQSError if SQS doesn't have it by then.
     """
     url, region = queue_url(queue, owner)
-    body, attributes = _content(event)
-    about = {"ErrorMessage": _attribute(_legible(reject.why[:1024])), "EventId": _attribute(_legible(event.id))}
-    # A message of SQS's own may have ten already, and there are ten at most.
-    room = 10 if len(attributes) <= 10 else 10 - len(about)
-    attributes = dict([*attributes.items()][:room])
-    attributes.update(list(about.items())[: 10 - len(attributes)])
-    request: dict[str, Any] = {"QueueUrl": url, "MessageBody": body, "MessageAttributes": attributes}
-    outermost: Any = event.envelopes[0].native if event.envelopes else event.native
-    system = outermost.get("attributes") if isinstance(outermost, dict) else None
-    system = system if isinstance(system, dict) else {}
-    if (trace := system.get("AWSTraceHeader")) and isinstance(trace, str):
-        request["MessageSystemAttributes"] = {"AWSTraceHeader": _attribute(trace)}
-    if url.endswith(".fifo"):
-        key = getattr(event, "key", None)
-        whole: Any = event.envelopes[0] if event.envelopes else event
-        request["MessageGroupId"] = _token(key if isinstance(key, str) and key else event.source)
-        # The message's own, or its publisher's, may be another's too that comes here from another queue, and SQS keeps one.
-        # What it came in may hold several events.
-        inside = "" if whole is event else f" {event.source} {event.id}"
-        request["MessageDeduplicationId"] = _token(f"{whole.source} {whole.id}{inside}")
+    request = message(event, reject, url)
     call("SendMessage", request, url, region, TIMEOUT if seconds is None else min(seconds, TIMEOUT))
 
 
-def _content(event: Event[Any]) -> tuple[str, dict[str, Any]]:
-    """The body and the attributes of a message about the event."""
-    if not isinstance(event, Message):
-        from portable_fn.data import to_json
+def message(event: Event[Any], reject: Reject, url: str) -> dict[str, Any]:
+    """The SendMessage of a rejected event."""
+    from portable_fn.dead_letter import Destination, letter
 
-        about = event.native
-        if about is None and isinstance(event, ChangeEvent):
-            about = {"key": event.key, "before": event.before, "after": event.after}
-        return to_json(about), {}
-    attributes: dict[str, Any] = {}
-    for name, value in event.attributes.items():
-        known = _name(name)
-        while known in attributes:
-            known = f"{known}_"
-        if value is not None:
-            attributes[known] = _attribute(value)
-    if event.content_type:
-        attributes["content-type"] = _attribute(event.content_type)
-    try:
-        body = event.body.decode()
-    except UnicodeDecodeError:
-        body = None
-    if not body or _legible(body) != body:
-        attributes["ContentTransferEncoding"] = _attribute("base64")
-        from binascii import b2a_base64
-
-        # An empty body is none that SQS takes.
-        body = b2a_base64(event.body, newline=False).decode() or "="
-    return body, attributes
+    # All of a message together may have 1 MiB, which SQS itself counts.
+    to = Destination(10, MAX_MESSAGE, _is_name, _legible, names_content_type=True, takes_bytes=True, takes_text=True)
+    made = letter(event, reject, to)
+    attributes = {name: _attribute(value) for name, value in made.attributes.items()}
+    request: dict[str, Any] = {"QueueUrl": url, "MessageBody": made.body.decode(), "MessageAttributes": attributes}
+    outermost: Any = event.envelopes[0].native if event.envelopes else event.native
+    system = outermost.get("attributes") if isinstance(outermost, dict) else None
+    trace = system.get("AWSTraceHeader") if isinstance(system, dict) else None
+    if isinstance(trace, str) and trace:
+        request["MessageSystemAttributes"] = {"AWSTraceHeader": _attribute(trace)}
+    if url.endswith(".fifo"):
+        whole: Any = event.envelopes[0] if event.envelopes else event
+        request["MessageGroupId"] = _token(made.key or event.source)
+        # The message's own, or its publisher's, may be another's too that comes here from another queue, and SQS keeps one.
+        # A broker of Amazon MQ leaves ids to senders, who may give one to several messages.
+        content = f" {whole.fingerprint!r}" if ":mq:" in whole.source else ""
+        # What it came in may hold several events.
+        inside = "" if whole is event else f" {event.source} {event.id}"
+        request["MessageDeduplicationId"] = _token(f"{whole.source} {whole.id}{inside}{content}")
+    return request
 
 
-def _name(name: str) -> str:
-    """An attribute's name in the characters that SQS takes: letters, digits, - and _ and single dots within.
+def _is_name(name: str) -> bool:
+    """Whether SQS takes an attribute of that name: letters, digits, - and _ and single dots within.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
     """
-    known = "".join(char if char.isascii() and (char.isalnum() or char in "-_.") else "_" for char in name)[:240]
-    if known[:1] == "." or known[-1:] == "." or ".." in known or known.lower().startswith(("aws.", "amazon.")):
-        known = known.replace(".", "_")
-    return known or "_"
+    return (
+        0 < len(name) <= 256
+        and all(char.isascii() and (char.isalnum() or char in "-_.") for char in name)
+        and name[0] != "."
+        and name[-1] != "."
+        and ".." not in name
+        and not name.lower().startswith(("aws.", "amazon."))
+    )
 
 
 def _legible(text: str) -> str:
@@ -152,7 +131,7 @@ def _token(text: str) -> str:
 def _attribute(value: str | bytes) -> dict[str, str]:
     if isinstance(value, str):
         if _legible(value) == value:
-            return {"DataType": "String", "StringValue": value or " "}
+            return {"DataType": "String", "StringValue": value}
         value = value.encode("utf-8", "surrogatepass")
     from binascii import b2a_base64
 
@@ -237,27 +216,20 @@ def call(action: str, request: Mapping[str, Any], url: str, region: str, timeout
 
 def post(endpoint: str, headers: Mapping[str, str], body: bytes, timeout: float) -> tuple[int, bytes]:
     """The status and the body that the endpoint answers; SQSError where it doesn't."""
-    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+    from http.client import HTTPException, InvalidURL
+
+    from portable_fn.calling_out import call as request
 
     host = _host(endpoint, "the queue's URL")
-    end = time.monotonic() + timeout
-    if timeout <= 0:
-        raise SQSError(f"no time is left to call {host}")
+    scheme = endpoint.partition(":")[0]
     try:
-        connection = (HTTPSConnection if endpoint.startswith("https:") else HTTPConnection)(host, timeout=timeout)
-    except HTTPException as exc:
-        raise SQSError(f"the port of {host} is no number") from exc
-    try:
-        connection.connect()
-        # The time that it took to connect is gone.
-        connection.sock.settimeout(max(end - time.monotonic(), 0.001))
-        connection.request("POST", "/", body, dict(headers))
-        response = connection.getresponse()
-        return response.status, response.read(1024 * 1024)
+        return request("POST", f"{scheme}://{host}/", headers, body, timeout)
     except (OSError, HTTPException, ValueError) as exc:
+        if isinstance(exc, InvalidURL):
+            raise SQSError(f"the port of {host} is no number") from exc
+        if timeout <= 0:
+            raise SQSError(str(exc)) from exc
         raise SQSError(f"{host} can't be reached: {type(exc).__name__}") from exc
-    finally:
-        connection.close()
 
 
 def credentials(timeout: float = TIMEOUT) -> tuple[str, str, str]:

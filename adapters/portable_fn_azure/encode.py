@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from azure.functions import HttpResponse
 
-    from portable_fn.events import Event
     from portable_fn.http import Response
     from portable_fn.outcomes import Outcome
 
@@ -72,21 +71,6 @@ def _raised(outcome: Retry | Reject) -> Exception:
     if isinstance(cause, Exception) and not isinstance(cause, (StopIteration, StopAsyncIteration)):
         return cause
     return outcome
-
-
-def rejected(event: Event[Any]) -> bytes:
-    """A rejected event as it goes to its dead letters: a message's body as it came, any other event as JSON."""
-    from portable_fn.events import CloudEvent, Message
-
-    if isinstance(event, Message):
-        return event.body
-    if isinstance(event, CloudEvent):
-        from portable_fn.cloudevents import write_structured_body
-
-        return write_structured_body(event)
-    from portable_fn.data import to_json
-
-    return to_json({name: getattr(event, name) for name in event._fields}).encode()
 
 
 def cookies(lines: list[str]) -> tuple[list[str], list[dict[str, Any]]]:

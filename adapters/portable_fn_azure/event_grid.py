@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.cloudevents import inside, json_body, read_time, structured, write_time
+from portable_fn.cloudevents import inside, json_body, neutral_inside, read_time, structured, write_time
 from portable_fn.data import parse_json
 from portable_fn.events import CloudEvent, Message
 from portable_fn_azure.messages import given, side, text, utc
@@ -80,7 +80,7 @@ def unwrap(event: Event[Any]) -> list[Event[Any]]:
     """What is inside of an event: events that Event Grid put into a queue, what happened to a blob."""
     if isinstance(event, CloudEvent):
         found = storage_event(event)
-        return [] if found is None else [found]
+        return neutral_inside(event) if found is None else [found]
     if not isinstance(event, Message):
         return []
     if b'"eventType"' not in event.body:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextvars import copy_context
 
 from portable_fn.adapter import finish_alone, finish_background
-from portable_fn.batch import Consumer
 from portable_fn.errors import ConfigurationError
-from portable_fn.events import ChangeEvent, Event
+from portable_fn.events import ChangeEvent
 from portable_fn.outcomes import Done, Reject
 from portable_fn_azure import decode, encode, messages
 from portable_fn_azure.entry import run_in_thread
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from typing import Any
 
-    from portable_fn.batch import Item, Settle
+    from portable_fn.batch import Item
     from portable_fn.outcomes import Outcome
     from portable_fn_azure.decode import FunctionInvocation
-    from portable_fn_azure.native import FunctionContext, Out, ServiceBusMessageActions
+    from portable_fn_azure.native import FunctionContext, ServiceBusMessageActions
     from portable_fn_azure.triggers import Wiring
 
     Begin = Callable[[FunctionContext | None], FunctionInvocation]
@@ -37,43 +36,32 @@ def azure_function(wiring: Wiring, begin: Begin, in_loop: bool) -> Callable[...,
         async def plain_in_loop(event, context):  # type: ignore[no-untyped-def]  # see above
             return await work_in_loop(event, context)
 
-        async def rejecting_in_loop(event, context, rejected):  # type: ignore[no-untyped-def]  # see above
-            return await work_in_loop(event, context, rejected)
-
         async def settling_in_loop(event, context, actions):  # type: ignore[no-untyped-def]  # see above
-            return await work_in_loop(event, context, None, actions)
+            return await work_in_loop(event, context, actions)
 
-        shapes: tuple[Any, ...] = (plain_in_loop, rejecting_in_loop, settling_in_loop)
+        shapes: tuple[Any, ...] = (plain_in_loop, settling_in_loop)
     else:
         work = _in_thread(wiring, begin)
 
         def plain(event, context):  # type: ignore[no-untyped-def]  # see above
             return work(event, context)
 
-        def rejecting(event, context, rejected):  # type: ignore[no-untyped-def]  # see above
-            return work(event, context, rejected)
-
         def settling(event, context, actions):  # type: ignore[no-untyped-def]  # see above
-            return work(event, context, None, actions)
+            return work(event, context, actions)
 
-        shapes = (plain, rejecting, settling)
-    function: Callable[..., Any] = shapes[2 if wiring.settles else 0 if wiring.dead_letter is None else 1]
+        shapes = (plain, settling)
+    function: Callable[..., Any] = shapes[1 if wiring.settles else 0]
     if wiring.settles:
         function.__annotations__ = _settlement_types()
     return function
 
 
 def _in_thread(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
-    def work(
-        native: Any,
-        context: FunctionContext | None,
-        rejected: Out | None = None,
-        actions: ServiceBusMessageActions | None = None,
-    ) -> Any:
+    def work(native: Any, context: FunctionContext | None, actions: ServiceBusMessageActions | None = None) -> Any:
         invocation = begin(context)
         variables = copy_context()
         attempt = wiring.progress.begin(_items(native, wiring, context), context)
-        outcomes: Any = _consumer(wiring, rejected).handle(attempt.left, invocation)
+        outcomes: Any = wiring.consumer.handle(attempt.left, invocation)
         finish_alone(invocation, lambda work: run_in_thread(decode.logged_steps(work, invocation), variables))
         if actions is not None:
             _settle_each(native, outcomes, actions, invocation)
@@ -89,14 +77,11 @@ def _in_event_loop(wiring: Wiring, begin: Begin) -> Callable[..., Awaitable[Any]
     from asyncio import to_thread
 
     async def work(
-        native: Any,
-        context: FunctionContext | None,
-        rejected: Out | None = None,
-        actions: ServiceBusMessageActions | None = None,
+        native: Any, context: FunctionContext | None, actions: ServiceBusMessageActions | None = None
     ) -> Any:
         invocation = begin(context)
         attempt = wiring.progress.begin(_items(native, wiring, context), context)
-        handle: Any = _consumer(wiring, rejected).handle
+        handle: Any = wiring.consumer.handle
         if wiring.function.is_async:
             outcomes = handle(attempt.left, invocation)
         else:
@@ -120,12 +105,6 @@ def _items(native: Any, wiring: Wiring, context: FunctionContext | None) -> list
     return found if isinstance(found, list) else [found]
 
 
-def _consumer(wiring: Wiring, rejected: Out | None) -> Consumer:
-    if rejected is None or wiring.dead_letter is None:
-        return wiring.consumer
-    return Consumer(wiring.consumer.dispatcher, key=order_of, settle=_sender(rejected, wiring.dead_letter[0]))
-
-
 def order_of(event: Any) -> object:
     """What is in order: a session, a partition, and a table's changes."""
     if isinstance(event, ChangeEvent):
@@ -138,43 +117,6 @@ def _answer(wiring: Wiring, outcomes: Sequence[Outcome]) -> Any:
     if wiring.service.name == "durable_activity":
         return encode.activity(outcomes[0])
     return encode.invocation(outcomes)
-
-
-# A storage queue's message is 64 KB, in base64. https://learn.microsoft.com/azure/storage/queues/storage-queues-introduction
-_LARGEST = 48 * 1024
-
-
-def _sender(rejected: Out, kind: str) -> Settle:
-    """Sends rejected events by the output binding, which does so where the function returns."""
-    from threading import Lock
-
-    bodies: list[bytes] = []
-    # Async handlers' events are rejected in threads, several at once.
-    lock = Lock()
-
-    def send(event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
-        body = encode.rejected(event)
-        if kind == "storage_queue" and len(body) > _LARGEST:
-            return False
-        with lock:
-            several = [*bodies, body]
-            # As bytes it goes out as it is. Of one that is text and JSON the host would write an object anew, and send each
-            # element of an array by itself, so that an empty one is lost. Source: azure-functions-host, FunctionBinding.
-            sent: Any = body
-            if len(several) > 1:
-                # The worker sends several to a storage queue only as text, and to Service Bus not at all.
-                # Source: azure-functions, QueueMessageOutConverter and ServiceBusMessageOutConverter.
-                if kind != "storage_queue":
-                    return False
-                try:
-                    sent = [one.decode() for one in several]
-                except UnicodeDecodeError:
-                    return False
-            bodies.append(body)
-            rejected.set(sent)
-        return True
-
-    return send
 
 
 def _settle_each(

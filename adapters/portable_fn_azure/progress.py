@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from portable_fn.events import Event
-from portable_fn.outcomes import Done, Retry
+from portable_fn.outcomes import Retry
 from portable_fn_azure import decode
 
 TYPE_CHECKING = False
@@ -70,6 +70,7 @@ class Attempt:
         """Remember what is handled if the batch is to be delivered again for the rest."""
         if not self._batch or not any(isinstance(outcome, Retry) for outcome in outcomes):
             return
-        done = {place for place, outcome in zip(self._places, outcomes, strict=True) if isinstance(outcome, Done)}
+        # What is rejected is in its dead letters, or it would be retried.
+        done = {place for place, outcome in zip(self._places, outcomes, strict=True) if not isinstance(outcome, Retry)}
         if handled := self._handled | done:
             self._progress.keep(self._batch, self._number, handled)

@@ -25,6 +25,7 @@ from portable_fn.testing.loop import run
 from portable_fn_azure.decode import FunctionInvocation
 from portable_fn_azure.services import SERVICES
 from portable_fn_azure.simulate_payloads import Sent
+from portable_fn_azure.simulate_queues import letters
 from portable_fn_azure.triggers import Wiring, register
 
 # A service of the simulation that is one of the adapter's with something chosen.
@@ -60,7 +61,8 @@ class FunctionContext:
 
 
 class Invoked(Record):
-    """How an invocation for the events at `indices` ended: with an `error` or with what it `returned` and put `out`.
+    """How an invocation for the events at `indices` ended: with an `error` or with what it `returned` and the dead letters that
+    it sent, which are `out`.
 
     `settled` has what became of each by a call of its own, `retries` says whether the host invokes it again, `function` is
     the Azure function's name. With `earlier` it wasn't invoked now: it was done with them at an earlier delivery.
@@ -100,7 +102,6 @@ class Wired:
         trigger = function.get_trigger()
         self.type = trigger.type
         self.many = "many" in str(getattr(trigger, "cardinality", "")).lower()
-        self.output = next((one for one in function.get_bindings() if one.name == "rejected"), None)
         self.retries = self.type not in LOST or bool(function.get_settings_dict("retry_policy"))
 
     @property
@@ -121,19 +122,14 @@ class Wired:
     def invoke(self, sent: Sent, indices: list[int]) -> Invoked:
         native = self.native(sent)
         arguments: dict[str, Any] = {"event": native, "context": _context(self.name, sent.retry_count)}
-        out = _Out()
+        before = len(letters())
         actions = Actions(native)
         if self.service == "service_bus_settled":
             arguments["actions"] = actions
-        elif self.output is not None:
-            arguments["rejected"] = out
-        put: list[bytes] = []
         try:
             returned = self.user_function(**arguments)
             if is_awaitable(returned):
                 returned = run(returned)
-            if self.output is not None and out.get() is not None:
-                put = _put(_converter(self.output.type).encode(out.get(), expected_type=None))
             if self.type == "activityTrigger":
                 returned = json.loads(_converter(self.type).encode(returned, expected_type=None).value)
             elif returned is not None:
@@ -141,7 +137,7 @@ class Wired:
         except Exception as exc:
             error = Raised.of(exc)
             return Invoked(indices, error, None, (), actions.settled, self.retries, self.name)
-        return Invoked(indices, None, returned, put, actions.settled, self.retries, self.name)
+        return Invoked(indices, None, returned, letters()[before:], actions.settled, self.retries, self.name)
 
     def native(self, sent: Sent) -> Any:
         """What the worker makes of what the host sends; DecodeError where it can't."""
@@ -253,19 +249,6 @@ def _for(function: Binding, words: Sequence[str]) -> Binding:
     return made
 
 
-class _Out:
-    """azure.functions.Out as the worker makes it."""
-
-    def __init__(self) -> None:
-        self._value: Any = None
-
-    def set(self, value: Any) -> None:
-        self._value = value
-
-    def get(self) -> Any:
-        return self._value
-
-
 class Actions:
     """How messages are settled one by one, recorded."""
 
@@ -294,13 +277,6 @@ def _context(name: str, retry_count: int) -> FunctionContext:
     context.function_name = name
     context.retry_context = SimpleNamespace(retry_count=retry_count, max_retry_count=0)
     return context
-
-
-def _put(datum: Any) -> list[bytes]:
-    """The messages that an output binding sends."""
-    if datum.type == "json":
-        return [one.encode() for one in json.loads(datum.value)]
-    return [datum.value if datum.type == "bytes" else datum.value.encode()]
 
 
 def _datum(typed: Mapping[str, Any]) -> Any:

@@ -5,7 +5,6 @@ The shapes are those of the host's extensions; `Sent` is what the host tells a w
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,12 +13,13 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from portable_fn.data import to_json
+from portable_fn.dead_letter import reason, restored
 from portable_fn.dispatch import describe
 from portable_fn.events import ChangeEvent, Event, Message, ObjectEvent
 from portable_fn.on import Trigger
 from portable_fn.record import Record
-from portable_fn.testing.delivery import Delivery, Raised, Settled, is_again
-from portable_fn_azure import triggers
+from portable_fn.testing.delivery import Delivery, Raised, Settled, is_again, told_reason
+from portable_fn_azure import simulate_queues, triggers
 from portable_fn_azure.simulate_app import EXTENSION, Actions, Invoked, Wired, functions_for
 from portable_fn_azure.simulate_payloads import Sent, alone, rows, together
 
@@ -136,7 +136,7 @@ def playing(service: str) -> Iterator[None]:
     one, where it is asked for and isn't installed."""
     token = None if _waiting.get() is not None else _waiting.set([])
     try:
-        with _settling(service):
+        with _settling(service), simulate_queues.playing():
             yield
     finally:
         if token is not None:
@@ -304,32 +304,31 @@ def _of_function(
     """What became of events by one function's invocations, which number them from 0."""
     found = {}
     for one in invoked:
-        bodies = list(one.out)
+        sent = list(one.out)
         for number in one.indices:
             index = indices[number]
             if service == "service_bus_settled" or one.earlier:
                 found[index] = one.settled.get(number, _HELD_BACK)
             else:
-                found[index] = _outcome(one, events[index], bodies)
+                found[index] = _outcome(one, events[index], sent)
     return found
 
 
-def _outcome(one: Invoked, event: Event[Any], bodies: list[bytes]) -> Settled:
+def _outcome(one: Invoked, event: Event[Any], sent: list[Message[Any]]) -> Settled:
     if one.error is not None:
         return Settled("retried" if one.retries else "lost")
-    for body in bodies:
-        if len(one.indices) == 1 or _is_of(body, event):
-            bodies.remove(body)
-            return Settled("dead-lettered")
+    for letter in sent:
+        if len(one.indices) == 1 or _is_of(restored(letter), event):
+            sent.remove(letter)
+            return Settled("dead-lettered", why=told_reason(reason(letter) or ""))
     return Settled("acknowledged")
 
 
-def _is_of(body: bytes, event: Event[Any]) -> bool:
-    """Whether the dead letter is of that event, of several."""
+def _is_of(rejected: Any, event: Event[Any]) -> bool:
+    """Whether the event that was rejected is this one, of several; a function may know it by another id."""
     if isinstance(event, Message):
-        return body == event.body
-    row = json.loads(body)
-    return all(row[name] == json.loads(to_json(getattr(event, name))) for name in ("key", "after") if name in row)
+        return bool(rejected.body == event.body)
+    return all(to_json(getattr(rejected, name)) == to_json(getattr(event, name)) for name in ("key", "after"))
 
 
 def _key(event: Event[Any], service: str) -> object:

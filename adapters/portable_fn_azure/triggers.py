@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from azure.functions import FunctionApp
 
+    from portable_fn.batch import Settle
     from portable_fn.binding import Binding
+    from portable_fn.events import Event
+    from portable_fn.outcomes import Reject
     from portable_fn_azure.invocation import Begin
 
     Options = Mapping[str, Mapping[str, Any]]
@@ -69,7 +72,8 @@ class Wiring(Record):
         # What this Azure function isn't for is another one's, even where both are of one function.
         alone = copy(function)
         alone.triggers = (trigger,)
-        self.consumer = Consumer(Dispatcher([alone], unwrap), key=order_of, rejects=settles)
+        settle = None if dead_letter is None else _sender(*dead_letter, function.file)
+        self.consumer = Consumer(Dispatcher([alone], unwrap), key=order_of, rejects=settles, settle=settle)
 
     @property
     def place(self) -> str:
@@ -114,8 +118,6 @@ def register(
 
             called = recorded.event(called, wiring, recording)
         declared = wiring.service.declare(app, wiring)(called)
-        if wiring.dead_letter is not None:
-            declared = _output(app, *wiring.dead_letter)(declared)
         if wiring.retry is not None:
             policy: dict[str, Any] = _policy(wiring.retry)
             declared = app.retry(**policy)(declared)
@@ -262,9 +264,16 @@ def _refuse_competition(planned: Iterable[Wiring]) -> None:
             )
 
 
-def _output(app: Any, kind: str, name: str, connection: str) -> Any:
-    declare = app.queue_output if kind == "storage_queue" else app.service_bus_queue_output
-    return declare(arg_name="rejected", queue_name=name, connection=connection)
+def _sender(kind: str, name: str, connection: str, file: str) -> Settle:
+    """What sends rejected events to a queue; an output binding would send only one of an invocation, without its attributes."""
+
+    def send(event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+        from portable_fn_azure import queues
+
+        queues.dead_letter(kind, name, connection, event, reject, seconds, file)
+        return True
+
+    return send
 
 
 def _policy(policy: RetryPolicy) -> dict[str, str]:

@@ -47,6 +47,9 @@ RESERVED = (
 # What Email Routing takes: https://developers.cloudflare.com/email-routing/limits/
 MAX_EMAIL = 25 * 1024 * 1024
 
+# https://developers.cloudflare.com/queues/platform/limits/
+MAX_MESSAGE = 128_000
+
 # The kinds that a queue's message is or holds.
 _QUEUED = (Message, ObjectEvent, CloudEvent)
 
@@ -177,20 +180,28 @@ class _Calls:
             encode.settle(native, sent[message], context)
 
     async def _dead_lettered(self, message: Message[Any], reject: Reject, name: str, context: Context) -> Outcome:
-        """Sends the message's body to the queue of that binding; retried where that fails."""
-        content: object
+        """Send the message to the queue of that binding, as `portable_fn.dead_letter` writes it; it is retried if that fails."""
         try:
-            if not message.content_type:
-                content, content_type = message.text, "text"
-            elif message.content_type == "application/json":
-                content, content_type = self._js.JSON.parse(message.text), "json"
-            else:
-                content, content_type = self._ffi.to_js(memoryview(message.body)), "bytes"
-            await raw(context.env[name]).send(content, contentType=content_type)
+            body, content_type = self._letter(message, reject, context)
+            await raw(context.env[name]).send(body, contentType=content_type)
         except Exception as exc:
             context.log.error("%s can't be sent to the dead letters %s", message.id, name, exc_info=exc)
             return Retry(f"rejected: {reject.why}")
         return reject
+
+    def _letter(self, message: Message[Any], reject: Reject, context: Context) -> tuple[object, str]:
+        from portable_fn.dead_letter import structured
+
+        text = structured(message, reject)
+        if len(text) <= MAX_MESSAGE:
+            # As JSON, JavaScript would round the numbers in it.
+            return text.decode(), "text"
+        context.log.warning("the dead letter of %s has no room for the reason: it is the message as it was", message.id)
+        if not message.content_type:
+            return message.text, "text"
+        if message.content_type == "application/json":
+            return self._js.JSON.parse(message.text), "json"
+        return self._ffi.to_js(memoryview(message.body)), "bytes"
 
     def scheduled(self, consumer: Consumer) -> Method:
         async def scheduled(worker: WorkerEntrypoint, controller: ScheduledController, *_: object) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from portable_fn.cloudevents import inside as cloud_event_inside
-from portable_fn.cloudevents import read_time
+from portable_fn.cloudevents import neutral_inside, read_time
 from portable_fn.data import parse_json
 from portable_fn.errors import DecodeError
-from portable_fn.events import UNREADABLE, Event, Message, ObjectEvent, ScheduleEvent, Task, unreadable
+from portable_fn.events import UNREADABLE, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task, unreadable
 from portable_fn.http import new_id
 from portable_fn.record import lazy
 from portable_fn_cloudflare.decode import WorkerInvocation
@@ -109,7 +109,7 @@ def _attempts(native: QueueMessage) -> int | None:
 def inside(event: Event[Any]) -> list[Event[Any]]:
     """What a queue's message holds: an R2 notification, or a CloudEvent in structured form."""
     if not isinstance(event, Message):
-        return []
+        return neutral_inside(event) if isinstance(event, CloudEvent) else []
     try:
         text = event.text
     except DecodeError:

@@ -16,7 +16,7 @@ from typing import Any
 from portable_fn.adapter import bindings
 from portable_fn.cloudevents import write_structured, write_time
 from portable_fn.events import CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
-from portable_fn.testing.delivery import Delivery, Raised, Settled, carried_by
+from portable_fn.testing.delivery import Delivery, Raised, Settled, carried_by, told_reason
 from portable_fn.testing.loop import run
 from portable_fn_cloudflare.entry import worker
 from portable_fn_cloudflare.simulate_javascript import (
@@ -162,18 +162,30 @@ def _queued(events: Sequence[Event[Any]], answers: Sequence[Any]) -> list[Settle
     retries = {one["msgId"]: one.get("delaySeconds") for answer in answers for one in answer["retryMessages"]}
     acks = {id for answer in answers for id in answer["explicitAcks"]}
     dead = [one for answer in answers for one in answer.get("sent", ())]
+    reasons = dict(told for content_type, body in dead if content_type == "text" and (told := _told(body)) is not None)
     made: list[Settled] = []
     for event in events:
         if event.id in retries:
             made.append(Settled("retried", retries[event.id]))
         elif event.id in acks:
-            mine = wire(value(event))
-            made.append(Settled("dead-lettered" if mine in dead else "acknowledged"))
+            # One that has no room for the reason is the message as it was.
+            if (why := reasons.get(event.id)) is None and wire(value(event)) in dead:
+                why = ""
+            made.append(Settled("acknowledged") if why is None else Settled("dead-lettered", why=why))
         elif all(_done(answer) for answer in answers):
             made.append(Settled("acknowledged"))
         else:
             made.append(Settled("retried"))
     return made
+
+
+def _told(body: bytes) -> tuple[str, str] | None:
+    """The id and the reason of a dead letter; None for another text."""
+    try:
+        value = json.loads(body)
+        return value["portablefnid"], told_reason(value["portablefnreason"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _done(answer: Any) -> bool:

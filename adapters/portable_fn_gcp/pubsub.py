@@ -10,13 +10,13 @@ import time
 
 from portable_fn.data import parse_json, to_json
 from portable_fn.errors import ConfigurationError, PortableError
-from portable_fn.events import CloudEvent, Event, Message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from portable_fn.events import Event
     from portable_fn.outcomes import Reject
 
 # A handler waits for it, and its own time runs.
@@ -24,42 +24,31 @@ _SECONDS = 10
 
 # What Pub/Sub allows. https://cloud.google.com/pubsub/quotas#resource_limits
 _MAX_ATTRIBUTES = 100
+_MAX_NAME = 256
 _MAX_VALUE = 1024
 
 
 def dead_letter(event: Event[Any], reject: Reject, topic: str, seconds: float | None = None) -> bool:
-    """Publishes the event to the topic, a short name in the function's own project or a whole `projects/…/topics/…`.
+    """Publish a rejected event to the topic, as `portable_fn.dead_letter` writes it.
 
-    A message goes as it is, any other event as a structured CloudEvent, so that a function gets there what it would have
-    got here. `portable_fn_id`, `portable_fn_source` and `portable_fn_reason` say what it was, and why it was rejected. Raises
-    if Pub/Sub doesn't take it within `seconds`, 10 at most.
+    The topic is a short name in the function's own project or a whole `projects/…/topics/…`. Raises if Pub/Sub doesn't take it
+    within `seconds`, 10 at most.
     """
     end = time.monotonic() + (_SECONDS if seconds is None else min(seconds, _SECONDS))
-    told = {"portable_fn_id": event.id, "portable_fn_source": event.source, "portable_fn_reason": reject.why}
-    body, attributes, key = _content(event)
-    for name, value in told.items():
-        if value and len(attributes) < _MAX_ATTRIBUTES:
-            attributes[name] = value.encode("utf-8", "replace")[:_MAX_VALUE].decode("utf-8", "ignore")
-    publish(_whole(topic, event.source, end), body, attributes, key, end)
+    from portable_fn.dead_letter import Destination, letter
+
+    made = letter(event, reject, Destination(_MAX_ATTRIBUTES, _MAX_VALUE, _is_name, _legible, names_content_type=True))
+    publish(_whole(topic, event.source, end), made.body, made.attributes, made.key, end)  # type: ignore[arg-type]  # texts alone
     return True
 
 
-def _content(event: Event[Any]) -> tuple[bytes, dict[str, str], str | None]:
-    if isinstance(event, CloudEvent):
-        from portable_fn_gcp.messages import PUBLISHED, published
+def _is_name(name: str) -> bool:
+    return 0 < len(name.encode("utf-8", "surrogatepass")) <= _MAX_NAME and not name.startswith("goog")
 
-        if event.type == PUBLISHED:
-            event = published(event)
-    if isinstance(event, Message):
-        attributes = {name: str(value) for name, value in event.attributes.items() if value is not None}
-        if event.content_type:
-            attributes["content-type"] = event.content_type
-        return event.body, attributes, event.key
-    if not isinstance(event, CloudEvent):
-        raise PortableError(f"a {type(event).__name__} can't be published")
-    from portable_fn.cloudevents import STRUCTURED, write_structured
 
-    return to_json(write_structured(event)).encode(), {"content-type": STRUCTURED}, None
+def _legible(text: str) -> str:
+    """The text as UTF-8 has it."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _whole(topic: str, source: str, end: float) -> str:
@@ -158,17 +147,6 @@ def call(
     method: str, host: str, path: str, headers: Mapping[str, str], body: bytes | None, seconds: float
 ) -> tuple[int, bytes]:
     """The status and body of the answer to one HTTP request, in so many seconds."""
-    from http.client import HTTPConnection, HTTPSConnection
+    from portable_fn import calling_out
 
-    scheme, _, address = host.partition("://")
-    connection = (HTTPSConnection if scheme == "https" else HTTPConnection)(address, timeout=seconds)
-    end = time.monotonic() + seconds
-    try:
-        connection.connect()
-        # The time that it took to connect is gone.
-        connection.sock.settimeout(max(end - time.monotonic(), 0.001))
-        connection.request(method, path, body, dict(headers))
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
+    return calling_out.call(method, f"{host}{path}", headers, body, seconds)

@@ -13,12 +13,13 @@ from urllib.parse import quote
 from portable_fn import cloudevents
 from portable_fn.cloudevents import parse_time, write_time
 from portable_fn.data import parse_json, to_json
+from portable_fn.dead_letter import ID, REASON, SOURCE
 from portable_fn.errors import DecodeError, EncodeError
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent
 from portable_fn.http import Request
 from portable_fn.on import Trigger
 from portable_fn.testing import fake
-from portable_fn.testing.delivery import Delivery, Raised, Settled, carried_by, refused
+from portable_fn.testing.delivery import Delivery, Raised, Settled, carried_by, refused, told_reason
 from portable_fn_gcp import changes, firestore_wire, legacy, messages, objects, pubsub
 from portable_fn_gcp.firestore import Document, DocumentEvent
 
@@ -482,7 +483,7 @@ def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
     if service in ("workflows", "bigquery"):
         return _called(service, answers[0])
     published = _published[-1] if _published else []
-    rejected = {_rejected_id(one): one.attributes.get("portable_fn_reason", "") for one in published}
+    rejected = {_rejected_id(one): told_reason(one.attributes[REASON]) for one in published}
     return Delivery(
         [_settled(event, service, answer, rejected) for event, answer in zip(events, answers, strict=True)],
         error=refused(answers),
@@ -492,7 +493,7 @@ def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
 
 def _rejected_id(one: Published) -> str:
     # Of a task whose id wasn't one of Cloud Tasks', which begins with the queue.
-    return one.attributes["portable_fn_id"].removeprefix(one.attributes["portable_fn_source"] + "/")
+    return one.attributes[ID].removeprefix(one.attributes[SOURCE] + "/")
 
 
 def _settled(event: Event[Any], service: str, answer: Any, rejected: dict[str, str]) -> Settled:

@@ -217,6 +217,7 @@ def unwrap(event: Event[Any]) -> list[Event[Any]]:
             from portable_fn_gcp import changes
 
             return [changes.documented(event)]
+        return cloudevents.neutral_inside(event)
     return []
 
 

@@ -7,7 +7,7 @@ from _contextvars import copy_context
 
 from portable_fn.binding import is_awaitable
 from portable_fn.errors import DecodeError, EncodeError, is_error
-from portable_fn.events import Batch, Event, Task
+from portable_fn.events import Batch, Event, Message, Task
 from portable_fn.outcomes import DONE, Done, Reject, Retry
 
 TYPE_CHECKING = False
@@ -208,19 +208,19 @@ class Consumer:
     def _call_each(self, item: Event[Any], context: Context) -> Outcome:
         """Calls the functions that the event is for, for all that they get of it, even where one of them fails."""
         results: list[object] = []
-        failures: list[tuple[BaseException, Binding]] = []
+        failures: list[tuple[BaseException, Binding, Event[Any]]] = []
         for function, events in self._calls(item, context):
             for event in () if function.takes_batch else events:
                 try:
                     result = copy_context().run(function.call, event, context.of(event))
                     results.append(_returned(result, event))
                 except BaseException as exc:
-                    failures.append((exc, function))
+                    failures.append((exc, function, event))
         return self._of_all(item, results, failures, context)
 
     async def _call_each_async(self, item: Event[Any], context: Context) -> Outcome:
         results: list[object] = []
-        failures: list[tuple[BaseException, Binding]] = []
+        failures: list[tuple[BaseException, Binding, Event[Any]]] = []
         for function, events in self._calls(item, context):
             for event in () if function.takes_batch else events:
                 try:
@@ -228,8 +228,8 @@ class Consumer:
                 except BaseException as exc:
                     if _is_not_ours(exc):
                         raise
-                    failures.append((exc, function))
-        if self._sends and any(isinstance(exc, Reject) for exc, _ in failures):
+                    failures.append((exc, function, event))
+        if self._sends and any(isinstance(exc, Reject) for exc, _, _ in failures):
             from asyncio import to_thread
 
             return await to_thread(self._of_all, item, results, failures, context)
@@ -239,11 +239,15 @@ class Consumer:
         self,
         item: Event[Any],
         results: list[object],
-        failures: list[tuple[BaseException, Binding]],
+        failures: list[tuple[BaseException, Binding, Event[Any]]],
         context: Context,
     ) -> Outcome:
         """One outcome for several calls: retried where one is to be, else rejected where one was."""
-        outcomes = [self._outcome(exc, item, function, context) for exc, function in failures]
+        # What is rejected beside a retry is rejected again when the event is redelivered: sent now, it would be sent twice.
+        retries = [failure for failure in failures if not isinstance(failure[0], Reject)]
+        outcomes = [
+            self._outcome(exc, _letter_of(event), function, context) for exc, function, event in retries or failures
+        ]
         if outcomes:
             return min(outcomes, key=_weight)
         return Done(results[0]) if len(results) == 1 and results[0] is not None else DONE
@@ -383,6 +387,12 @@ def _dead_letter(function: Binding, event: Event[Any]) -> str | None:
     return next((one.dead_letter for one in triggers if one.dead_letter), None)
 
 
+def _letter_of(event: Event[Any]) -> Event[Any]:
+    """What is dead-lettered of a rejected event: the message that it came in, so that it can be sent back as it was, else
+    itself."""
+    return next((one for one in (event, *reversed(event.envelopes)) if isinstance(one, Message)), event)
+
+
 class _WholeBatch:
     """A batch on its way to a handler that takes it whole."""
 
@@ -439,6 +449,7 @@ class _WholeBatch:
             if stopped and mine is not None and (mine in stopped or None in stopped):
                 self._outcomes[index] = Retry(_EARLIER)
                 continue
+            event: Event[Any] = item
             try:
                 event = consumer.dispatcher.only(function.kind, item)
                 if consumer._chooses and not consumer._calls(item, context):
@@ -446,7 +457,7 @@ class _WholeBatch:
                     continue
                 function.bind_data(event)
             except BaseException as exc:
-                outcome = consumer._outcome(exc, item, function, context)
+                outcome = consumer._outcome(exc, _letter_of(event), function, context)
                 self._outcomes[index] = outcome
                 if mine is not None and isinstance(outcome, Retry):
                     stopped.add(mine)
@@ -519,7 +530,8 @@ class _WholeBatch:
             if mine is not None and mine in stopped and not isinstance(outcome, Retry):
                 outcome = Retry(_EARLIER)
             elif isinstance(outcome, Reject):
-                outcome = consumer._rejected(outcome, event, self._function, context)
+                letter = _letter_of(event)
+                outcome = consumer._rejected(outcome, letter, self._function, context)
             if mine is not None and isinstance(outcome, Retry):
                 stopped.add(mine)
             outcomes[index] = outcome

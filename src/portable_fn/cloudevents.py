@@ -368,6 +368,16 @@ def _add(attributes: dict[str, str], name: str, value: Any) -> None:
         attributes[name] = value
 
 
+def neutral_inside(event: CloudEvent[Any]) -> list[Event[Any]]:
+    """The object, row or schedule that an event of a type of ours, such as a dead letter, is about; nothing for any other type."""
+    if not event.type.startswith("portable_fn."):
+        return []
+    from portable_fn.as_cloudevent import read
+
+    found = read(event)
+    return [] if found is None else [found]
+
+
 def write_structured(event: CloudEvent[Any]) -> dict[str, Any]:
     """The event in structured form, a JSON object; EncodeError for an attribute that has no such name or is no text."""
     value: dict[str, Any] = dict(_attributes(event))

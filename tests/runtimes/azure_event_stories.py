@@ -22,6 +22,7 @@ from portable_fn_azure.simulate_events import EVENT_SERVICES, invocations, paylo
 from portable_fn_azure.simulate_payloads import Sent
 from tests.runtimes import azure_amqp
 from tests.runtimes.azure import AzureHost
+from tests.runtimes.azure_queues import QueueServer, queue_server
 from tests.runtimes.azure_stories import function_app
 
 SETTLED = "service_bus_settled"
@@ -86,12 +87,22 @@ def _source(services: set[str], settlement: bool = False) -> str:
     return _SOURCE.format(functions=functions, settlement=settlement)
 
 
+def _connections(queues: QueueServer) -> dict[str, str]:
+    """The setting of each function's own connection, which is that of its dead letters too."""
+    return {
+        _name(kind, app, service): queues.service_bus if service.startswith("service_bus") else queues.storage
+        for kind, app in _APPS
+        for service in EVENT_SERVICES[kind]
+    }
+
+
 class Worker:
     """A worker with the stories' functions; one more, whose messages are settled one by one, runs when it is asked for."""
 
-    def __init__(self, start: Callable[[bool], AzureHost], seen: Path) -> None:
+    def __init__(self, start: Callable[[bool], AzureHost], seen: Path, queues: QueueServer) -> None:
         self._start = start
         self._seen = seen
+        self._queues = queues
         self._hosts: dict[bool, AzureHost] = {}
         self._messages = count()
 
@@ -106,7 +117,9 @@ class Worker:
         def deliver(events: Any, *, seconds: float = 30) -> Told:
             events = list(events)
             self._seen.write_text("")
-            delivery = self._settled(host, name, events) if is_settled else _delivered(host, name, events, cell.service)
+            delivery = (
+                self._settled(host, name, events) if is_settled else self._delivered(host, name, events, cell.service)
+            )
             return Told(delivery, [json.loads(line) for line in self._seen.read_text().splitlines()])
 
         return deliver
@@ -124,6 +137,22 @@ class Worker:
         numbers = {azure_amqp.lock(first + number): number for number in range(len(events))}
         found = {numbers[lock]: what for lock, what in verbs.items()}
         return settled(events, SETTLED, [[Invoked(list(numbers.values()), error, settled=found, function=name)]])
+
+    def _delivered(self, host: AzureHost, name: str, events: list[Event[Any]], service: str) -> Delivery:
+        function = next(one for one in host.functions if one.name == name)
+        trigger = next(one for one in function.bindings if one["type"].endswith("Trigger"))
+        many = str(trigger.get("cardinality", "")).upper() == "MANY"
+        retries = trigger["type"] not in LOST or function.retry is not None
+        invoke = partial(self._invoked, host, name, retries)
+        return settled(events, service, [invocations(arrival, many, invoke) for arrival in payloads(events, service)])
+
+    def _invoked(self, host: AzureHost, name: str, retries: bool, sent: Sent, indices: list[int]) -> Invoked:
+        retry = {"retry_count": sent.retry_count, "max_retry_count": 5} if sent.retry_count else {}
+        before = len(self._queues.letters)
+        answered = host.invoke_typed(name, {"event": sent.data}, metadata=sent.metadata, retry=retry)
+        letters = self._queues.letters[before:]
+        error = None if answered.error is None else Raised(*answered.error.split(": ", 1))
+        return Invoked(indices, error, answered.returned, letters, retries=retries, function=name)
 
 
 def _verb(line: str) -> tuple[str, Settled]:
@@ -143,35 +172,17 @@ def _lines(host: AzureHost, before: int, wanted: int) -> list[str]:
     return lines
 
 
-def _delivered(host: AzureHost, name: str, events: list[Event[Any]], service: str) -> Delivery:
-    function = next(one for one in host.functions if one.name == name)
-    trigger = next(one for one in function.bindings if one["type"].endswith("Trigger"))
-    many = str(trigger.get("cardinality", "")).upper() == "MANY"
-    retries = trigger["type"] not in LOST or function.retry is not None
-    invoke = partial(_invoked, host, name, retries)
-    return settled(events, service, [invocations(arrival, many, invoke) for arrival in payloads(events, service)])
-
-
-def _invoked(host: AzureHost, name: str, retries: bool, sent: Sent, indices: list[int]) -> Invoked:
-    retry = {"retry_count": sent.retry_count, "max_retry_count": 5} if sent.retry_count else {}
-    answered = host.invoke_typed(name, {"event": sent.data}, metadata=sent.metadata, retry=retry)
-    rejected = answered.outputs.get("rejected")
-    out = [] if rejected is None else rejected if isinstance(rejected, list) else [rejected]
-    put = [one.encode() if isinstance(one, str) else one for one in out]
-    error = None if answered.error is None else Raised(*answered.error.split(": ", 1))
-    return Invoked(indices, error, answered.returned, put, retries=retries, function=name)
-
-
 @contextmanager
 def worker(python: str) -> Iterator[Worker]:
     """The worker of a Python version with the stories' functions."""
     with TemporaryDirectory() as folder, ExitStack() as stack:
+        queues = stack.enter_context(queue_server())
 
         def start(is_settled: bool) -> AzureHost:
             every = {service for services in EVENT_SERVICES.values() for service in services}
             source = _source({SETTLED}, settlement=True) if is_settled else _source(every - {SETTLED})
             environment = "azure-settlement" if is_settled else "azure"
-            env = {"PORTABLE_FN_STORIES": f"{folder}/seen"}
+            env = {"PORTABLE_FN_STORIES": f"{folder}/seen", **queues.settings, **_connections(queues)}
             return stack.enter_context(function_app(source, python=python, env=env, environment=environment))
 
-        yield Worker(start, Path(folder, "seen"))
+        yield Worker(start, Path(folder, "seen"), queues)

@@ -214,6 +214,13 @@ class Raised(Record):
         return cls(type(error).__name__, message)
 
 
+def told_reason(told: str) -> str:
+    """The reason that a handler gave, of one that a dead letter tells."""
+    from portable_fn.dead_letter import NO_REASON
+
+    return "" if told == NO_REASON else told
+
+
 class Exchange(Record):
     """A neutral request on its way through a provider's real shapes; every adapter's `simulate.exchange` makes one.
 
