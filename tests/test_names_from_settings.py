@@ -206,9 +206,8 @@ def test_every_trigger_for_a_named_source_takes_a_setting(monkeypatch: pytest.Mo
 
 
 def test_a_trigger_shows_the_variable() -> None:
-    assert "MessageTrigger(word='queue', name=env('ORDERS_QUEUE'), dead_letter=env('ORDERS_DLQ', 'orders-dead'), retry=None)" == repr(
-        ship.__portable__.triggers[0]  # type: ignore[attr-defined]  # of @portable
-    )  # fmt: skip
+    shown = repr(ship.__portable__.triggers[0])  # type: ignore[attr-defined]  # of @portable
+    assert "name=env('ORDERS_QUEUE'), dead_letter=env('ORDERS_DLQ', 'orders-dead')" in shown
 
 
 def test_declaring_a_setting_reads_nothing_and_imports_nothing() -> None:

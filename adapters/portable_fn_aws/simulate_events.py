@@ -19,7 +19,7 @@ from portable_fn.dead_letter import ID, REASON
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.on import Trigger
 from portable_fn.testing.delivery import Delivery, Raised, Settled, carried_by, told_reason
-from portable_fn_aws import sqs
+from portable_fn_aws import objects, sqs
 
 EVENT_SERVICES: dict[str, tuple[str, ...]] = {
     "Message": (
@@ -904,6 +904,9 @@ def _ids(record: Any) -> set[str]:
     ids = {record.get("messageId"), record.get("eventID"), record.get("Sns", {}).get("MessageId")} - {None}
     if '"TopicArn"' in record.get("body", ""):
         ids.add(json.loads(record["body"]).get("MessageId"))
+    if "s3" in record:
+        # S3 has none of its own.
+        ids.add(getattr(objects.s3(record), "id", None))
     return ids | ({f"{_partition(record)}-{record['offset']}"} if "offset" in record else set())
 
 
