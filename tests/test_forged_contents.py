@@ -532,3 +532,39 @@ def test_cloudflare_says_which_function_is_never_called_since_another_takes_ever
     for functions in ((orders, thumbnail, book), (orders, feedback, uploads), (uploads, paid)):
         worker(functions, WorkerEntrypoint, JS, FFI)
     assert [] == caplog.records
+
+
+@pytest.mark.parametrize("number", [1, 40])
+def test_a_messages_text_is_read_once_however_many_functions_there_are(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from portable_fn_aws import decode_events
+
+    read: list[str] = []
+    parse = decode_events.parse_json
+
+    def counting(text: str) -> Any:
+        read.append(text)
+        return parse(text)
+
+    def of_bucket(number: int) -> Any:
+        @portable(on.object(f"bucket-{number}", "created"))
+        def function(upload: ObjectEvent) -> None:
+            calls.append((upload.bucket, upload.key))
+
+        return function
+
+    monkeypatch.setattr(decode_events, "parse_json", counting)
+    functions = [*(of_bucket(number) for number in range(number)), accounts, nightly, paid]
+    created = json.loads(json.dumps(S3).replace("uploads", "bucket-0").replace("ObjectRemoved", "ObjectCreated"))
+    for text, expected in (
+        (created, ["bucket-0"]),
+        (json.loads(json.dumps(created).replace("Created", "Removed")), []),
+    ):
+        read.clear()
+        calls.clear()
+        assert {"batchItemFailures": []} == aws_entry(functions)(sqs("notifications", text), LambdaContext())
+        assert (expected, 1) == (names(), len(read))
+    read.clear()
+    aws_entry(functions, feedback)(sqs("feedback", created), LambdaContext())
+    assert [] == read

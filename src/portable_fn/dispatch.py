@@ -431,7 +431,10 @@ class _Search:
         return [*found, *self._results(rather, events, depth)]
 
     def _results(self, seekers: Sequence[_Seeker], events: list[Event[Any]], depth: int) -> list[_Result]:
+        """What those that are for the events get of them."""
         found: list[_Result] = []
+        others: list[tuple[_Seeker, list[Trigger]]] = []
+        is_named = False
         for seeker in seekers:
             if not seeker.triggers:
                 depth_of_it = -1 if seeker.kind is Event else depth
@@ -439,14 +442,27 @@ class _Search:
                 continue
             triggers = [trigger for trigger in seeker.triggers if _calls_for(trigger, events[0])]
             mine = [trigger for trigger in triggers if trigger.names(events[0])]
-            left = [one for one in events if any(trigger.wants(one) for trigger in mine or triggers)]
-            if left:
-                found.append(_Result(_NAMED if mine else _ONLY, depth, [(seeker.function, left)], seeker))
-            elif triggers:
+            if not mine:
+                others.append((seeker, triggers))
+            elif left := _wanted(events, mine):
+                is_named = True
+                found.append(_Result(_NAMED, depth, [(seeker.function, left)], seeker))
+            else:
                 self.is_filtered = True
                 if any(trigger.name for trigger in mine):
                     self._refused.add(seeker.kind)
+        # A notification may have thousands of records, and an entry many functions for other sources.
+        for seeker, triggers in () if is_named else others:
+            if left := _wanted(events, triggers):
+                found.append(_Result(_ONLY, depth, [(seeker.function, left)], seeker))
+            elif triggers:
+                self.is_filtered = True
         return found
+
+
+def _wanted(events: list[Event[Any]], triggers: list[Trigger]) -> list[Event[Any]]:
+    """The events that a trigger wants."""
+    return [one for one in events if any(trigger.wants(one) for trigger in triggers)]
 
 
 def _find(kind: Kind, event: Event[Any], contents: _Contents) -> list[Event[Any]]:
