@@ -231,14 +231,6 @@ def test_an_event_of_any_other_type_is_no_kind(type: str) -> None:
     [
         ("object.created", {"key": "k"}, "of type 'portable_fn.object.created' can't be read: 'bucket' is missing"),
         ("object.created", {"bucket": "b", "key": 7}, "'key' is a text, not a int"),
-        ("object.created", {**OBJECT, "etag": 7}, "'etag' is a text, not a int"),
-        ("object.created", {**OBJECT, "version": 7}, "'version' is a text, not a int"),
-        ("object.created", {**OBJECT, "content_type": []}, "'content_type' is a text, not a list"),
-        ("object.created", {**OBJECT, "size": "7"}, "the size of an object is a whole number of bytes, not a str"),
-        ("object.created", {**OBJECT, "size": True}, "the size of an object is a whole number of bytes, not a bool"),
-        ("object.created", {**OBJECT, "size": -1}, "the size of an object is a whole number of bytes, not one below 0"),
-        ("object.created", {**OBJECT, "metadata": ["m"]}, "the metadata of an object are names with texts"),
-        ("object.created", {**OBJECT, "metadata": {"a": "1", "b": 2}}, "the metadata of an object are names with texts"),
         ("object.created", [OBJECT], "of type 'portable_fn.object.created' is a JSON object, not a list"),
         ("object.created", b"{", "the data of a CloudEvent of type 'portable_fn.object.created' can't be read: JSONDecodeError"),
         ("object.created", b"\xff", "'portable_fn.object.created' can't be read: UnicodeDecodeError"),
@@ -248,7 +240,6 @@ def test_an_event_of_any_other_type_is_no_kind(type: str) -> None:
         ("change.updated", {}, "'table' is missing"),
         *(("change.updated", {**CHANGE, row: [1]}, f"the {row} of a change is a JSON object or null, not a list") for row in ("key", "before", "after")),
         ("schedule", {"name": 7}, "'name' is a text, not a int"),
-        ("schedule", {"cron": 7}, "'cron' is a text, not a int"),
         ("schedule", 7, "of type 'portable_fn.schedule' is a JSON object, not a int"),
     ],
 )  # fmt: skip
@@ -307,9 +298,10 @@ def test_a_message_of_knative_s_kafka_source_has_its_place(
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"a": 7}', '{"a": {}}', '{"a": {"base64": "/w"}}', '{"a": {"base64": "/w==!"}}']
 )
-def test_attributes_that_cannot_be_read_say_where(text: str) -> None:
-    with pytest.raises(DecodeError, match=r"^the extension 'attributes' of a CloudEvent can't be read: "):
-        cloud_events.message(event("portable_fn.message", extensions={"attributes": text}))
+def test_attributes_that_cannot_be_read_are_left_out(text: str) -> None:
+    text = text.replace('{"a"', '{"b": "1", "a"')
+    made = cloud_events.message(event("portable_fn.message", extensions={"attributes": text}))
+    assert made.attributes == ({"b": "1"} if "b" in text else {})
 
 
 @pytest.mark.parametrize(

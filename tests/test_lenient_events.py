@@ -180,6 +180,11 @@ def push(message: dict[str, Any], **more: Any) -> Any:
     return fake.request("POST", json=value)
 
 
+def raw(value: Any) -> Any:
+    """A request whose JSON may say what UTF-8 can't."""
+    return fake.request("POST", headers={"content-type": "application/json"}, body=json.dumps(value).encode())
+
+
 def of_google(data: Any, type: str, source: str, **attributes: str) -> Any:
     known = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": source, "ce-type": type, **attributes}
     return fake.request("POST", json=data, headers=known)
@@ -271,6 +276,9 @@ def test_a_first_generation_event_arrives_without_a_time_that_can_be_read(odd: A
     [
         push({"messageId": 7}),
         push({"messageId": ""}),
+        raw({"subscription": "projects/p/subscriptions/s", "message": {"messageId": "\ud800"}}),
+        raw({"subscription": "projects/p/subscriptions/s", "message": {"messageId": "7", "orderingKey": "\ud800"}}),
+        raw({"context": {"eventId": "\ud800", "eventType": "t"}, "data": 1}),
         push({"orderingKey": 5}),
         fake.request("POST", headers={"x-goog-pubsub-message-id": "7"}),
         of_google({**OBJECT, "name": ["a"]}, "google.cloud.storage.object.v1.finalized", BUCKET),
@@ -320,8 +328,13 @@ def test_a_forged_pushs_project_is_never_the_dead_letters(project: str, monkeypa
 def test_an_emulator_takes_dead_letters_for_the_events_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "localhost:8085")
-    monkeypatch.setattr(pubsub, "call", lambda method, host, path, *more: (called.append((host, path)), (200, b""))[1])
     called: list[Any] = []
+
+    def call(method: str, host: str, path: str, *more: Any) -> tuple[int, bytes]:
+        called.append((host, path))
+        return 200, b""
+
+    monkeypatch.setattr(pubsub, "call", call)
     pubsub.dead_letter(fake.message({}, source="projects/p/subscriptions/orders"), Reject("no"), "dead")
     assert [("http://localhost:8085", "/v1/projects/p/topics/dead:publish")] == called
 
@@ -429,7 +442,9 @@ def test_what_the_worker_cannot_read_is_absent() -> None:
     for read in (azure_messages.service_bus, azure_messages.received):
         made = read(half_readable(**known), "orders")
         assert ("m", "7", {}, "", None) == (made.id, made.sequence, made.attributes, made.subject, made.time)
-    blob = azure_objects.blob(half_readable(name="uploads/a.png", blob_properties={"ETag": "e"}, read=lambda: b""))
+    blob = azure_objects.blob(
+        half_readable(name="uploads/a.png", uri=None, blob_properties={"ETag": "e"}, read=lambda: b"")
+    )
     assert ("uploads/a.png@e", "a.png", None, {}) == (blob.id, blob.key, blob.size, blob.metadata)
 
 
@@ -450,7 +465,7 @@ def test_kafkas_headers_on_azure_may_be_null_repeated_or_no_base64() -> None:
 def test_side_data_of_azures_blobs_and_grid_events_may_be_anything(odd: Any) -> None:
     properties = {"ETag": '"e"', "LastModified": odd, "VersionId": odd, "ContentLength": odd, "ContentType": odd}
     native = azure_native(
-        name="uploads/a.png", uri=odd, length=odd, metadata=odd, blob_properties=properties, read=lambda: b""
+        name="uploads/a.png", uri=None, length=odd, metadata=odd, blob_properties=properties, read=lambda: b""
     )
     blob = azure_objects.blob(native)
     assert ("uploads", "a.png", None) == (blob.bucket, blob.key, blob.time)

@@ -5,7 +5,7 @@ https://learn.microsoft.com/python/api/azure-functions/azure.functions
 
 from __future__ import annotations
 
-from portable_fn.cloudevents import read_time
+from portable_fn.cloudevents import is_unicode, read_time
 from portable_fn.data import parse_json
 from portable_fn.errors import DecodeError
 from portable_fn.events import UNREADABLE, Message, unreadable
@@ -225,6 +225,8 @@ def given(value: str | None, name: str) -> str:
     """What identifies an event; DecodeError without it."""
     if not isinstance(value, str) or not value:
         raise DecodeError(f"it has no {name}")
+    if not value.isascii() and not is_unicode(value):
+        raise DecodeError(f"its {name} has half of a surrogate pair, which is no text")
     return value
 
 
@@ -311,6 +313,8 @@ def _header(value: object) -> str | bytes | None:
 def _text(value: object) -> str | None:
     """What identifies an event, as text: AMQP has ids that are numbers, UUIDs or bytes. None for anything else."""
     if value is None or isinstance(value, str):
+        if value and not value.isascii():
+            value.encode()  # half of a surrogate pair is no text
         return value
     if isinstance(value, bytes):
         # One that isn't UTF-8 must not become the same as another one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.cloudevents import read_time
+from portable_fn.cloudevents import json_data, read_time
 from portable_fn.errors import DecodeError
 from portable_fn.events import ObjectEvent
 from portable_fn.http import unquoted
@@ -41,7 +41,7 @@ def blob(native: InputStream) -> ObjectEvent[Any]:
     etag = properties.get("ETag")
     etag = etag.strip('"') if isinstance(etag, str) and etag else None
     changed = properties.get("LastModified")
-    address = text(side(native, "uri")) or name
+    address = given(native.uri or name, "Uri")
     before, found, _ = address.partition(f"/{bucket}/")
     length = next((one for one in (properties.get("ContentLength"), side(native, "length")) if _is_size(one)), None)
     return ObjectEvent(
@@ -71,7 +71,7 @@ def storage_event(event: CloudEvent[Any]) -> ObjectEvent[Any] | None:
     if action is None or not event.subject.startswith(CONTAINERS):
         return None
     bucket, _, named = event.subject.removeprefix(CONTAINERS).partition("/blobs/")
-    data = event.read_data()
+    data = json_data(event)
     if not isinstance(data, dict):
         raise DecodeError(f"the data of {event.type} is a {type(data).__name__}, not an object")
     if action == "archived" and _is_warmer(data.get("accessTier"), data.get("previousTier")):

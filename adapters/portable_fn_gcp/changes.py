@@ -5,7 +5,7 @@ https://cloud.google.com/eventarc/docs/run/route-trigger-cloud-firestore
 
 from __future__ import annotations
 
-from portable_fn.cloudevents import write_time
+from portable_fn.cloudevents import json_data, write_time
 from portable_fn.errors import DecodeError
 from portable_fn.events import ChangeEvent
 from portable_fn_gcp import firestore
@@ -34,7 +34,7 @@ def documented(event: CloudEvent[Any]) -> ChangeEvent[Any]:
     if event.content_type.startswith("application/protobuf"):
         written = firestore.document_event(firestore.body(event.body))
     else:
-        written = firestore.from_json(event.read_data())
+        written = firestore.from_json(json_data(event))
     value, old_value = written.value, written.old_value
     document = value or old_value
     if document is None:

@@ -5,7 +5,7 @@ https://github.com/GoogleCloudPlatform/functions-framework-conformance/blob/main
 
 from __future__ import annotations
 
-from portable_fn.cloudevents import read_time
+from portable_fn.cloudevents import is_unicode, read_time
 from portable_fn.data import to_json
 from portable_fn.errors import DecodeError
 from portable_fn.events import CloudEvent
@@ -150,4 +150,6 @@ def _text(context: Mapping[str, Any], value: Mapping[str, Any], name: str) -> st
         raise DecodeError(f"a first-generation event has no {name}")
     if not isinstance(given, str):
         raise DecodeError(f"a first-generation event's {name} is a {type(given).__name__}, not a text")
+    if not given.isascii() and not is_unicode(given):
+        raise DecodeError(f"a first-generation event's {name} has half of a surrogate pair, which is no text")
     return given

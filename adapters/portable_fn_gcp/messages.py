@@ -9,7 +9,7 @@ from __future__ import annotations
 from binascii import a2b_base64
 
 from portable_fn import callers
-from portable_fn.cloudevents import read_time
+from portable_fn.cloudevents import is_unicode, json_data, read_time
 from portable_fn.errors import DecodeError
 from portable_fn.events import Message
 
@@ -43,7 +43,7 @@ def pushed(body: Mapping[str, Any], request: object) -> Message[Any]:
 
 def published(event: CloudEvent[Any]) -> Message[Any]:
     """The message of an event by Eventarc, or of a first-generation one; `source` and `channel` are the topic."""
-    body = event.read_data()
+    body = json_data(event)
     if not isinstance(body, dict) or "message" not in body:
         raise DecodeError(f"an event of type {PUBLISHED} has no message: its data is a {type(body).__name__}")
     return _message(
@@ -167,6 +167,8 @@ def _text(message: Mapping[str, Any], *names: str) -> str:
         if value is not None:
             if not isinstance(value, str):
                 raise DecodeError(f"a Pub/Sub message's {name} is a {type(value).__name__}, not a text")
+            if not value.isascii() and not is_unicode(value):
+                raise DecodeError(f"a Pub/Sub message's {name} has half of a surrogate pair, which is no text")
             return value
     return ""
 

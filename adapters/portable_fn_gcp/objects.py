@@ -6,7 +6,7 @@ https://github.com/googleapis/google-cloudevents
 
 from __future__ import annotations
 
-from portable_fn.cloudevents import read_time
+from portable_fn.cloudevents import json_data, read_time
 from portable_fn.data import parse_json
 from portable_fn.errors import DecodeError
 from portable_fn.events import ObjectEvent
@@ -40,7 +40,7 @@ def stored(event: CloudEvent[Any]) -> ObjectEvent[Any]:
     word = event.type.removeprefix(PREFIX)
     if word not in ACTIONS:
         raise DecodeError(f"an event of Cloud Storage is {word[:40]!r}; known are {', '.join(ACTIONS)}")
-    resource = _resource(event.read_data())
+    resource = _resource(json_data(event))
     bucket = _text(resource, "bucket") or event.source.rpartition("/")[2]
     key = _text(resource, "name") or event.subject.removeprefix("objects/")
     return _object(

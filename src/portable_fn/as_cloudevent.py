@@ -94,26 +94,27 @@ def message(event: CloudEvent[Any]) -> Message[Any]:
 
 
 def _attributes(text: str) -> dict[str, str | bytes | None]:
+    """The attributes of a JSON object; one that can't be read is left out."""
     try:
-        given: Any = parse_json(text)
-        return {
-            name: value if value is None or isinstance(value, str) else a2b_base64(value["base64"], strict_mode=True)
-            for name, value in given.items()
-        }
-    except UNREADABLE as exc:
-        raise unreadable(exc, "the extension 'attributes' of a CloudEvent") from exc
+        given = parse_json(text)
+    except UNREADABLE:
+        return {}
+    found: dict[str, str | bytes | None] = {}
+    for name, value in given.items() if isinstance(given, dict) else ():
+        if value is None or isinstance(value, str):
+            found[name] = value
+            continue
+        try:
+            found[name] = a2b_base64(value["base64"], strict_mode=True)
+        except UNREADABLE:
+            continue
+    return found
 
 
 def _object(event: CloudEvent[Any]) -> ObjectEvent[Any]:
     data = _data(event)
     action = _action(event, data, OBJECT, OBJECT_ACTIONS)
-    size = data.get("size")
-    if size is not None and (type(size) is not int or size < 0):
-        seen = "one below 0" if type(size) is int else f"a {type(size).__name__}"
-        raise DecodeError(f"the size of an object is a whole number of bytes, not {seen}")
-    metadata = data.get("metadata") or {}
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise DecodeError("the metadata of an object are names with texts")
+    size, metadata = data.get("size"), data.get("metadata")
     return ObjectEvent(
         event.id,
         event.source,
@@ -121,11 +122,13 @@ def _object(event: CloudEvent[Any]) -> ObjectEvent[Any]:
         _text(data, "key"),
         action,
         time=event.time,
-        size=size,
+        size=size if type(size) is int and size >= 0 else None,
         etag=_optional_text(data, "etag"),
         version=_optional_text(data, "version"),
         content_type=_optional_text(data, "content_type"),
-        metadata=metadata,
+        metadata={name: value for name, value in metadata.items() if isinstance(value, str)}
+        if isinstance(metadata, dict)
+        else {},
         type=_optional_text(data, "type") or event.type,
         notification=data.get("notification", data),
         native=event.native,
@@ -163,7 +166,8 @@ def _schedule(event: CloudEvent[Any]) -> ScheduleEvent[Any]:
         event.id,
         event.source,
         time=event.time,
-        name=_optional_text(data, "name") or "",
+        # Some functions are for one name alone.
+        name="" if data.get("name") is None else _text(data, "name"),
         cron=_optional_text(data, "cron") or "",
         input=data.get("input"),
         native=event.native,
@@ -198,7 +202,9 @@ def _text(data: Mapping[str, Any], name: str) -> str:
 
 
 def _optional_text(data: Mapping[str, Any], name: str) -> str | None:
-    return None if data.get(name) is None else _text(data, name)
+    """A text that is side data; None if it is none."""
+    value = data.get(name)
+    return value if isinstance(value, str) else None
 
 
 def write(event: Event[Any]) -> CloudEvent[Any]:

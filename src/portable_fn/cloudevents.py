@@ -186,6 +186,17 @@ def is_json(content_type: str) -> bool:
     return not media_type or media_type.endswith(("/json", "+json"))
 
 
+def json_data(event: CloudEvent[Any]) -> Any:
+    """The data of an event whose type says that it is JSON, also if its content type can't be right."""
+    data = event.read_data()
+    if isinstance(data, (str, bytes)) and not is_json(event.content_type):
+        try:
+            return parse_json(event.text)
+        except ValueError:
+            pass
+    return data
+
+
 def binary(headers: Mapping[str, str], body: bytes, *, native: object = None) -> CloudEvent[Any]:
     """The event of an HTTP message in binary form: attributes in `ce-` headers, percent-encoded, the data in the body."""
     attributes: dict[str, str] = {}
@@ -253,7 +264,7 @@ def _event(
     odd: list[str] = []
     spoiled: set[str] = set()
     for name, value in attributes.items():
-        if not value.isascii() and not _is_unicode(value):
+        if not value.isascii() and not is_unicode(value):
             if name in _STRICT:
                 raise DecodeError(f"the CloudEvent's attribute {name!r} has half of a surrogate pair, which is no text")
             spoiled.add(name)
@@ -289,7 +300,7 @@ def _is_extension(name: str) -> bool:
     return bool(name) and name != "data" and _NAME.issuperset(name)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether the text has no half of a surrogate pair."""
     try:
         text.encode()
