@@ -8,11 +8,10 @@ import json
 import logging
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portable_fn import Batch, ChangeEvent, Context, DecodeError, Event, Message, Reject, Retry, on, portable
@@ -594,57 +593,3 @@ def test_a_batch_may_hold_all_of_it() -> None:
 def test_a_batch_without_a_packed_record_does_not_load_what_reads_them() -> None:
     found = decode_events.arrival(batch(b"plain", b"{}"), decode.LambdaInvocation(None, True))
     assert found.places is None and not isinstance(found.items, Unpacked)
-
-
-# What Kinesis makes of the answers
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    st.lists(st.integers(0, 4), min_size=1, max_size=8),
-    st.integers(0, 10**6),
-    st.sampled_from(["sync", "async", "batch"]),
-)
-def test_nothing_is_lost_and_nothing_overtakes_whatever_fails(sizes: list[int], seed: int, how: str) -> None:
-    random = Random(seed)
-    wanted: list[int] = []
-    datas = []
-    for size in sizes:
-        numbers = range(len(wanted), len(wanted) + size)
-        wanted += numbers
-        datas.append(several(*numbers) if size != 1 else b'{"n":%d}' % numbers[0])
-    records = batch(*datas)["Records"]
-    done: list[int] = []
-
-    def act(event: Message) -> None:
-        if random.random() < 0.2:
-            raise random.choice([LookupError, Retry, SystemExit])
-        done.append(event.data["n"])
-
-    async def act_async(event: Message) -> None:
-        act(event)
-
-    def act_together(events: Batch[Message]) -> None:
-        for event in events:
-            if random.random() < 0.2:
-                events.retry(event)
-                break
-            done.append(event.data["n"])
-
-    handler = entry(portable(on.stream("clicks"))({"sync": act, "async": act_async, "batch": act_together}[how]))
-    start = 0
-    for _ in range(500):
-        if start == len(records):
-            break
-        try:
-            answer: Any = handler({"Records": records[start:]}, LambdaContext())
-        except Exception:
-            continue
-        failures = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
-        start = min((int(number) - 49 for number in failures), default=len(records))
-        # What is before the checkpoint has been handled.
-        before = sum(sizes[:start])
-        assert set(range(before)) <= set(done)
-    assert start == len(records)
-    # The first time that each was handled is in order.
-    assert wanted == list(dict.fromkeys(done))

@@ -121,10 +121,13 @@ def _check_firehose(payload: Any, answer: Any) -> None:
 
 def error_of(outcome: Outcome) -> Exception:
     """The error by which Lambda is to know a failure: the handler's own, whose class is its errorType."""
-    error: BaseException | None = outcome.error if isinstance(outcome, Retry) else None
-    if error is None:
+    if not isinstance(outcome, Retry) or outcome.error is None:
         return outcome if isinstance(outcome, Exception) else EncodeError("the function has not failed")
-    return error if isinstance(error, Exception) else told(error)
+    error: BaseException = outcome.error
+    if not isinstance(error, Exception):
+        return told(error)
+    # Lambda's runtime logs the traceback of what is raised.
+    return error.with_traceback(None) if outcome.is_logged else error
 
 
 def told(error: BaseException) -> Exception:

@@ -77,6 +77,7 @@ class Events:
         if service == "invoke" and self._is_schedule:
             found.items = [decode_events.scheduled(payload, context)]
         self._context = context
+        context.raises_errors = len(found.items) == 1 and not (self._always and service in _REPORTED)
         if service in self._noticed:
             outcomes = self._without_notices(found, context, variables)
         else:

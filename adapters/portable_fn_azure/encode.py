@@ -69,7 +69,8 @@ def _raised(outcome: Retry | Reject) -> Exception:
     """
     cause = outcome.error
     if isinstance(cause, Exception) and not isinstance(cause, (StopIteration, StopAsyncIteration)):
-        return cause
+        # The host logs the traceback of what is raised.
+        return cause.with_traceback(None) if outcome.is_logged else cause
     return outcome
 
 
@@ -211,9 +212,9 @@ def _ascii(name: str, value: str) -> str:
 
     if name not in _told:
         _told.add(name)
-        import logging
+        from portable_fn.logs import log
 
-        logging.getLogger("portable_fn").warning(
+        log().warning(
             "the header %s has a value that isn't ASCII; Azure's host can't send it, so it goes out percent-encoded",
             name,
         )

@@ -61,6 +61,7 @@ def _in_thread(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
         invocation = begin(context)
         variables = copy_context()
         attempt = wiring.progress.begin(_items(native, wiring, context), context)
+        invocation.raises_errors = len(attempt.left) == 1 and actions is None
         outcomes: Any = wiring.consumer.handle(attempt.left, invocation)
         finish_alone(invocation, lambda work: run_in_thread(decode.logged_steps(work, invocation), variables))
         if actions is not None:
@@ -81,6 +82,7 @@ def _in_event_loop(wiring: Wiring, begin: Begin) -> Callable[..., Awaitable[Any]
     ) -> Any:
         invocation = begin(context)
         attempt = wiring.progress.begin(_items(native, wiring, context), context)
+        invocation.raises_errors = len(attempt.left) == 1 and actions is None
         handle: Any = wiring.consumer.handle
         if wiring.function.is_async:
             outcomes = handle(attempt.left, invocation)

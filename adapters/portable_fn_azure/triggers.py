@@ -328,6 +328,6 @@ def _warnings(one: Wiring) -> list[str]:
 
 
 def _warn(text: str) -> None:
-    from logging import getLogger
+    from portable_fn.logs import log
 
-    getLogger("portable_fn").warning("%s", text)
+    log().warning("%s", text)

@@ -127,9 +127,9 @@ def _tasks(functions: Sequence[Binding]) -> dict[str, list[Binding]]:
 
 
 def _warn(message: str, *args: object) -> None:
-    import logging
+    from portable_fn.logs import log
 
-    logging.getLogger("portable_fn").warning(message, *args)
+    log().warning(message, *args)
 
 
 class _Calls:

@@ -90,21 +90,19 @@ def recorder(where: str | None = None) -> Any:
     if not where and "portable_fn.testing.recording" not in sys.modules:
         return None
     if where and where != "-" and sys.platform == "emscripten":
-        import logging
+        from portable_fn.logs import log
 
-        logging.getLogger("portable_fn").warning(
-            "nothing is recorded in %s: no file lasts here, but PORTABLE_FN_RECORD=- prints lines", where
-        )
+        log().warning("nothing is recorded in %s: no file lasts here, but PORTABLE_FN_RECORD=- prints lines", where)
         return None
     try:
         from portable_fn.testing import recording
 
         return recording.recorder(where)
     except Exception as exc:
-        import logging
+        from portable_fn.logs import log
 
         # A function that was packed without what its tests need is to run all the same.
-        logging.getLogger("portable_fn").warning("nothing can be recorded: %s", exc)
+        log().warning("nothing can be recorded: %s", exc)
         return None
 
 

@@ -245,6 +245,10 @@ class Consumer:
         """One outcome for several calls: retried where one is to be, else rejected where one was."""
         # What is rejected beside a retry is rejected again when the event is redelivered: sent now, it would be sent twice.
         retries = [failure for failure in failures if not isinstance(failure[0], Reject)]
+        if len(retries) > 1 and context.raises_errors:
+            # Only one of them can be raised.
+            context = context.of(item)
+            context.raises_errors = False
         outcomes = [
             self._outcome(exc, _letter_of(event), function, context) for exc, function, event in retries or failures
         ]
@@ -696,10 +700,26 @@ def _shown(event: Event[Any]) -> str:
 
 
 def _failed(error: BaseException, context: Context, what: str) -> Retry:
-    context.log.error(what, exc_info=error)
+    # Those that stop an iteration can't be raised everywhere.
+    is_raised = isinstance(error, Exception) and not isinstance(error, (StopIteration, StopAsyncIteration))
+    is_logged = not (context.raises_errors and is_raised)
+    if is_logged:
+        context.log.error(what, exc_info=error)
+    else:
+        context.log.error("%s: %s", what, _words(error))
     retry = Retry(f"{type(error).__name__}")
     retry.error = error
+    retry.is_logged = is_logged
     return retry
+
+
+def _words(error: BaseException) -> str:
+    """The error as the last line of a traceback has it."""
+    try:
+        message = str(error)
+    except Exception:
+        message = "<exception str() failed>"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
 def _is_not_ours(error: BaseException) -> bool:

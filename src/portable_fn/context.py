@@ -41,6 +41,8 @@ class Context(Record):
     _correlation_id: Callable[[], str | None] | str | None = None
     _env: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None
     _wait_until: Any = None
+    # Whether a failed event's error is what the invocation ends with, so that who runs it logs the traceback.
+    raises_errors = False
 
     def __init__(
         self,
@@ -159,8 +161,8 @@ class Context(Record):
 
     @lazy
     def log(self) -> LoggerAdapter[Logger]:
-        """A logger whose records carry `invocation_id` and `correlation_id`."""
-        import logging
+        """A logger whose records carry `invocation_id` and `correlation_id`; shown from INFO on, unless set up otherwise."""
+        from portable_fn import logs
 
         try:
             correlation_id = self.correlation_id
@@ -168,7 +170,7 @@ class Context(Record):
             # An event that can't be read is no reason for a log line to fail.
             correlation_id = self.invocation_id
         extra = {"invocation_id": self.invocation_id, "correlation_id": correlation_id}
-        return logging.LoggerAdapter(logging.getLogger(f"portable_fn.{self.function or 'function'}"), extra)
+        return logs.log(f"portable_fn.{self.function or 'function'}", extra, self.env)
 
     def background(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Runs the coroutine without delaying the answer where the provider can (`waitUntil`), else before answering."""

@@ -523,9 +523,9 @@ def _closed(close: Callable[[], object]) -> None:
     try:
         close()
     except Exception:
-        import logging
+        from portable_fn.logs import log
 
-        logging.getLogger("portable_fn").exception("a stream that isn't sent can't be closed")
+        log().exception("a stream that isn't sent can't be closed")
 
 
 def parse_query(raw_query: str) -> Pairs:

@@ -233,9 +233,9 @@ def _settle(future: asyncio.Future[str | None], failure: str | None) -> None:
 
 
 def _log(what: str, error: BaseException) -> None:
-    import logging
+    from portable_fn.logs import log
 
-    logging.getLogger("portable_fn").error(what, exc_info=error)
+    log().error(what, exc_info=error)
 
 
 _running: set[asyncio.Task[None]] = set()

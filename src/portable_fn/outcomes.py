@@ -20,8 +20,9 @@ class Retry(PortableError):
     # Also of a subclass that sets none of them.
     why: str = ""
     after: float | None = None
-    # What the handler raised that means a retry, where it was something else.
+    # What the handler raised that means a retry, where it was something else, and whether its traceback is in the log.
     error: BaseException | None = None
+    is_logged = False
 
     def __init__(self, why: str = "", *, after: float | timedelta | None = None) -> None:
         if after is not None:
@@ -44,6 +45,7 @@ class Reject(PortableError):
 
     why: str = ""
     error: BaseException | None = None
+    is_logged = False
 
     def __init__(self, why: str = "") -> None:
         super().__init__(why)

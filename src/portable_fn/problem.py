@@ -66,8 +66,6 @@ _PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unproc
 
 
 def _log(error: BaseException, context: Context) -> None:
-    import logging
+    from portable_fn.logs import log
 
-    logging.getLogger("portable_fn").error(
-        "invocation %s failed: %s", context.invocation_id, type(error).__name__, exc_info=error
-    )
+    log(env=context.env).error("invocation %s failed: %s", context.invocation_id, type(error).__name__, exc_info=error)

@@ -36,9 +36,9 @@ def broken(error: BaseException, context: Context) -> PortableError:
 
     It is an Exception whatever was raised: servers let SystemExit and its kin end the worker.
     """
-    import logging
+    from portable_fn.logs import log
 
-    logging.getLogger("portable_fn").error(
+    log(env=context.env).error(
         "invocation %s failed while it streamed: %s", context.invocation_id, type(error).__name__, exc_info=error
     )
     return PortableError(f"the stream of invocation {context.invocation_id} broke off: {type(error).__name__}")

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from threading import Lock
 from typing import Any
 
+from portable_fn import logs
 from portable_fn.batch import Consumer
 from portable_fn.binding import is_awaitable
 from portable_fn.context import Context
@@ -63,18 +64,20 @@ def observing(*, quiet: bool = False) -> Generator[Observed]:
 
 
 class _Keeping(logging.Handler):
+    only_watches = True  # so that the record is shown as if nobody kept it
+
     def emit(self, record: logging.LogRecord) -> None:
         observed = _observed.get()
         if observed is not None:
             observed.logs.append(record)
         last = logging.lastResort
-        if (
-            last is not None
-            and record.levelno >= last.level
-            and not (observed and observed.quiet)
-            and _is_alone(record)
-        ):
+        if last is not None and record.levelno >= last.level and not _is_quiet() and _is_alone(record):
             last.handle(record)
+
+
+def _is_quiet() -> bool:
+    observed = _observed.get()
+    return observed is not None and observed.quiet
 
 
 def _is_alone(record: logging.LogRecord) -> bool:
@@ -91,17 +94,27 @@ class _AsBefore(logging.Filter):
     """Lets other handlers have what they would have without us."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        is_ours = False
         logger: logging.Logger | None = logging.getLogger(record.name)
-        while logger is not None:
-            if logger.level and logger.name != "portable_fn":
-                return record.levelno >= logger.level
+        while logger is not None and logger.parent is not None:
+            is_ours = logger.name == "portable_fn"
+            if level := _level if is_ours else logger.level:
+                return record.levelno >= level
             logger = logger.parent
-        return True
+        return record.levelno >= (logs.threshold() if is_ours else logging.root.level)
+
+
+class _Aloud(_AsBefore):
+    """Lets what nobody has set up logging for be shown, but not where all is to be quiet."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _is_quiet() and super().filter(record)
 
 
 # Blocks in several threads share these, the first begins and the last ends.
 _keeping = _Keeping()
 _as_before = _AsBefore()
+_aloud = _Aloud()
 _others: list[logging.Handler] = []
 _lock = Lock()
 _blocks = 0
@@ -120,10 +133,11 @@ def _begin() -> None:
             root = logging.getLogger()
             if _level == logging.NOTSET:
                 logger.setLevel(logging.DEBUG)
-                _others[:] = [*root.handlers, *logger.handlers]
+                _others[:] = [handler for handler in (*root.handlers, *logger.handlers) if handler is not logs.shown]
                 for handler in _others:
                     handler.addFilter(_as_before)
             root.addHandler(_keeping)
+            logs.shown.addFilter(_aloud)
             Context.background = _background  # type: ignore[method-assign, assignment]  # for as long as somebody looks
             Consumer.handle = _handle  # type: ignore[method-assign, assignment]  # see above
 
@@ -134,6 +148,7 @@ def _end() -> None:
         _blocks -= 1
         if _blocks == 0:
             logging.getLogger().removeHandler(_keeping)
+            logs.shown.removeFilter(_aloud)
             while _others:
                 _others.pop().removeFilter(_as_before)
             logging.getLogger("portable_fn").setLevel(_level)

@@ -6,7 +6,6 @@ An adapter's `entry` takes this road only where PORTABLE_FN_RECORD is set when i
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import time
@@ -23,6 +22,7 @@ from typing import Any
 from portable_fn.adapter import bindings
 from portable_fn.binding import Binding
 from portable_fn.data import to_json
+from portable_fn.logs import log
 from portable_fn.testing import loop, native_json
 from portable_fn.testing.probing import Call, telling
 from portable_fn.testing.redaction import missing_words, redacted, without_words
@@ -162,7 +162,7 @@ class Recording:
             self._write(made)
         except Exception as exc:
             # Not what it says, which may have something of the payload.
-            logging.getLogger("portable_fn").warning("an invocation can't be recorded: %s", type(exc).__name__)
+            log().warning("an invocation can't be recorded: %s", type(exc).__name__)
 
 
 def _plain(value: Any) -> Any:
