@@ -7,11 +7,13 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from harnesses import IN_PROCESS, Harness
 from portable_fn import (
     Batch,
     ConfigurationError,
@@ -29,6 +31,8 @@ from portable_fn import (
 )
 from portable_fn.testing import deliver, fake
 from portable_fn.testing.delivery import Answer
+from portable_fn.testing.stories import HTTP_STORIES, tell
+from portable_fn.testing.stories import app as stories_app
 from portable_fn_asgi import entry as asgi_entry
 from portable_fn_asgi.server import messages, scope
 from portable_fn_aws import entry as aws_entry
@@ -154,6 +158,23 @@ def test_middleware_of_an_entry_is_around_every_answer_once(
     assert status == answer.status, answer
     error = [] if status in (200, 204) else [f"{'outer' if make is asynchronous else 'inner'} {status}"]
     assert ["outer", "inner", *error] == SEEN
+
+
+async def passing(event: Any, ctx: Context, call_next: Any) -> Any:
+    return await call_next(event, ctx)
+
+
+def sync_passing(event: Any, ctx: Context, call_next: Any) -> Any:
+    return call_next(event, ctx)
+
+
+@pytest.mark.parametrize("use", [[passing, sync_passing], [sync_passing, passing], [sync_passing]])
+@pytest.mark.parametrize("harness", IN_PROCESS, ids=lambda harness: harness.name)
+def test_every_story_holds_inside_of_an_entrys_middleware(harness: Harness, use: list[Middleware]) -> None:
+    provider, _, service = harness.name.partition(" ")
+    for story in HTTP_STORIES:
+        send = partial(deliver, stories_app, to=provider, via=service or None, use=use)
+        tell(story, send, harness.cannot.get(story.name))
 
 
 @on_every_service

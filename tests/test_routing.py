@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from azure.functions import HttpRequest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from portable_fn import ConfigurationError, HTTPError, Message, Request, Task, asgi_app, on, portable
 from portable_fn.adapter import bindings
@@ -298,6 +301,41 @@ def test_a_base_path_is_found_however_the_parameters_are_encoded(path: str, para
     root_path, rest = split(custom_domain(path, "/items/{id}", params))
     assert path == root_path + rest
     assert rest.startswith("/items/")
+
+
+SEGMENTS = st.lists(st.sampled_from(["shop", "v1", "items", "prod", "a.b"]), max_size=3)
+VALUES = st.lists(
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=4), min_size=1, max_size=3
+)
+
+
+@settings(deadline=None)
+@given(
+    base=SEGMENTS,
+    before=SEGMENTS,
+    values=VALUES,
+    greedy=st.booleans(),
+    encoded=st.booleans(),
+    slash=st.sampled_from(["", "/"]),
+)
+def test_whatever_the_base_path_and_the_parameters_are_the_two_are_told_apart(
+    base: list[str], before: list[str], values: list[str], greedy: bool, encoded: bool, slash: str
+) -> None:
+    if greedy:
+        values = [value.replace("/", "-") for value in values]
+    quoted = [quote(value, safe="") for value in values]
+    sent = quoted if encoded else values
+    if greedy:
+        names, params = ["{rest+}"], {"rest": "/".join(sent)}
+    else:
+        names, params = (
+            [f"{{n{number}}}" for number in range(len(sent))],
+            {f"n{number}": one for number, one in enumerate(sent)},
+        )
+    root_path = "".join(f"/{segment}" for segment in base)
+    rest = "".join(f"/{segment}" for segment in [*before, *quoted]) + slash
+    event = custom_domain(root_path + rest, "/" + "/".join([*before, *names]), params)
+    assert (root_path, rest) == split(event)
 
 
 def test_the_path_of_payload_1_is_decoded_and_its_base_path_too() -> None:
