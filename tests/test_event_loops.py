@@ -165,6 +165,21 @@ def test_deliver_runs_a_handler_in_the_tests_own_thread() -> None:
     assert {threading.current_thread()} == threads
 
 
+def test_invoke_times_a_handler_on_the_loop_that_it_ran_on() -> None:
+    from portable_fn.adapter import bindings
+    from portable_fn.cli.sending import send
+
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    @portable(on.http("GET", "/"))
+    async def handler(request: Request) -> None:
+        loops.append(asyncio.get_running_loop())
+
+    for to in EVERYWHERE:
+        assert 3 == send(bindings(handler), fake.request(), to, None, 3).calls
+    assert ((1 + 2 * 3) * len(EVERYWHERE), 1) == (len(loops), len(set(loops)))
+
+
 # Who runs it
 
 
@@ -634,6 +649,33 @@ def test_an_entry_that_would_wait_for_its_own_loop_says_what_to_do(where: str, r
 
     assert "await asyncio.to_thread(entry, …)" in within(10, lambda: with_loop(directly()))
     assert within(10, lambda: with_loop(as_the_error_says())) is not None
+
+
+@pytest.mark.parametrize("runs", [asyncio.run, done])
+def test_azures_entry_in_its_own_loop_answers_with_500_and_the_log_says_why(
+    caplog: pytest.LogCaptureFixture, runs: Callable[[Any], Any]
+) -> None:
+    from portable_fn_azure import entry
+    from portable_fn_azure.simulate import payload
+
+    @portable(on.http("GET", "/"))
+    def export(request: Request) -> AsyncIterator[bytes]:
+        async def lines() -> AsyncIterator[bytes]:
+            yield b"line"
+
+        return lines()
+
+    app = entry(export)
+
+    async def directly() -> Any:
+        return app(payload(fake.request()), None)
+
+    async def in_a_thread() -> Any:
+        return await asyncio.to_thread(app, payload(fake.request()), None)
+
+    assert 500 == within(10, lambda: runs(directly())).status_code
+    assert "await asyncio.to_thread(entry, …)" in caplog.text
+    assert 200 == within(10, lambda: runs(in_a_thread())).status_code
 
 
 @pytest.mark.parametrize("to", EVERYWHERE)

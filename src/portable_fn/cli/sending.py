@@ -25,6 +25,7 @@ from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter, nearest
 from portable_fn.testing.delivery import Answer, Exchange, exchange
 from portable_fn.testing.extras import MissingExtra, needed
+from portable_fn.testing.loop import run
 from portable_fn.testing.project import Project
 from portable_fn.testing.settings import stood_in
 
@@ -190,33 +191,29 @@ def _overhead(invoke: Callable[[], object], probe: Probe, seen: Request[Any], re
 
     Where an event loop has the function called, one turn of a loop is in both: a server's loop runs anyhow.
     """
-    loop = asyncio.new_event_loop()
     differences: list[int] = []
     end = perf_counter_ns() + SECONDS * 1e9
-    try:
-        while len(differences) < repeat and (not differences or perf_counter_ns() < end):
-            request, context = _again(seen), Context()
-            start = perf_counter_ns()
-            invoke()
-            between = perf_counter_ns()
-            if probe.from_loop:
-                loop.run_until_complete(_directly_in_loop(probe.binding, request, context))
-            else:
-                _directly(probe.binding, request, context, loop)
-            differences.append(2 * between - start - perf_counter_ns())
-    finally:
-        loop.close()
+    while len(differences) < repeat and (not differences or perf_counter_ns() < end):
+        request, context = _again(seen), Context()
+        start = perf_counter_ns()
+        invoke()
+        between = perf_counter_ns()
+        if probe.from_loop:
+            run(_directly_in_loop(probe.binding, request, context))
+        else:
+            _directly(probe.binding, request, context)
+        differences.append(2 * between - start - perf_counter_ns())
     return median(differences) / 1000, len(differences)
 
 
 # What a function raises is an answer, too: the calls below go on after it.
 
 
-def _directly(binding: Binding, request: Request[Any], context: Context, loop: asyncio.AbstractEventLoop) -> None:
+def _directly(binding: Binding, request: Request[Any], context: Context) -> None:
     with suppress(Exception):
         result = binding.call(request, context)
         if is_awaitable(result):
-            loop.run_until_complete(result)
+            run(result)
 
 
 async def _directly_in_loop(binding: Binding, request: Request[Any], context: Context) -> None:
