@@ -593,3 +593,29 @@ def test_a_kind_is_read_from_the_cloudevent_that_it_is_written_as(kind: type[Any
 def test_a_task_has_no_dead_letter() -> None:
     with pytest.raises(TypeError, match="a Task has no form as a CloudEvent"):
         structured(fake.task({}), Reject(WHY))
+
+
+# In tests of one's own.
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize(
+    "event", [fake.message({"n": 1}, attributes={"a": "é", "raw": b"\xff"}, key="k"), fake.object()]
+)
+def test_a_fake_dead_letter_is_one(event: Event[Any], as_text: bool) -> None:
+    one = fake.dead_letter(event, WHY, channel="orders-dead", as_text=as_text)
+    assert (event, WHY, "orders-dead") == (restored(one), reason(one), one.channel)
+    assert as_text is not ("portable-fn-reason" in one.attributes)
+
+
+@pytest.mark.parametrize("provider", ["aws", "gcp", "azure", "cloudflare", "asgi"])
+def test_a_handler_of_dead_letters_is_tested_as_any_other(provider: str) -> None:
+    seen: list[Any] = []
+
+    @portable(on.queue("orders-dead"))
+    def look(one: Message[Any]) -> None:
+        seen.append((reason(one), restored(one).data))
+
+    sent = fake.dead_letter(fake.message({"n": 1}), WHY, as_text=provider in ("azure", "cloudflare"))
+    assert ["acknowledged"] == deliver(look, sent, to=provider).outcomes
+    assert [(WHY, {"n": 1})] == seen

@@ -95,15 +95,18 @@ def encoded(body: bytes, encoding: str) -> str:
     return body.decode() if encoding == "none" else b2a_base64(body, newline=False).decode()
 
 
-def send_text(queue: str, connection: str, text: str, end: float) -> None:
-    """Put a message into a storage queue; a queue that isn't there is made, as the host does for its output bindings."""
+def send_text(queue: str, connection: str, text: str, end: float, *, make: bool = True) -> None:
+    """Put a message into a storage queue.
+
+    With `make`, a queue that isn't there is made, as the host does for its output bindings.
+    """
     from xml.sax.saxutils import escape
 
     content = f"<QueueMessage><MessageText>{escape(text)}</MessageText></QueueMessage>".encode()
     # A message that nobody has read yet is not to expire after 7 days.
     query = {"messagettl": "-1"}
     status, answer = storage("POST", connection, f"{queue}/messages", query, content, end)
-    if status == 404:
+    if status == 404 and make:
         storage("PUT", connection, queue, {}, b"", end)
         status, answer = storage("POST", connection, f"{queue}/messages", query, content, end)
     if status != 201:

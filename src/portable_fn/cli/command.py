@@ -26,7 +26,7 @@ from portable_fn.cli.kinds import CLASSES, KINDS, named
 from portable_fn.cli.matrix_table import print_matrix
 from portable_fn.cli.sending import Sent, http_services, log_kept, send, services
 from portable_fn.cli.target import Target
-from portable_fn.errors import ConfigurationError
+from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing.delivery import several
@@ -41,6 +41,7 @@ EPILOG = """
   portable-fn render message --data '{"sku": 1}' --to aws --via sqs
   portable-fn parse payload.json
   portable-fn replay recorded app.py --to gcp
+  portable-fn redrive orders-dead --as aws --dry-run
 """
 
 INVOKE_EPILOG = """
@@ -122,6 +123,20 @@ REPLAY_EPILOG = """
 """
 
 app = typer.Typer(rich_markup_mode="rich", no_args_is_help=True)
+
+
+REDRIVE_EPILOG = """
+[bold]Examples[/bold]
+  portable-fn redrive orders-dead --as aws --dry-run
+  portable-fn redrive orders-dead --as aws --limit 10
+  portable-fn redrive orders-dead-pull --as gcp --to projects/shop/topics/orders
+  portable-fn redrive orders-poison --as azure --yes --output json
+
+[bold]Exit codes[/bold]
+  0  every dead letter was sent back and deleted, or --dry-run would do so
+  1  some are left, or couldn't be deleted after they were sent
+  2  the command can't be understood, or the queue can't be read
+"""
 
 
 class Output(StrEnum):
@@ -535,6 +550,54 @@ def replay(
     else:
         typer.echo(payload.replay_text(replayed))
     return FAILED if replayed.differences else OK
+
+
+@app.command(epilog=REDRIVE_EPILOG)
+def redrive(
+    queue: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUEUE",
+            help="The dead letters: an SQS queue, a Pub/Sub subscription to the dead letters' topic, a storage queue.",
+        ),
+    ],
+    where: Annotated[
+        str, typer.Option("--as", metavar="PROVIDER", help="Whose queue it is, or of which service: aws or aws/sqs.")
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="QUEUE", help="The queue or topic to send to; else where each event came from."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="At most N dead letters; else all.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send and delete nothing, only show what would be.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first.")] = False,
+    output: Annotated[Output, typer.Option("--output", help="Lines to read, or JSON for programs.")] = Output.TABLE,
+) -> int:
+    """Sends dead letters back as the events that were rejected, and deletes each after its event is sent."""
+    from portable_fn.cli import redrive as redriving
+
+    letters = redriving.letters_of(queue, where)
+    if not (dry_run or yes):
+        if not sys.stdin or not sys.stdin.isatty():
+            raise Failure("redrive asks first, and nobody can answer here: add --yes, or --dry-run")
+        typer.confirm(f"Send the dead letters of {queue} back to {to or 'where they came from'}?", abort=True, err=True)
+    found = []
+    try:
+        for one in redriving.redriven(letters, to, limit, dry_run):
+            found.append(one)
+            if output is Output.TABLE:
+                typer.echo(str(one))
+    except PortableError as exc:
+        raise Failure(str(exc), FAILED) from exc
+    if output is Output.JSON:
+        report.print_object(redriving.as_json(found))
+    else:
+        typer.echo(redriving.summary(found))
+    return FAILED if any(one.outcome == redriving.LEFT or one.why for one in found) else OK
 
 
 def _went_well(sent: Sent, named: bool) -> bool:

@@ -16,6 +16,7 @@ from portable_fn.events import (
     Batch,
     ChangeEvent,
     CloudEvent,
+    Event,
     Message,
     ObjectEvent,
     ScheduleEvent,
@@ -203,6 +204,25 @@ def batch(messages: Sequence[Any], **fields: Any) -> Batch[Any]:
             one if isinstance(one, (Message, ChangeEvent)) else message(one, id=f"message-{number}", **fields)
             for number, one in enumerate(messages, 1)
         ]
+    )
+
+
+def dead_letter(
+    event: Event[Any], why: str = "", *, channel: str = "dead-letters", id: str = "letter-1", as_text: bool = False
+) -> Message[Any]:
+    """The message that a function behind the dead letters gets for an event that was rejected.
+
+    It has the event's body and attributes, as on SQS, Pub/Sub and Service Bus; with `as_text` it is a text alone, as in storage
+    queues and on Cloudflare.
+    """
+    from portable_fn.dead_letter import Destination, letter, structured
+    from portable_fn.outcomes import Reject
+
+    if as_text:
+        return message(body=structured(event, Reject(why)), channel=channel, id=id)
+    made = letter(event, Reject(why), Destination(1000, 10**6, bool, str, takes_bytes=True))
+    return message(
+        body=made.body, attributes=made.attributes, content_type=made.content_type, key=made.key, channel=channel, id=id
     )
 
 
