@@ -229,7 +229,9 @@ def test_background_work_is_done_where_a_worker_has_no_wait_until(ctx: Any) -> N
     assert ["fetch", "ack", "queue", "scheduled"] == done
 
 
-@pytest.mark.parametrize("queue", [None, "", 5, Mock(), ...], ids=repr)
+@pytest.mark.parametrize(
+    "queue", [None, "", 5, Mock(), ...], ids=lambda one: repr(one).partition(" id=")[0].partition(" at 0x")[0]
+)
 def test_messages_of_a_batch_that_does_not_tell_its_queue_are_retried_one_by_one(
     queue: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
