@@ -27,6 +27,8 @@ ITSELF = "Message: a failed one costs only itself"
 APART = "Message: several that fail are each told apart"
 BEFORE = "Message: what came before a failed one is done"
 DEAD = "Message: a rejected one is dead-lettered"
+UNREAD = "Message: one whose data can't be read is dead-lettered"
+UNREAD_OF_BATCH = "Message: a batch is handled without the one whose data can't be read"
 ONE_AGAIN = "Message: a batch handler can have one of them come again"
 ROW_BEFORE = "ChangeEvent: what came before a failed one is done"
 ROW_ORDER = "ChangeEvent: what follows a failed one comes again, unhandled"
@@ -46,6 +48,7 @@ REPLY = "CloudEvent: one that is returned is the reply"
 EVENT_WAITS = "CloudEvent: a retry waits as long as the handler says"
 EVENT_DEAD = "CloudEvent: a rejected one is dead-lettered"
 EVENT_BYTES = "CloudEvent: bytes stay bytes"
+EVENT_UNREAD = "CloudEvent: one whose data can't be read is dead-lettered"
 SUBJECT = "CloudEvent: its subject arrives"
 EXTENSIONS = "CloudEvent: its extensions arrive"
 
@@ -126,7 +129,7 @@ ASGI = {
         **ONE_BY_ONE,
         **NO_DEADLINE,
         **DAPR_WAITS,
-        DEAD: "a binding has no dead letters; a rejected message comes again",
+        **because("a binding has no dead letters; a rejected message comes again", DEAD, UNREAD, UNREAD_OF_BATCH),
         CONTENT: "the content type of a binding's request is Dapr's own",
     },
     ("asgi", "batched"): {
@@ -189,7 +192,9 @@ AZURE = {
     ("azure", "event_grid_storage_queue"): because("the host waits as host.json says", OBJECT_WAITS),
     ("azure", "timer"): because("a timer has no input", INPUT),
     ("azure", "event_grid"): {
-        **because("Event Grid's own schema has no extensions and no data but JSON", EXTENSIONS, EVENT_BYTES),
+        **because(
+            "Event Grid's own schema has no extensions and no data but JSON", EXTENSIONS, EVENT_BYTES, EVENT_UNREAD
+        ),
         **EVENT_GRID,
     },
     ("azure", "event_grid_cloud_events"): EVENT_GRID,
@@ -229,7 +234,7 @@ ALL_OR_NOTHING = because(
 EVENTBRIDGE = {
     **because("an event of EventBridge has no subject", SUBJECT),
     **because("an event of EventBridge has no extensions", EXTENSIONS),
-    **because("an event of EventBridge is JSON", EVENT_BYTES),
+    **because("an event of EventBridge is JSON", EVENT_BYTES, EVENT_UNREAD),
     **NO_REPLY,
 }
 

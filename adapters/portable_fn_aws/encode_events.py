@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portable_fn.errors import EncodeError, PortableError
-from portable_fn.outcomes import Done, Retry
+from portable_fn.outcomes import Done, Retry, to_raise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,13 +121,11 @@ def _check_firehose(payload: Any, answer: Any) -> None:
 
 def error_of(outcome: Outcome) -> Exception:
     """The error by which Lambda is to know a failure: the handler's own, whose class is its errorType."""
-    if not isinstance(outcome, Retry) or outcome.error is None:
-        return outcome if isinstance(outcome, Exception) else EncodeError("the function has not failed")
-    error: BaseException = outcome.error
-    if not isinstance(error, Exception):
-        return told(error)
-    # Lambda's runtime logs the traceback of what is raised.
-    return error.with_traceback(None) if outcome.is_logged else error
+    error: BaseException | None = outcome.error if isinstance(outcome, Retry) else None
+    if error is None:
+        error = outcome if isinstance(outcome, Exception) else EncodeError("the function has not failed")
+    error = to_raise(error, getattr(outcome, "traceback", None))
+    return error if isinstance(error, Exception) else told(error)
 
 
 def told(error: BaseException) -> Exception:

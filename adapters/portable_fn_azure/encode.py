@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portable_fn.errors import EncodeError
-from portable_fn.outcomes import Done, Reject, Retry
+from portable_fn.outcomes import Done, Reject, Retry, to_raise
 from portable_fn.pairs import is_token
 
 TYPE_CHECKING = False
@@ -69,9 +69,8 @@ def _raised(outcome: Retry | Reject) -> Exception:
     """
     cause = outcome.error
     if isinstance(cause, Exception) and not isinstance(cause, (StopIteration, StopAsyncIteration)):
-        # The host logs the traceback of what is raised.
-        return cause.with_traceback(None) if outcome.is_logged else cause
-    return outcome
+        return to_raise(cause, outcome.traceback)
+    return to_raise(outcome, outcome.traceback)
 
 
 def cookies(lines: list[str]) -> tuple[list[str], list[dict[str, Any]]]:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from portable_fn.cloudevents import write_structured, write_time
 from portable_fn.data import to_json
+from portable_fn.errors import DecodeError
 from portable_fn.events import ChangeEvent, CloudEvent, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.record import Record
 from portable_fn_azure.changes import SQL_OPERATIONS
@@ -320,7 +321,10 @@ def _grid_event(event: Any) -> dict[str, Any]:
     value["dataVersion"] = event.extensions.get("dataversion", "")
     if set(event.extensions) - {"dataversion"} or event.schema or event.content_type != "application/json":
         raise ValueError("Event Grid's own schema has no extensions, no schema of the data and no data but JSON")
-    value["data"] = event.read_data()
+    try:
+        value["data"] = event.read_data()
+    except DecodeError as exc:
+        raise ValueError(str(exc)) from exc
     return value
 
 

@@ -18,7 +18,7 @@ from portable_fn.events import (
 )
 from portable_fn.http import Request
 from portable_fn.on import ScheduleTrigger, TaskTrigger
-from portable_fn.outcomes import Done, Reject, Retry
+from portable_fn.outcomes import Done, Reject, Retry, to_raise
 from portable_fn_cloudflare import encode, events
 from portable_fn_cloudflare.entry import env_of
 from portable_fn_cloudflare.task import finish_unawaited, settled
@@ -284,7 +284,7 @@ def _cause(outcome: Reject | Retry) -> BaseException:
 def _failure(outcome: Reject | Retry) -> Exception:
     """What to raise for it: a SystemExit would end the isolate."""
     cause = _cause(outcome)
-    return cause if isinstance(cause, Exception) else outcome
+    return to_raise(cause if isinstance(cause, Exception) else outcome, outcome.traceback)
 
 
 async def _handled(consumer: Consumer, items: Sequence[Any], context: Context) -> list[Outcome]:

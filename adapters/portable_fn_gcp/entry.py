@@ -10,7 +10,7 @@ from portable_fn.asgi import respond as respond_async
 from portable_fn.binding import is_awaitable
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.http import Request, Response
-from portable_fn.outcomes import Retry
+from portable_fn.outcomes import Retry, to_raise
 from portable_fn.routing import Router
 from portable_fn.streams import broken, chunks
 from portable_fn_gcp import decode, encode
@@ -170,7 +170,7 @@ def _converted(functions: list[Binding], receiver: Receiver | None, args: tuple[
     _finish(context, variables)
     for outcome in outcomes:
         if isinstance(outcome, Retry):
-            raise outcome
+            raise to_raise(outcome, outcome.traceback)
 
 
 def _under_way() -> Request | None:

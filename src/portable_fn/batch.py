@@ -8,12 +8,12 @@ from _contextvars import copy_context
 from portable_fn.binding import is_awaitable
 from portable_fn.errors import DecodeError, EncodeError, is_error
 from portable_fn.events import Batch, Event, Message, Task
-from portable_fn.outcomes import DONE, Done, Reject, Retry
+from portable_fn.outcomes import DONE, Done, Reject, Retry, check, forget, let_go, meant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-    from typing import Any
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from typing import Any, TypeVar
 
     from portable_fn.binding import Binding
     from portable_fn.context import Context
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from portable_fn.events import Window
     from portable_fn.outcomes import Outcome
 
+    T = TypeVar("T")
     # An event, or why it can't be read: that one alone is retried.
     Item = Event[Any] | DecodeError
     # The key within which events are in order; None for one that may overtake the others.
@@ -77,6 +78,7 @@ class Consumer:
 
         Whatever a handler raises is an outcome, and logged. A batch handler gets the `window` and its `state`.
         """
+        let_go()
         if self._takes_batch:
             functions = self.dispatcher.functions
             if len(functions) > 1:
@@ -153,12 +155,13 @@ class Consumer:
         call = None if function is None else function.call
         takes_context = function is None or function.takes_context or bool(function.use)
         alone = function.handler if function is not None and function.takes_event_alone else None
+        ungiven = _Ungiven(context)
         for index, item in enumerate(items):
             if isinstance(item, DecodeError):
                 # Which key it has can't be known, so whatever has one stops.
                 if key is not None:
                     stopped.add(None)
-                add(_failed(item, context, "an event can't be read"))
+                add(ungiven.add(item))
                 continue
             known = seen.setdefault(item.id, index)
             if known != index and (known := _first_delivery(seen, items, known, index, item)) != index:
@@ -188,7 +191,7 @@ class Consumer:
                     )
                     outcome: Outcome = DONE if result is None else Done(_returned(result, item))
                 else:
-                    outcome = self._call_each(item, context)
+                    outcome = self._call_each(item, context, ungiven)
             except BaseException as exc:
                 outcome = self._outcome(exc, item, function, context)
             if mine is not None and isinstance(outcome, Retry):
@@ -196,6 +199,7 @@ class Consumer:
             add(outcome)
         if late is not None:
             _log_late(outcomes, late, longest, context)
+        ungiven.log(len(items))
         return outcomes
 
     def _calls(self, item: Event[Any], context: Context) -> list[Call]:
@@ -205,11 +209,15 @@ class Consumer:
             context.log.info("%s is done without a call: %s", _shown(item), self.dispatcher.unwanted(item))
         return calls
 
-    def _call_each(self, item: Event[Any], context: Context) -> Outcome:
+    def _call_each(self, item: Event[Any], context: Context, ungiven: _Ungiven) -> Outcome:
         """Calls the functions that the event is for, for all that they get of it, even where one of them fails."""
         results: list[object] = []
         failures: list[tuple[BaseException, Binding, Event[Any]]] = []
-        for function, events in self._calls(item, context):
+        try:
+            calls = self._calls(item, context)
+        except DecodeError as exc:
+            return self._not_given(exc, item, context, ungiven)
+        for function, events in calls:
             for event in () if function.takes_batch else events:
                 try:
                     result = copy_context().run(function.call, event, context.of(event))
@@ -218,10 +226,18 @@ class Consumer:
                     failures.append((exc, function, event))
         return self._of_all(item, results, failures, context)
 
-    async def _call_each_async(self, item: Event[Any], context: Context) -> Outcome:
+    async def _call_each_async(self, item: Event[Any], context: Context, ungiven: _Ungiven) -> Outcome:
         results: list[object] = []
         failures: list[tuple[BaseException, Binding, Event[Any]]] = []
-        for function, events in self._calls(item, context):
+        try:
+            calls = self._calls(item, context)
+        except DecodeError as exc:
+            if self._sends:
+                from asyncio import to_thread
+
+                return await to_thread(self._not_given, exc, item, context, ungiven)
+            return self._not_given(exc, item, context, ungiven)
+        for function, events in calls:
             for event in () if function.takes_batch else events:
                 try:
                     results.append(await _called(function, event, context))
@@ -229,7 +245,7 @@ class Consumer:
                     if _is_not_ours(exc):
                         raise
                     failures.append((exc, function, event))
-        if self._sends and any(isinstance(exc, Reject) for exc, _, _ in failures):
+        if self._sends and any(_may_reject(exc) for exc, _, _ in failures):
             from asyncio import to_thread
 
             return await to_thread(self._of_all, item, results, failures, context)
@@ -244,7 +260,7 @@ class Consumer:
     ) -> Outcome:
         """One outcome for several calls: retried where one is to be, else rejected where one was."""
         # What is rejected beside a retry is rejected again when the event is redelivered: sent now, it would be sent twice.
-        retries = [failure for failure in failures if not isinstance(failure[0], Reject)]
+        retries = [failure for failure in failures if not self._is_rejected(*failure)]
         if len(retries) > 1 and context.raises_errors:
             # Only one of them can be raised.
             context = context.of(item)
@@ -265,9 +281,10 @@ class Consumer:
         again: dict[int, int] = {}
         lanes: dict[object, list[int]] = {}
         unreadable = False
+        ungiven = _Ungiven(context)
         for index, item in enumerate(items):
             if isinstance(item, DecodeError):
-                outcomes[index] = _failed(item, context, "an event can't be read")
+                outcomes[index] = ungiven.add(item)
                 unreadable = unreadable or self.key is not None
             elif (known := _first_of(first, items, index, item)) != index:
                 again[index] = known
@@ -294,7 +311,7 @@ class Consumer:
                 outcomes[index] = stopped[lane]
                 return
             begun = True
-            outcomes[index] = outcome = await self._isolated(item, function, context)
+            outcomes[index] = outcome = await self._isolated(item, function, context, ungiven)
             longest = max(longest, time.monotonic() - began)
             if isinstance(outcome, Retry):
                 stopped[lane] = Retry(_EARLIER)
@@ -317,20 +334,23 @@ class Consumer:
             outcomes[index] = outcomes[known]
         if late is not None:
             _log_late(outcomes, late, longest, context)
+        ungiven.log(len(items))
         return outcomes  # type: ignore[return-value]  # each has one now
 
-    async def _isolated(self, item: Event[Any], function: Binding | None, context: Context) -> Outcome:
+    async def _isolated(
+        self, item: Event[Any], function: Binding | None, context: Context, ungiven: _Ungiven
+    ) -> Outcome:
         """The outcome of one event, in a task of its own."""
         try:
             if function is None:
-                each: Outcome = await _in_task(self._call_each_async(item, context))
+                each: Outcome = await _in_task(self._call_each_async(item, context, ungiven))
                 return each
             result = await _in_task(_called(function, item, context))
             return DONE if result is None else Done(result)
         except BaseException as exc:
             if _is_not_ours(exc):
                 raise
-            if isinstance(exc, Reject) and self._sends:
+            if self._sends and _may_reject(exc):
                 from asyncio import to_thread
 
                 return await to_thread(self._outcome, exc, item, function, context)
@@ -339,16 +359,65 @@ class Consumer:
     def _outcome(self, error: BaseException, event: Event[Any], function: Binding | None, context: Context) -> Outcome:
         """What becomes of an event whose handler has raised."""
         name = "a function" if function is None else function.name
-        if isinstance(error, Reject):
-            return self._rejected(error, event, function, context)
-        if isinstance(error, Retry):
-            context.log.warning("%s retries %s: %s", name, _shown(event), error.why or "no reason given")
-            return error
-        return _failed(error, context, f"{name} failed for {_shown(event)}")
+        try:
+            outcome = self._raised(error, event, function)
+        except ValueError as exc:
+            exc.__cause__ = error
+            error, outcome = exc, None
+        if outcome is None:
+            return _failed(error, context, f"{name} failed for {_shown(event)}")
+        if isinstance(event, Task):
+            # Its caller may see it with its traceback.
+            outcome.traceback = outcome.__traceback__
+        forget(error)
+        if isinstance(outcome, Reject):
+            return self._rejected(outcome, event, function, context)
+        context.log.warning("%s retries %s: %s", name, _shown(event), outcome.why or "no reason given")
+        return outcome
+
+    def _raised(self, error: BaseException, event: Event[Any], function: Binding | None) -> Retry | Reject | None:
+        """The outcome that a handler raised, None for any other error; ValueError for an outcome that is malformed.
+
+        Data that can't be read is rejected, since no redelivery mends it, if somebody takes what is rejected.
+        """
+        meaning = meant(error)
+        if isinstance(meaning, (Retry, Reject)):
+            check(meaning)
+            return meaning
+        if isinstance(meaning, DecodeError) and meaning.event is not None and not isinstance(event, Task):
+            takes = self.settle is not None and self._dead_letter(function, event) is not None
+            if takes or self.rejects:
+                reject = Reject(str(meaning))
+                reject.error = meaning
+                return reject
+        return None
+
+    def _is_rejected(self, error: BaseException, function: Binding, event: Event[Any]) -> bool:
+        try:
+            return isinstance(self._raised(error, event, function), Reject)
+        except ValueError:
+            return False
+
+    def _not_given(self, error: DecodeError, item: Event[Any], context: Context, ungiven: _Ungiven) -> Outcome:
+        """The outcome of an event that no function gets: retried, or rejected if its own data can't be read."""
+        try:
+            item.read_data()
+        except DecodeError as exc:
+            error = exc
+        if self._raised(error, item, None) is None:
+            return ungiven.add(error, item)
+        return self._outcome(error, _letter_of(item), None, context)
+
+    def _dead_letter(self, function: Binding | None, event: Event[Any]) -> str | None:
+        """Where the function's trigger says that a rejected event goes; without a function, where all say that name a place."""
+        if function is not None:
+            return _dead_letter(function, event)
+        named = {one.dead_letter for each in self.dispatcher.functions for one in each.triggers if one.dead_letter}
+        return named.pop() if len(named) == 1 else None
 
     def _rejected(self, reject: Reject, event: Event[Any], function: Binding | None, context: Context) -> Outcome:
         name = "a function" if function is None else function.name
-        dead_letter = None if function is None else _dead_letter(function, event)
+        dead_letter = self._dead_letter(function, event)
         why = reject.why or "no reason given"
         if self.rejects:
             context.log.error("%s rejects %s: %s", name, _shown(event), why)
@@ -421,28 +490,45 @@ class _WholeBatch:
         self._batch: Batch[Any] = Batch(())
 
     def handle(self) -> list[Outcome] | Awaitable[list[Outcome]]:
-        if self._function.is_async and self._consumer._sends:
-            return self._handle_off_loop()
-        self._prepare()
-        return self._call()
+        """The outcomes of the items; to be awaited if the function is async."""
+        return self._handle() if self._function.is_async else finished(self._handle())
 
-    async def _handle_off_loop(self) -> list[Outcome]:
-        """As `handle`, with what may send dead letters in a thread."""
+    async def _handle(self) -> list[Outcome]:
+        await self._off_loop(self._prepare)
+        error: BaseException | None = None
+        while self._events or self._window is not None:
+            began = time.monotonic()
+            error = await self._call()
+            unreadable = self._unreadable(error)
+            if unreadable is None:
+                break
+            # The others are handled without it. The handler may have handled some of them already, as before any redelivery.
+            await self._off_loop(self._reject, unreadable, error)
+            remaining = self._context.remaining()
+            error = None if remaining is None or remaining > time.monotonic() - began else Retry(_LATE)
+            if error is not None:
+                break
+        outcomes: list[Outcome] = await self._off_loop(self._settled, error)
+        return outcomes
+
+    async def _off_loop(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Does what may send dead letters: in a thread, if that would hold up an event loop."""
+        if not (self._function.is_async and self._consumer._sends):
+            return work(*args)
         from asyncio import to_thread
 
-        await to_thread(self._prepare)
-        outcomes = self._call()
-        return outcomes if isinstance(outcomes, list) else await outcomes
+        return await to_thread(work, *args)
 
     def _prepare(self) -> None:
         """Makes the batch: what can't be read, isn't wanted, isn't valid or is a duplicate isn't in it."""
         consumer, function, context = self._consumer, self._function, self._context
         first: dict[object, int] = {}
         stopped: set[object] = set()
+        ungiven = _Ungiven(context)
         key = consumer.key
         for index, item in enumerate(self._items):
             if isinstance(item, DecodeError):
-                self._outcomes[index] = _failed(item, context, "an event can't be read")
+                self._outcomes[index] = ungiven.add(item)
                 if key is not None:
                     stopped.add(None)
                 continue
@@ -454,60 +540,66 @@ class _WholeBatch:
                 self._outcomes[index] = Retry(_EARLIER)
                 continue
             event: Event[Any] = item
+            outcome: Outcome | None = None
             try:
                 event = consumer.dispatcher.only(function.kind, item)
                 if consumer._chooses and not consumer._calls(item, context):
-                    self._outcomes[index] = DONE
-                    continue
-                function.bind_data(event)
-            except BaseException as exc:
-                outcome = consumer._outcome(exc, _letter_of(event), function, context)
-                self._outcomes[index] = outcome
-                if mine is not None and isinstance(outcome, Retry):
-                    stopped.add(mine)
+                    outcome = DONE
+            except DecodeError as exc:
+                outcome = consumer._not_given(exc, item, context, ungiven)
+            else:
+                try:
+                    function.bind_data(event)
+                except BaseException as exc:
+                    outcome = consumer._outcome(exc, _letter_of(event), function, context)
+            if outcome is None:
+                self._events.append((index, event))
                 continue
-            self._events.append((index, event))
-        self._batch = Batch([event for _, event in self._events], window=self._window, state=self._state)
+            self._outcomes[index] = outcome
+            if mine is not None and isinstance(outcome, Retry):
+                stopped.add(mine)
+        ungiven.log(len(self._items))
 
-    def _call(self) -> list[Outcome] | Awaitable[list[Outcome]]:
-        if not self._events and self._batch.window is None:
-            return self._settled(None)
+    async def _call(self) -> BaseException | None:
+        """Calls the handler; what it raised, None if it returned."""
+        self._batch = Batch([event for _, event in self._events], window=self._window, state=self._state)
         try:
             result = copy_context().run(self._function.call, self._batch, self._context)
-        except BaseException as exc:
-            return self._settled(exc)
-        if is_awaitable(result):
-            return self._later(result)
-        return self._settled_by(result)
-
-    def _settled_by(self, result: object) -> list[Outcome]:
-        try:
+            if self._function.is_async and is_awaitable(result):
+                result = await _in_task(result)
             _returned(result, self._batch)
-        except EncodeError as exc:
-            return self._settled(exc)
-        return self._settled(None)
-
-    async def _later(self, result: Any) -> list[Outcome]:
-        try:
-            returned = await _in_task(result)
         except BaseException as exc:
-            if _is_not_ours(exc):
+            if self._function.is_async and _is_not_ours(exc):
                 raise
-            return await self._settled_off_loop(exc)
-        try:
-            _returned(returned, self._batch)
-        except EncodeError as exc:
-            return await self._settled_off_loop(exc)
-        return await self._settled_off_loop(None)
+            return exc
+        return None
 
-    async def _settled_off_loop(self, error: BaseException | None) -> list[Outcome]:
-        """As `_settled`, with what sends dead letters in a thread."""
-        rejected = any(isinstance(one, Reject) for one in (error, *self._batch.settled.values()))
-        if rejected and self._consumer._sends:
-            from asyncio import to_thread
+    def _unreadable(self, error: BaseException | None) -> int | None:
+        """The place among the events of the one whose data the handler failed to read, if somebody takes it as rejected."""
+        # What the handler did to the state of a window can't be undone.
+        if error is None or self._window is not None:
+            return None
+        meaning = meant(error)
+        if not isinstance(meaning, DecodeError):
+            return None
+        for place, (_, event) in enumerate(self._events):
+            if meaning.event is event and isinstance(self._consumer._raised(error, event, self._function), Reject):
+                return place
+        return None
 
-            return await to_thread(self._settled, error)
-        return self._settled(error)
+    def _reject(self, place: int, error: BaseException) -> None:
+        index, event = self._events.pop(place)
+        outcome = self._consumer._outcome(error, _letter_of(event), self._function, self._context)
+        self._outcomes[index] = outcome
+        if isinstance(outcome, Retry) and (mine := self._key(index)) is not None:
+            # What follows in its order is redelivered with it.
+            for later in [one for one in self._events if one[0] > index and self._key(one[0]) == mine]:
+                self._events.remove(later)
+                self._outcomes[later[0]] = Retry(_EARLIER)
+
+    def _key(self, index: int) -> object:
+        key = self._consumer.key
+        return None if key is None else key(self._items[index])
 
     def _settled(self, error: BaseException | None) -> list[Outcome]:
         """The outcomes after the handler: what it settled, and the rest done, or failed with its error."""
@@ -518,19 +610,12 @@ class _WholeBatch:
             self._state.clear()
             self._state.update(kept)
         rest: Outcome = DONE
-        if isinstance(error, Retry):
-            rest = error
-            context.log.warning("%s retries the batch: %s", self._function.name, error.why or "no reason given")
-        elif error is not None and not isinstance(error, Reject):
-            rest = _failed(error, context, f"{self._function.name} failed for a batch of {len(self._events)}")
+        if error is not None:
+            rest = self._rest(error)
         stopped: set[object] = set()
-        key = consumer.key
         for index, event in self._events:
-            given = self._batch.settled.get(id(event))
-            if given is None and isinstance(error, Reject):
-                given = error
-            outcome = given or rest
-            mine = None if key is None else key(self._items[index])
+            outcome = self._batch.settled.get(id(event)) or rest
+            mine = self._key(index)
             if mine is not None and mine in stopped and not isinstance(outcome, Retry):
                 outcome = Retry(_EARLIER)
             elif isinstance(outcome, Reject):
@@ -542,6 +627,23 @@ class _WholeBatch:
         for index, known in self._again.items():
             outcomes[index] = outcomes[known]
         return outcomes  # type: ignore[return-value]  # each has one now
+
+    def _rest(self, error: BaseException) -> Outcome:
+        """What becomes of the events that the handler hasn't settled when it raised."""
+        name = self._function.name
+        meaning = meant(error)
+        if isinstance(meaning, (Retry, Reject)):
+            try:
+                check(meaning)
+            except ValueError as exc:
+                exc.__cause__ = error
+                error = exc
+            else:
+                forget(error)
+                if isinstance(meaning, Retry):
+                    self._context.log.warning("%s retries the batch: %s", name, meaning.why or "no reason given")
+                return meaning
+        return _failed(error, self._context, f"{name} failed for a batch of {len(self._events)}")
 
 
 def _first_of(first: dict[object, int], items: Sequence[Item], index: int, event: Event[Any]) -> int:
@@ -699,18 +801,60 @@ def _shown(event: Event[Any]) -> str:
     return id if id.isprintable() and len(id) <= 256 else ascii(id[:256])
 
 
+class _Ungiven:
+    """What of one batch no function gets, since it can't be read or is for none: one line of the log is for all of it."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._errors: list[tuple[DecodeError, str]] = []
+
+    def add(self, error: DecodeError, event: Event[Any] | None = None) -> Retry:
+        self._errors.append((error, "" if event is None else _shown(event)))
+        retry = Retry(type(error).__name__)
+        retry.error = error
+        retry.traceback = error.__traceback__ if self._context.raises_errors else None
+        return retry
+
+    def log(self, count: int) -> None:
+        if not self._errors:
+            return
+        error, id = self._errors[0]
+        if len(self._errors) > 1:
+            failed = f"{len(self._errors)} of {count} events"
+            what = f"{failed} are for no function, or can't be read, and are retried; the first{id and f', {id}'}"
+        elif id:
+            what = f"{id} is for no function, and is retried"
+        else:
+            what = "an event can't be read, and is retried"
+        _log(error, what, self._context)
+
+
+def _may_reject(error: BaseException) -> bool:
+    """Whether what was raised may be rejected, which is sent over the network."""
+    return isinstance(meant(error), (Reject, DecodeError))
+
+
 def _failed(error: BaseException, context: Context, what: str) -> Retry:
+    """The retry for an error, which is logged; then it keeps no frames, since it may have been made once and raised often."""
+    # Of a group of HTTPErrors a task's caller sees the one that is meant.
+    meaning = meant(error)
+    retry = Retry(type(error).__name__)
+    retry.error = meaning
+    if not _log(error, what, context):
+        retry.traceback = meaning.__traceback__
+    error.__traceback__ = meaning.__traceback__ = None
+    return retry
+
+
+def _log(error: BaseException, what: str, context: Context) -> bool:
+    """Logs the error, and says whether with its traceback: whoever it is raised to logs that."""
     # Those that stop an iteration can't be raised everywhere.
     is_raised = isinstance(error, Exception) and not isinstance(error, (StopIteration, StopAsyncIteration))
-    is_logged = not (context.raises_errors and is_raised)
-    if is_logged:
-        context.log.error(what, exc_info=error)
-    else:
+    if context.raises_errors and is_raised:
         context.log.error("%s: %s", what, _words(error))
-    retry = Retry(f"{type(error).__name__}")
-    retry.error = error
-    retry.is_logged = is_logged
-    return retry
+        return False
+    context.log.error("%s", what, exc_info=error)
+    return True
 
 
 def _words(error: BaseException) -> str:
@@ -720,6 +864,16 @@ def _words(error: BaseException) -> str:
     except Exception:
         message = "<exception str() failed>"
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as exc:
+        result: T = exc.value
+        return result
+    raise RuntimeError("a function that isn't async waits for something")
 
 
 def _is_not_ours(error: BaseException) -> bool:

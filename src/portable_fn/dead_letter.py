@@ -20,6 +20,7 @@ from binascii import a2b_base64, b2a_base64
 
 from portable_fn import as_cloudevent, cloudevents
 from portable_fn.data import parse_json, to_json
+from portable_fn.errors import DecodeError
 from portable_fn.events import UNREADABLE, CloudEvent, Event, Message
 from portable_fn.record import Record
 
@@ -188,7 +189,10 @@ def structured(event: Event[Any], reject: Reject) -> bytes:
 
 def cloud_event(event: Event[Any], reject: Reject) -> CloudEvent[Any]:
     """Return the rejected event as a CloudEvent whose extensions say why, and what it was."""
-    made = as_cloudevent.write(event)
+    try:
+        made = as_cloudevent.write(event)
+    except DecodeError:
+        made = _unread(event)
     extensions = dict(made.extensions)
     told = {_EXTENSIONS[name]: value for name, value in _facts(event, reject).items()}
     fields: dict[str, Any] = {}
@@ -210,6 +214,16 @@ def cloud_event(event: Event[Any], reject: Reject) -> CloudEvent[Any]:
         schema=made.schema,
         extensions={**extensions, **told},
     )
+
+
+def _unread(event: Event[Any]) -> CloudEvent[Any]:
+    """An event some of whose contents can't be read, such as a row: what the provider sent is its data."""
+    type = str(event.type) or event.__class__.__name__
+    try:
+        body = to_json(event.native).encode()
+    except (TypeError, ValueError, RecursionError):
+        body = b""
+    return CloudEvent(event.id, event.source, type, body, content_type="application/json")
 
 
 def written(event: CloudEvent[Any]) -> bytes:

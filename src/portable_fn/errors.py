@@ -5,6 +5,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from portable_fn.events import Event
 
 
 class PortableError(Exception):
@@ -21,7 +24,12 @@ class ConfigurationError(PortableError):
 
 
 class DecodeError(PortableError):
-    """What the provider handed over can't be read; the message says what was seen and what is known."""
+    """What the provider handed over can't be read; the message says what was seen and what is known.
+
+    `event` is the event whose contents can't be read, such as a message that is no JSON; None if it isn't known which that is.
+    """
+
+    event: Event[Any] | None = None
 
 
 class EncodeError(PortableError):
@@ -34,6 +42,14 @@ class HTTPError(PortableError):
     `detail` is for the caller to read, `title` and `type` default to the status's own, `extensions` are further
     members of the document, `headers` further headers of the answer.
     """
+
+    # Also of a subclass that sets none of them.
+    status: int = 500
+    detail: str = ""
+    title: str = ""
+    type: str = "about:blank"
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()
+    extensions: Mapping[str, object] | None = None
 
     def __init__(
         self,

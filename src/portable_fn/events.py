@@ -42,9 +42,19 @@ class decoded(lazy[R], Generic[R]):
             return self
         try:
             value = instance.__dict__[self._name] = self._read(instance)
-        except UNREADABLE as exc:
-            raise unreadable(exc, f"{self._name} of {type(instance).__name__}") from exc
+        except BROKEN as exc:
+            error = unreadable(exc, f"{self._name} of {type(instance).__name__}")
+            if isinstance(instance, Event):
+                error = _about(instance, error)
+            raise error from (None if error is exc else exc)
         return value
+
+
+def _about(event: Event[Any], error: DecodeError) -> DecodeError:
+    """The error, which says whose contents can't be read: no redelivery mends them."""
+    if error.event is None:
+        error.event = event
+    return error
 
 
 class optional(lazy[R], Generic[R]):
@@ -152,7 +162,8 @@ class _Content(Event[T], Generic[T]):
         try:
             return self.body.decode()
         except UnicodeDecodeError as exc:
-            raise DecodeError(f"the body of {self.id} is not UTF-8 at offset {exc.start}; body has its bytes") from None
+            error = DecodeError(f"the body of {self.id} is not UTF-8 at offset {exc.start}; body has its bytes")
+            raise _about(self, error) from None
 
     def read_data(self) -> Any:
         """JSON, unless the content type says text or something binary, which stay str and bytes; None for an empty body."""
@@ -164,10 +175,11 @@ class _Content(Event[T], Generic[T]):
         try:
             return parse_json(text)
         except ValueError as exc:
-            raise DecodeError(
+            error = DecodeError(
                 f"the body of {self.id} is not JSON: {exc}; text and body have it as it came, content_type is "
                 f"{self.content_type or 'not told'!r}"
-            ) from None
+            )
+            raise _about(self, error) from None
 
     def json_text(self) -> str | None:
         return self.text if not self.content_type or self._is_json else None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from portable_fn.errors import PortableError
+from _thread import _local
+
+from portable_fn.errors import DecodeError, HTTPError, PortableError
 from portable_fn.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import timedelta
+    from types import TracebackType
+    from typing import TypeVar
+
+    E = TypeVar("E", bound=BaseException)
 
 
 class Retry(PortableError):
@@ -20,21 +26,15 @@ class Retry(PortableError):
     # Also of a subclass that sets none of them.
     why: str = ""
     after: float | None = None
-    # What the handler raised that means a retry, where it was something else, and whether its traceback is in the log.
+    # What the handler raised that means a retry, if it was something else.
     error: BaseException | None = None
-    is_logged = False
+    traceback: TracebackType | None = None
 
     def __init__(self, why: str = "", *, after: float | timedelta | None = None) -> None:
-        if after is not None:
-            seconds = getattr(after, "total_seconds", None)
-            after = seconds() if seconds is not None else after
-            if isinstance(after, bool) or not isinstance(after, (int, float)) or not 0 <= after < 1e9:
-                raise ValueError(f"after is a number of seconds or a timedelta, not {after!r}: Retry(after=30)")
-        if not isinstance(why, str):
-            raise ValueError(f"Retry's reason is a str, not {type(why).__name__}; a delay is Retry(after=30)")
         super().__init__(why)
         self.why = why
-        self.after = after
+        self.after = after  # type: ignore[assignment]  # seconds, once it is checked
+        check(self)
 
 
 class Reject(PortableError):
@@ -45,7 +45,7 @@ class Reject(PortableError):
 
     why: str = ""
     error: BaseException | None = None
-    is_logged = False
+    traceback: TracebackType | None = None
 
     def __init__(self, why: str = "") -> None:
         super().__init__(why)
@@ -64,3 +64,90 @@ class Done(Record):
 
 DONE = Done()
 Outcome = Done | Retry | Reject
+
+
+def check(outcome: Retry | Reject) -> None:
+    """Raise ValueError if the outcome has a reason that is no text, or a delay that is none; a timedelta becomes its seconds.
+
+    A subclass may set them as it likes.
+    """
+    name = type(outcome).__name__
+    if not isinstance(outcome.why, str):
+        hint = "; a delay is Retry(after=30)" if isinstance(outcome, Retry) else ""
+        raise ValueError(f"{name}'s reason is a str, not {type(outcome.why).__name__}{hint}")
+    given: object = getattr(outcome, "after", None)
+    if given is None:
+        return
+    seconds = getattr(given, "total_seconds", None)
+    after = given if seconds is None else seconds()
+    if isinstance(after, bool) or not isinstance(after, (int, float)) or not 0 <= after < 1e9:
+        raise ValueError(f"{name}'s after is a number of seconds or a timedelta, not {given!r}: Retry(after=30)")
+    if after is not given:
+        outcome.after = after  # type: ignore[union-attr]  # a Retry has it
+
+
+def meant(error: BaseException) -> BaseException:
+    """Return what a handler meant by what it raised: of a group, as a TaskGroup raises it, the outcome that decides.
+
+    A group of outcomes alone means one of them. A Retry decides over a Reject, and of several the one that waits longest; of
+    several HTTPErrors the one with the highest status. Beside any other error the group is an error like any other.
+    """
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    inside = _leaves(error)
+    if all(isinstance(one, HTTPError) for one in inside):
+        return max(inside, key=_status)
+    if all(isinstance(one, (Retry, Reject)) or _is_about_data(one) for one in inside):
+        return max(inside, key=_wait)
+    return error
+
+
+def forget(error: BaseException) -> None:
+    """Let go of the frames that an outcome was raised in, of a group's too: if it was made once, it would keep them for ever."""
+    for one in _leaves(error):
+        one.__traceback__ = one.__context__ = None
+    error.__traceback__ = error.__context__ = None
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    left, found = [error], []
+    while left:
+        one = left.pop()
+        if isinstance(one, BaseExceptionGroup):
+            left.extend(reversed(one.exceptions))
+        else:
+            found.append(one)
+    return found
+
+
+def _is_about_data(error: BaseException) -> bool:
+    return isinstance(error, DecodeError) and error.event is not None
+
+
+def _status(error: BaseException) -> int:
+    status: object = getattr(error, "status", None)
+    return status if isinstance(status, int) else 0
+
+
+def _wait(error: BaseException) -> float:
+    """What decides among outcomes: less than 0 for no Retry."""
+    after: object = getattr(error, "after", None)
+    if not isinstance(error, Retry):
+        return -1
+    return after if isinstance(after, (int, float)) and after == after else 0
+
+
+_raised = _local()
+
+
+def to_raise(error: E, traceback: TracebackType | None) -> E:
+    """Return the error for the provider to see, with its traceback, which `let_go` takes from it in the next invocation."""
+    _raised.error = error
+    return error.with_traceback(traceback)
+
+
+def let_go() -> None:
+    """Take the traceback from what this thread's last invocation raised, since it may be an error that was made once."""
+    error: BaseException | None = getattr(_raised, "error", None)
+    if error is not None:
+        error.__traceback__ = _raised.error = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portable_fn.errors import EncodeError, HTTPError
 from portable_fn.http import Response, encode_json
+from portable_fn.outcomes import forget, meant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,13 +15,17 @@ if TYPE_CHECKING:
 def problem(error: BaseException, context: Context) -> Response:
     """The response for what a handler raised: an HTTPError's own, or for anything else a 500 that tells the caller only
     the invocation id; the traceback of a 500 is logged."""
-    if isinstance(error, HTTPError):
+    meaning = meant(error)
+    if isinstance(meaning, HTTPError):
         try:
-            return _own(error)
+            return _own(meaning)
         except (EncodeError, ValueError) as exc:
             # Its headers or extensions can't be written.
-            error = exc
-    _log(error, context)
+            meaning = exc
+        finally:
+            forget(error)
+    _log(meaning, context)
+    meaning.__traceback__ = None
     document: dict[str, object] = {
         "type": "about:blank",
         "title": title(500),

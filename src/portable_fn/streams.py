@@ -41,6 +41,7 @@ def broken(error: BaseException, context: Context) -> PortableError:
     log(env=context.env).error(
         "invocation %s failed while it streamed: %s", context.invocation_id, type(error).__name__, exc_info=error
     )
+    error.__traceback__ = None
     return PortableError(f"the stream of invocation {context.invocation_id} broke off: {type(error).__name__}")
 
 

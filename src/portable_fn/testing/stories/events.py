@@ -213,6 +213,18 @@ def _(deliver: Deliver) -> None:
     assert [DEAD] == deliver(messages({"do": "reject"})).outcomes
 
 
+@story("Message", "one whose data can't be read is dead-lettered", "reject")
+def _(deliver: Deliver) -> None:
+    assert [DEAD] == deliver([fake.message(body='{"do": "read"')]).outcomes
+
+
+@story("Message", "a batch is handled without the one whose data can't be read", "reject", app="batch")
+def _(deliver: Deliver) -> None:
+    first, second, third = messages({"n": 1}, {"n": 2}, {"n": 3}, key="one")
+    second.body = b'{"do": "read"'
+    assert [ACK, DEAD, ACK] == deliver([first, second, third]).outcomes
+
+
 @story("Message", "a rejected one is not lost")
 def _(deliver: Deliver) -> None:
     assert deliver(messages({"do": "reject"})).outcomes in ([DEAD], [AGAIN])
@@ -619,6 +631,13 @@ def _(deliver: Deliver) -> None:
 @story("CloudEvent", "a rejected one is dead-lettered", "reject")
 def _(deliver: Deliver) -> None:
     assert [DEAD] == deliver([fake.cloud_event(data={"do": "reject"})]).outcomes
+
+
+@story("CloudEvent", "one whose data can't be read is dead-lettered", "reject")
+def _(deliver: Deliver) -> None:
+    event = fake.cloud_event(data={})
+    event.body = b'{"do": "read"'
+    assert [DEAD] == deliver([event]).outcomes
 
 
 # Tasks

@@ -13,6 +13,7 @@ from portable_fn import (
     ChangeEvent,
     CloudEvent,
     Context,
+    DecodeError,
     Event,
     Message,
     ObjectEvent,
@@ -28,6 +29,10 @@ from portable_fn import (
 SEEN: list[dict[str, Any]] = []
 # Before each line that shows one, where PORTABLE_FN_STORIES is "print".
 MARK = "portable_fn saw "
+
+
+# How a text begins that is no JSON, and that a function fails to read.
+UNREADABLE = b'{"do": "read"'
 
 
 class OutOfStock(Exception):
@@ -119,8 +124,10 @@ def act(data: Any) -> Any:
 def _data(event: Message[Any] | CloudEvent[Any]) -> Any:
     try:
         return event.data
-    except Exception:
-        return None  # a body that is no JSON says nothing
+    except DecodeError:
+        if event.body.startswith(UNREADABLE):
+            raise
+        return None  # any other body that is no JSON says nothing
 
 
 @portable(
