@@ -32,6 +32,12 @@ from portable_fn_cloudflare.simulate_javascript import (
 )
 from portable_fn_gcp import decode as google_decode
 
+
+def named(odd: object) -> str:
+    """A name for a test that is the same in every process."""
+    return repr(odd).partition(" id=")[0].partition(" at 0x")[0][:40]
+
+
 seen: list[Any] = []
 
 
