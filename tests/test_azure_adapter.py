@@ -12,6 +12,7 @@ import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -107,9 +108,9 @@ ITEMS = [item, _change, several, root]
 
 def test_one_function_takes_everything() -> None:
     app = functions(entry(ITEMS))
-    assert list(app) == ["zzz_http"]
-    assert trigger(app["zzz_http"])["route"] == "{*path}"
-    assert methods(app["zzz_http"]) is None
+    assert list(app) == ["http"]
+    assert trigger(app["http"])["route"] == "{*path}"
+    assert methods(app["http"]) is None
 
 
 def test_an_app_is_a_coroutine_function_where_one_of_its_handlers_is_async() -> None:
@@ -145,8 +146,8 @@ def test_a_function_is_what_the_worker_loads(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("level", ["anonymous", "function", "admin"])
 def test_the_auth_level_is_azures_own_unless_another_is_given(level: Any) -> None:
-    assert trigger(functions(entry(item, auth_level=level))["zzz_http"])["authLevel"].value == level
-    assert trigger(functions(entry(item))["zzz_http"])["authLevel"].value == "function"
+    assert trigger(functions(entry(item, auth_level=level))["http"])["authLevel"].value == level
+    assert trigger(functions(entry(item))["http"])["authLevel"].value == "function"
 
 
 def test_an_unknown_auth_level_is_an_error() -> None:
@@ -172,7 +173,7 @@ def test_a_name_is_made_legal(name: str, legal: str) -> None:
 
 @pytest.mark.parametrize("name", ["host", "HOST", "_", "ж", "a" * 126])
 def test_a_name_that_azure_cant_have_is_an_error_where_it_would_be_needed(name: str) -> None:
-    assert list(functions(entry(named(name)))) == ["zzz_http"]
+    assert list(functions(entry(named(name)))) == ["http"]
     with pytest.raises(ConfigurationError, match="can't be the name of an Azure function"):
         entry(named(name), one_function_each=True)
 
@@ -330,7 +331,7 @@ def test_the_context_is_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     function = only(entry(echo))
     first, second = (json.loads(function(req=native(), context=context()).get_body()) for _ in range(2))
     assert (first["function"], first["region"], first["version"], first["remaining"]) == (
-        "zzz_http",
+        "http",
         "West Europe",
         "",
         None,
@@ -588,24 +589,43 @@ def test_background_work_is_done_though_the_handler_fails() -> None:
     assert done == ["background"] * 3
 
 
-def test_a_sync_function_beside_an_async_one_runs_in_a_thread_whose_log_lines_find_the_invocation() -> None:
-    ran = []
-
+def test_a_sync_function_beside_an_async_one_is_a_plain_function_of_the_workers_pool() -> None:
     @portable(on.http("GET", "/"))
     async def asynchronous(request: Request) -> None: ...
 
     @portable(on.queue("orders"))
-    def ship(order: Message, ctx: Context) -> None:
-        assert isinstance(ctx.native, FunctionContext)
-        ran.append(
-            (threading.current_thread() is threading.main_thread(), ctx.native.thread_local_storage.invocation_id)
-        )
+    def ship(order: Message) -> None: ...
 
-    _, queue = entry(asynchronous, ship).get_functions()
-    surroundings = context()
-    native = func.QueueMessage(id="1", body=b"{}")
-    assert None is asyncio.run(queue.get_user_function()(event=native, context=surroundings))
-    assert [(False, surroundings.invocation_id)] == ran
+    shapes = {one.get_function_name(): one.get_user_function() for one in entry(asynchronous, ship).get_functions()}
+    assert {"http": True, "ship": False} == {name: inspect.iscoroutinefunction(one) for name, one in shapes.items()}
+    assert None is shapes["ship"](event=func.QueueMessage(id="1", body=b"{}"), context=context())
+
+
+def test_what_a_sync_function_leaves_is_awaited_on_the_workers_loop_once_that_has_awaited_one() -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def note() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    @portable(on.http("GET", "/"))
+    async def asynchronous(request: Request) -> None:
+        await note()
+
+    @portable(on.queue("orders"))
+    def ship(order: Message, ctx: Context) -> None:
+        ctx.background(note())
+
+    shapes = {one.get_function_name(): one.get_user_function() for one in entry(asynchronous, ship).get_functions()}
+
+    async def worker() -> None:
+        loop = asyncio.get_running_loop()
+        request = func.HttpRequest("GET", "https://shop.example/api/", body=b"", route_params={"path": ""})
+        await shapes["http"](req=request, context=context())
+        order = func.QueueMessage(id="1", body=b"{}")
+        await loop.run_in_executor(None, partial(shapes["ship"], event=order, context=context()))
+        assert [loop] * 2 == loops
+
+    asyncio.run(worker())
 
 
 def test_log_lines_of_a_stream_and_of_background_work_find_their_own_invocation() -> None:
@@ -769,7 +789,7 @@ def test_the_real_worker_with_a_prefix(prefix: str) -> None:
 def test_the_real_worker_with_one_thread(python: str) -> None:
     env = {"PYTHON_THREADPOOL_THREAD_COUNT": "1", "WEBSITE_AUTH_ENABLED": "True"}
     with function_app(ONE, python=python, env=env) as host:
-        assert [function.name for function in host.functions] == ["zzz_http"]
+        assert [function.name for function in host.functions] == ["http"]
         assert [told(host, "/leak").text for _ in range(3)] == ["unset"] * 3
         assert [told(host, "/exit").status for _ in range(2)] == [500, 500]
         principal = {"x-ms-client-principal": encoded(CLAIMS), "x-ms-client-principal-id": "u-1"}

@@ -48,6 +48,11 @@ def test_the_function_for_all_paths_comes_after_functions_of_ones_own() -> None:
     assert ["http", "legacy", "Upload", "zip_code", "zzz", "zzz_http"] == in_the_hosts_order(app)
 
 
+def test_it_is_called_http_if_that_comes_last_already() -> None:
+    assert ["http"] == in_the_hosts_order(entry(hello, zebra))
+    assert ["another", "Helper", "http"] == in_the_hosts_order(with_own(entry(hello), "another", "Helper"))
+
+
 def test_it_may_have_another_name() -> None:
     app = with_own(entry(hello, http_name="zzzz"), "zzz_legacy")
     assert ["zzz_legacy", "zzzz"] == in_the_hosts_order(app)
@@ -73,7 +78,7 @@ def test_with_a_function_each_what_takes_every_path_comes_last(targets: list[Any
 
 
 def test_deliver_has_the_functions_name() -> None:
-    assert "zzz_http" == deliver(hello, fake.request("GET", "/hello"), to="azure").text
+    assert "http" == deliver(hello, fake.request("GET", "/hello"), to="azure").text
 
 
 OWN = """

@@ -1002,7 +1002,7 @@ def test_each_trigger_is_an_azure_function_by_the_functions_name() -> None:
     found = wired(mixed, stored, happened, double)
     types = {name: binding["type"] for name, binding in found.items()}
     assert {
-        "zzz_http": "httpTrigger",
+        "http": "httpTrigger",
         "mixed": "queueTrigger",
         "mixed-2": "timerTrigger",
         "stored": "blobTrigger",

@@ -405,7 +405,7 @@ def test_a_body_over_the_limit_of_azures_streaming_is_marked_too(
             return {"type": "http.request", "body": body}
 
         req = SimpleNamespace(scope=native, receive=receive, path_params={"path": path[1:]})
-        made = await function(req=req, context=SimpleNamespace(invocation_id="i-1", function_name="zzz_http"))
+        made = await function(req=req, context=SimpleNamespace(invocation_id="i-1", function_name="http"))
         sent: list[Any] = []
 
         async def send(message: Any) -> None:

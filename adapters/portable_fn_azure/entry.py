@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from portable_fn.adapter import bindings, failed, finish_alone, finish_background, recorder, respond, respond_in_loop
 from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.http import Request, Response, unquoted
@@ -13,6 +15,7 @@ from portable_fn_azure.decode import EVERYWHERE, FunctionInvocation, Place, logg
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from contextvars import Context as Variables
     from typing import Any, Literal
@@ -49,7 +52,7 @@ def entry(
 ) -> FunctionApp:
     """The FunctionApp of portable functions, or of a module of them: `app = entry(functions)`.
 
-    It has one Azure function, `zzz_http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS mean what they mean
+    It has one Azure function, `http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS mean what they mean
     everywhere, and one for each other trigger of each function, with the function's name.
 
     If one of the functions is async, all run on the event loop of Azure's worker: it awaits them, and those that aren't async
@@ -77,8 +80,8 @@ def entry(
       dead-lettered. Needs azurefunctions-extensions-bindings-servicebus.
     - `use`: middleware around every function and around what is answered without one, such as a 404.
     - `root_path`: what stands before every path, such as "/v1", behind the route prefix of host.json.
-    - `http_name`: another name than `zzz_http`. The host tries functions in the order of their names, so the name must come
-      after those of HTTP functions of your own in the same app, or this one gets their requests.
+    - `http_name`: another name than `http`. The host tries functions in the order of their names, so that a name before that of
+      an HTTP function of your own takes its requests; without `http_name` it becomes `zzz_http` if there is such a one.
 
     Raises ConfigurationError for what Azure can't have.
     """
@@ -99,8 +102,7 @@ def entry(
             raise ConfigurationError(f"http_name is letters, digits, _ and -, a letter first, not {http_name!r}")
     functions = [function for function in bound if _is_http(function)]
     others = [function for function in bound if _is_for_events(function)]
-    # All on one event loop: clients and locks that belong to one serve every function.
-    in_loop = streaming or any(function.is_async for function in bound)
+    in_loop = streaming or any(function.is_async for function in functions)
     cold_start = True
 
     def begin(native: FunctionContext | None) -> FunctionInvocation:
@@ -115,6 +117,12 @@ def entry(
         def __call__(self, req: HttpRequest, context: FunctionContext | None = None) -> object:
             return direct(req, context)
 
+        def get_functions(self) -> list[Any]:
+            if catch_all is not None:
+                _name_last(catch_all, self)
+            return super().get_functions()
+
+    catch_all: Any = None
     app = PortableApp(http_auth_level=level)
     taken: set[str] = set()
     direct: Callable[[Any, Any], object] = _no_http
@@ -123,7 +131,7 @@ def entry(
         functions = bindings(recording.telling_of(functions))
     if functions:
         router = Router(functions, use, root_path)
-        everywhere = Planned(http_name or f"{LAST}http", "{*path}", (), EVERYWHERE)
+        everywhere = Planned(http_name or "http", "{*path}", (), EVERYWHERE)
         first = next((trigger for trigger in functions[0].triggers if isinstance(trigger, HTTPTrigger)), None)
         alone = None if first is None else _place(first)
         direct = (_in_event_loop if in_loop else _in_thread)(router, begin, alone)
@@ -137,7 +145,11 @@ def entry(
             made = answer(router, begin, planned.place)
             if recording is not None:
                 made = _recorded(made, planned.place, recording, streaming=streaming)
-            app.function_name(planned.name)(route(made))
+            declared = route(made)
+            if planned is everywhere and http_name is None:
+                catch_all = declared
+            else:
+                app.function_name(planned.name)(declared)
             taken.add(planned.name.lower())
     if others or services or connections or options:
         from portable_fn_azure.triggers import register
@@ -151,9 +163,22 @@ def entry(
             connections=connections or {},
             options=options or {},
             settlement=settlement,
-            in_loop=in_loop,
         )
     return app
+
+
+def _name_last(catch_all: Any, app: FunctionApp) -> None:
+    """Name the function for all paths `http`, or so that it comes after the app's own HTTP functions."""
+    # The library shows the functions of an app only when it builds them, with their names.
+    builders: list[Any] = app._function_builders
+    others = [one._function for one in builders if one is not catch_all]
+    own = [one for one in others if one.get_trigger() is not None and one.get_trigger().type == "httpTrigger"]
+    comes_last = all(str(function.get_function_name()).lower() < "http" for function in own)
+    if catch_all._function.get_setting("function_name") is None:
+        from azure.functions.decorators.function_name import FunctionName
+
+        # As app.function_name does, which takes the function that was declared last.
+        catch_all.add_setting(FunctionName(function_name="http" if comes_last else f"{LAST}http"))
 
 
 def _recorded(
@@ -218,17 +243,44 @@ def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[A
     return function
 
 
-def run_in_thread(awaitable: Awaitable[Any], variables: Variables) -> Any:
-    """Return the awaitable's result, computed on the process's event loop, beside those of other threads."""
-    from portable_fn import loop
+_worker_loop: AbstractEventLoop | None = None
 
-    return loop.run_in_thread(awaitable, variables)
+
+def on_worker_loop() -> None:
+    """Remember the running event loop, the worker's: what sync functions leave to await runs there, too."""
+    global _worker_loop
+    from asyncio import get_running_loop
+
+    own = sys.modules.get("portable_fn.loop")
+    running = get_running_loop()
+    # `deliver` awaits on the process's own, which nobody runs between calls.
+    if own is None or running is not own._loop:
+        _worker_loop = running
+
+
+def run_in_thread(awaitable: Awaitable[Any], variables: Variables) -> Any:
+    """Return the awaitable's result: of the worker's event loop if it has awaited a function, else of the process's own.
+
+    Raises RuntimeError if an event loop runs in this thread, which would wait for itself.
+    """
+    from asyncio import _get_running_loop, run_coroutine_threadsafe
+
+    if _worker_loop is None or not _worker_loop.is_running() or _get_running_loop() is not None:
+        from portable_fn import loop
+
+        return loop.run_in_thread(awaitable, variables)
+
+    async def awaited() -> Any:
+        return await awaitable
+
+    return variables.run(run_coroutine_threadsafe, awaited(), _worker_loop).result()
 
 
 def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callable[[Any, Any], Awaitable[HttpResponse]]:
     """The Azure function that the worker awaits in its event loop."""
 
     async def function(req, context):  # type: ignore[no-untyped-def]  # see above
+        on_worker_loop()
         invocation = begin(context)
         request = response = None
         try:
@@ -258,6 +310,7 @@ def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any
     answer = answerer()
 
     async def function(req, context):  # type: ignore[no-untyped-def]  # see above
+        on_worker_loop()
         invocation = begin(context)
         request = None
         try:

@@ -9,7 +9,7 @@ from portable_fn.errors import ConfigurationError
 from portable_fn.events import ChangeEvent
 from portable_fn.outcomes import Done, Reject
 from portable_fn_azure import decode, encode, messages
-from portable_fn_azure.entry import run_in_thread
+from portable_fn_azure.entry import on_worker_loop, run_in_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 # The worker wants no other parameters than those of the bindings and `context`, and no annotations.
 
 
-def azure_function(wiring: Wiring, begin: Begin, in_loop: bool) -> Callable[..., Any]:
-    """The Azure function, which the worker calls in a thread of its pool, or awaits with `in_loop`."""
-    if in_loop:
+def azure_function(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
+    """The Azure function, which the worker calls in a thread of its pool, or awaits if its handler is async."""
+    if wiring.function.is_async:
         work_in_loop = _in_event_loop(wiring, begin)
 
         async def plain_in_loop(event, context):  # type: ignore[no-untyped-def]  # see above
@@ -80,14 +80,11 @@ def _in_event_loop(wiring: Wiring, begin: Begin) -> Callable[..., Awaitable[Any]
     async def work(
         native: Any, context: FunctionContext | None, actions: ServiceBusMessageActions | None = None
     ) -> Any:
+        on_worker_loop()
         invocation = begin(context)
         attempt = wiring.progress.begin(_items(native, wiring, context), context)
         invocation.raises_errors = len(attempt.left) == 1 and actions is None
-        handle: Any = wiring.consumer.handle
-        if wiring.function.is_async:
-            outcomes = handle(attempt.left, invocation)
-        else:
-            outcomes = await to_thread(decode.logged(handle), attempt.left, invocation)
+        outcomes: Any = wiring.consumer.handle(attempt.left, invocation)
         if not isinstance(outcomes, list):
             outcomes = await outcomes
         if invocation.has_background:

@@ -53,7 +53,7 @@ class FunctionContext:
         from threading import local
 
         self.invocation_id = "00000000-0000-4000-8000-000000000001"
-        self.function_name = "zzz_http"
+        self.function_name = "http"
         self.function_directory = "/home/site/wwwroot"
         self.trace_context = trace
         self.retry_context: Any = None
@@ -210,7 +210,6 @@ def functions_for(targets: tuple[object, ...], service: str, cold_start: bool = 
         connections={},
         options=options,
         settlement=service == "service_bus_settled",
-        in_loop=any(function.is_async for function in bindings(*targets)),
     )
     return [Wired(function, wiring, service) for function, wiring in zip(app.get_functions(), wirings, strict=True)]
 

@@ -97,12 +97,8 @@ def register(
     connections: Mapping[str, str],
     options: Options,
     settlement: bool,
-    in_loop: bool,
 ) -> list[Wiring]:
-    """Adds an Azure function for each trigger of each function that isn't HTTP; `taken` are the names that are.
-
-    With `in_loop` the worker awaits all of them, also those that aren't async.
-    """
+    """Adds an Azure function for each trigger of each function that isn't HTTP; `taken` are the names that are."""
     if not taken:
         # Else the library warns at each start that an app without HTTP functions has an auth level, which it always has:
         # seen with azure-functions 1.26 and 2.3.
@@ -112,7 +108,7 @@ def register(
         functions = bindings(recording.telling_of(functions))
     planned = plan(functions, taken, services, connections, options, settlement)
     for wiring in planned:
-        called = azure_function(wiring, begin, in_loop)
+        called = azure_function(wiring, begin)
         if recording is not None:
             from portable_fn_azure import recorded
 
