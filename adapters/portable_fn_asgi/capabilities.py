@@ -25,7 +25,7 @@ _DAPR: dict[str, Capability] = {
     "retry": native('"RETRY"'),
     "retry delay": impossible("Dapr waits as its resiliency policy or its broker says"),
     "reject": native(
-        '"DROP", where the trigger has a dead_letter, which is subscribed as deadLetterTopic; else it is retried',
+        'published to dead_letter by the sidecar, else "DROP", for which Dapr sends it there; without a dead_letter it is retried',
         needs="dead_letter",
     ),
     "order": impossible("Dapr doesn't promise any for its components as a whole", by_documentation=True),

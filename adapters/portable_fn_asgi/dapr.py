@@ -5,6 +5,7 @@ https://docs.dapr.io/reference/api/; headers, ids and answers as Dapr 1.16's pkg
 
 from __future__ import annotations
 
+import os
 from binascii import a2b_base64
 from datetime import UTC, datetime
 
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
 
     from portable_fn.batch import Item
     from portable_fn.binding import Binding
-    from portable_fn.events import CloudEvent
+    from portable_fn.events import CloudEvent, Event
     from portable_fn.http import Request
+    from portable_fn.outcomes import Reject
     from portable_fn_asgi.native import Subscription
 
+# Seconds that the sidecar may take for a dead letter.
+SECONDS = 5.0
 # Where the sidecar posts the messages of a topic.
 ROUTE = "/portable_fn/"
 # The type of the CloudEvent that Dapr makes of any other message.
@@ -76,6 +80,42 @@ def subscriptions(functions: Iterable[Binding], pubsub: str) -> list[Subscriptio
             if function.takes_batch or function.concurrency > 1:
                 one["bulkSubscribe"] = {"enabled": True}
     return list(found.values())
+
+
+def has_published(pubsub: str, topic: str, event: Event[Any], reject: Reject, seconds: float | None) -> bool:
+    """Whether the sidecar has published a rejected message to the topic; it is at DAPR_HTTP_PORT, which Dapr sets.
+
+    https://docs.dapr.io/reference/api/pubsub_api/#publish-a-message-to-a-given-topic
+    """
+    port = os.environ.get("DAPR_HTTP_PORT", "")
+    if not port.isdecimal():
+        return False
+    from http.client import HTTPException
+    from urllib.parse import quote
+
+    from portable_fn.calling_out import call
+    from portable_fn.dead_letter import cloud_event, written
+
+    headers = {"content-type": cloudevents.STRUCTURED}
+    if token := os.environ.get("DAPR_API_TOKEN"):
+        headers["dapr-api-token"] = token
+    url = f"http://127.0.0.1:{port}/v1.0/publish/{quote(pubsub, safe='')}/{quote(topic, safe='')}"
+    # Dapr reads the JSON, and writes it anew with numbers of 64 bits.
+    body = written(cloud_event(event, reject), in_base64=True)
+    try:
+        status, _ = call("POST", url, headers, body, SECONDS if seconds is None else min(seconds, SECONDS))
+        why = "" if status < 300 else f"it answers {status}"
+    except (OSError, HTTPException) as exc:
+        why = type(exc).__name__
+    if why:
+        from logging import getLogger
+
+        getLogger("portable_fn").warning(
+            "the sidecar doesn't publish to the dead letters %s: %s; Dapr gets the message back without the reason",
+            topic,
+            why,
+        )
+    return not why
 
 
 def key(message: Any) -> str | None:

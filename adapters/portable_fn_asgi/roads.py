@@ -11,6 +11,7 @@ from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.events import CloudEvent, Event, Message, ScheduleEvent, Task
 from portable_fn.http import Request, Response, encode_json, unquoted
 from portable_fn.on import EventTrigger, ScheduleTrigger, TaskTrigger
+from portable_fn.outcomes import DONE
 from portable_fn.record import Record
 from portable_fn_asgi import cloud_events, dapr, encode, foreign
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from portable_fn.batch import Item
     from portable_fn.binding import Binding
-    from portable_fn.outcomes import Outcome, Reject
+    from portable_fn.outcomes import Done, Outcome, Reject
     from portable_fn.routing import Router
 
     Encode = Callable[[Sequence[Outcome]], Response]
@@ -80,7 +81,7 @@ class Roads:
         self._schedules = _schedules(dispatcher.functions)
         self._tasks = _tasks(dispatcher.functions)
         self._of_events = Consumer(dispatcher, key=cloud_events.key, rejects=True)
-        self._of_messages = Consumer(dispatcher, key=dapr.key, settle=self._is_dead_lettered)
+        self._of_messages = Consumer(dispatcher, key=dapr.key, settle=self._dead_letter)
         self._of_one = Consumer(dispatcher)
         self._of_tasks = Consumer(dispatcher, rejects=True)
 
@@ -143,8 +144,13 @@ class Roads:
             return Road(self._of_messages, _bulk_or_nothing)
         return None
 
-    def _is_dead_lettered(self, event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
-        """Whether Dapr has a topic for what is dropped: it is the subscription's, and without one the message is lost."""
+    def _dead_letter(self, event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool | Done:
+        """Publish the message to its dead letters, as `portable_fn.dead_letter` writes it; Dapr drops it if that fails.
+
+        What is dropped goes to the subscription's dead-letter topic, without the reason; without such a topic it would be lost.
+        """
+        if dapr.has_published(self._pubsub, dead_letter, event, reject, seconds):
+            return DONE
         request: Any = event.native
         return any(
             unquoted(one["route"]) == request.path and "deadLetterTopic" in one

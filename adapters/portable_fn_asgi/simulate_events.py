@@ -5,8 +5,8 @@ What they hand over are neutral requests, and what they get are answers, so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ from portable_fn.pairs import is_token
 from portable_fn.testing import asgi
 from portable_fn.testing.delivery import Answer, Delivery, Raised, Settled, refused
 from portable_fn.testing.loop import run
+from portable_fn_asgi import dapr
 from portable_fn_asgi.entry import entry
 from portable_fn_asgi.server import messages, scope
 
@@ -49,9 +50,16 @@ def payloads(events: Sequence[Event[Any]], service: str) -> list[Request[Any]]:
     return [one(event) for event in events]
 
 
-def playing(service: str) -> AbstractContextManager[None]:
-    """Nothing is played beside the call."""
-    return nullcontext()
+@contextmanager
+def playing(service: str) -> Iterator[None]:
+    """No sidecar runs beside the call, though the environment may name one: a rejected message is dropped, and Dapr sends it to
+    its dead letters."""
+    before = dapr.has_published
+    dapr.has_published = lambda *args: False
+    try:
+        yield
+    finally:
+        dapr.has_published = before
 
 
 def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callable[[Request[Any]], Any]:

@@ -207,8 +207,12 @@ def _optional_text(data: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def write(event: Event[Any]) -> CloudEvent[Any]:
+def write(event: Event[Any], *, together: bool = False) -> CloudEvent[Any]:
     """Return the event as a CloudEvent that `read` or `message` reads as an equal one; a CloudEvent as it is.
+
+    Args:
+        event: A message, an object, a row or a schedule.
+        together: All attributes of a message are in the extension `attributes`, none is an extension of its own.
 
     Raises:
         TypeError: It is of another kind, such as a Task, or holds what has no form in JSON.
@@ -224,7 +228,7 @@ def write(event: Event[Any]) -> CloudEvent[Any]:
             "partitionkey": event.key,
             "partition": event.partition,
             "sequence": event.sequence,
-            **_extensions(event),
+            **_extensions(event, together),
         }
     elif isinstance(event, ObjectEvent):
         about = {name: getattr(event, name) for name in _OBJECT_FIELDS}
@@ -268,14 +272,14 @@ def _with_words(event: Any, about: dict[str, Any], prefix: str, possible: tuple[
     return about
 
 
-def _extensions(message: Message[Any]) -> dict[str, str]:
+def _extensions(message: Message[Any], together: bool) -> dict[str, str]:
     """A message's attributes: by their own names if they can be extensions, the others as JSON."""
     extensions: dict[str, str] = {}
     others: dict[str, object] = {}
     for name, value in message.attributes.items():
         if isinstance(value, bytes):
             others[name] = {"base64": _base64(value)}
-        elif value and is_extension(name):
+        elif value and not together and is_extension(name):
             extensions[name] = value
         else:
             others[name] = value

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     # The key within which events are in order; None for one that may overtake the others.
     Key = Callable[[Any], object]
     # Sends a rejected event to the dead letters that its function's trigger names, within so many seconds (None: as long as
-    # the adapter likes), and says whether they have it.
-    Settle = Callable[[Any, Reject, str, float | None], bool]
+    # the adapter likes), and says whether they have it: True, or Done if the source is to hear no more of it than that.
+    Settle = Callable[[Any, Reject, str, float | None], bool | Done]
 
 # A message isn't begun where less than this is left, in seconds, or less than what the longest one took.
 MARGIN = 0.1
@@ -431,8 +431,8 @@ class Consumer:
                 context.log.warning("%s is retried, since no time is left to send it to %s", _shown(event), dead_letter)
             else:
                 try:
-                    if self.settle(event, reject, dead_letter, seconds):
-                        return reject
+                    if settled := self.settle(event, reject, dead_letter, seconds):
+                        return reject if settled is True else settled
                 except Exception as exc:
                     context.log.error(
                         "%s can't be sent to the dead letters %s", _shown(event), dead_letter, exc_info=exc

@@ -190,7 +190,8 @@ def structured(event: Event[Any], reject: Reject) -> bytes:
 def cloud_event(event: Event[Any], reject: Reject) -> CloudEvent[Any]:
     """Return the rejected event as a CloudEvent whose extensions say why, and what it was."""
     try:
-        made = as_cloudevent.write(event)
+        # What passes the letter on, such as Dapr or Knative, adds extensions of its own.
+        made = as_cloudevent.write(event, together=True)
     except DecodeError:
         made = _unread(event)
     extensions = dict(made.extensions)
@@ -226,14 +227,17 @@ def _unread(event: Event[Any]) -> CloudEvent[Any]:
     return CloudEvent(event.id, event.source, type, body, content_type="application/json")
 
 
-def written(event: CloudEvent[Any]) -> bytes:
-    """Return the event in structured form, in printable characters, its data as the very bytes that it has."""
+def written(event: CloudEvent[Any], *, in_base64: bool = False) -> bytes:
+    """Return the event in structured form, in printable characters, its data as the very bytes that it has.
+
+    With `in_base64` they stay so even if somebody reads and writes the JSON anew.
+    """
     value = cloudevents.write_structured(event)
     try:
         is_same = cloudevents.structured(parse_json(to_json(value))).body == event.body  # type: ignore[arg-type]  # an object
     except UNREADABLE:
         is_same = False
-    if not is_same:
+    if not is_same or (in_base64 and event.body):
         value.pop("data", None)
         value["data_base64"] = b2a_base64(event.body, newline=False).decode()
     text = to_json(value)
@@ -343,6 +347,8 @@ def _of_cloud_event(held: CloudEvent[Any], letter: Event[Any]) -> Event[Any]:
     extensions = dict(held.extensions)
     told = {name: extensions.pop(name, "") for name in _EXTENSIONS.values()}
     extensions.update(_json(told[_EXTENSIONS[FIELDS]] or "{}").get("extensions") or {})
+    if held.type == as_cloudevent.MESSAGE:
+        extensions = {name: value for name, value in extensions.items() if name in as_cloudevent.PLACE}
     attempt = told[_EXTENSIONS[ATTEMPT]]
     envelopes = (*letter.envelopes, letter)
     plain: CloudEvent[Any] = CloudEvent(
