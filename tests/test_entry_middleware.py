@@ -276,6 +276,12 @@ def test_a_failure_of_an_entrys_middleware_is_that_of_the_message() -> None:
     assert ["ship"] == SEEN
 
 
+def test_a_third_partys_adapter_has_them_too() -> None:
+    for path, status in (("/v1/orders/", 200), ("/v1/order", 404)):
+        answer = deliver(order, posted(path), to="portable_fn_toy", use=[cors()], root_path="/v1")
+        assert (status, "*") == (answer.status, answer.headers["access-control-allow-origin"])
+
+
 # What can't be read
 
 
@@ -305,6 +311,15 @@ def test_a_request_whose_headers_lambda_cannot_read_is_marked_if_all_are_allowed
 def test_whatever_of_a_request_is_missing_the_answer_has_the_entrys_headers(change: dict[str, Any]) -> None:
     answer: Any = aws_entry(order, use=[cors()])({**payload(posted("/orders"), "http_api"), **change}, None)
     assert (400, "*") == (answer["statusCode"], answer["headers"]["access-control-allow-origin"])
+
+
+def test_a_405_is_marked_though_its_headers_cannot_be_read() -> None:
+    event = {**payload(fake.request("GET", "/orders"), "http_api"), "headers": {"origin": 7}}
+    answer: Any = aws_entry(order, use=[cors()])(event, None)
+    assert (400, "*") == (answer["statusCode"], answer["headers"]["access-control-allow-origin"])
+    # Without middleware nobody asks for them.
+    unmarked: Any = aws_entry(order)(event, None)
+    assert 405 == unmarked["statusCode"]
 
 
 def test_our_lambda_runtime_takes_the_entrys_middleware(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from portable_fn.adapter import failed, is_not_ours, respond_in_loop, too_large
+from portable_fn.adapter import is_not_ours, respond_in_loop, too_large
 from portable_fn.context import Context
 from portable_fn.errors import HTTPError
 from portable_fn.pairs import Headers
@@ -113,10 +113,7 @@ def respond(
 
     Awaiting it raises Disconnected where the client has gone.
     """
-    try:
-        target = router.find(request)
-    except HTTPError as exc:
-        return _failed(exc, request, context)
+    target = router.find(request)
     if target[1] == UNREAD or (request.method == "GET" and not has_body(scope)):
         return respond_in_loop(target, request, context)
     return _with_body(target, request, context, scope, receive)
@@ -130,10 +127,6 @@ async def _with_body(
     except HTTPError as exc:
         target = refusing(exc, target[3])
     return await respond_in_loop(target, request, context)
-
-
-async def _failed(error: HTTPError, request: Request[Any], context: Context) -> Response:
-    return failed(error, request, context)
 
 
 def has_body(scope: Scope) -> bool:

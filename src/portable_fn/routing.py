@@ -226,8 +226,11 @@ def _without_handler(request: Request[Any], routes: list[Route]) -> Target:
             return Response(204, allow)
         raise HTTPError(405, f"Possible here: {allow['allow']}.", headers=allow)
 
-    # The preflight of a CORS request says which method it is about.
-    wanted = request.headers.get("access-control-request-method", "")
+    try:
+        # The preflight of a CORS request says which method it is about.
+        wanted = request.headers.get("access-control-request-method", "")
+    except HTTPError:
+        wanted = ""
     function = functions.get(wanted) or next(iter(functions.values()))
     return _around_nothing(function.use, answer), MAX_BODY, function.is_async, function.use
 

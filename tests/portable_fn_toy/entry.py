@@ -12,29 +12,33 @@ from portable_fn_toy import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Any
 
+    from portable_fn.binding import Middleware
     from portable_fn.context import Context
     from portable_fn_toy.native import Web
 
     Function = Callable[[Any], Coroutine[Any, Any, dict[str, Any]]]
 
 
-def entry(*targets: object) -> Function:
+def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> Function:
     """The function for Toy of portable functions, or of a module of them: `function = entry(functions)`.
 
-    It raises DecodeError for an invocation that can't be read, which Toy then repeats. A stream is collected.
+    It raises DecodeError for an invocation that can't be read, which Toy then repeats. A stream is collected. `use` is
+    middleware around all that is answered, `root_path` what stands before every path.
     """
     if (recording := recorder()) is not None:
-        recorded: Function = recording.function("portable_fn_toy", _entry, targets)
+        recorded: Function = recording.function(
+            "portable_fn_toy", lambda *those: _entry(those, use, root_path), targets
+        )
         return recorded
-    return _entry(*targets)
+    return _entry(targets, use, root_path)
 
 
-def _entry(*targets: object) -> Function:
-    functions = bindings(*targets)
-    router = Router(functions)
+def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: str) -> Function:
+    functions = bindings(*targets, use=use)
+    router = Router(functions, use, root_path)
     consumer = Consumer(Dispatcher(functions), rejects=True)
     cold_start = True
 
@@ -58,6 +62,8 @@ async def _web(router: Router, native: Web, context: Context) -> dict[str, Any]:
     request = Request()
     try:
         context.event = request = decode.web(native)
+        if router.root_path:
+            router.strip_root_path(request)
         response = await respond_in_loop(router.find(request), request, context)
         if response.stream is not None:
             response.body = await joined(response.stream)

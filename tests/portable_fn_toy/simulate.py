@@ -7,7 +7,7 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from portable_fn.cloudevents import write_time
 from portable_fn.events import Event, Message, Task
@@ -17,13 +17,23 @@ from portable_fn.testing.delivery import Answer, Delivery, Exchange, Raised, Set
 from portable_fn.testing.loop import run
 from portable_fn_toy.entry import entry
 
+if TYPE_CHECKING:
+    from portable_fn.binding import Middleware
+
 SERVICES = ("web",)
 EVENT_SERVICES = {"Message": ("queue",), "Task": ("call",)}
 
 
-def exchange(targets: tuple[object, ...], request: Request[Any], service: str) -> Exchange:
+def exchange(
+    targets: tuple[object, ...],
+    request: Request[Any],
+    service: str,
+    *,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+) -> Exchange:
     """The request on its way to the functions and back."""
-    function, native = entry(*targets), _web(request)
+    function, native = entry(*targets, use=use, root_path=root_path), _web(request)
     return Exchange(native, lambda: run(function(native)), _answer)
 
 
