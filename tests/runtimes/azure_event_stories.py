@@ -74,7 +74,7 @@ _APPS = {(story.kind, story.app) for story in EVENT_STORIES}
 
 def _name(kind: str, app: str, service: str) -> str:
     # An activity has the task's name.
-    return "function" if kind == "Task" else f"{kind}_{app}_{service}"
+    return "function" if kind == "Task" else f"{kind}_{app.replace(' ', '_')}_{service}"
 
 
 def _source(services: set[str], settlement: bool = False) -> str:

@@ -166,7 +166,7 @@ def _lambda(kind: str, app: str, seconds: float, bootstrap: list[str] | None = N
 
 def _pubsub(method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes]:
     # What the function wants of an emulator has no token.
-    return gcp_simulate._played(method, "", path, {**headers, "authorization": "Bearer none"}, body)
+    return gcp_simulate._played(method, "", path, {**headers, "authorization": "Bearer none"}, body, 10.0)
 
 
 @contextmanager
