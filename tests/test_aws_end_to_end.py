@@ -314,7 +314,7 @@ def test_a_batch_handler_settles_each_message(cloud: Cloud, deploy: Deploy, list
     ids = cloud.send_all(queue, ["good", "flaky", "never"])
     cloud.mapping(deploy("together", GRAVES=f"{name}-graves"), queue.arn)
     assert [["good", "flaky", "never"], ["flaky"]] == [one["texts"] for one in seen(listener, 2)]
-    assert ids[2] == attributes(cloud.receive(graves)[0])["EventId"]
+    assert ids[2] == attributes(cloud.receive(graves)[0])["portable-fn-id"]
     await_empty(cloud, queue)
 
 

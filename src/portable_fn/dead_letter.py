@@ -319,8 +319,6 @@ def _held(letter: Event[Any]) -> CloudEvent[Any] | None:
         if _fields(letter).get("format") != "cloudevent":
             return None
         if (found := _in_body(letter)) is None:
-            from portable_fn.errors import DecodeError
-
             raise DecodeError("the body of a dead letter is no CloudEvent, as its attributes say")
         return found
     # What came as a CloudEvent, by Dapr or over HTTP, is a message only to who asks for one.
@@ -429,8 +427,6 @@ def _of_json(value: Any) -> str | bytes | None:
 
 
 def _decoded(text: str | bytes) -> bytes:
-    from portable_fn.errors import DecodeError
-
     try:
         return a2b_base64(text, strict_mode=True)
     except ValueError as exc:
@@ -446,8 +442,6 @@ def _fields(letter: Message[Any]) -> dict[str, Any]:
 
 
 def _json(text: str) -> dict[str, Any]:
-    from portable_fn.errors import DecodeError
-
     try:
         value = parse_json(text)
     except ValueError as exc:
