@@ -28,6 +28,7 @@ from tests.runtimes import durable
 from tests.runtimes.asgi import uvicorn
 from tests.runtimes.aws import emulator
 from tests.runtimes.azure import AzureHost, Function, azure_functions
+from tests.runtimes.azure_queues import QueueServer, queue_server
 from tests.runtimes.azure_stories import over_front_end
 from tests.runtimes.cloudflare import JSError, Workerd, workerd
 from tests.runtimes.cloudflare_stories import PACKAGES, through_the_edge
@@ -118,27 +119,30 @@ def gcp(sample: str, env: Mapping[str, str]) -> Iterator[Runtime]:
 
 @contextmanager
 def azure(sample: str, env: Mapping[str, str]) -> Iterator[Runtime]:
-    with azure_functions(folder(sample), pythonpath=pythonpath(sample), env=env) as host:
+    with (
+        queue_server() as queues,
+        azure_functions(folder(sample), pythonpath=pythonpath(sample), env={**queues.settings, **env}) as host,
+    ):
         send = partial(over_front_end, host, prefix="")
         functions = [one for one in host.functions if one.bindings[0]["type"] != "orchestrationTrigger"]
-        yield Runtime(host.process, send, *(partial(_in_the_worker, host, function) for function in functions))
+        yield Runtime(host.process, send, *(partial(_in_the_worker, host, queues, function) for function in functions))
 
 
-def _in_the_worker(host: AzureHost, function: Function, events: Sequence[Event[Any]], service: str) -> list[Any]:
+def _in_the_worker(
+    host: AzureHost, queues: QueueServer, function: Function, events: Sequence[Event[Any]], service: str
+) -> list[Any]:
     """How each invocation of the function ended that came of what the host got."""
     trigger = next(one for one in function.bindings if one["type"].endswith("Trigger"))
     many = str(trigger.get("cardinality", "")).upper() == "MANY"
-    invoke = partial(_invoked, host, function.name)
+    invoke = partial(_invoked, host, queues, function.name)
     return [invocations(arrival, many, invoke) for arrival in natives("azure", events, service)]
 
 
-def _invoked(host: AzureHost, name: str, sent: Sent, indices: list[int]) -> Invoked:
+def _invoked(host: AzureHost, queues: QueueServer, name: str, sent: Sent, indices: list[int]) -> Invoked:
+    before = len(queues.letters)
     answered = host.invoke_typed(name, {"event": sent.data}, metadata=sent.metadata)
-    rejected = answered.outputs.get("rejected")
-    out = [] if rejected is None else rejected if isinstance(rejected, list) else [rejected]
-    put = [one.encode() if isinstance(one, str) else one for one in out]
     error = None if answered.error is None else Raised(*answered.error.split(": ", 1))
-    return Invoked(indices, error, answered.returned, put)
+    return Invoked(indices, error, answered.returned, queues.letters[before:])
 
 
 @contextmanager
