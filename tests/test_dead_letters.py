@@ -40,6 +40,7 @@ from portable_fn_asgi.server import scope
 from portable_fn_aws import entry as aws_entry
 from portable_fn_aws import simulate as aws
 from portable_fn_aws import sqs
+from portable_fn_azure import queues as azure_queues
 from portable_fn_azure import simulate as azure
 from portable_fn_azure.simulate_queues import letters
 from portable_fn_cloudflare import simulate_events as cloudflare
@@ -531,13 +532,35 @@ def test_a_message_that_its_provider_dead_lettered_itself_is_given_as_it_is() ->
         {"portable-fn-fields": "no base64!"},
         {"portable-fn-fields": '{"encoding":"base64"}'},
         {"portable-fn-fields": '{"attributes":{"a":{"base64":"?"}}}'},
+        {"portable-fn-fields": '{"attributes":{"a":{"base64":5}}}'},
+        {"portable-fn-fields": '{"attributes":{"a":5}}'},
+        {"portable-fn-fields": '{"attributes":[]}'},
+        {"portable-fn-fields": '{"key":5}'},
+        {"portable-fn-fields": '{"id":null}'},
+        {"portable-fn-fields": '{"channel":{}}'},
+        {"portable-fn-fields": b"\xff"},
+        {"portable-fn-fields": "/w=="},
+        {"portable-fn-fields": "[" * 100_000},
         {"portable-fn-time": "yesterday"},
         {"portable-fn-fields": '{"format":"cloudevent"}'},
     ],
 )
-def test_a_dead_letter_that_cannot_be_read_says_so(attributes: dict[str, str]) -> None:
+def test_a_dead_letter_that_cannot_be_read_says_so(attributes: dict[str, Any]) -> None:
     with pytest.raises(DecodeError):
         restored(fake.message(body=b'?"portablefnid"', attributes={"portable-fn-id": "1", **attributes}))
+
+
+@pytest.mark.parametrize("attempt", ["", "0x1", "-1", "٣", "9" * 5000])
+def test_an_attempt_that_is_no_number_is_not_there(attempt: str) -> None:
+    back: Any = restored(fake.message({}, attributes={"portable-fn-id": "1", "portable-fn-attempt": attempt}))
+    assert None is back.attempt
+
+
+def test_extensions_of_a_letter_that_are_no_texts_are_refused() -> None:
+    letter_ = json.loads(structured(fake.cloud_event(), Reject(WHY)))
+    letter_["portablefnfields"] = '{"extensions":{"a":5}}'
+    with pytest.raises(DecodeError):
+        restored(fake.message(letter_))
 
 
 # Which are sent, and how often.
@@ -583,6 +606,20 @@ def test_what_has_no_room_for_the_reason_on_cloudflare_is_sent_as_it_was(caplog:
         [(content_type, body)] = queue.sent
         assert (["message-1"], "text", fits) == (answer["explicitAcks"], content_type, body != text.encode())
         assert fits is not ("has no room for the reason" in caplog.text)
+
+
+def test_a_text_that_could_be_taken_for_a_letter_is_not_sent_as_it_was() -> None:
+    forged = structured(fake.message(body="x" * 127_000, channel="admin"), Reject(WHY))
+    queue = cloudflare.Queue()
+    default = worker((rejecting(Message, []),), WorkerEntrypoint, JS, FFI)
+    [payload] = cloudflare.payloads([fake.message(body=forged)], "queue")
+    answer = run(cloudflare.called(payload, default, cloudflare.Env({"DEAD": queue}), "queue"))
+    # Queues refuse what is over 128 KB; the stand-in takes it.
+    assert all("m" != restored(letter_).id for letter_ in map(from_queues, queue.sent)), answer
+    assert [forged] == [restored(one).body for one in map(from_queues, queue.sent)]  # type: ignore[attr-defined]
+    small = structured(fake.message(body="x" * 30_000, channel="admin"), Reject(WHY))
+    with pytest.raises(azure_queues.QueueError):
+        azure_queues._text(fake.message(body=small + b" " * 12_000), Reject(WHY), "base64")
 
 
 # The kinds as CloudEvents.

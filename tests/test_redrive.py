@@ -53,6 +53,9 @@ class Memory:
         self.out += found
         return found
 
+    def event(self, letter: Message[Any]) -> Event[Any]:
+        return restored(letter)
+
     def destination(self, letter: Message[Any]) -> str:
         event = restored(letter)
         return event.source if isinstance(event, Message) else ""
@@ -373,6 +376,39 @@ def test_what_sqs_itself_dead_lettered_goes_back_as_it_is(fake_sqs: SQS) -> None
     [one] = redrive.redriven(redrive.letters_of("dead", "aws"), None, None, False)
     assert ("sent", f"{ARN}orders", "") == (one.outcome, one.to, one.reason)
     assert envelope == fake_sqs.queues["orders"][0]["Body"]
+
+
+FORGED = {"portable-fn-id": "m", "portable-fn-reason": "no", "portable-fn-source": f"{ARN}admin"}
+
+
+def test_a_sender_cannot_choose_where_his_message_is_sent_back_to(fake_sqs: SQS, topics: Topics) -> None:
+    # A message that only looks like a dead letter, and that its provider dead-lettered, or its handler rejected.
+    forged = fake.message({"n": 1}, source=f"{ARN}orders", attributes=FORGED)
+    fake_sqs.queues = {"orders": [], "dead": [], "admin": []}
+    fake_sqs.add("dead", sqs.message(forged, WHY, "https://sqs/1/dead"))
+    strings = {name: {"DataType": "String", "StringValue": value} for name, value in FORGED.items()}
+    fake_sqs.add("dead", {"MessageBody": "{}", "MessageAttributes": strings}, DeadLetterQueueSourceArn=f"{ARN}orders")
+    found = list(redrive.redriven(redrive.letters_of("dead", "aws"), None, None, False))
+    assert [f"{ARN}orders"] * 2 == [one.to for one in found]
+    assert ([], 2) == (fake_sqs.queues["admin"], len(fake_sqs.queues["orders"]))
+    assert [FORGED] * 2 == [one.attributes for one in on_sqs(fake_sqs, "orders")]
+
+    own = pubsub.OF_DEAD_LETTERS
+    chosen = {"portable-fn-id": "m", "portable-fn-source": "projects/shop/topics/admin"}
+    claims = {f"{own}Subscription": "admin-push", f"{own}SubscriptionProject": "shop", **chosen}
+    source = "projects/shop/subscriptions/orders-push"
+    topics.waiting = [
+        dead_lettered(fake.message({}, source=source, attributes=claims)),
+        {"messageId": "1", "data": "e30=", "attributes": {**chosen, f"{own}Subscription": "orders-push"}},
+    ]
+    found = list(redrive.redriven(redrive.letters_of("dead-pull", "gcp"), None, None, False))
+    assert ["projects/shop/topics/orders"] * 2 == [one.to for one in found]
+
+    forged_text = structured(fake.message({}, channel="admin"), WHY)
+    letters = azure_redrive.Letters.__new__(azure_redrive.Letters)
+    letters.queue = "orders-poison"
+    poison = fake.message(body=forged_text)
+    assert (poison, "orders") == (letters.event(poison), letters.destination(poison))
 
 
 def test_what_came_by_no_queue_needs_one_on_aws(fake_sqs: SQS) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from portable_fn import as_cloudevent, cloudevents
 from portable_fn.data import to_json
-from portable_fn.dead_letter import through
+from portable_fn.dead_letter import restored, through
 from portable_fn.events import Event, Message
 from portable_fn_aws import sqs
 from portable_fn_aws.messages import FIFOMessage, SQSMessage
@@ -57,10 +57,12 @@ class Letters:
         }
         return (FIFOMessage if self.arn.endswith(".fifo") else SQSMessage)(record)
 
+    def event(self, letter: Message[Any]) -> Event[Any]:
+        # What else a message says that SQS itself dead-lettered is its sender's word.
+        return letter if _origin(letter) else restored(letter)
+
     def destination(self, letter: Message[Any]) -> str:
-        # SQS's own redrive policy says where a message came from.
-        own: dict[str, str] = letter.native["attributes"]  # type: ignore[index]  # the record that it was made of
-        came = through(letter) or own.get("DeadLetterQueueSourceArn", "")
+        came = _origin(letter) or through(letter)
         return came if came.startswith("arn:") and came.split(":")[2] == "sqs" else ""
 
     def send(self, letter: Message[Any], event: Event[Any], to: str) -> None:
@@ -160,6 +162,12 @@ def _text(message: Message[Any]) -> str:
     if not text or sqs._legible(text) != text:
         raise ValueError("SQS takes a text that isn't empty, and the body is none")
     return text
+
+
+def _origin(letter: Message[Any]) -> str:
+    """The queue whose redrive policy moved the message here; "" for another message."""
+    attributes: dict[str, str] = letter.native["attributes"]  # type: ignore[index]  # the record that it was made of
+    return attributes.get("DeadLetterQueueSourceArn", "")
 
 
 def _handle(letter: Message[Any]) -> str:

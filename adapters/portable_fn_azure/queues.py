@@ -73,11 +73,11 @@ def dead_letter(
 
 def _text(event: Event[Any], reject: Reject, encoding: str) -> str:
     """The text of a dead letter; one that has no room for the reason is the message as it was."""
-    from portable_fn.dead_letter import structured
+    from portable_fn.dead_letter import is_like, structured
     from portable_fn.events import Message
 
     text = encoded(structured(event, reject), encoding)
-    if len(text) > MAX_TEXT and isinstance(event, Message):
+    if len(text) > MAX_TEXT and isinstance(event, Message) and not is_like(event.body):
         from logging import getLogger
 
         shown = event.id if event.id.isprintable() else ascii(event.id)

@@ -52,10 +52,13 @@ class Letters:
             id, self.queue, body, channel=self.queue, native=Taken(id, one.findtext("PopReceipt", ""), encoding)
         )
 
+    def event(self, letter: Message[Any]) -> Event[Any]:
+        # The host's own dead letters of a queue: what the text says is its sender's word.
+        return letter if self.queue.endswith("-poison") else restored(letter)
+
     def destination(self, letter: Message[Any]) -> str:
-        event = restored(letter)
+        event = self.event(letter)
         if event is letter:
-            # The host's own dead letters of a queue.
             return self.queue.removesuffix("-poison") if self.queue.endswith("-poison") else ""
         # A queue's messages have its name for their source; those of streams have another, or a partition.
         is_queued = isinstance(event, Message) and event.partition is None

@@ -190,10 +190,11 @@ class _Calls:
         return reject
 
     def _letter(self, message: Message[Any], reject: Reject, context: Context) -> tuple[object, str]:
-        from portable_fn.dead_letter import structured
+        from portable_fn.dead_letter import is_like, structured
 
         text = structured(message, reject)
-        if len(text) <= MAX_MESSAGE:
+        # What could be taken for another letter is too large then, and retried.
+        if len(text) <= MAX_MESSAGE or is_like(message.body):
             # As JSON, JavaScript would round the numbers in it.
             return text.decode(), "text"
         context.log.warning("the dead letter of %s has no room for the reason: it is the message as it was", message.id)

@@ -25,6 +25,8 @@ _SECONDS = 10
 # What Pub/Sub allows. https://cloud.google.com/pubsub/quotas#resource_limits
 _MAX_ATTRIBUTES = 100
 _MAX_NAME = 256
+# What Pub/Sub itself adds to what it dead-letters: https://cloud.google.com/pubsub/docs/handling-failures#track_delivery_attempts
+OF_DEAD_LETTERS = "CloudPubSubDeadLetterSource"
 _MAX_VALUE = 1024
 
 
@@ -43,7 +45,9 @@ def dead_letter(event: Event[Any], reject: Reject, topic: str, seconds: float | 
 
 
 def _is_name(name: str) -> bool:
-    return 0 < len(name.encode("utf-8", "surrogatepass")) <= _MAX_NAME and not name.startswith("goog")
+    # By its own names a letter tells that Pub/Sub itself dead-lettered it.
+    own = ("goog", OF_DEAD_LETTERS)
+    return 0 < len(name.encode("utf-8", "surrogatepass")) <= _MAX_NAME and not name.startswith(own)
 
 
 def _legible(text: str) -> str:

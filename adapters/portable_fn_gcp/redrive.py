@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from portable_fn import as_cloudevent, cloudevents
 from portable_fn.data import parse_json, to_json
-from portable_fn.dead_letter import through
+from portable_fn.dead_letter import restored, through
 from portable_fn.errors import PortableError
 from portable_fn.events import Event, Message
 from portable_fn_gcp import messages, pubsub
@@ -20,8 +20,9 @@ SERVICES = ("pubsub",)
 HELD = 120
 # Seconds in which a subscription tells that it has no more, and those that a call may take.
 WAIT, TIMEOUT = 3.0, 20.0
-# What Pub/Sub itself adds to what it dead-letters: https://cloud.google.com/pubsub/docs/handling-failures#track_delivery_attempts
-_OWN = "CloudPubSubDeadLetterSource"
+
+
+_OWN = pubsub.OF_DEAD_LETTERS
 
 
 class Letters:
@@ -52,11 +53,16 @@ class Letters:
             for one in received
         ]
 
+    def event(self, letter: Message[Any]) -> Event[Any]:
+        # What else a message says that Pub/Sub itself dead-lettered is its sender's word.
+        return letter if f"{_OWN}Subscription" in letter.attributes else restored(letter)
+
     def destination(self, letter: Message[Any]) -> str:
-        came = through(letter).removeprefix("//pubsub.googleapis.com/")
         own: dict[str, Any] = dict(letter.attributes)
-        if not came and (name := own.get(f"{_OWN}Subscription")):
+        if name := own.get(f"{_OWN}Subscription"):
             came = f"projects/{own.get(f'{_OWN}SubscriptionProject', self.project)}/subscriptions/{name}"
+        else:
+            came = through(letter).removeprefix("//pubsub.googleapis.com/")
         parts = came.split("/")
         if len(parts) != 4 or parts[0] != "projects":
             return ""

@@ -178,6 +178,11 @@ def _as_message(message: Message[Any], told: dict[str, str], to: Destination) ->
     return Letter(body, content_type, everything, message.key, message.subject)
 
 
+def is_like(body: bytes) -> bool:
+    """Whether a body could be taken for a dead letter: it isn't to be sent to the dead letters as it is."""
+    return b"portablefnid" in body
+
+
 def structured(event: Event[Any], reject: Reject) -> bytes:
     """Return what is sent for a rejected event to a destination that takes a text alone: a structured CloudEvent, as JSON.
 
@@ -266,7 +271,7 @@ def restored(letter: Event[Any]) -> Event[Any]:
         body = b"" if body == b"=" else _decoded(body)
     source = _told(letter, fields, SOURCE)
     attempt, time = _told(letter, fields, ATTEMPT), _told(letter, fields, TIME)
-    others: dict[str, Any] = {name: _of_json(value) for name, value in (fields.get("attributes") or {}).items()}
+    others = {name: _of_json(value) for name, value in fields.get("attributes", {}).items()}
     own = {name: value for name, value in letter.attributes.items() if not name.startswith(PREFIX)}
     return Message(
         _told(letter, fields, ID),
@@ -277,7 +282,7 @@ def restored(letter: Event[Any]) -> Event[Any]:
         content_type=fields.get("content_type", letter.content_type),
         attributes={**own, **others},
         subject=fields.get("subject", ""),
-        attempt=int(attempt) if attempt.isdecimal() else None,
+        attempt=_count(attempt),
         key=fields.get("key"),
         partition=fields.get("partition"),
         sequence=fields.get("sequence"),
@@ -344,10 +349,9 @@ def _in_body(letter: Message[Any]) -> CloudEvent[Any] | None:
 def _of_cloud_event(held: CloudEvent[Any], letter: Event[Any]) -> Event[Any]:
     extensions = dict(held.extensions)
     told = {name: extensions.pop(name, "") for name in _EXTENSIONS.values()}
-    extensions.update(_json(told[_EXTENSIONS[FIELDS]] or "{}").get("extensions") or {})
+    extensions.update(_json(told[_EXTENSIONS[FIELDS]] or "{}").get("extensions", {}))
     if held.type == as_cloudevent.MESSAGE:
         extensions = {name: value for name, value in extensions.items() if name in as_cloudevent.PLACE}
-    attempt = told[_EXTENSIONS[ATTEMPT]]
     envelopes = (*letter.envelopes, letter)
     plain: CloudEvent[Any] = CloudEvent(
         held.id,
@@ -359,7 +363,7 @@ def _of_cloud_event(held: CloudEvent[Any], letter: Event[Any]) -> Event[Any]:
         content_type=held.content_type,
         schema=held.schema,
         extensions=extensions,
-        attempt=int(attempt) if attempt.isdecimal() else None,
+        attempt=_count(told[_EXTENSIONS[ATTEMPT]]),
         native=letter.native,
         envelopes=envelopes,
     )
@@ -423,7 +427,12 @@ def _in_json(value: object) -> object:
 
 
 def _of_json(value: Any) -> str | bytes | None:
-    return _decoded(value["base64"]) if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        value = value.get("base64")
+        return _decoded(value if isinstance(value, str) else "?")
+    if value is not None and not isinstance(value, str):
+        raise DecodeError(f"an attribute in the {FIELDS} of a dead letter is a {type(value).__name__}, not a text")
+    return value
 
 
 def _decoded(text: str | bytes) -> bytes:
@@ -437,8 +446,11 @@ def _fields(letter: Message[Any]) -> dict[str, Any]:
     told = letter.attributes.get(FIELDS)
     if not told:
         return {}
-    text = told.decode() if isinstance(told, bytes) else told
-    return _json(text if text.startswith("{") else _decoded(text).decode())
+    try:
+        text = told.decode() if isinstance(told, bytes) else told
+        return _json(text if text.startswith("{") else _decoded(text).decode())
+    except UnicodeDecodeError as exc:
+        raise DecodeError(f"the {FIELDS} of a dead letter are no text") from exc
 
 
 def _json(text: str) -> dict[str, Any]:
@@ -448,7 +460,17 @@ def _json(text: str) -> dict[str, Any]:
         raise DecodeError(f"the {FIELDS} of a dead letter can't be read: {exc}") from exc
     if not isinstance(value, dict):
         raise DecodeError(f"the {FIELDS} of a dead letter are a {type(value).__name__}, not an object")
+    for name, one in value.items():
+        wanted: Any = dict if name in ("attributes", "extensions") else str
+        if not isinstance(one, wanted) or (
+            name == "extensions" and not all(isinstance(text, str) for text in one.values())
+        ):
+            raise DecodeError(f"{name[:40]!r} in the {FIELDS} of a dead letter is a {type(one).__name__}")
     return value
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else None
 
 
 def _told(letter: Message[Any], fields: Mapping[str, Any], name: str) -> str:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from portable_fn.cli.failure import Failure
-from portable_fn.dead_letter import reason, restored
+from portable_fn.dead_letter import reason
 from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.events import BROKEN, Event, Message
 from portable_fn.providers import adapter
@@ -21,6 +21,10 @@ class Letters(Protocol):
 
     def receive(self) -> Sequence[Message[Any]]:
         """Take some letters out, for a minute at least; none if there are no more. Their `native` is what deletes them."""
+        ...
+
+    def event(self, letter: Message[Any]) -> Event[Any]:
+        """The event that the letter is about; the letter itself if the provider dead-lettered it."""
         ...
 
     def destination(self, letter: Message[Any]) -> str:
@@ -127,7 +131,8 @@ def _one(letters: Letters, letter: Message[Any], to: str | None, dry_run: bool) 
     event: Event[Any] = letter
     why = ""
     try:
-        event, why = restored(letter), reason(letter) or ""
+        event = letters.event(letter)
+        why = "" if event is letter else reason(letter) or ""
         there = to or letters.destination(letter)
     except BROKEN as exc:
         return Redriven(letter.id, "", why, "", LEFT, f"it can't be read: {exc}")
