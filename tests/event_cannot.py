@@ -13,6 +13,11 @@ TOLD_ON_OWN_CONTENT = {
     "Message: the function knows how much time is left",
 }
 
+# Anybody may call over HTTP.
+NO_ERRORS = {
+    "Task: an error reaches the caller by its name and message": "over HTTP the caller sees what was raised for him, such as a "
+    "Reject, and the rest only with entry(…, task_errors=True)"
+}
 WAITS = "Message: a retry waits as long as the handler says"
 _LEFT = "{}: the function knows how much time is left"
 SHORT = "Message: those not begun when time runs short come again"
@@ -106,11 +111,15 @@ GCP = {
     ("gcp", "storage_eventarc"): STORAGE,
     ("gcp", "storage_notification"): STORAGE,
     ("gcp", "storage_legacy"): STORAGE,
-    ("gcp", "bigquery"): because(
-        "a remote function takes and gives a list, and its error is one text",
-        "Task: a value comes in and a value goes out",
-        "Task: an error reaches the caller by its name and message",
-    ),
+    ("gcp", "bigquery"): {
+        **because(
+            "a remote function takes and gives a list",
+            "Task: a value comes in and a value goes out",
+            "Task: the reason of a Reject reaches the caller",
+        ),
+        **NO_ERRORS,
+    },
+    ("gcp", "workflows"): NO_ERRORS,
 }
 
 # Containers: nobody tells a deadline.
@@ -136,6 +145,7 @@ ASGI = {
         EVENT_BEFORE: "a batch of events has one answer",
         REPLY: "a batch of events has no reply",
     },
+    ("asgi", "post"): NO_ERRORS,
     ("asgi", "dapr_job"): because("Dapr tells no time of a job", DUE, LATE),
     ("asgi", "dapr_cron"): because("a cron binding has no input", INPUT),
 }

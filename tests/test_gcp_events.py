@@ -27,6 +27,7 @@ from portable_fn import (
     Context,
     DecodeError,
     Event,
+    HTTPError,
     Message,
     ObjectEvent,
     Reject,
@@ -653,6 +654,14 @@ class OutOfStock(Exception):
     """An error with a name of its own."""
 
 
+class Shortage(Reject):
+    """An error for the caller to see."""
+
+
+WORDS = "The function failed; its log has the reason under the invocation id."
+HIDDEN = {"type": "InternalServerError", "message": WORDS}
+
+
 def task(result: Any, *, body: bytes = b"{}", path: str = "/") -> Answer:
     request = fake.request("POST", path, body=body, headers={"content-type": "application/json"})
     made = simulate.sent(entry(taking(Task, [], result)), request)
@@ -666,20 +675,33 @@ def task(result: Any, *, body: bytes = b"{}", path: str = "/") -> Answer:
         ({"n": [1, None, "é"]}, 200, {"n": [1, None, "é"]}),
         (None, 200, None),
         ("text", 200, "text"),
-        (OutOfStock("no lamps"), 500, {"error": {"type": "OutOfStock", "message": "no lamps"}}),
+        (OutOfStock("no lamps"), 500, {"error": HIDDEN, "invocation_id": "request-1"}),
+        (Shortage("no lamps"), 422, {"error": {"type": "Shortage", "message": "no lamps"}}),
+        (HTTPError(404, "no lamps"), 404, {"error": {"type": "HTTPError", "message": "no lamps"}}),
         (Retry("busy"), 503, {"error": {"type": "Retry", "message": "busy"}}),
         (Retry("busy", after=3), 429, {"error": {"type": "Retry", "message": "busy"}}),
         (Reject("never"), 422, {"error": {"type": "Reject", "message": "never"}}),
     ],
 )
-def test_a_workflow_gets_the_result_or_the_name_and_message_of_the_error(result: Any, status: int, body: Any) -> None:
+def test_a_workflow_gets_the_result_or_what_was_raised_for_it(result: Any, status: int, body: Any) -> None:
     answer = task(result)
     assert (status, "application/json", body) == (answer.status, answer.headers["content-type"], answer.json())
 
 
 def test_a_result_that_has_no_json_form_is_an_error() -> None:
     answer = task(object())
-    assert (500, "EncodeError") == (answer.status, answer.json()["error"]["type"])
+    assert (500, HIDDEN) == (answer.status, answer.json()["error"])
+
+
+@pytest.mark.parametrize("result", [OutOfStock("no lamps"), object()])
+def test_an_entry_that_says_so_tells_the_callers_of_tasks_every_error(result: Any) -> None:
+    name = "OutOfStock" if isinstance(result, OutOfStock) else "EncodeError"
+    application = entry(taking(Task, [], result), task_errors=True)
+    made = simulate.sent(application, fake.request("POST", "/", body=b"{}"))
+    assert name == made.answer(made.invoke()).json()["error"]["type"]
+    made = simulate.sent(application, with_json({"requestId": "r-1", "calls": [[1]]}))
+    answer = made.answer(made.invoke()).json()
+    assert answer["errorMessage"].startswith("OutOfStock: no lamps" if name == "OutOfStock" else "EncodeError: ")
 
 
 def test_a_body_that_is_not_json_is_refused() -> None:
@@ -728,10 +750,11 @@ def bigquery(result: Any, calls: Any = ([1, 2], [3, 4])) -> Answer:
     [
         ([3, 7], 200, {"replies": [3, 7]}),
         ((None, "x"), 200, {"replies": [None, "x"]}),
-        ([3], 400, {"errorMessage": "EncodeError: a remote function returns a list with a reply for each of 2 calls, not 1 replies"}),
-        ("ab", 400, {"errorMessage": "EncodeError: a remote function returns a list with a reply for each of 2 calls, not str"}),
+        ([3], 400, {"errorMessage": f"InternalServerError: {WORDS[:-1]} request-1."}),
+        ("ab", 400, {"errorMessage": f"InternalServerError: {WORDS[:-1]} request-1."}),
         ([object(), 1], 400, None),
-        (OutOfStock("no lamps"), 500, {"errorMessage": "OutOfStock: no lamps"}),
+        (OutOfStock("no lamps"), 500, {"errorMessage": f"InternalServerError: {WORDS[:-1]} request-1."}),
+        (Shortage("no lamps"), 400, {"errorMessage": "Shortage: no lamps"}),
         (Retry("busy"), 503, {"errorMessage": "Retry: busy"}),
         (Reject("never"), 400, {"errorMessage": "Reject: never"}),
     ],
@@ -1073,7 +1096,7 @@ def test_cut_and_spoilt_protobuf_is_an_event_or_a_decode_error(data: st.DataObje
     body = bytearray(request.body[: data.draw(st.integers(0, len(request.body)))])
     if body:
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    request.body = bytes(body)
+    request.raw_body = bytes(body)
     read(request)
 
 

@@ -694,6 +694,9 @@ def test_an_event_that_cannot_be_read_is_answered_with_why() -> None:
     assert "a Pub/Sub message's messageId is a int, not a text" == document["detail"]
 
 
+HIDDEN = "The function failed; its log has the reason under the invocation id."
+
+
 class OutOfStock(Exception):
     """An error with a name of its own."""
 
@@ -701,23 +704,27 @@ class OutOfStock(Exception):
 @pytest.mark.parametrize(
     ("result", "status", "after", "type", "message"),
     [
-        (OutOfStock("no lamps"), 500, "", "OutOfStock", "no lamps"),
+        (OutOfStock("no lamps"), 500, "", "InternalServerError", HIDDEN),
         (Retry("busy"), 503, "", "Retry", "busy"),
         (Retry("busy", after=3), 429, "3", "Retry", "busy"),
         (Reject("never"), 422, "", "Reject", "never"),
         (DecodeError("odd"), 400, "", "DecodeError", "odd"),
-        (HTTPError(404, "gone"), 500, "", "HTTPError", "404 gone"),
+        (HTTPError(404, "gone"), 404, "", "HTTPError", "gone"),
+        (HTTPError(503, headers={"retry-after": "7"}), 503, "7", "HTTPError", "Service Unavailable"),
     ],
 )
 def test_a_call_that_failed_is_answered_with_the_error(
     result: BaseException, status: int, after: str, type: str, message: str
 ) -> None:
     answer = answered(fake.request("POST", json={}), Task, result)
-    expected = {"error": {"type": type, "message": message}}
+    expected: dict[str, Any] = {"error": {"type": type, "message": message}}
+    if message is HIDDEN:
+        expected["invocation_id"] = "request-1"
     assert (status, "application/json", after, expected) == read(answer)
     # No other answer would come of the same rows, where it isn't for a while.
     status = 400 if status == 422 else status
     answer = answered(fake.request("POST", json={"requestId": "r", "calls": [[1]]}), Task, result)
+    message = message.replace("id.", "id request-1.")
     assert (status, "application/json", after, {"errorMessage": f"{type}: {message}"}) == read(answer)
 
 

@@ -715,7 +715,7 @@ def test_the_payload_is_recorded_as_it_came(folder: Path, provider: str) -> None
 
     @portable(on.http("POST", "/"))
     def overwrite(request: Request) -> str:
-        request.body = b""
+        request.raw_body = b""
         return ""
 
     assert ["acknowledged"] == deliver(empty, fake.task({"l": [1, 2, 3]}), to=provider).outcomes

@@ -335,7 +335,7 @@ def test_a_form_without_its_parser_or_of_too_many_parts_says_what_is_possible(mo
         )
 
     assert 2 == len(form(2).form.get_all("a"))
-    monkeypatch.setattr("portable_fn.forms.MAX_PARTS", 2)
+    monkeypatch.setattr("portable_fn.forms.MAX_FIELDS", 2)
     assert 2 == len(form(2).form.get_all("a"))
     with pytest.raises(HTTPError) as caught:
         _ = form(3).form

@@ -140,6 +140,8 @@ def bulk(value: Mapping[str, Any], request: Request[Any]) -> tuple[list[Item], l
     entries = value["entries"]
     if not isinstance(entries, list):
         raise DecodeError(f"the entries of a bulk are an array, not a {type(entries).__name__}")
+    if len(entries) > cloudevents.MAX_EVENTS:
+        raise DecodeError(f"the bulk has {len(entries)} entries; possible are {cloudevents.MAX_EVENTS}")
     items: list[Item] = []
     ids: list[object] = []
     failed = 0

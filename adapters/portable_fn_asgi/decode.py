@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from portable_fn_asgi.native import HTTPScope
 
 
+MAX_HEADERS = 1000
+
+
 class ScopeRequest(Request):
     """The request of an http scope, its body still to be read; what is seldom used is read when it is asked for."""
 
@@ -27,14 +30,18 @@ class ScopeRequest(Request):
         self.path = unquoted(self.raw_path)
         self.raw_query = percent_encoded(scope.get("query_string") or b"")
         self.scheme = scope.get("scheme") or "http"
-        self.body = b""
-        self.params = {}
+        self.raw_body = b""
+        self._params = {}
         self._time = time()
         self.native = scope
 
     @lazy
     def _headers(self) -> Headers:
-        return headers(self.native.get("headers") or ())
+        lines = tuple(self.native.get("headers") or ())
+        # uvicorn with httptools takes any number of them.
+        if len(lines) > MAX_HEADERS:
+            raise HTTPError(431, f"The request has over {MAX_HEADERS} headers.")
+        return headers(lines)
 
     @lazy
     def _client_ip(self) -> str | None:

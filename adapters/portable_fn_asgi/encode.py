@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from portable_fn import cloudevents
 from portable_fn.asgi import start
+from portable_fn.data import InvalidData
+from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.events import CloudEvent
 from portable_fn.http import Response, encode_json
 from portable_fn.outcomes import Done, Reject, Retry
@@ -59,20 +61,32 @@ def done(outcomes: Sequence[Outcome]) -> Response:
     return _again(retries) if retries else Response(200)
 
 
-def task(outcomes: Sequence[Outcome]) -> Response:
-    """The result as JSON, or a problem document with the name and the message of what was raised."""
+def task(outcomes: Sequence[Outcome], invocation_id: str, *, tells_all: bool) -> Response:
+    """The result as JSON, or a problem document with the name and the message of what was raised.
+
+    Unless `tells_all`, the caller sees neither of an error that isn't for him.
+    """
     outcome = outcomes[0]
     if isinstance(outcome, Done):
         return Response(200, _JSON, (), encode_json(outcome.result))
-    error = outcome.error
-    if isinstance(outcome, Reject):
-        return problem(400, outcome.why, error="Reject")
-    if error is None:
-        return _again([outcome], outcome.why, error="Retry")
-    return problem(500, str(error), error=type(error).__name__)
+    error = outcome.error or outcome
+    name = type(error).__name__
+    if isinstance(error, Reject):
+        return problem(400, str(error), error=name)
+    if isinstance(error, Retry):
+        return _again([error], str(error), error=name)
+    from portable_fn.problem import HIDDEN, is_for_caller, of_http_error
+
+    if not tells_all and not is_for_caller(error):
+        return problem(500, HIDDEN, invocation_id=invocation_id)
+    if isinstance(error, HTTPError):
+        return of_http_error(error, error=name)
+    if isinstance(error, InvalidData):
+        return problem(422, str(error), error=name, errors=error.errors)
+    return problem(400 if isinstance(error, DecodeError) else 500, str(error), error=name)
 
 
-def problem(status: int, detail: str, **members: str) -> Response:
+def problem(status: int, detail: str, **members: object) -> Response:
     """A problem document, RFC 9457."""
     from portable_fn.problem import title
 
@@ -80,7 +94,7 @@ def problem(status: int, detail: str, **members: str) -> Response:
     return Response(status, {"content-type": "application/problem+json"}, (), encode_json(document))
 
 
-def _again(retries: Sequence[Retry], detail: str = "The event is to come again.", **members: str) -> Response:
+def _again(retries: Sequence[Retry], detail: str = "The event is to come again.", **members: object) -> Response:
     response = problem(503, detail, **members)
     after = max((retry.after for retry in retries if retry.after is not None), default=None)
     if after is not None:

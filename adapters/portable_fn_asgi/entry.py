@@ -5,8 +5,7 @@ from __future__ import annotations
 from portable_fn.adapter import bindings, finish_background, recorder, respond_in_loop
 from portable_fn.asgi import Disconnected, ServerInvocation, read_body, respond, send_response
 from portable_fn.errors import DecodeError, HTTPError
-from portable_fn.http import Request, Response
-from portable_fn.on import MAX_BODY
+from portable_fn.http import MAX_BODY, Request, Response
 from portable_fn.routing import Router
 from portable_fn_asgi import decode
 
@@ -21,7 +20,13 @@ if TYPE_CHECKING:
     from portable_fn_asgi.roads import Road
 
 
-def entry(*targets: object, pubsub: str = "pubsub", use: Sequence[Middleware] = (), root_path: str = "") -> Application:
+def entry(
+    *targets: object,
+    pubsub: str = "pubsub",
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+    task_errors: bool = False,
+) -> Application:
     """The ASGI 3 application of portable functions, or of a module of them: `app = entry(functions)`.
 
     Async functions run in the event loop, the others in its default executor. `request.client_ip` and the scheme are the
@@ -38,16 +43,20 @@ def entry(*targets: object, pubsub: str = "pubsub", use: Sequence[Middleware] = 
     Args:
         use: Middleware around every function and around what is answered without one, such as a 404.
         root_path: What stands before every path, such as "/v1", if neither the proxy takes it off nor the server is told.
+        task_errors: Whether the caller of a task sees the class and message of whatever it raises. Otherwise it sees those of
+            Reject, Retry and HTTPError, and of classes that are one of them.
     """
     if (recording := recorder()) is not None:
         recorded: Application = recording.application(
-            "asgi", lambda *those: _entry(those, pubsub, use, root_path), targets
+            "asgi", lambda *those: _entry(those, pubsub, use, root_path, task_errors), targets
         )
         return recorded
-    return _entry(targets, pubsub, use, root_path)
+    return _entry(targets, pubsub, use, root_path, task_errors)
 
 
-def _entry(targets: tuple[object, ...], pubsub: str, use: Sequence[Middleware], root_path: str) -> Application:
+def _entry(
+    targets: tuple[object, ...], pubsub: str, use: Sequence[Middleware], root_path: str, task_errors: bool
+) -> Application:
     functions = bindings(*targets, use=use)
     router = Router(functions, use, root_path)
     lifespan = _lifespan(functions)
@@ -78,7 +87,7 @@ def _entry(targets: tuple[object, ...], pubsub: str, use: Sequence[Middleware], 
     from portable_fn import callers
     from portable_fn_asgi.roads import Roads
 
-    roads = Roads(functions, router, pubsub)
+    roads = Roads(functions, router, pubsub, tells_all=task_errors)
     callers.warn_if_open(
         [function for function in functions if function.kind is not Request],
         ("APP_API_TOKEN", callers.TOKEN),
@@ -92,7 +101,11 @@ def _entry(targets: tuple[object, ...], pubsub: str, use: Sequence[Middleware], 
         request = decode.ScopeRequest(scope)
         if root_path:
             router.strip_root_path(request)
-        found = roads.find(request)
+        try:
+            found = roads.find(request)
+        except HTTPError:
+            # Its headers can't be read, so it is no event.
+            found = None
         if found is None:
             return await application(scope, receive, send)
         context = decode.EventInvocation(request, cold_start)
@@ -120,12 +133,13 @@ async def _respond(
             if isinstance(found, Response):
                 return found
             found.check(request)
-            request.body = await read_body(request.native, receive, MAX_BODY)
-        except HTTPError as exc:
-            context.log.error("an event is refused: %s", exc.detail)
-            raise
-        try:
+            request.raw_body = await read_body(request.native, receive, MAX_BODY)
             items, encode = found.decode(request)
+        except HTTPError as exc:
+            # A 404 is for what is none.
+            if exc.status != 404:
+                context.log.error("an event is refused: %s", exc.detail)
+            raise
         except DecodeError as exc:
             context.log.error("an event can't be read", exc_info=exc)
             raise HTTPError(400, str(exc)) from exc

@@ -61,9 +61,11 @@ class Road(Record):
 
 
 class Roads:
-    """The roads of an entry's functions; `pubsub` is the name of the Dapr component that their topics are of."""
+    """The roads of an entry's functions; `pubsub` is the name of the Dapr component that their topics are of, `tells_all` says
+    that callers of tasks see every error."""
 
-    def __init__(self, functions: Sequence[Binding], router: Router, pubsub: str) -> None:
+    def __init__(self, functions: Sequence[Binding], router: Router, pubsub: str, *, tells_all: bool) -> None:
+        self._tells_all = tells_all
         self._router = router
         self._pubsub = pubsub
         kinds = {kind for function in functions for kind in _kinds(function)}
@@ -131,10 +133,10 @@ class Roads:
                 is_json=mode != "binary",
             )
         if name in self._tasks:
-            return Road(self._of_tasks, lambda request: ([_task(request, name)], encode.task))
+            return Road(self._of_tasks, lambda request: self._called(request, _task(request, name)))
         if path == "/" and len(self._tasks) == 1:
             (only,) = self._tasks
-            return Road(self._of_tasks, lambda request: ([_own(_task(request, only))], encode.task))
+            return Road(self._of_tasks, lambda request: self._called(request, _own(_task(request, only))))
         if "readtimeutc" in request.headers and (name in self._schedules or self._takes_schedules):
             return Road(self._of_one, lambda request: ([dapr.cron(request, name, self._cron(name))], encode.done))
         if is_bound:
@@ -143,6 +145,9 @@ class Roads:
             # A bulk by a subscription with a route of its own: Dapr drops what is answered with 404.
             return Road(self._of_messages, _bulk_or_nothing)
         return None
+
+    def _called(self, request: Request[Any], task: Task[Any]) -> tuple[Sequence[Item], Encode]:
+        return [task], lambda outcomes: encode.task(outcomes, request.id, tells_all=self._tells_all)
 
     def _dead_letter(self, event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool | Done:
         """Publish the message to its dead letters, as `portable_fn.dead_letter` writes it; Dapr drops it if that fails.

@@ -45,4 +45,4 @@ def exchange(
     with unwarned():
         application = entry(*targets, use=use, root_path=root_path)
     native = scope(request)
-    return Exchange(native, lambda: run(messages(application, native, request.body)), asgi.answer)
+    return Exchange(native, lambda: run(messages(application, native, request.raw_body)), asgi.answer)

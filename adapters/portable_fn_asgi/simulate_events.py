@@ -69,7 +69,7 @@ def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callab
 
     def call(request: Request[Any]) -> Any:
         try:
-            return asgi.answer(run(messages(application, scope(request), request.body)))
+            return asgi.answer(run(messages(application, scope(request), request.raw_body)))
         except Exception as exc:
             return Raised.of(exc)
 
@@ -326,7 +326,7 @@ def _called(answer: Any) -> Delivery:
         return Delivery([Settled("acknowledged")], result=answer.json())
     problem = answer.json()
     after = answer.headers.get("retry-after")
-    is_rejected = problem.get("error") == "Reject"
+    is_rejected = answer.status == 400 and "error" in problem
     settled = Settled(
         "dead-lettered" if is_rejected else "retried",
         None if after is None else float(after),

@@ -59,7 +59,7 @@ def _kinds(request: Request[Any]) -> Kinds:
     if not cloudevents.mode(request.headers):
         return (Request,)
     # To a function of messages any CloudEvent is one.
-    if request.headers.get("ce-type") == MESSAGE or f'"{MESSAGE}"'.encode() in request.body:
+    if request.headers.get("ce-type") == MESSAGE or f'"{MESSAGE}"'.encode() in request.raw_body:
         return (Message,)
     return (CloudEvent, ObjectEvent, ChangeEvent, ScheduleEvent)
 

@@ -84,13 +84,13 @@ class HTTPAPIRequest(Request):
         self.scheme = "https"
         params = payload.get("pathParameters")
         if params:
-            self.params = params.copy()
+            self._params = params.copy()
             # A method and a template: "GET /items/{id}".
             self._template = str(payload.get("routeKey")).partition(" ")[2]
         else:
-            self.params = {}
+            self._params = {}
         body = payload.get("body")
-        self.body = _body(body, payload.get("isBase64Encoded")) if body else b""
+        self.raw_body = _body(body, payload.get("isBase64Encoded")) if body else b""
         has_principal = "authorizer" in context or "authentication" in context
         self._principal = _http_api_principal(context) if has_principal else None
         self.native = payload
@@ -282,7 +282,7 @@ def request(payload: Payload, name: str) -> Request:
         request = REQUESTS[name](payload)
         if not type(request.method) is type(request.raw_path) is type(request.raw_query) is str:
             raise TypeError("a method, path or query that is no str")
-        if type(request.params) is not dict:
+        if type(request._params) is not dict:
             raise TypeError("path parameters that are no object")
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
         raise HTTPError(400, f"The {name} event can't be read: {type(exc).__name__} {exc}.") from exc
@@ -380,7 +380,7 @@ def _x_ray(value: object) -> Trace | None:
 
     if not isinstance(value, str):
         return None
-    parts = [part.strip().partition("=") for part in value.split(";")]
+    parts = [part.strip().partition("=") for part in value.split(";", 20)]
     fields = {name: text for name, _, text in parts}
     version, _, trace_id = fields.get("Root", "").partition("-")
     if version != "1":

@@ -285,14 +285,14 @@ def _lines(request: Request[Any]) -> list[tuple[str, str]]:
 
 def _body(request: Request[Any]) -> tuple[str, bool]:
     """API Gateway and its kin hand over text for textual types and base64 for the rest; what isn't UTF-8 is base64."""
-    if not request.body:
+    if not request.raw_body:
         return "", False
     if request.content_type.startswith("text/") or request.content_type in ("application/json", ""):
         try:
-            return request.body.decode(), False
+            return request.raw_body.decode(), False
         except UnicodeDecodeError:
             pass
-    return b64encode(request.body).decode(), True
+    return b64encode(request.raw_body).decode(), True
 
 
 def _grouped(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:

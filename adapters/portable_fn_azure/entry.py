@@ -320,7 +320,7 @@ def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any
             target = router.find(request)
             if target[1] != UNREAD:
                 try:
-                    request.body = await read_body(req.scope, req.receive, target[1])
+                    request.raw_body = await read_body(req.scope, req.receive, target[1])
                 except HTTPError as exc:
                     target = refusing(exc, target[3])
             response = await _respond(target, request, invocation)

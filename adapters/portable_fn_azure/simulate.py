@@ -90,7 +90,7 @@ def payload(request: Request[Any]) -> Any:
         params={name: value for name, value in _joined(parse_qsl(request.raw_query, True)).items() if value},
         route_params={"path": path} if path else {},
         # The host reads a body whose length is told.
-        body=request.body if "content-length" in headers else b"",
+        body=request.raw_body if "content-length" in headers else b"",
     )
 
 
@@ -150,8 +150,8 @@ def _lines(request: Request[Any]) -> list[tuple[str, str]]:
         ("x-forwarded-proto", request.scheme),
         *pairs,
     ]
-    if request.body and "transfer-encoding" not in request.headers:
-        lines.append(("content-length", str(len(request.body))))
+    if request.raw_body and "transfer-encoding" not in request.headers:
+        lines.append(("content-length", str(len(request.raw_body))))
     return lines
 
 

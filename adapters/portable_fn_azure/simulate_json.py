@@ -135,7 +135,7 @@ def _of_front_end(value: dict[str, Any]) -> Request[Any]:
         request.raw_path,
         request.raw_query,
         lines,
-        request.body,
+        request.raw_body,
         host=value.get("host", request.host),
         scheme=request.scheme,
         client_ip=client,

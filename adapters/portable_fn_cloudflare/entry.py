@@ -125,7 +125,7 @@ def answering(
         try:
             try:
                 if native.body is not ffi.jsnull:
-                    event.body = await _body(native, event.headers.get("content-length"), router.max_body, ffi)
+                    event.raw_body = await _body(native, event.headers.get("content-length"), router.max_body, ffi)
             except HTTPError as exc:
                 response = refuse(router, exc, event, context)
             else:

@@ -95,10 +95,10 @@ def fetch_request(request: Request[Any]) -> FetchRequest:
         ("x-forwarded-for", ", ".join(forwarded)),
         ("x-forwarded-proto", request.scheme),
     ]
-    if request.body:
-        lines.append(("content-length", str(len(request.body))))
+    if request.raw_body:
+        lines.append(("content-length", str(len(request.raw_body))))
     url = f"{request.scheme}://{request.host}{request.raw_path}{query}"
-    return FetchRequest(request.method, url, lines, request.body, found_out(request))
+    return FetchRequest(request.method, url, lines, request.raw_body, found_out(request))
 
 
 def found_out(request: Request[Any]) -> dict[str, Any]:

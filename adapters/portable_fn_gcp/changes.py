@@ -22,6 +22,10 @@ PREFIX = "google.cloud.firestore.document.v1."
 _ACTIONS = {"created": "inserted", "updated": "updated", "deleted": "removed"}
 
 
+# As base64, which the emulator sends, and with room for what a document's size leaves out.
+MAX_EVENT = 4 * 1024 * 1024
+
+
 def documented(event: CloudEvent[Any]) -> ChangeEvent[Any]:
     """The document of an event by Eventarc, or of a first-generation one.
 
@@ -32,6 +36,9 @@ def documented(event: CloudEvent[Any]) -> ChangeEvent[Any]:
     if word != "written" and word not in _ACTIONS:
         raise DecodeError(f"an event of Firestore is {word[:40]!r}; known are written, {', '.join(_ACTIONS)}")
     if event.content_type.startswith("application/protobuf"):
+        # A document has at most 1 MiB, and an event two of them. https://firebase.google.com/docs/firestore/quotas
+        if len(event.body) > MAX_EVENT:
+            raise DecodeError(f"an event of Firestore has {len(event.body)} bytes; possible are {MAX_EVENT}")
         written = firestore.document_event(firestore.body(event.body))
     else:
         written = firestore.from_json(json_data(event))

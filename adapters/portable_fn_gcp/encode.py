@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portable_fn.adapter import failed
+from portable_fn.data import InvalidData
 from portable_fn.errors import DecodeError, EncodeError, HTTPError
 from portable_fn.http import Response, encode_json
 from portable_fn.outcomes import Done, Reject, Retry
@@ -65,25 +66,31 @@ def unreadable(error: DecodeError, request: Request[Any], context: Context) -> R
     return failed(HTTPError(400, str(error), extensions={"invocation_id": context.invocation_id}), request, context)
 
 
-def task(outcome: Outcome) -> Response:
+def task(outcome: Outcome, context: Context, *, tells_all: bool) -> Response:
     """The result as JSON with 200, or `{"error": {"type": "OutOfStock", "message": "…"}}`: the class of what the handler
     raised, and its message.
 
     The status is 503 for a Retry (429 with Retry-After where it says after), which `http.default_retry` of Workflows
-    retries, 422 for a Reject, 400 for a body that is not JSON, else 500.
+    retries, 422 for a Reject and for input that isn't valid, 400 for a body that is not JSON, an HTTPError's own, else 500.
+    Unless `tells_all`, the caller sees no more of an error that isn't for him.
     """
     error = _error(outcome)
     if error is None:
         try:
             return _json(200, encode_json(outcome.result if isinstance(outcome, Done) else None))
         except EncodeError as exc:
-            error = exc
+            error = _logged(exc, context)
     status, headers = _failure(error)
-    document = {"error": {"type": type(error).__name__, "message": str(error)}}
+    name, message = _told(error, tells_all)
+    document: dict[str, Any] = {"error": {"type": name, "message": message}}
+    if isinstance(error, InvalidData):
+        document["error"]["errors"] = error.errors
+    if name == _HIDDEN:
+        document["invocation_id"] = context.invocation_id
     return _json(status, encode_json(document), headers)
 
 
-def bigquery(outcome: Outcome, item: Any) -> Response:
+def bigquery(outcome: Outcome, item: Any, context: Context, *, tells_all: bool) -> Response:
     """`{"replies": […]}`, one for each call, or `{"errorMessage": "OutOfStock: …"}`, for which the query fails.
 
     BigQuery itself retries 408, 429, 500, 503 and 504. https://cloud.google.com/bigquery/docs/remote-functions#output_format
@@ -100,11 +107,31 @@ def bigquery(outcome: Outcome, item: Any) -> Response:
                 )
             return _json(200, encode_json({"replies": replies}))
         except EncodeError as exc:
-            error = exc
+            error = _logged(exc, context)
     status, headers = _failure(error)
     # No other answer would come of the same calls.
-    status = 400 if isinstance(error, (EncodeError, DecodeError, Reject)) else status
-    return _json(status, encode_json({"errorMessage": f"{type(error).__name__}: {error}"}), headers)
+    status = 400 if isinstance(error, (EncodeError, DecodeError, InvalidData, Reject)) else status
+    name, message = _told(error, tells_all)
+    if name == _HIDDEN:
+        message = f"{message[:-1]} {context.invocation_id}."
+    return _json(status, encode_json({"errorMessage": f"{name}: {message}"}), headers)
+
+
+_HIDDEN = "InternalServerError"
+
+
+def _logged(error: EncodeError, context: Context) -> EncodeError:
+    context.log.error("the answer of a task can't be written", exc_info=error)
+    return error
+
+
+def _told(error: BaseException, tells_all: bool) -> tuple[str, str]:
+    """The name and message by which the caller sees an error."""
+    from portable_fn.problem import HIDDEN, is_for_caller, title
+
+    if not tells_all and not is_for_caller(error):
+        return _HIDDEN, HIDDEN
+    return type(error).__name__, error.detail or title(error.status) if isinstance(error, HTTPError) else str(error)
 
 
 def _error(outcome: Outcome) -> BaseException | None:
@@ -117,7 +144,9 @@ def _error(outcome: Outcome) -> BaseException | None:
 def _failure(error: BaseException) -> tuple[int, dict[str, str]]:
     if isinstance(error, Retry):
         return _again(error)
-    if isinstance(error, Reject):
+    if isinstance(error, HTTPError):
+        return error.status, dict(error.headers)
+    if isinstance(error, (Reject, InvalidData)):
         return 422, {}
     return 400 if isinstance(error, DecodeError) else 500, {}
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Target = Callable[..., Any]
 
 
-def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> Target:
+def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "", task_errors: bool = False) -> Target:
     """The functions-framework target of portable functions, or of a module of them: `main = entry(functions)`.
 
     It is the same for Flask and for Starlette (`functions-framework --asgi`). Under Flask, async functions run on one event
@@ -50,17 +50,19 @@ def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "")
     Args:
         use: Middleware around every function and around what is answered without one, such as a 404.
         root_path: What stands before every path, such as "/v1", if a proxy leaves it there.
+        task_errors: Whether the caller of a task sees the class and message of whatever it raises. Otherwise it sees those of
+            Reject, Retry and HTTPError, and of classes that are one of them.
     """
     if (recording := recorder()) is not None:
-        recorded: Target = recording.target("gcp", lambda *those: _entry(those, use, root_path), targets)
+        recorded: Target = recording.target("gcp", lambda *those: _entry(those, use, root_path, task_errors), targets)
         return recorded
-    return _entry(targets, use, root_path)
+    return _entry(targets, use, root_path, task_errors)
 
 
-def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: str) -> Target:
+def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: str, task_errors: bool) -> Target:
     functions = bindings(*targets, use=use)
     router = Router(functions, use, root_path)
-    receiver = _receiver(functions, router)
+    receiver = _receiver(functions, router, task_errors)
     cold_start = True
 
     def target(native: Any, *more: Any) -> Any:
@@ -75,7 +77,7 @@ def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: st
     return target
 
 
-def _receiver(functions: list[Binding], router: Router) -> Receiver | None:
+def _receiver(functions: list[Binding], router: Router, task_errors: bool) -> Receiver | None:
     """What takes events; None where all functions are for HTTP."""
     if all(function.kind is Request for function in functions):
         return None
@@ -87,7 +89,7 @@ def _receiver(functions: list[Binding], router: Router) -> Receiver | None:
         (callers.TOKEN,),
         "let only the triggers' service account invoke the function (--no-allow-unauthenticated)",
     )
-    return Receiver(functions, router)
+    return Receiver(functions, router, tells_all=task_errors)
 
 
 def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,9 +128,11 @@ def _flask(router: Router, receiver: Receiver | None, native: FlaskRequest, cold
     context = decode.FunctionInvocation(request, cold_start)
     # What a handler sets in a context variable is for its stream as well, and not for the thread's next request.
     variables = copy_context()
+    received = None
     try:
-        request.body = _body(native, router.max_body if receiver is None else receiver.max_body)
-        received = None if receiver is None else receiver.received(request)
+        request.raw_body = _body(native, router.max_body if receiver is None else receiver.max_body)
+        if receiver is not None:
+            received = receiver.received(request)
     except HTTPError as exc:
         if receiver is not None:
             context.log.error("what may be an event is refused: %s", exc.detail)
@@ -273,7 +277,7 @@ async def _received(
 
     try:
         if has_body(scope):
-            request.body = await read_body(scope, receive, receiver.max_body)
+            request.raw_body = await read_body(scope, receive, receiver.max_body)
         received = receiver.received(request)
     except HTTPError as exc:
         context.log.error("what may be an event is refused: %s", exc.detail)

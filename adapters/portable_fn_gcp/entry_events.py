@@ -5,7 +5,7 @@ from __future__ import annotations
 from portable_fn import callers
 from portable_fn.batch import Consumer
 from portable_fn.dispatch import Dispatcher
-from portable_fn.errors import DecodeError
+from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.events import Task
 from portable_fn.http import Request
 from portable_fn_gcp import encode, pubsub, triggers
@@ -27,9 +27,10 @@ MAX_BODY = 16 * 1024 * 1024
 
 
 class Receiver:
-    """Takes the requests that are events for an entry's functions."""
+    """Takes the requests that are events for an entry's functions; `tells_all` says that callers of tasks see every error."""
 
-    def __init__(self, functions: Sequence[Binding], router: Router) -> None:
+    def __init__(self, functions: Sequence[Binding], router: Router, *, tells_all: bool) -> None:
+        self.tells_all = tells_all
         self.dispatcher = Dispatcher(functions, triggers.unwrap)
         self.consumer = Consumer(self.dispatcher, settle=pubsub.dead_letter)
         self.max_body = max(MAX_BODY, router.max_body)
@@ -41,9 +42,10 @@ class Receiver:
 
         An event that no function takes is for the HTTP function on its path, where there is one, and what is no known event
         for a function of tasks, where there is no such. HTTPError 401 without the token of the environment, 403 or 415 for what
-        a web page may send.
+        a web page may send, and for a body that can't be inflated.
         """
         name = ""
+        request._max_body = self.max_body
         try:
             name, value = triggers.trigger(request)
             if name:
@@ -61,6 +63,11 @@ class Receiver:
                 raise DecodeError(f"a POST of {request.content_type[:80]!r} is none of {triggers.KNOWN}")
         except DecodeError as exc:
             items = [exc]
+        except HTTPError:
+            # The body can't be inflated. An application that is mounted may read other codings.
+            if self._answers(request):
+                return None
+            raise
         _check(request)
         callers.refuse_page(request)
         if name == "task":
@@ -122,9 +129,9 @@ class Received:
         """What Google gets for the events."""
         first = self._items[0] if self._items else None
         if self.trigger == "task":
-            return encode.task(outcomes[0])
+            return encode.task(outcomes[0], context, tells_all=self._receiver.tells_all)
         if self.trigger == "bigquery":
-            return encode.bigquery(outcomes[0], first)
+            return encode.bigquery(outcomes[0], first, context, tells_all=self._receiver.tells_all)
         if isinstance(first, DecodeError) and len(self._items) == 1 and self.trigger not in encode.OF_EVENTARC:
             return encode.unreadable(first, self._request, context)
         return encode.settled(outcomes, self._request, context)

@@ -61,9 +61,9 @@ def sent(target: Any, request: Request[Any], service: str = "http") -> Exchange:
     """The request on its way through one of SERVICES to a target of functions-framework and back."""
     if service == "http":
         made = environ(request)
-        return Exchange(made, lambda: _wsgi(target, made, request.body), lambda native: native)
+        return Exchange(made, lambda: _wsgi(target, made, request.raw_body), lambda native: native)
     made = scope(request)
-    return Exchange(made, lambda: run(_asgi(target, made, request.body)), asgi.answer)
+    return Exchange(made, lambda: run(_asgi(target, made, request.raw_body)), asgi.answer)
 
 
 def invoker(

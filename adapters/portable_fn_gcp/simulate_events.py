@@ -282,7 +282,7 @@ def _firestore(event: Any) -> Request[Any]:
 def _firestore_base64(event: Any) -> Request[Any]:
     """As the emulator sends it, cloud-firestore-emulator 1.21."""
     request = _firestore(event)
-    request.body = b64encode(request.body)
+    request.raw_body = b64encode(request.raw_body)
     return request
 
 

@@ -70,7 +70,7 @@ def _again(request: Request[Any]) -> Request[Any]:
         request.raw_path,
         request.raw_query,
         lines,
-        request.body,
+        request.raw_body,
         host=request.host,
         scheme=request.scheme,
         client_ip=request.client_ip,

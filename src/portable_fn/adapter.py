@@ -110,7 +110,7 @@ def respond(router: Router, request: Request[Any], context: Context) -> Response
     """The answer to a request, to be awaited where its function is async; whatever is raised becomes a problem document."""
     try:
         call, max_body, _, use = router.find(request)
-        if len(request.body) > max_body >= 0:
+        if request.raw_body and is_over(request, max_body):
             call = refusing(too_large(max_body), use)[0]
         result = call(request, context)
         if type(result) is dict or not is_awaitable(result):
@@ -146,7 +146,7 @@ async def respond_in_loop(target: Target, request: Request[Any], context: Contex
     thread."""
     call, max_body, is_async, use = target
     try:
-        if len(request.body) > max_body >= 0:
+        if request.raw_body and is_over(request, max_body):
             call, _, is_async, _ = refusing(too_large(max_body), use)
         result = call(request, context) if is_async else await _in_thread(call, request, context)
         if is_awaitable(result):
@@ -197,6 +197,15 @@ def failed(
             if name == "vary" or name.startswith("access-control-"):
                 response.headers.add(name, value)
     return finish(response, request)
+
+
+def is_over(request: Request[Any], limit: int) -> bool:
+    """Whether the body has over `limit` bytes, which hold once it is inflated too; below 0 is no limit."""
+    if limit < 0:
+        return False
+    request._max_body = limit
+    # What looks for events has inflated the body by a limit of its own.
+    return len(request.raw_body) > limit or len(request.__dict__.get("body", b"")) > limit
 
 
 def too_large(limit: int) -> HTTPError:

@@ -123,7 +123,7 @@ async def _with_body(
     target: Target, request: Request[Any], context: Context, scope: Scope, receive: Receive
 ) -> Response:
     try:
-        request.body = await read_body(scope, receive, target[1])
+        request.raw_body = await read_body(scope, receive, target[1])
     except HTTPError as exc:
         target = refusing(exc, target[3])
     return await respond_in_loop(target, request, context)

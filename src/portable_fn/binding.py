@@ -129,45 +129,54 @@ class Binding:
     def bind_data(self, event: Event[Any]) -> None:
         """Validates the event's data as the annotation says.
 
-        Raises for one that doesn't pass HTTPError 422 where it is a Request, ValueError where it is a Task, else Reject.
+        Raises for one that doesn't pass HTTPError 422 if it is a Request, InvalidData if it is a Task, else Reject.
         """
         if self._validator is None:
             return None
         if not isinstance(event, Request):
             return self._bind_plain(self._validator, event)
-        # Read first, since malformed JSON is a 400.
-        data = event.read_data()
+        invalid: InvalidData
         try:
-            if event.body and not event.has_form:
-                data = self._validator.from_json(event.text)
-            else:
-                data = self._validator.from_plain(data)
+            event.__dict__["data"] = self._data_of(event, self._validator)
+            return None
         except InvalidData as exc:
-            detail = "The body is not valid."
-            if not event.body:
-                detail = "The body is empty."
-            elif event.has_form:
-                detail = f"The body, read as the form that its content type {event.content_type} says, is not valid."
-            extensions: dict[str, object] = {"errors": exc.errors}
-            if exc.count > len(exc.errors):
-                extensions["count"] = exc.count
-            raise HTTPError(422, detail, extensions=extensions) from exc
-        event.__dict__["data"] = data
+            invalid = exc
+        detail = "The body is not valid."
+        if not event.body:
+            detail = "The body is empty."
+        elif event.has_form:
+            detail = f"The body, read as the form that its content type {event.content_type} says, is not valid."
+        extensions: dict[str, object] = {"errors": invalid.errors}
+        if invalid.count > len(invalid.errors):
+            extensions["count"] = invalid.count
+        raise HTTPError(422, detail, extensions=extensions)
+
+    def _data_of(self, request: Request[Any], validator: Validator) -> object:
+        if not request.body or request.has_form:
+            return validator.from_plain(request.read_data())
+        # Read first, since malformed JSON is a 400, and not kept, since it may take as much memory as the model.
+        request.json()
+        return validator.from_json(request.body if request.charset in ("utf-8", "utf8") else request.text)
 
     def _bind_plain(self, validator: Validator, event: Event[Any]) -> None:
         # Read first: malformed JSON is a DecodeError, which is retried.
         data = event.read_data()
         text = event.json_text()
+        invalid: InvalidData
         try:
             event.__dict__["data"] = validator.from_json(text) if text else validator.from_plain(data)
+            return
         except InvalidData as exc:
-            if not isinstance(event, Task):
-                raise Reject(f"the data is not valid: {exc}") from exc
-            # A strict type takes some things, such as a time, from JSON text alone, and a task comes as a value.
-            try:
-                event.__dict__["data"] = validator.from_json(to_json(data))
-            except (TypeError, ValueError, RecursionError):
-                raise ValueError(f"the task's input is not valid: {exc}") from exc
+            invalid = exc
+        if not isinstance(event, Task):
+            raise Reject(f"the data is not valid: {invalid}")
+        # A strict type takes some things, such as a time, from JSON text alone, and a task comes as a value.
+        try:
+            event.__dict__["data"] = validator.from_json(to_json(data))
+            return
+        except (TypeError, ValueError, RecursionError):
+            pass
+        raise InvalidData(invalid.errors, invalid.count, "the task's input is not valid: ")
 
     def positional(self, args: tuple[Any, ...], by_name: Mapping[str, Any]) -> tuple[Any, ...]:
         """The arguments of a call in the handler's order; TypeError for one that it doesn't have."""

@@ -5,7 +5,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protoc
 
 from __future__ import annotations
 
-from portable_fn.data import parse_json, read_json, to_json
+from portable_fn.data import MAX_JSON_MEMORY, parse_json, read_json, to_json
 from portable_fn.errors import DecodeError, EncodeError
 from portable_fn.events import CloudEvent, Event, Message
 from portable_fn.http import unquoted
@@ -22,6 +22,9 @@ BATCHED = "application/cloudevents-batch+json"
 
 # Each that can't be read is logged with its traceback, and a body of 10 MB may hold millions.
 MAX_UNREADABLE = 1000
+# More than any sender puts into one request: Event Grid sends 5,000 at most. Each takes half a kilobyte, however short it is.
+MAX_EVENTS = 10_000
+MAX_ATTRIBUTES = 1000
 
 _KNOWN = frozenset(("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"))
 # Of version 0.3, whose `schemaurl` became `dataschema`, and whose encoding of the data became `data_base64`.
@@ -63,6 +66,8 @@ def structured(
 
     Any other attribute that can't be read is left out: `native` has it.
     """
+    if len(value) > MAX_ATTRIBUTES:
+        raise DecodeError(f"a CloudEvent has {len(value)} attributes; possible are {MAX_ATTRIBUTES}")
     attributes: dict[str, str] = {}
     for name, given in value.items():
         if type(given) is str:
@@ -106,6 +111,8 @@ def batched(body: bytes, content_type: str = "", *, native: object = None) -> li
     values = _json(body, content_type, "the batch of CloudEvents")
     if not isinstance(values, list):
         raise DecodeError(f"a batch of CloudEvents is a JSON array, not a {type(values).__name__}")
+    if len(values) > MAX_EVENTS:
+        raise DecodeError(f"the batch has {len(values)} CloudEvents; possible are {MAX_EVENTS}")
     events: list[CloudEvent[Any] | DecodeError] = []
     unreadable = 0
     for value in values:
@@ -130,7 +137,8 @@ def _json(body: bytes, content_type: str, what: str) -> object:
         if name.strip().lower() == "charset":
             charset = value.strip().strip("\"'").lower() or charset
     try:
-        return read_json(body, charset)
+        # Half of what JSON may take, since the data is written once more as the event's body.
+        return read_json(body, charset, MAX_JSON_MEMORY // 2)
     except (ValueError, LookupError) as exc:
         raise DecodeError(f"{what} is not JSON: {exc.args[0] if exc.args else exc}") from exc
 

@@ -129,4 +129,4 @@ def parse_cookies(headers: Iterable[str]) -> Pairs:
                 if value[:1] == '"' == value[-1:] and len(value) > 1:
                     value = value[1:-1]
                 pairs.append((name, value))
-    return Pairs(pairs)
+    return Pairs(pairs, "cookie")

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 # CPython's JSON scanner recurses once a level, and in WebAssembly the native stack ends long before Python's own limit.
 MAX_JSON_DEPTH = 200
-
+# What reading a JSON text may take of memory, the text and its values, as long as nobody allows larger bodies: six times the
+# 10 MiB that one may have.
+MAX_JSON_MEMORY = 60 * 1024 * 1024
+# What values take at most of memory for each character: {"":{"":{"":[]}}}.
+_MOST_A_CHARACTER = 42
 
 MAX_ERRORS = 100
 
@@ -34,11 +38,11 @@ _CHARSETS = frozenset(
 class InvalidData(ValueError):
     """The data is JSON but not what the handler's annotation asks for.
 
-    `errors` lists pointer and detail of the first hundred faults, `count` is how many there are.
+    `errors` lists pointer, type and detail of the first hundred faults, `count` is how many there are. No value is in them.
     """
 
-    def __init__(self, errors: list[dict[str, str]], count: int) -> None:
-        super().__init__("; ".join(f"{error['pointer']}: {error['detail']}" for error in errors))
+    def __init__(self, errors: list[dict[str, str]], count: int, what: str = "") -> None:
+        super().__init__(what + "; ".join(f"{error['pointer']}: {error['detail']}" for error in errors))
         self.errors = errors
         self.count = count
 
@@ -53,15 +57,55 @@ def decode_text(body: bytes, charset: str) -> str:
         raise ValueError(f"not {charset}: byte 0x{body[exc.start]:02x} at offset {exc.start}") from exc
 
 
-def read_json(body: bytes, charset: str = "utf-8") -> object:
-    """The value of a JSON text; ValueError, saying where, for malformed, too deeply nested or non-standard JSON."""
-    return parse_json(decode_text(body, charset))
+def read_json(body: bytes, charset: str = "utf-8", budget: int = MAX_JSON_MEMORY) -> object:
+    """The value of a JSON text; ValueError, saying where, for malformed, too deeply nested or non-standard JSON.
+
+    TooManyValues, a ValueError of json_guard, for one that takes over `budget` bytes to read.
+    """
+    text = decode_text(body, charset)
+    # A single emoji makes each character of the text take four bytes, and of each string in which it is as well.
+    if len(text) > 1_000_000 and sys.getsizeof(text) > 3 * len(body) and charset in ("utf-8", "utf8"):
+        del text
+        try:
+            return parse_json(_with_escapes(body), budget)
+        except ValueError as exc:
+            from portable_fn.json_guard import TooManyValues
+
+            if isinstance(exc, TooManyValues):
+                raise
+            # To be said of the text as it is.
+            text = decode_text(body, charset)
+    return parse_json(text, budget)
 
 
-def parse_json(text: str) -> object:
-    """The value of a JSON text; ValueError, saying where, for malformed, too deeply nested or non-standard JSON."""
-    if len(text) > MAX_JSON_DEPTH and text.count("[") + text.count("{") > MAX_JSON_DEPTH and _is_too_deep(text):
-        raise ValueError(f"nested more than {MAX_JSON_DEPTH} levels deep")
+def _with_escapes(body: bytes) -> str:
+    """A JSON text in which what takes four bytes of UTF-8 is written as JSON's escapes."""
+    import re
+
+    def escaped(match: re.Match[bytes]) -> bytes:
+        units = match[0].decode().encode("utf-16-be").hex()
+        return rf"\u{units[:4]}\u{units[4:]}".encode()
+
+    # In parts, since what is between two of them is an object of its own for a moment.
+    parts: list[str] = []
+    at = 0
+    while at < len(body):
+        end = at + 65_536
+        while end < len(body) and body[end] & 0xC0 == 0x80:
+            end += 1
+        parts.append(re.sub(rb"[\xf0-\xf4][\x80-\xbf]{3}", escaped, body[at:end]).decode())
+        at = end
+    return "".join(parts)
+
+
+def parse_json(text: str, budget: int = MAX_JSON_MEMORY) -> object:
+    """The value of a JSON text; ValueError as `read_json`."""
+    if len(text) > MAX_JSON_DEPTH and (
+        len(text) * _MOST_A_CHARACTER > budget or text.count("[") + text.count("{") > MAX_JSON_DEPTH
+    ):
+        from portable_fn.json_guard import check
+
+        check(text, MAX_JSON_DEPTH, budget)
     try:
         value, end = _scan(text, 0)
         if end == len(text):
@@ -79,7 +123,7 @@ def _refuse_constant(name: str) -> object:
 def _finite(text: str) -> float:
     value = float(text)
     if value - value:  # inf - inf is nan
-        raise ValueError(f"the number {text[:40]} is too large")
+        raise ValueError(f"a number of {len(text)} characters is too large")
     return value
 
 
@@ -87,17 +131,6 @@ _decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite
 _decode = _decoder.decode
 # What decode calls between two regular expressions for white space, which cost as much as a small text.
 _scan: Callable[[str, int], tuple[object, int]] = _decoder.scan_once  # type: ignore[attr-defined]  # typeshed has it not
-
-
-def _is_too_deep(text: str) -> bool:
-    import re
-
-    depth = 0
-    for bracket in re.sub(r'"(?:[^"\\]|\\.)*"?|[^][{}"]+', "", text, flags=re.DOTALL):
-        depth += 1 if bracket in "[{" else -1
-        if depth > MAX_JSON_DEPTH:
-            return True
-    return False
 
 
 def _plain(value: Any) -> object:
@@ -176,10 +209,17 @@ def _key(key: Any) -> str:
     return _key(plain)
 
 
+# A longer text may have more faults than pydantic should list: each takes it a hundred bytes.
+_LONG = 65_536
+
+
 class Validator:
     """Checks data against a type by pydantic: models, dataclasses, TypedDicts, lists and unions of them.
 
-    Raises ConfigurationError where pydantic isn't there or doesn't know the type.
+    Of a JSON text of over 64 KiB it finds the first fault of each list and dict alone.
+
+    Raises:
+        ConfigurationError: pydantic isn't installed, or doesn't know the type.
     """
 
     def __init__(self, wanted: Any) -> None:
@@ -191,29 +231,46 @@ class Validator:
             self._adapter: Any = TypeAdapter(wanted)
         except PydanticUserError as exc:
             raise ConfigurationError(f"pydantic can't validate {wanted!r}: {exc.message}") from exc
+        self._first: Any = None
 
-    def from_json(self, text: str) -> object:
-        """The data of a JSON text that read_json has read; InvalidData where it isn't what is wanted."""
-        return self._checked(self._adapter.validate_json, text)
+    def from_json(self, text: str | bytes) -> object:
+        """The data of a JSON text, in UTF-8 if it is bytes, that read_json has read; InvalidData if it isn't what is wanted."""
+        if isinstance(text, bytes):
+            text = text.removeprefix(b"\xef\xbb\xbf")
+
+        def read() -> object:
+            return read_json(text) if isinstance(text, bytes) else parse_json(text)
+
+        validator = self._adapter if len(text) <= _LONG else self._up_to_first_fault()
+        return self._checked(lambda: validator.validate_json(text), read, self._again(text, validator))
 
     def from_plain(self, data: object) -> object:
-        """The data of a form, or none; InvalidData where it isn't what is wanted."""
-        return self._checked(self._adapter.validate_python, data)
+        """The data of a form, or none; InvalidData if it isn't what is wanted."""
+        return self._checked(lambda: self._adapter.validate_python(data), lambda: data, None)
 
-    def _checked(self, validate: Callable[[Any], object], data: object) -> object:
+    def _up_to_first_fault(self) -> Any:
+        if self._first is None:
+            from portable_fn.invalid import first_fault_validator
+
+            self._first = first_fault_validator(self._adapter.core_schema) or self._adapter
+        return self._first
+
+    def _again(self, text: str | bytes, validator: Any) -> Callable[[], object] | None:
+        return None if validator is self._first else lambda: self._up_to_first_fault().validate_json(text)
+
+    def _checked(
+        self, validate: Callable[[], object], read: Callable[[], object], again: Callable[[], object] | None
+    ) -> object:
         from pydantic import PydanticUserError, ValidationError
 
         try:
-            return validate(data)
+            return validate()
         except ValidationError as exc:
+            from portable_fn.invalid import invalid_data
+
             # The input stays out of the errors: it may hold secrets, and errors reach logs and callers.
-            faults = exc.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
-            errors = [{"pointer": _pointer(fault["loc"]), "detail": fault["msg"]} for fault in faults]
-            raise InvalidData(errors, exc.error_count()) from None
+            invalid = invalid_data(exc, self._adapter.core_schema, read, again)
         except PydanticUserError as exc:
             raise ConfigurationError(f"pydantic can't validate the handler's data: {exc.message}") from exc
-
-
-def _pointer(location: tuple[int | str, ...]) -> str:
-    """The location as a JSON pointer in a URI fragment (RFC 6901, section 6), as the examples of RFC 9457 have it."""
-    return "#" + "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in location)
+        # Out here, pydantic's own error, which has the input, isn't its context.
+        raise invalid

@@ -77,3 +77,34 @@ class HTTPError(PortableError):
 
     def __str__(self) -> str:
         return f"{self.status} {self.detail}".rstrip()
+
+
+# Where a request has a value, as its problem document names the place, and in words.
+PLACES = {
+    "query": "query parameter",
+    "form": "form field",
+    "cookie": "cookie",
+    "header": "header",
+    "path": "path parameter",
+}
+
+
+class MissingValue(HTTPError, KeyError):
+    """A query parameter, form field, cookie or header that a handler reads isn't there: a 422 that names it.
+
+    It is a KeyError as well, so `except KeyError` is possible; `get(name)` gives None instead.
+    """
+
+    def __init__(self, name: str, place: str = "query") -> None:
+        super().__init__(
+            422,
+            f"The {PLACES[place]} {name!r} is missing.",
+            extensions=parameter_error(name, place, "is missing", "missing"),
+        )
+        self.args = (name, place)
+
+
+def parameter_error(name: str, place: str, detail: str, kind: str) -> dict[str, object]:
+    """The extensions of a problem document for a value of a request."""
+    pointer = "#/" + name.replace("~", "~0").replace("/", "~1")
+    return {"errors": [{"in": place, "pointer": pointer, "type": kind, "detail": detail}]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portable_fn.data import decode_text
 from portable_fn.errors import ConfigurationError, HTTPError
-from portable_fn.http import parse_query
+from portable_fn.http import MAX_FIELDS, unquoted_bytes
 from portable_fn.pairs import Headers, Pairs
 from portable_fn.record import Record
 
@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portable_fn.http import Request
-
-
-# More than any form that people fill in has, and few enough to parse.
-MAX_PARTS = 1000
 
 
 class Upload(Record):
@@ -33,13 +29,52 @@ class Upload(Record):
 
 
 def read_form(request: Request[Any]) -> Pairs[str | Upload]:
-    """The form in the request's body; HTTPError 415 for another content type, 400 for a malformed one."""
+    """The form in the request's body; HTTPError 415 for another content type, 400 for a malformed one, 413 for one of over
+    MAX_FIELDS fields."""
     if request.content_type == "application/x-www-form-urlencoded":
-        return parse_query(request.text)  # type: ignore[return-value]  # Pairs is read-only, so str will do
+        return _urlencoded(request)  # type: ignore[return-value]  # Pairs is read-only, so str will do
     if request.content_type == "multipart/form-data":
         return _multipart(request)
     seen = request.content_type or "no content type"
     raise HTTPError(415, f"A form is application/x-www-form-urlencoded or multipart/form-data, not {seen}.")
+
+
+def _urlencoded(request: Request[Any]) -> Pairs:
+    body = request.body
+    is_utf_8 = request.charset in ("utf-8", "utf8")
+    if not (is_utf_8 and body.isascii()):
+        # Bytes that aren't percent-encoded are in the charset; those that are, in UTF-8 as browsers have it.
+        try:
+            text = decode_text(body, request.charset)
+        except LookupError as exc:
+            raise HTTPError(415, f"The body's {exc.args[0]}.") from exc
+        except ValueError as exc:
+            raise HTTPError(400, f"The body is {exc}.") from exc
+        if not is_utf_8:
+            body = text.encode("utf-8", "surrogatepass")
+        # It may take four times the body.
+        del text
+    if body.count(b"&") >= MAX_FIELDS:
+        raise HTTPError(413, f"The form has over {MAX_FIELDS} fields.")
+    fields: list[tuple[str, str]] = []
+    at = 0
+    while at < len(body):
+        end = body.find(b"&", at)
+        end = len(body) if end < 0 else end
+        if end > at:
+            equals = body.find(b"=", at, end)
+            equals = end if equals < 0 else equals
+            fields.append((_decoded(body[at:equals]), _decoded(body[equals + 1 : end])))
+        at = end + 1
+    return Pairs(fields, "form")
+
+
+def _decoded(value: bytes) -> str:
+    if b"+" in value:
+        value = value.replace(b"+", b" ")
+    if b"%" in value:
+        value = unquoted_bytes(value)
+    return value.decode("utf-8", "replace")
 
 
 def _multipart(request: Request[Any]) -> Pairs[str | Upload]:
@@ -65,18 +100,24 @@ def _multipart(request: Request[Any]) -> Pairs[str | Upload]:
             BytesIO(request.body),
             boundary,
             content_length=size,
-            part_limit=MAX_PARTS,
+            part_limit=MAX_FIELDS,
             memory_limit=size + 1,
             spool_limit=size + 1,
         )
         for part in parser:
+            raw = part.raw
+            # The parser keeps its parts.
+            part.close()
             if part.filename is None:
-                fields.append((part.name or "", decode_text(part.raw, (part.charset or "utf-8").lower())))
+                fields.append((part.name or "", decode_text(raw, (part.charset or "utf-8").lower())))
             else:
-                upload = Upload(part.filename, part.content_type, Headers(part.headerlist), part.raw)
-                fields.append((part.name or "", upload))
+                fields.append(
+                    (part.name or "", Upload(part.filename, part.content_type, Headers(part.headerlist), raw))
+                )
     except ParserLimitReached as exc:
-        raise HTTPError(413, f"The multipart form has too many or too large parts ({MAX_PARTS} are possible).") from exc
+        raise HTTPError(
+            413, f"The multipart form has too many or too large parts ({MAX_FIELDS} are possible)."
+        ) from exc
     except (MultipartError, ValueError, LookupError) as exc:
         raise HTTPError(400, "The multipart form is malformed.") from exc
-    return Pairs(fields)
+    return Pairs(fields, "form")

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 
 from portable_fn.cookies import Cookie, parse_cookies
 from portable_fn.data import decode_text, read_json, to_json
-from portable_fn.errors import EncodeError, HTTPError, is_error
+from portable_fn.errors import ConfigurationError, EncodeError, HTTPError, is_error
 from portable_fn.events import Event
-from portable_fn.pairs import Headers, MutableHeaders, Pairs, checked
+from portable_fn.pairs import Headers, MutableHeaders, Pairs, Params, checked
 from portable_fn.record import Generic, Record, lazy
 
 TYPE_CHECKING = False
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     Body = bytes | Stream
 else:
     T = None
+
+
+# What API Gateway itself accepts; Lambda takes 6 MB, Azure 100 MB, Cloudflare 100 MB.
+MAX_BODY = 10 * 1024 * 1024
+# How much memory reading a body may take, as a multiple of the largest body.
+MOST_TIMES = 6
+# More than people and browsers send: fields of a form, parameters of a query, cookies.
+MAX_FIELDS = 1000
 
 
 class Principal(Record):
@@ -51,16 +59,19 @@ class Request(Event[T], Generic[T]):
     """An HTTP request.
 
     `raw_path` and `raw_query` are percent-encoded as they came, without "?"; `path` is decoded; `root_path` is what the platform put before
-    the path (an API Gateway stage, Azure's route prefix). `headers` may be a function that gives them, called on first use.
+    the path (an API Gateway stage, Azure's route prefix). `raw_body` is as it came, `body` is inflated if it came as gzip. `headers` may be a function that gives them, called on first use.
     `principal` is only what the platform itself verified, `client_ip` what the platform saw.
     """
 
     # Headers and body hold secrets, and what is shown reaches logs.
     _shown = ("method", "raw_path", "id")
     _fields = (
-        "method", "raw_path", "raw_query", "headers", "body", "params", "host", "scheme", "root_path", "client_ip",
+        "method", "raw_path", "raw_query", "headers", "raw_body", "params", "host", "scheme", "root_path", "client_ip",
         "principal", "id", "time",
     )  # fmt: skip
+
+    # The most bytes that an inflated body may have, as the route says.
+    _max_body = MAX_BODY
 
     # The template by which the provider routed the request and extracted `params`, such as `/items/{id}`.
     _template = ""
@@ -88,8 +99,8 @@ class Request(Event[T], Generic[T]):
         self.path = unquoted(raw_path)
         self.raw_query = raw_query
         self._headers = headers
-        self.body = body
-        self.params: dict[str, str] = {} if params is None else params
+        self.raw_body = body
+        self._params: dict[str, str] = {} if params is None else params
         self._host = host
         self.scheme = scheme
         self.root_path = root_path
@@ -98,6 +109,18 @@ class Request(Event[T], Generic[T]):
         self._id = id
         self._time = clock.time() if time is None else time
         self.native = native
+
+    @property
+    def params(self) -> Params:
+        """The path's parameters, decoded; `params.get_int("id")` reads one as a number."""
+        params = self._params
+        if type(params) is not Params:
+            self._params = params = Params(params)
+        return params
+
+    @params.setter
+    def params(self, params: dict[str, str]) -> None:
+        self._params = params
 
     @lazy
     def headers(self) -> Headers:
@@ -111,7 +134,13 @@ class Request(Event[T], Generic[T]):
     @lazy
     def id(self) -> str:
         """The provider's request id, else `x-request-id`, else a new one."""
-        return self._id or given_id(self.headers, "x-request-id") or new_id()
+        if self._id:
+            return self._id
+        try:
+            headers = self.headers
+        except HTTPError:
+            return new_id()
+        return given_id(headers, "x-request-id") or new_id()
 
     @lazy
     def client_ip(self) -> str | None:
@@ -186,13 +215,18 @@ class Request(Event[T], Generic[T]):
 
     @lazy
     def query(self) -> Pairs:
-        """The query parameters, decoded, in order, with repeats and empty values."""
+        """The query parameters, decoded, in order, with repeats and empty values; HTTPError 414 for over MAX_FIELDS of them."""
+        if self.raw_query.count("&") >= MAX_FIELDS:
+            raise HTTPError(414, f"The query has over {MAX_FIELDS} parameters.")
         return parse_query(self.raw_query)
 
     @lazy
     def cookies(self) -> Pairs:
-        """The cookies, in order; where a name repeats, the first is the more specific one."""
-        return parse_cookies(self.headers.get_all("cookie"))
+        """The cookies, in order; if a name repeats, the first is the more specific one. HTTPError 431 for over MAX_FIELDS."""
+        headers = self.headers.get_all("cookie")
+        if sum(header.count(";") for header in headers) >= MAX_FIELDS:
+            raise HTTPError(431, f"The request has over {MAX_FIELDS} cookies.")
+        return parse_cookies(headers)
 
     @lazy
     def host(self) -> str:
@@ -216,11 +250,34 @@ class Request(Event[T], Generic[T]):
         content_type = self.headers.get("content-type", "")
         if ";" not in content_type:
             return "utf-8"
-        for parameter in content_type.split(";")[1:]:
+        for parameter in content_type.split(";", 20)[1:]:
             name, _, value = parameter.partition("=")
             if name.strip().lower() == "charset":
                 return value.strip().strip("\"'").lower() or "utf-8"
         return "utf-8"
+
+    @lazy
+    def body(self) -> bytes:
+        """The body; inflated if the client sent it with Content-Encoding: gzip. `raw_body` is as it came.
+
+        HTTPError 415 for another coding, 400 for broken gzip, 413 for one that is over the function's `max_body`.
+        """
+        body = self.raw_body
+        if not body or (coding := self.headers.get("content-encoding")) is None:
+            return body
+        from portable_fn.coding import without_coding
+
+        self._decoded_body = without_coding(body, coding, self._max_body)
+        return self._decoded_body
+
+    @property
+    def sent_body(self) -> tuple[bytes, bool]:
+        """What whoever reads codings himself is to get: the raw body, or what middleware has put in the body's place, and
+        whether that has the coding that the headers say."""
+        body = self.__dict__.get("body", self.raw_body)
+        if body is self.raw_body or body is self.__dict__.get("_decoded_body"):
+            return self.raw_body, True
+        return body, False
 
     @lazy
     def text(self) -> str:
@@ -236,11 +293,17 @@ class Request(Event[T], Generic[T]):
         """The body read as JSON; HTTPError 400, saying where, for a body that is empty or malformed."""
         if not self.body:
             raise HTTPError(400, "The body is empty; JSON was expected.")
+        body = self.body
         try:
-            return read_json(self.body, self.charset)
+            return read_json(body, self.charset, MOST_TIMES * max(self._max_body, MAX_BODY))
         except LookupError as exc:
             raise HTTPError(415, f"The body's {exc.args[0]}.") from exc
         except ValueError as exc:
+            if len(body) > 1_000_000:
+                from portable_fn.json_guard import TooManyValues
+
+                if isinstance(exc, TooManyValues):
+                    raise HTTPError(413, "The body's JSON has too many values.") from exc
             raise HTTPError(400, f"The body is not JSON: {exc}.") from exc
 
     @lazy
@@ -256,8 +319,17 @@ class Request(Event[T], Generic[T]):
         """The body's data as it came, whatever the handler's annotation says."""
         if not self.has_form:
             return self.json() if self.body else None
+        try:
+            form = self.form
+        except ConfigurationError as exc:
+            # The client chose what the function was not made for.
+            import logging
+
+            logging.getLogger("portable_fn").error("a %s body is refused: %s", self.content_type, exc)
+            headers = {"accept": "application/json, application/x-www-form-urlencoded"}
+            raise HTTPError(415, f"The function takes no {self.content_type}.", headers=headers) from exc
         grouped: dict[str, list[Any]] = {}
-        for name, value in self.form.pairs:
+        for name, value in form.pairs:
             grouped.setdefault(name, []).append(value)
         return {name: values[0] if len(values) == 1 else values for name, values in grouped.items()}
 
@@ -544,14 +616,33 @@ def unquoted(text: str) -> str:
     """The text, percent-decoded as urllib.parse.unquote does it, whose import costs 2.5 ms of cold start."""
     if "%" not in text:
         return text
+    return unquoted_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+
+
+def unquoted_bytes(raw: bytes) -> bytes:
+    """The bytes, percent-decoded."""
+    if len(raw) <= 65_536:
+        return _unquoted(raw)
+    # In parts, since what is between two of them is an object of its own for a moment; none is cut.
+    parts: list[bytes] = []
+    at = 0
+    while at < len(raw):
+        cut = raw.rfind(b"%", at + 65_534, at + 65_536)
+        end = at + 65_536 if cut < 0 else cut
+        parts.append(_unquoted(raw[at:end]))
+        at = end
+    return b"".join(parts)
+
+
+def _unquoted(raw: bytes) -> bytes:
     if not _BYTES:
         _BYTES.update(((high + low).encode(), bytes.fromhex(high + low)) for high in _DIGITS for low in _DIGITS)
-    parts = text.encode("utf-8", "surrogatepass").split(b"%")
+    parts = raw.split(b"%")
     for index in range(1, len(parts)):
         part = parts[index]
         byte = _BYTES.get(part[:2])
         parts[index] = b"%" + part if byte is None else byte + part[2:]
-    return b"".join(parts).decode("utf-8", "replace")
+    return b"".join(parts)
 
 
 _DIGITS = "0123456789abcdefABCDEF"

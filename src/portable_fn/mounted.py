@@ -6,8 +6,7 @@ from portable_fn import on
 from portable_fn.asgi import text
 from portable_fn.decorator import portable
 from portable_fn.errors import ConfigurationError, PortableError
-from portable_fn.http import Request, Response
-from portable_fn.on import MAX_BODY
+from portable_fn.http import MAX_BODY, Request, Response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -326,7 +325,7 @@ class _Call:
     async def _receive(self) -> Message:
         if not self._received:
             self._received = True
-            return {"type": "http.request", "body": self._request.body, "more_body": False}
+            return {"type": "http.request", "body": self._request.sent_body[0], "more_body": False}
         await self._over.wait()
         return {"type": "http.disconnect"}
 
@@ -347,16 +346,18 @@ def http_scope(request: Request[Any], context: Context, state: Mapping[str, Any]
     if not (port.isascii() and port.isdigit() and len(port) <= 5):
         host, port = request.host, "443" if request.scheme == "https" else "80"
     root_path = request.root_path
+    body, is_as_sent = request.sent_body
+    left_out = _REWRITTEN if is_as_sent else (*_REWRITTEN, "content-encoding")
     lines = [
         (name.encode("latin-1"), value.encode("utf-8", "surrogateescape"))
         for name, value in request.headers.pairs
-        if name not in _REWRITTEN
+        if name not in left_out
     ]
     if "host" in request.headers or request.host:
         lines.insert(0, (b"host", request.headers.get("host", request.host).encode()))
     # The provider has undone transfer codings, and not every one gives the length.
-    if request.body or "content-length" in request.headers:
-        lines.append((b"content-length", b"%d" % len(request.body)))
+    if body or "content-length" in request.headers:
+        lines.append((b"content-length", b"%d" % len(body)))
     return {
         "type": "http",
         "asgi": _VERSIONS,

@@ -14,7 +14,7 @@ from portable_fn.events import (
     ScheduleEvent,
     Task,
 )
-from portable_fn.http import Request
+from portable_fn.http import MAX_BODY, Request
 from portable_fn.pairs import is_token
 from portable_fn.record import Record
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     # What names a source or a destination.
     Name: TypeAlias = "str | Setting"
-
-# What API Gateway itself accepts; Lambda takes 6 MB, Azure 100 MB, Cloudflare 100 MB.
-MAX_BODY = 10 * 1024 * 1024
 
 
 class Setting(Record):

@@ -4,32 +4,151 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from portable_fn.errors import MissingValue
 from portable_fn.record import Generic, overload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
+    from collections.abc import Callable, Sequence
+    from enum import Enum
+    from typing import Any, Literal, Never, Self
 
     from typing_extensions import TypeVar
 
     V = TypeVar("V", default=str)
-    D = TypeVar("D")
+    D = TypeVar("D", default=Never)
+    E = TypeVar("E", bound=Enum)
+    T = TypeVar("T")
+    Place = Literal["query", "form", "cookie", "header", "path"]
 else:
     V = str
 
+_REQUIRED: Any = object()
 
-class Pairs(Mapping[str, V], Generic[V]):
-    """A read-only mapping that keeps repeated names; `pairs[name]` is the first value.
 
-    `get_all(name)` gives every value, `pairs.pairs` every pair in order, `dict(pairs)` the first of each name.
+class Typed:
+    """Reads one value as a number, a choice, or what a function makes of it.
+
+    A value that isn't one is a 422 that names it and shows no value. So is one that is missing, unless there is a default; an
+    empty one counts as missing. Of a name that is there more than once, the first value is read.
     """
 
-    def __init__(self, pairs: Iterable[tuple[str, V]] = ()) -> None:
+    # Where the values are.
+    _place: Place = "query"
+
+    @overload
+    def get_int(self, name: str, *, ge: int | None = None, le: int | None = None) -> int: ...
+    @overload
+    def get_int(self, name: str, default: D, *, ge: int | None = None, le: int | None = None) -> int | D: ...
+    def get_int(self, name: str, default: Any = _REQUIRED, *, ge: int | None = None, le: int | None = None) -> Any:
+        """A whole number, at least `ge` and at most `le`."""
+        from portable_fn.typed import bounds, integer
+
+        return self._read(name, default, "int", lambda text: integer(text, ge, le), bounds("a whole number", ge, le))
+
+    @overload
+    def get_float(self, name: str, *, ge: float | None = None, le: float | None = None) -> float: ...
+    @overload
+    def get_float(self, name: str, default: D, *, ge: float | None = None, le: float | None = None) -> float | D: ...
+    def get_float(
+        self, name: str, default: Any = _REQUIRED, *, ge: float | None = None, le: float | None = None
+    ) -> Any:
+        """A number, at least `ge` and at most `le`; neither infinite nor NaN."""
+        from portable_fn.typed import bounds, number
+
+        return self._read(name, default, "float", lambda text: number(text, ge, le), bounds("a number", ge, le))
+
+    @overload
+    def get_bool(self, name: str) -> bool: ...
+    @overload
+    def get_bool(self, name: str, default: D) -> bool | D: ...
+    def get_bool(self, name: str, default: Any = _REQUIRED) -> Any:
+        """Whether it says true, 1, yes or on, or else false, 0, no or off, in any case."""
+        from portable_fn.typed import boolean
+
+        return self._read(name, default, "bool", boolean, "must be true or false")
+
+    @overload
+    def get_enum(self, name: str, choices: type[E]) -> E: ...
+    @overload
+    def get_enum(self, name: str, choices: type[E], default: D) -> E | D: ...
+    @overload
+    def get_enum(self, name: str, choices: Sequence[T]) -> T: ...
+    @overload
+    def get_enum(self, name: str, choices: Sequence[T], default: D) -> T | D: ...
+    def get_enum(self, name: str, choices: Any, default: Any = _REQUIRED) -> Any:
+        """The member of an Enum with that value, or the one of several texts or numbers."""
+        from portable_fn.typed import choice, named
+
+        return self._read(name, default, "enum", lambda text: choice(text, choices), named(choices))
+
+    @overload
+    def get_as(self, name: str, parse: Callable[[str], T]) -> T: ...
+    @overload
+    def get_as(self, name: str, parse: Callable[[str], T], default: D) -> T | D: ...
+    def get_as(self, name: str, parse: Callable[[str], Any], default: Any = _REQUIRED) -> Any:
+        """What the function makes of the text, such as `UUID` or `date.fromisoformat`; its ValueError is a 422."""
+        from portable_fn.typed import parsed
+
+        what = getattr(parse, "__name__", "")
+        if what == "fromisoformat":
+            what = getattr(getattr(parse, "__self__", None), "__name__", "date")
+        wanted = f"must be a {what}" if what.isidentifier() else "is not valid"
+        return self._read(name, default, "value", lambda text: parsed(text, parse), wanted)
+
+    def _read(self, name: str, default: Any, kind: str, parse: Callable[[str], Any], wanted: str) -> Any:
+        text = self.get(name)  # type: ignore[attr-defined]  # those who are Typed are mappings
+        if not text and isinstance(text, str | None):
+            if default is _REQUIRED:
+                raise self._missing(name)
+            return default
+        try:
+            if isinstance(text, str):
+                return parse(text)
+        except ValueError:
+            pass
+        from portable_fn.typed import invalid
+
+        raise invalid(name, self._place, wanted, kind)
+
+    def _missing(self, name: str) -> KeyError:
+        return MissingValue(name, self._place)
+
+
+class Params(Typed, dict[str, str]):
+    """The parameters of a path, decoded; a name that the path's template doesn't have is a plain KeyError."""
+
+    _place = "path"
+
+    def _missing(self, name: str) -> KeyError:
+        return KeyError(name)
+
+
+class Pairs(Typed, Mapping[str, V], Generic[V]):
+    """A read-only mapping that keeps repeated names; `pairs[name]` is the first value.
+
+    `get_all(name)` gives every value, `pairs.pairs` every pair in order, `dict(pairs)` the first of each name. A name that
+    isn't there is a KeyError, which a request's client sees as a 422.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, V]] = (), place: Place = "query") -> None:
         self.pairs: tuple[tuple[str, V], ...] = tuple(pairs)
         self._first = dict(self.pairs[::-1])
+        self._place = place
 
     def __getitem__(self, name: str) -> V:
-        return self._first[name]
+        try:
+            return self._first[name]
+        except KeyError:
+            raise self._missing(name) from None
+
+    @overload
+    def get(self, name: str) -> V | None: ...
+    @overload
+    def get(self, name: str, default: V | D) -> V | D: ...
+    def get(self, name: str, default: Any = None) -> Any:
+        """The first value of the name, or the default."""
+        return self._first.get(name, default)
 
     def get_all(self, name: str) -> list[V]:
         """Every value of the name in order; an empty list where there is none."""
@@ -57,12 +176,14 @@ class Pairs(Mapping[str, V], Generic[V]):
         return f"{type(self).__name__}({list(self.pairs)!r})"
 
 
-class Headers(Mapping[str, str]):
+class Headers(Typed, Mapping[str, str]):
     """HTTP headers: names in any case, repeats kept.
 
     `headers[name]` joins repeated values with ", " as RFC 9110, section 5.3, allows: several providers hand them over
     joined, so only the joined form means the same everywhere. `get_all(name)` gives them as they came.
     """
+
+    _place = "header"
 
     def __init__(self, headers: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         self._values: dict[str, str | list[str]] = {}
@@ -103,7 +224,10 @@ class Headers(Mapping[str, str]):
         return self._values.copy()  # type: ignore[return-value]  # all are str
 
     def __getitem__(self, name: str) -> str:
-        value = self._values[name.lower()]
+        try:
+            value = self._values[name.lower()]
+        except KeyError:
+            raise self._missing(name) from None
         return value if isinstance(value, str) else _join(name, value)
 
     @overload
@@ -150,6 +274,10 @@ class MutableHeaders(Headers):
 
     def _append(self, name: str, value: str) -> None:
         super()._append(name, checked(name, value))
+
+    def _missing(self, name: str) -> KeyError:
+        # What a response lacks is no client's mistake.
+        return KeyError(name)
 
     def add(self, name: str, value: str) -> None:
         """Adds one more value of the name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.errors import EncodeError, HTTPError
+from portable_fn.errors import ConfigurationError, DecodeError, EncodeError, HTTPError
 from portable_fn.http import Response, encode_json
 from portable_fn.outcomes import forget, meant
 
@@ -18,7 +18,7 @@ def problem(error: BaseException, context: Context) -> Response:
     meaning = meant(error)
     if isinstance(meaning, HTTPError):
         try:
-            return _own(meaning)
+            return of_http_error(meaning)
         except (EncodeError, ValueError) as exc:
             # Its headers or extensions can't be written.
             meaning = exc
@@ -30,13 +30,14 @@ def problem(error: BaseException, context: Context) -> Response:
         "type": "about:blank",
         "title": title(500),
         "status": 500,
-        "detail": "The function failed; its log has the reason under the invocation id.",
+        "detail": HIDDEN,
         "invocation_id": context.invocation_id,
     }
     return _response(500, document, ())
 
 
-def _own(error: HTTPError) -> Response:
+def of_http_error(error: HTTPError, /, **members: object) -> Response:
+    """The response that an HTTPError means, with further members of its document."""
     document: dict[str, object] = {
         "type": error.type,
         "title": error.title or title(error.status),
@@ -44,7 +45,7 @@ def _own(error: HTTPError) -> Response:
     }
     if error.detail:
         document["detail"] = error.detail
-    document.update(error.extensions or {})
+    document.update({**(error.extensions or {}), **members})
     return _response(error.status, document, error.headers)
 
 
@@ -52,6 +53,19 @@ def _response(status: int, document: dict[str, object], headers: HeadersInput) -
     response = Response(status, headers, (), encode_json(document))
     response.headers.setdefault("content-type", "application/problem+json")
     return response
+
+
+# What a caller is told of an error that isn't for him.
+HIDDEN = "The function failed; its log has the reason under the invocation id."
+
+
+def is_for_caller(error: BaseException) -> bool:
+    """Whether whoever calls a task over HTTP may see the error's class and message: it was raised for that, as Reject, Retry,
+    HTTPError and classes of one's own that are one of them, or says why the input can't be read."""
+    from portable_fn.data import InvalidData
+    from portable_fn.outcomes import Reject, Retry
+
+    return isinstance(error, (Reject, Retry, HTTPError, DecodeError, InvalidData))
 
 
 def title(status: int) -> str:
@@ -73,4 +87,9 @@ _PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unproc
 def _log(error: BaseException, context: Context) -> None:
     from portable_fn.logs import log
 
-    log(env=context.env).error("invocation %s failed: %s", context.invocation_id, type(error).__name__, exc_info=error)
+    logger = log(env=context.env)
+    if isinstance(error, ConfigurationError):
+        # It says what to do, and where it was raised is no fault.
+        logger.error("invocation %s failed: %s", context.invocation_id, error)
+    else:
+        logger.error("invocation %s failed: %s", context.invocation_id, type(error).__name__, exc_info=error)

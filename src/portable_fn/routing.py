@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from portable_fn.binding import Binding, any_is_async, around, middleware
 from portable_fn.errors import ConfigurationError, HTTPError
-from portable_fn.http import Request, Response, unquoted
-from portable_fn.on import MAX_BODY, HTTPTrigger
+from portable_fn.http import MAX_BODY, Request, Response, unquoted
+from portable_fn.on import HTTPTrigger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Router:
         path = request.raw_path
         literal = self._literals.get(path)
         if literal is not None and (target := literal.target(method)):
-            request.params = {}
+            request._params = {}
             return target
         segments = path.split("/")[1:]
         if request._template not in self._by_template and not (path[-1:] == "/" != path or self._some_end_with_slash):
@@ -134,7 +134,7 @@ class Router:
                 params = route.match(segments)
                 if params is not None:
                     if target := route.target(method):
-                        request.params = params
+                        request._params = params
                         return target
                     break
             else:
@@ -142,7 +142,7 @@ class Router:
         matching = []
         for route, params in self._matching(request, segments):
             if target := route.target(method):
-                request.params = params
+                request._params = params
                 return target
             matching.append(route)
         return _without_handler(request, matching) if matching else self._without_route(request)
@@ -184,7 +184,7 @@ class Router:
         `/items` and `/{rest+}`, the first gets `/items/`.
         """
         other = self._with_or_without_slash(segments)
-        given = request.params
+        given = request._params
         by_provider = self._by_template.get(request._template) if given and request._template else None
         if by_provider is not None:
             if not by_provider.name_set <= given.keys():

@@ -40,7 +40,7 @@ def parse_traceparent(value: object, state: object = None) -> Trace | None:
     """The trace of a `traceparent` and `tracestate` header; None if there is none, or if it is malformed or no text."""
     if not isinstance(value, str):
         return None
-    version, *rest = value.strip().split("-")
+    version, *rest = value.strip().split("-", 8)
     if (
         len(version) != 2
         or version == "ff"

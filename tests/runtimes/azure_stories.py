@@ -69,7 +69,7 @@ def over_front_end(host: AzureHost, request: Request, prefix: str = "/api") -> A
     ]
     target = prefix + request.raw_path + (f"?{request.raw_query}" if request.raw_query else "")
     on_the_wire = [(name, wire.octets(value)) for name, value in headers]
-    body = request.body if request.body or request.method in ("POST", "PUT", "PATCH") else None
+    body = request.raw_body if request.raw_body or request.method in ("POST", "PUT", "PATCH") else None
     received = wire.send(host.url, request.method, target, on_the_wire, body)
     assert received.complete, f"the answer breaks off: {received}"
     lines = [(name, value.encode("latin-1").decode()) for name, value in received.headers]

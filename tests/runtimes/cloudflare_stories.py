@@ -74,7 +74,7 @@ def through_the_edge(running: Workerd, request: Request[Any]) -> Answer:
     lines = [(name, octets(value)) for name, value in lines]
     target = f"{request.raw_path}?{request.raw_query}" if request.raw_query else request.raw_path
     try:
-        received = send(running.url, request.method, target, lines, request.body or None)
+        received = send(running.url, request.method, target, lines, request.raw_body or None)
     except EOFError as exc:
         raise ConnectionError("the answer broke off before it began") from exc
     if not received.complete:

@@ -32,7 +32,7 @@ def over_http(server: Server, request: Request) -> Answer:
     ]
     target = f"{request.raw_path}?{request.raw_query}" if request.raw_query else request.raw_path
     on_the_wire = [(name, wire.octets(value)) for name, value in headers]
-    body = request.body if request.body or request.method in ("POST", "PUT", "PATCH") else None
+    body = request.raw_body if request.raw_body or request.method in ("POST", "PUT", "PATCH") else None
     received = wire.send(server.url, request.method, target, on_the_wire, body)
     assert received.complete, f"the answer breaks off: {received}"
     lines = [(name, value.encode("latin-1").decode()) for name, value in received.headers]

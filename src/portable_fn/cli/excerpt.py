@@ -148,6 +148,6 @@ def neutral(request: Request[Any], given: Iterable[str]) -> str:
         lines.append(f"params {compact(plain(request.params))}")
     names = dict.fromkeys(given)
     lines += [f"{name}: {request.headers[name]}" for name in names if name in request.headers]
-    if request.body:
-        lines.append(str(_cut(text(request.body))))
+    if request.raw_body:
+        lines.append(str(_cut(text(request.raw_body))))
     return "\n".join(lines)

@@ -136,7 +136,8 @@ def _envelope(event: Event[Any]) -> str:
 
 def _fields(event: Event[Any]) -> Iterator[tuple[str, Any]]:
     for name in _OF_REQUEST if isinstance(event, Request) else event._fields:
-        value = getattr(event, name)
+        # As it came, since a body of another coding can't be read.
+        value = event.raw_body if name == "body" and isinstance(event, Request) else getattr(event, name)
         if isinstance(value, bytes):
             yield from (in_text(value) or {"body": ""}).items()
         elif name == "headers":

@@ -69,5 +69,5 @@ def _request(request: Request[Any]) -> dict[str, Any]:
         "query": request.raw_query,
         "params": plain(request.params),
         "headers": list(request.headers.pairs),
-        "body": text(request.body),
+        "body": text(request.raw_body),
     }

@@ -164,7 +164,7 @@ def _again(request: Request[Any]) -> Request[Any]:
         request.raw_path,
         request.raw_query,
         list(request.headers.pairs),
-        request.body,
+        request.raw_body,
         params=dict(request.params),
         host=request.host,
         scheme=request.scheme,

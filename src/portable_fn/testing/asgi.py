@@ -22,8 +22,8 @@ def proxied(request: Request[Any], *added: tuple[str, str]) -> list[tuple[str, s
         *added,
         *(pair for pair in request.headers.pairs if pair[0] not in left_out),
     ]
-    if request.body:
-        lines.append(("content-length", str(len(request.body))))
+    if request.raw_body:
+        lines.append(("content-length", str(len(request.raw_body))))
     return lines
 
 

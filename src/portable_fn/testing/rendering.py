@@ -21,7 +21,7 @@ def render(event: Request[Any] | Deliverable, *, to: str = "aws", via: str | Non
     """
     if isinstance(event, Request):
         sent = exchange((unregistered(_nothing),), event, to, via)
-        return written(sent.native_request, to, body=event.body)
+        return written(sent.native_request, to, body=event.raw_body)
     events = several(event, unregistered(function))
     simulate = adapter(to, "simulate")
     service = service_for(simulate, to, events[0], None if via is None else via.replace("/", "_"))

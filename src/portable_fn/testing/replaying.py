@@ -339,7 +339,7 @@ def _request(request: Request[Any]) -> Request[Any]:
         request.raw_path,
         request.raw_query,
         [pair for pair in request.headers.pairs if not pair[0].startswith("x-forwarded-") and pair[0] != "host"],
-        request.body,
+        request.raw_body,
         host=request.host,
         scheme=request.scheme,
         client_ip=request.client_ip,

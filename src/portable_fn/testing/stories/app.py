@@ -92,6 +92,11 @@ def read_form(request: Request) -> dict[str, object]:
     return {"form": [list(pair) for pair in request.form.pairs]}
 
 
+@portable(on.http("GET", "/search"))
+def search(request: Request) -> dict[str, object]:
+    return {"q": request.query["q"], "limit": request.query.get_int("limit", 20, ge=1, le=100)}
+
+
 @portable(on.http("GET", "/bytes"))
 def every_byte(request: Request) -> bytes:
     return EVERY_BYTE

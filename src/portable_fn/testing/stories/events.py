@@ -661,6 +661,11 @@ def _(deliver: Deliver) -> None:
     assert ("OutOfStock", "told to fail") == deliver([task(FAIL)]).delivery.error
 
 
+@story("Task", "the reason of a Reject reaches the caller")
+def _(deliver: Deliver) -> None:
+    assert ("Reject", "told to") == deliver([task({"do": "reject"})]).delivery.error
+
+
 @story("Task", "a function that exits is an error to the caller")
 def _(deliver: Deliver) -> None:
     told = deliver([task({"do": "exit"})])

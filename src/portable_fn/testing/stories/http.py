@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from gzip import compress
 from typing import Any
 
+from portable_fn.data import to_json
 from portable_fn.http import Request
 from portable_fn.record import Record
 from portable_fn.testing import fake
@@ -455,6 +457,36 @@ def _(send: Send) -> None:
     headers = [("content-type", "text/plain")]
     assert send(fake.request("POST", "/limited", body=b"x" * 1000, headers=headers)).json() == {"size": 1000}
     is_problem(send(fake.request("POST", "/limited", body=b"x" * 1001, headers=headers)), 413)
+
+
+@story("a body that was sent as gzip is read as what it holds, within the function's limit")
+def _(send: Send) -> None:
+    headers = [("content-type", "application/json"), ("content-encoding", "gzip")]
+    value = {"a": [1] * 300}
+    assert send(fake.request("POST", "/json", body=compress(to_json(value).encode()), headers=headers)).json() == {
+        "data": value
+    }
+    assert send(fake.request("POST", "/limited", body=compress(b"x" * 1000), headers=headers)).json() == {"size": 1000}
+    is_problem(send(fake.request("POST", "/limited", body=compress(b"x" * 1001), headers=headers)), 413)
+    is_problem(send(fake.request("POST", "/json", body=compress(b"{}")[:-1], headers=headers)), 400)
+
+
+@story("a body of another coding than gzip is a 415 that names gzip")
+def _(send: Send) -> None:
+    headers = [("content-type", "application/json"), ("content-encoding", "br")]
+    answer = send(fake.request("POST", "/json", body=b"\x0b\x01\x80{}\x03", headers=headers))
+    is_problem(answer, 415)
+    assert "gzip" in answer.headers["accept-encoding"]
+
+
+@story("a query parameter that is missing or of another type is a 422 that names it and shows no value")
+def _(send: Send) -> None:
+    assert send(fake.request("GET", "/search?q=a")).json() == {"q": "a", "limit": 20}
+    for query, name in (("", "q"), ("q=a&limit=4711", "limit"), ("q=a&limit=xyzzy", "limit")):
+        answer = send(fake.request("GET", f"/search?{query}"))
+        document = is_problem(answer, 422)
+        assert [f"#/{name}"] == [error["pointer"] for error in document["errors"]], document
+        assert "4711" not in answer.text and "xyzzy" not in answer.text, document
 
 
 @story("two requests at once don't meet")

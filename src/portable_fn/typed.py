@@ -1,0 +1,86 @@
+"""What a client sent as text, read as a value of a type; HTTPError 422 for what isn't one. Imported with its first use."""
+
+from __future__ import annotations
+
+from portable_fn.errors import HTTPError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+_TRUE = ("true", "1", "yes", "on")
+_FALSE = ("false", "0", "no", "off")
+
+
+def invalid(name: str, place: str, detail: str, kind: str) -> HTTPError:
+    """The 422 for a value of that name; it shows no value, since that may be a secret."""
+    from portable_fn.errors import PLACES, parameter_error
+
+    return HTTPError(
+        422, f"The {PLACES[place]} {name!r} is not valid.", extensions=parameter_error(name, place, detail, kind)
+    )
+
+
+def integer(text: str, ge: float | None, le: float | None) -> int:
+    """A whole number in decimal digits; ValueError for anything else that int() takes."""
+    if not (text[1:] if text[:1] in ("-", "+") else text).isdigit() or not text.isascii() or len(text) > 1000:
+        raise ValueError
+    value = int(text)
+    _check(value, ge, le)
+    return value
+
+
+def number(text: str, ge: float | None, le: float | None) -> float:
+    """A number with or without point and exponent; ValueError for anything else that float() takes."""
+    if not text.isascii() or "_" in text or text != text.strip():
+        raise ValueError
+    value = float(text)
+    if value - value:  # inf - inf is nan
+        raise ValueError
+    _check(value, ge, le)
+    return value
+
+
+def boolean(text: str) -> bool:
+    """true, 1, yes, on or false, 0, no, off, in any case."""
+    word = text.lower()
+    if word not in _TRUE and word not in _FALSE:
+        raise ValueError
+    return word in _TRUE
+
+
+def choice(text: str, choices: Iterable[Any]) -> Any:
+    """The one of the choices, members of an Enum or texts, that the text names by its value."""
+    for one in choices:
+        if str(getattr(one, "value", one)) == text:
+            return one
+    raise ValueError
+
+
+def parsed(text: str, parse: Callable[[str], Any]) -> Any:
+    """What the function makes of the text; ValueError for what it raises for a text that it can't take."""
+    try:
+        return parse(text)
+    # decimal.InvalidOperation is an ArithmeticError.
+    except (ValueError, TypeError, LookupError, ArithmeticError) as exc:
+        raise ValueError from exc
+
+
+def bounds(what: str, ge: float | None, le: float | None) -> str:
+    """What a number must be, in words."""
+    if ge is not None and le is not None:
+        return f"must be {what} from {ge} to {le}"
+    if ge is not None:
+        return f"must be {what} of at least {ge}"
+    return f"must be {what}" if le is None else f"must be {what} of at most {le}"
+
+
+def named(choices: Iterable[Any]) -> str:
+    """The choices, in words."""
+    return f"must be one of {', '.join(str(getattr(one, 'value', one)) for one in choices)}"
+
+
+def _check(value: float, ge: float | None, le: float | None) -> None:
+    if (ge is not None and value < ge) or (le is not None and value > le):
+        raise ValueError
