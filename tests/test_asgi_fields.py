@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from portable_fn import (
 from portable_fn.adapter import bindings
 from portable_fn.cloudevents import MAX_UNREADABLE
 from portable_fn.outcomes import DONE, Done, Outcome
+from portable_fn.problem import HIDDEN
 from portable_fn.testing import fake
 from portable_fn_asgi import cloud_events, dapr, decode, encode
 from portable_fn_asgi.native import HTTPScope
@@ -565,6 +567,9 @@ FAILED = Retry()
 FAILED.error = LookupError("no such order")
 
 
+task = partial(encode.task, invocation_id="i-1", tells_all=False)
+
+
 @pytest.mark.parametrize(
     ("answer", "outcomes", "status", "document", "after"),
     [
@@ -581,11 +586,15 @@ FAILED.error = LookupError("no such order")
         (encode.cloud_events, [Reject()], 400, {**REFUSED, "detail": "The event is rejected."}, None),
         (encode.done, [DONE], 200, None, None),
         (encode.done, [LATER], 503, AGAIN, "2"),
-        (encode.task, [Done({"n": 1})], 200, {"n": 1}, None),
-        (encode.task, [Done(None)], 200, None, None),
-        (encode.task, [Reject("no use")], 400, {**REFUSED, "error": "Reject"}, None),
-        (encode.task, [LATER], 503, {**AGAIN, "detail": "busy", "error": "Retry"}, "2"),
-        (encode.task, [FAILED], 500, problem(500, "Internal Server Error", "no such order", error="LookupError"), None),
+        (task, [Done({"n": 1})], 200, {"n": 1}, None),
+        (task, [Done(None)], 200, None, None),
+        (task, [Reject("no use")], 400, {**REFUSED, "error": "Reject"}, None),
+        (task, [LATER], 503, {**AGAIN, "detail": "busy", "error": "Retry"}, "2"),
+        (task, [FAILED], 500, problem(500, "Internal Server Error", HIDDEN, invocation_id="i-1"), None),
+        (
+            partial(encode.task, invocation_id="i-1", tells_all=True), [FAILED], 500,
+            problem(500, "Internal Server Error", "no such order", error="LookupError"), None,
+        ),
         (encode.dapr_message, [DONE], 200, {"status": "SUCCESS"}, None),
         (encode.dapr_message, [LATER], 200, {"status": "RETRY"}, None),
         (encode.dapr_message, [Reject("no use")], 200, {"status": "DROP"}, None),

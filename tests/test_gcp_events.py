@@ -697,7 +697,7 @@ def test_a_result_that_has_no_json_form_is_an_error() -> None:
 def test_an_entry_that_says_so_tells_the_callers_of_tasks_every_error(result: Any) -> None:
     name = "OutOfStock" if isinstance(result, OutOfStock) else "EncodeError"
     application = entry(taking(Task, [], result), task_errors=True)
-    made = simulate.sent(application, fake.request("POST", "/", body=b"{}"))
+    made = simulate.sent(application, fake.request("POST", "/", json={}))
     assert name == made.answer(made.invoke()).json()["error"]["type"]
     made = simulate.sent(application, with_json({"requestId": "r-1", "calls": [[1]]}))
     answer = made.answer(made.invoke()).json()

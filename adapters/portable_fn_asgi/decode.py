@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import time
 
 from portable_fn.asgi import ServerInvocation, headers, paths, percent_encoded
+from portable_fn.errors import HTTPError
 from portable_fn.http import Request, given_id, unquoted
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
