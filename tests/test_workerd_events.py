@@ -429,6 +429,44 @@ def test_a_worker_from_a_snapshot_handles_events_as_well() -> None:
         assert 7 == running.rpc("function", {"do": "return", "value": 7})
 
 
+# Names from variables
+
+NAMED = """
+from portable_fn import Message, Reject, env, on, portable
+
+
+@portable(on.queue(env("ORDERS_QUEUE"), dead_letter=env("ORDERS_DLQ")))
+def ship(message: Message) -> None:
+    raise Reject("no")
+
+
+@portable(on.queue(env("BILLS_QUEUE"), dead_letter=env("GRAVES", "DEAD")))
+def bill(message: Message) -> None:
+    raise Reject("no")
+"""
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_names_come_from_the_workers_variables(sdk: str, snapshot: bool, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(NAMED)
+    script = "import shop\nfrom portable_fn_cloudflare import entry\nDefault = entry(shop)\n"
+    variables = {"ORDERS_QUEUE": "prod-orders", "BILLS_QUEUE": "prod-bills", "ORDERS_DLQ": "SENT"}
+    given: dict[str, Any] = {"vars": variables, "snapshot": snapshot, "built_in_sdk": sdk == "SDK built in"}
+    try:
+        with worker(script, tmp_path / "shop.py", queues=["SENT", "DEAD"], **given) as running:
+            for name in ("prod-orders", "prod-bills"):
+                assert ["m1"] == queue(running, "text", name=name)["explicitAcks"]
+            letters = [restored(fake.message(body=body)) for _, body in running.sent()]
+            assert ["prod-orders", "prod-bills"] == [one.source for one in letters]
+        del variables["ORDERS_DLQ"]
+        with worker(script, tmp_path / "shop.py", queues=["ORDERS_DLQ", "DEAD"], **given) as running:
+            # A binding of the variable's name does as well.
+            assert ["m1"] == queue(running, "text", name="prod-orders")["explicitAcks"]
+            assert 1 == len(running.sent())
+    except Unavailable as exc:
+        pytest.skip(str(exc))
+
+
 # Recordings
 
 RECORDED = """
