@@ -35,7 +35,7 @@ def home(request: Request) -> str:
 
 # Its time is read only where it is asked for.
 BAD_SQS = render(fake.message(1))
-BAD_SQS["Records"][0]["attributes"]["SentTimestamp"] = "today"
+BAD_SQS["Records"][0]["eventSourceARN"] = 7
 
 
 @pytest.fixture

@@ -317,8 +317,8 @@ POST = render(fake.request("POST", json={"sku": 1}))
 @pytest.mark.parametrize(
     ("payload", "kind", "expected"),
     [
-        (UPLOAD, ObjectEvent, ("ObjectEvent", "object-1")),
-        (UPLOAD, Event, ("ObjectEvent", "object-1")),
+        (UPLOAD, ObjectEvent, ("ObjectEvent", "object-1.a b.png")),
+        (UPLOAD, Event, ("ObjectEvent", "object-1.a b.png")),
         (UPLOAD, Message, ("Message", "published-1-object-1")),
         (ORDER, Message, ("Message", "message-1")),
         (ORDER, Message[Order], ("Message", "message-1")),
