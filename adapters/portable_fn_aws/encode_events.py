@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from portable_fn.outcomes import Outcome
     from portable_fn_aws.decode_events import Arrival
 
+# A result of as many characters is in no case too large.
+_SURE = 500_000
 # How AWS names a record when it is told that it failed.
 _NAMES: dict[str, Callable[[Any], Any]] = {
     "sqs": lambda record: record["messageId"],
@@ -136,15 +138,24 @@ def told(error: BaseException) -> Exception:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it, for awslambdaric to write; EncodeError for one that JSON has no form for."""
-    if value is None or type(value) in (str, int, bool):
+    """A value as JSON has it, for awslambdaric to write; EncodeError for one that JSON has no form for, or that is
+    larger than Lambda takes."""
+    if value is None or type(value) in (int, bool) or (type(value) is str and len(value) < _SURE):
         return value
     from json import loads
 
     from portable_fn.data import to_json
 
     try:
-        return loads(to_json(value))
+        text = to_json(value)
+        found = loads(text)
+        if len(text) > _SURE:
+            from portable_fn_aws.limits import check
+
+            check(found, text)
+        return found
+    except EncodeError:
+        raise
     except (TypeError, ValueError, RecursionError) as exc:
         raise EncodeError(
             f"the function returned a {type(value).__name__} that can't be written as JSON: {exc}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _contextvars import copy_context
 
-from portable_fn.adapter import bindings, failed, finish_alone, recorder, refuse, respond
+from portable_fn.adapter import answer_too_large, bindings, failed, finish_alone, recorder, refuse, respond
 from portable_fn.errors import HTTPError
 from portable_fn.events import Task
 from portable_fn.http import Request, Response
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     LambdaHandler = Callable[[Any, LambdaContext | None], object]
     Write = Callable[[Response], ProxyAnswer]
     Invoke = Callable[[Any, LambdaContext | None], tuple[Any, Write | None, LambdaInvocation, Variables]]
+
+
+# A body of as many characters is in no case too large: a load balancer takes 1 MiB.
+_SURE = 80_000
 
 
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> LambdaHandler:
@@ -59,7 +63,12 @@ def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: st
             response = collected(response, context, variables)
         if "pending" in context.__dict__:
             finish(context, variables)
-        return write(response)
+        answer = write(response)
+        if len(answer["body"]) > _SURE:
+            from portable_fn_aws.limits import fitting
+
+            return fitting(answer, write, response, context)
+        return answer
 
     lambda_handler.__portable_invoke__ = invoke  # type: ignore[attr-defined]  # for `runtime`, which streams
     return lambda_handler
@@ -129,11 +138,16 @@ def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
 def collected(response: Response, context: LambdaInvocation, variables: Variables) -> Response:
     """The response with its stream read to the end; a problem document where the stream fails on the way."""
     from portable_fn import streams
+    from portable_fn_aws.limits import limit
 
+    request = context.event or Request()
+    most, taker = limit(request.native)
     try:
-        response.body = streams.collected(response.body, variables, run)  # type: ignore[arg-type]  # a stream
+        response.body = streams.collected(response.body, variables, run, most)  # type: ignore[arg-type]  # a stream
+    except streams.TooMuch as exc:
+        return answer_too_large(exc.size, most, taker, request, context, response)
     except BaseException as exc:
-        return failed(exc, context.event or Request(), context, response)
+        return failed(exc, request, context, response)
     return response
 
 

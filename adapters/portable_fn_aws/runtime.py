@@ -20,7 +20,7 @@ import time
 from types import FunctionType, ModuleType
 
 from portable_fn.adapter import recorder
-from portable_fn.errors import ConfigurationError
+from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.record import lazy
 from portable_fn_aws.entry import collected, finish, invoker, run
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from portable_fn_aws.entry import Invoke
 
 _VERSION = "/2018-06-01/runtime"
+# An answer of as many bytes is in no case too large.
+_SURE = 1_000_000
 _STREAMED = "application/vnd.awslambda.http-integration-response"
 
 
@@ -351,10 +353,19 @@ def _answer(api: RuntimeAPI, invocation: Invocation, invoke: Invoke, mode: str |
     """Answers an invocation, then does the work that its handler left."""
     response, write, context, variables = invoke(json.loads(invocation.payload), invocation)
     if write is None:
-        api.respond(invocation, json.dumps(response).encode())
+        result = json.dumps(response).encode()
+        if len(result) > _SURE:
+            from portable_fn_aws.limits import check_bytes
+
+            check_bytes(result)
+        api.respond(invocation, result)
         return
     try:
         if mode == "RESPONSE_STREAM" or (mode is None and response.is_stream):
+            if isinstance(response.body, bytes) and len(response.body) > _SURE:
+                from portable_fn_aws.limits import fitting_stream
+
+                response = fitting_stream(response, context)
             answer = write(response)
             prelude = {name: value for name, value in answer.items() if name not in ("body", "isBase64Encoded")}
             body = response.body
@@ -363,15 +374,35 @@ def _answer(api: RuntimeAPI, invocation: Invocation, invoke: Invoke, mode: str |
             else:
                 from portable_fn.streams import chunks
 
-                parts = chunks(body, variables, run)
+                parts = _limited(chunks(body, variables, run))
             api.stream(invocation, json.dumps(prelude).encode(), parts)
         else:
             if response.is_stream:
                 response = collected(response, context, variables)
-            api.respond(invocation, json.dumps(write(response)).encode())
+            written = json.dumps(write(response)).encode()
+            if len(written) > _SURE:
+                from portable_fn_aws.limits import fitting_bytes
+
+                written = fitting_bytes(written, write, response, context)
+            api.respond(invocation, written)
     finally:
         if context.has_background:
             finish(context, variables)
+
+
+def _limited(parts: Generator[bytes]) -> Generator[bytes]:
+    """The parts of a stream, as many bytes as Lambda takes; then PortableError."""
+    from portable_fn_aws.limits import STREAMED
+
+    size = 0
+    try:
+        for part in parts:
+            size += len(part)
+            if size > STREAMED:
+                raise PortableError(f"the stream has over {STREAMED} bytes, which is what Lambda takes")
+            yield part
+    finally:
+        parts.close()
 
 
 def _open_output() -> None:

@@ -13,6 +13,7 @@ from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.delivery import Answer, Exchange, Raised
 from portable_fn_aws.entry import entry
+from portable_fn_aws.limits import ALB, LAMBDA, as_json
 from portable_fn_aws.simulate_events import EVENT_SERVICES, default_service, function_name, payloads, playing, settled
 
 if TYPE_CHECKING:
@@ -75,7 +76,12 @@ def invoker(targets: tuple[object, ...], service: str, seconds: float = 30) -> C
 
     def invoke(native: Any) -> Any:
         try:
-            return handler(native, LambdaContext(seconds, function_name(native)))
+            made = handler(native, LambdaContext(seconds, function_name(native)))
+            if (size := as_json(made)) > LAMBDA:
+                raise EncodeError(
+                    f"Function.ResponseSizeTooLarge: the answer has {size} bytes, and {LAMBDA} are possible"
+                )
+            return made
         except Exception as exc:
             return Raised.of(exc)
 
@@ -89,6 +95,9 @@ def payload(request: Request[Any], service: str) -> dict[str, Any]:
 
 def answer(native: Any, service: str) -> Answer:
     """What the caller receives for a function's answer; EncodeError for one that the service would refuse with a 502."""
+    most = ALB if service.startswith("alb") else LAMBDA
+    if (size := as_json(native)) > most:
+        raise EncodeError(f"{service} would answer 502: the answer has {size} bytes, and {most} are possible")
     if not isinstance(native, dict) or not isinstance(native.get("statusCode"), int):
         raise EncodeError(f"{service} would answer 502: statusCode is missing in {native!r}")
     pairs = [(name.lower(), value) for name, value in (native.get("headers") or {}).items()]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from portable_fn.outcomes import Outcome
     from portable_fn_cloudflare.native import FFI, JavaScript, QueueMessage
 
+# Serialized, which is about as long as JSON: https://developers.cloudflare.com/workers/runtime-apis/rpc/#limitations
+MAX_RESULT = 32 * 1024 * 1024
 # 12 hours: https://developers.cloudflare.com/queues/platform/limits/
 MAX_DELAY = 43_200
 
@@ -58,7 +60,10 @@ def result(value: object, js: JavaScript) -> object:
     from portable_fn.data import to_json
 
     try:
-        return js.JSON.parse(to_json(value))
+        text = to_json(value)
+        if len(text) > MAX_RESULT:
+            raise EncodeError(f"the task's result has {len(text)} characters as JSON; a call by RPC takes {MAX_RESULT}")
+        return js.JSON.parse(text)
     except (TypeError, ValueError, RecursionError) as exc:
         raise EncodeError(f"a task returns a JSON value, not {type(value).__name__}: {exc}") from exc
 

@@ -333,4 +333,7 @@ class Call:
     async def call(self, instance: Any, *, wrapped: bool) -> Any:
         """What the caller gets."""
         args = [python_from_rpc(javascript(one)) for one in self.args]
-        return python_to_rpc(await getattr(instance, self.name)(*args))
+        result = python_to_rpc(await getattr(instance, self.name)(*args))
+        if len(repr(result)) > 32 * 1024 * 1024:
+            raise ValueError("Serialized RPC arguments or return values are limited to 32MiB")
+        return result

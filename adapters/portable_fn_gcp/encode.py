@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import failed
+from portable_fn.adapter import answer_too_large, failed
 from portable_fn.data import InvalidData
 from portable_fn.errors import DecodeError, EncodeError, HTTPError
 from portable_fn.http import Response, encode_json
@@ -35,6 +35,18 @@ def http(response: Response, chunks: Iterable[bytes] | None) -> WerkzeugResponse
             # WSGI has bytes as Latin-1 text (PEP 3333).
             answer.headers.add(name, value if value.isascii() else value.encode().decode("latin-1"))
     return answer
+
+
+# Of a response that isn't chunked, over HTTP/1. https://cloud.google.com/run/quotas#request_limits
+MAX_ANSWER = 32 * 1024 * 1024
+
+
+def fitting(response: Response, request: Request[Any], context: Context) -> Response:
+    """The response, or a problem document if it is no stream and has more bytes than Cloud Run takes."""
+    body = response.body
+    if not isinstance(body, bytes) or len(body) <= MAX_ANSWER:
+        return response
+    return answer_too_large(len(body), MAX_ANSWER, "Cloud Run, of what is no stream,", request, context, response)
 
 
 # The triggers whose event Eventarc Advanced may have sent, which drops what is answered with a 4xx but 408, 409 and 429.

@@ -145,6 +145,7 @@ def _flask(router: Router, receiver: Receiver | None, native: FlaskRequest, cold
     response = answer if isinstance(answer, Response) else run(answer, variables)
     # Cloud Run takes the CPU away once the answer is out, so the work comes first.
     _finish(context, variables)
+    response = encode.fitting(response, request, context)
     body = response.body
     return encode.http(response, None if isinstance(body, bytes) else _chunks(body, context, variables))
 
@@ -253,7 +254,7 @@ def _starlette(router: Router, receiver: Receiver | None, native: StarletteReque
                 response = await _received(router, receiver, request, context, native.scope, receive)
         except Disconnected:
             return
-        await _answer(response, context, receive, send)
+        await _answer(encode.fitting(response, request, context), context, receive, send)
 
     async def answer(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         from asyncio import create_task

@@ -8,12 +8,13 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from portable_fn.callers import unwarned
-from portable_fn.errors import ConfigurationError
+from portable_fn.errors import ConfigurationError, EncodeError
 from portable_fn.http import Request, unquoted
 from portable_fn.pairs import Headers
 from portable_fn.testing import asgi
 from portable_fn.testing.delivery import Answer, Exchange, Raised
 from portable_fn.testing.loop import run
+from portable_fn_gcp import encode
 from portable_fn_gcp.entry import entry
 from portable_fn_gcp.simulate_events import EVENT_SERVICES, ordering_key, payloads, played, playing, settled
 
@@ -157,6 +158,8 @@ def _wsgi(target: Any, made: dict[str, Any], body: bytes) -> Answer:
         if close := getattr(chunks, "close", None):
             close()
     status, lines = seen
+    if not response.is_streamed:
+        _check_size(sum(map(len, sent)))
     headers = Headers((name, value.encode("latin-1").decode()) for name, value in lines)
     return Answer(int(status.split()[0]), headers, b"".join(sent), sent)
 
@@ -176,7 +179,17 @@ async def _asgi(target: Any, made: dict[str, Any], body: bytes) -> list[dict[str
     native = dict(made)
     response = target(StarletteRequest(native, connection.receive, connection.send))
     await response(native, connection.receive, connection.send)
+    if len(connection.sent) == 2:
+        _check_size(len(connection.sent[1].get("body", b"")))
     return connection.sent
+
+
+def _check_size(size: int) -> None:
+    """EncodeError for a whole answer that Cloud Run would refuse."""
+    if size > encode.MAX_ANSWER:
+        raise EncodeError(
+            f"Cloud Run would answer 500: the answer has {size} bytes, and {encode.MAX_ANSWER} are possible"
+        )
 
 
 def _lines(request: Request[Any]) -> list[tuple[str, str]]:

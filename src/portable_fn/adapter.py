@@ -199,6 +199,16 @@ def failed(
     return finish(response, request)
 
 
+def answer_too_large(
+    size: int, limit: int, taker: str, request: Request[Any], context: Context, instead_of: Response
+) -> Response:
+    """The problem document in place of an answer of more bytes than its taker, such as "Lambda", takes; it is logged."""
+    detail = f"The answer has {size} bytes; {taker} takes {limit}."
+    context.log.error("invocation %s failed: %s", context.invocation_id, detail)
+    error = HTTPError(500, detail, extensions={"invocation_id": context.invocation_id})
+    return failed(error, request, context, instead_of)
+
+
 def is_over(request: Request[Any], limit: int) -> bool:
     """Whether the body has over `limit` bytes, which hold once it is inflated too; below 0 is no limit."""
     if limit < 0:

@@ -56,23 +56,64 @@ async def pump(stream: Stream, write: Callable[[bytes], Awaitable[object]]) -> N
         await aclose(iterator)
 
 
-async def joined(stream: Stream) -> bytes:
-    """The whole stream."""
-    chunks: list[bytes] = []
+class TooMuch(PortableError):
+    """A stream that is collected has more bytes than anybody takes; `size` is how many came."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the stream has at least {size} bytes")
+        self.size = size
+
+
+class _Collected:
+    """Chunks up to a limit."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._size = 0
+        self._chunks: list[bytes] = []
+
+    def add(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._limit is not None and self._size > self._limit:
+            raise TooMuch(self._size)
+        self._chunks.append(chunk)
+
+    def whole(self) -> bytes:
+        return b"".join(self._chunks)
+
+
+async def joined(stream: Stream, limit: int | None = None) -> bytes:
+    """Return the whole stream; TooMuch if it has over `limit` bytes."""
+    collected = _Collected(limit)
 
     async def write(chunk: bytes) -> None:
-        chunks.append(chunk)
+        collected.add(chunk)
 
     await pump(stream, write)
-    return b"".join(chunks)
+    return collected.whole()
 
 
-def collected(stream: Stream, variables: Variables, run: Callable[[Coroutine[Any, Any, Any], Variables], Any]) -> bytes:
-    """Return the whole stream, where no event loop runs; `run` runs a coroutine on one, which a sync stream doesn't need."""
+def collected(
+    stream: Stream,
+    variables: Variables,
+    run: Callable[[Coroutine[Any, Any, Any], Variables], Any],
+    limit: int | None = None,
+) -> bytes:
+    """Return the whole stream, where no event loop runs; `run` runs a coroutine on one, which a sync stream doesn't need.
+
+    TooMuch if it has over `limit` bytes.
+    """
     if isinstance(stream, AsyncIterable):
-        whole: bytes = run(joined(stream), variables)
+        whole: bytes = run(joined(stream, limit), variables)
         return whole
-    return b"".join(chunks(stream, variables, run))
+    found = _Collected(limit)
+    made = chunks(stream, variables, run)
+    try:
+        for chunk in made:
+            found.add(chunk)
+    finally:
+        made.close()
+    return found.whole()
 
 
 def chunks(
