@@ -568,3 +568,39 @@ def test_a_messages_text_is_read_once_however_many_functions_there_are(
     read.clear()
     aws_entry(functions, feedback)(sqs("feedback", created), LambdaContext())
     assert [] == read
+
+
+@pytest.mark.parametrize("beside", [[], [orders], [orders, uploads]], ids=len)
+def test_a_function_for_batches_of_what_messages_hold_gets_them_whole(beside: list[Any]) -> None:
+    @portable(on.change("accounts", via="changes"))
+    def rows(changes: Batch[ChangeEvent]) -> None:
+        calls.append(("rows", [change.after for change in changes]))
+
+    sent = [fake.change("accounts", after={"id": id}, id=id, sequence=id) for id in ("1", "2", "3")]
+    delivery = deliver([rows, *beside], sent, to="aws", via="dynamodb_kinesis")
+    assert ["acknowledged"] * 3 == delivery.outcomes
+    assert [("rows", [{"id": "1"}, {"id": "2"}, {"id": "3"}])] == calls
+
+
+def test_a_worker_gives_a_queue_to_its_function_for_batches_and_to_who_gets_what_it_holds() -> None:
+    @portable(on.queue("notifications"))
+    def batch(messages: Batch[Message]) -> None:
+        calls.append(("batch", len(messages)))
+
+    sent = [fake.object("uploads", key, id=key) for key in ("a.png", "b.png")]
+    assert ["acknowledged"] * 2 == deliver([batch, thumbnail], sent, to="cloudflare").outcomes
+    assert [("batch", 2), ("thumbnail", "a.png"), ("thumbnail", "b.png")] == calls
+    calls.clear()
+    assert ["acknowledged"] * 2 == deliver([batch, uploads], sent, to="cloudflare").outcomes
+    assert [("batch", 2)] == calls
+
+
+def test_a_topic_that_comes_by_a_queue_is_found_raw_and_in_its_envelope() -> None:
+    for service in ("sns_sqs", "sns"):
+        calls.clear()
+        sent = fake.message({}, channel="news")
+        assert ["acknowledged"] == deliver([orders, read], sent, to="aws", via=service).outcomes
+        assert [("read", "news")] == calls
+    calls.clear()
+    assert {"batchItemFailures": []} == aws_entry(orders, read)(sqs("notifications", {"raw": 1}), LambdaContext())
+    assert [("read", "notifications")] == calls
