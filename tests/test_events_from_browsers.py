@@ -13,7 +13,7 @@ import pytest
 from flask import Request as FlaskRequest
 from starlette.requests import Request as StarletteRequest
 
-from portable_fn import CloudEvent, Message, Request, ScheduleEvent, Task, on, portable
+from portable_fn import CloudEvent, HTTPError, Message, Request, ScheduleEvent, Task, on, portable
 from portable_fn_asgi import entry as asgi_entry
 from portable_fn_gcp import entry as gcp_entry
 
@@ -348,3 +348,23 @@ def test_a_refusal_says_nothing_of_what_was_sent(caplog: pytest.LogCaptureFixtur
         _, _, body = hit(asgi_entry(double), "/double", {"secret": "hunter2"}, "text/plain")
     assert b"hunter2" not in body
     assert "hunter2" not in caplog.text
+
+
+def test_an_event_that_functions_framework_has_converted_is_refused_too_if_a_browser_sent_it_for_another_site() -> None:
+    from flask import Flask
+
+    class Event:
+        def get_attributes(self) -> dict[str, Any]:
+            return {name: value for name, value in EVENT.items() if name != "data"}
+
+        def get_data(self) -> Any:
+            return {}
+
+    target, application = gcp_entry(paid), Flask("main")
+    for headers in ({"origin": "https://evil.test"}, {"sec-fetch-site": "cross-site"}):
+        with application.test_request_context("/", headers=headers), pytest.raises(HTTPError, match="403"):
+            target(Event())
+    assert [] == called
+    with application.test_request_context("/"):
+        target(Event())
+    assert ["paid"] == called

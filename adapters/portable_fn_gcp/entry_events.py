@@ -78,9 +78,12 @@ class Receiver:
         """The event that functions-framework has made of the request that was `sent`, where it runs the function as
         `cloudevent` or `event`, and a request that stands for that.
 
-        HTTPError 401 without the token of the environment, also if nobody knows the request.
+        HTTPError 401 without the token of the environment, also if nobody knows the request, and 403 for what a browser sends
+        for another site.
         """
         _check(Request("POST") if sent is None else sent)
+        if sent is not None:
+            callers.refuse_page(sent)
         items: list[Item]
         try:
             items = [triggers.of_background_event(*args) if len(args) == 2 else triggers.of_cloud_event(args[0])]
