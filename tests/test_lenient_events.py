@@ -29,6 +29,7 @@ from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.pairs import Headers
 from portable_fn.testing import fake
 from portable_fn_asgi import dapr
+from portable_fn_asgi.decode import ScopeRequest
 from portable_fn_azure import changes as azure_changes
 from portable_fn_azure import decode as azure_decode
 from portable_fn_azure import event_grid as azure_grid
@@ -36,6 +37,7 @@ from portable_fn_azure import messages as azure_messages
 from portable_fn_azure import objects as azure_objects
 from portable_fn_cloudflare import events as worker_events
 from portable_fn_cloudflare.simulate_javascript import FFI
+from portable_fn_gcp import decode as google_decode
 from portable_fn_gcp import firestore, pubsub, triggers
 from portable_fn_gcp import simulate as google
 
@@ -167,6 +169,28 @@ def test_attributes_of_a_message_may_say_anything() -> None:
 def test_a_time_that_can_be_read_is_there() -> None:
     assert datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC) == cloudevents.read_time("2026-01-02T03:04:05Z")
     assert None is cloudevents.read_time(None)
+
+
+@pytest.mark.parametrize(
+    "name", ["ce-id", "ce-source", "ce-type", "ce-partitionkey", "ce-tenant", "ce-subject", "x-other"]
+)
+@pytest.mark.parametrize("value", [b"\xff", b"a\xe9", b"%41\xff", b'"\xff"'])
+def test_a_header_that_is_not_utf_8_is_no_id(name: str, value: bytes) -> None:
+    known = {**{header.encode(): text.encode() for header, text in HEADERS.items()}, name.encode(): value}
+    environ = {
+        f"HTTP_{header.decode().upper().replace('-', '_')}": text.decode("latin-1") for header, text in known.items()
+    }
+    flask: Any = SimpleNamespace(environ={"REQUEST_METHOD": "POST", "PATH_INFO": "/", **environ})
+    starlette: Any = SimpleNamespace(scope={"method": "POST", "path": "/", "headers": list(known.items())})
+    made = (google_decode.http(flask), google_decode.http_async(starlette), ScopeRequest(starlette.scope))
+    for request in made:
+        if name in ("ce-tenant", "ce-subject", "x-other"):
+            event = cloudevents.binary(request.headers, b"")
+            assert ("1", "/s", "t") == (event.id, event.source, event.type)
+            assert "".join((event.subject, *event.extensions.values())).encode().strip(b"A\xef\xbf\xbd") == b""
+        else:
+            with pytest.raises(DecodeError, match=name[3:]):
+                cloudevents.binary(request.headers, b"")
 
 
 # --- Google ------------------------------------------------------------------------------------------------------------

@@ -126,19 +126,16 @@ def _environ_headers(environ: Mapping[str, Any]) -> dict[str, str | list[str]]:
     headers: dict[str, str | list[str]] = {}
     for key, value in environ.items():
         if key.startswith("HTTP_"):
-            headers[key[5:].replace("_", "-").lower()] = _value(value)
+            name = key[5:].replace("_", "-").lower()
+            headers[name] = value if value.isascii() else asgi.text(_from_latin_1(value), name.encode("latin-1"))
     for key, name in (("CONTENT_TYPE", "content-type"), ("CONTENT_LENGTH", "content-length")):
         if value := environ.get(key):
-            headers[name] = _value(value)
+            headers[name] = value if value.isascii() else asgi.text(_from_latin_1(value))
     return headers
 
 
-def _value(value: str) -> str:
-    # WSGI has bytes as Latin-1 text (PEP 3333).
-    return value if value.isascii() else asgi.text(_from_latin_1(value))
-
-
 def _from_latin_1(text: str) -> bytes:
+    # WSGI has bytes as Latin-1 text (PEP 3333).
     return text.encode("latin-1")
 
 

@@ -61,14 +61,20 @@ class ServerInvocation(Context):
 
 def headers(lines: Lines) -> Headers:
     """The header lines of a scope: values as UTF-8, or Latin-1 where they aren't that."""
-    return Headers((name.decode("latin-1"), text(value)) for name, value in lines)
+    return Headers((name.decode("latin-1"), text(value, name)) for name, value in lines)
 
 
-def text(value: bytes) -> str:
-    """A header's value: UTF-8, or Latin-1 where it isn't that."""
+def text(value: bytes, name: bytes = b"") -> str:
+    """A header's value: UTF-8, or Latin-1 where it isn't that.
+
+    An attribute of a CloudEvent isn't taken for Latin-1, so that its id can't become the same as another one: lone surrogates
+    stand for its bytes (PEP 383).
+    """
     try:
         return value.decode()
     except UnicodeDecodeError:
+        if name[:3].lower() == b"ce-":
+            return value.decode(errors="surrogateescape")
         return value.decode("latin-1")
 
 

@@ -236,7 +236,7 @@ def _check_utf8(name: str, quoted: str) -> None:
 
     try:
         unquote_to_bytes(quoted).decode()
-    except UnicodeDecodeError as exc:
+    except UnicodeError as exc:
         raise DecodeError(f"the CloudEvent's {name} is percent-encoded, but not as UTF-8") from exc
 
 
