@@ -143,12 +143,11 @@ def test_a_batch_is_known_by_all_of_its_events() -> None:
     assert messages[:3] == progress.begin(messages[:3], context(2)).left
 
 
-def test_neither_a_rejected_nor_an_unreadable_event_counts_as_handled() -> None:
+def test_an_unreadable_event_does_not_count_as_handled_and_a_dead_lettered_one_does() -> None:
     progress = Progress()
     items: list[Any] = [fake.message({}, id="1"), DecodeError("no"), fake.message({}, id="2"), fake.message({}, id="3")]
-    # The output binding has sent nothing, since the invocation failed.
-    progress.begin(items, None).end([DONE, Retry(), Reject("no"), DONE])
-    assert items[1:3] == progress.begin(items, context(1)).left
+    progress.begin(items, None).end([DONE, Retry(), Reject("no"), Retry()])
+    assert [items[1], items[3]] == progress.begin(items, context(1)).left
 
 
 @pytest.mark.parametrize("number", [None, 0, -1, True, "1", 1.0, object()])
