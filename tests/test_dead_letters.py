@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -754,6 +755,38 @@ def test_without_a_sidecars_port_a_rejected_message_is_dropped(
 def test_a_delivery_in_tests_reaches_no_sidecar(sidecar: Any) -> None:
     assert ["dead-lettered"] == deliver(refuses, fake.message({}), to="asgi", via="dapr_pubsub").outcomes
     assert [] == sidecar.published
+
+
+# Knative, whose broker sends an event on to its dead-letter sink.
+
+
+@pytest.mark.parametrize("kind", [CloudEvent, Message])
+def test_a_dead_letter_of_knatives_is_restored_and_tells_why(kind: type[Any]) -> None:
+    seen: list[Any] = []
+    event = fake.cloud_event("order.created", {"n": 1}, extensions={"tenant": "7"})
+    [request] = asgi_simulate.payloads([event], "binary")
+    application = asgi_entry(rejecting(kind, seen))
+    answer = asgi.answer(run(asgi_messages(application, scope(request), request.body)))
+    assert 400 == answer.status
+    added = {
+        "knativeerrordest": "http://shop.default.svc.cluster.local", "knativeerrorcode": "400",
+        "knativeerrordata": b64encode(answer.body).decode(),
+    }  # fmt: skip
+    letters: list[Any] = []
+
+    def look(letter: Any) -> None:
+        letters.append(letter)
+
+    look.__annotations__ = {"letter": kind}
+    sent = fake.cloud_event("order.created", {"n": 1}, extensions={"tenant": "7", **added})
+    assert ["acknowledged"] == deliver(portable(look), sent, to="asgi", via="binary").outcomes
+    assert (seen[0], WHY) == (restored(letters[0]), reason(letters[0]))
+
+
+@pytest.mark.parametrize("told", ["?", "bm8ganNvbg==", "W10=", "e30=", "/w=="])
+def test_what_knative_tells_otherwise_is_no_reason(told: str) -> None:
+    event = fake.cloud_event(extensions={"knativeerrorcode": "500", "knativeerrordata": told})
+    assert (None, {}) == (reason(event), restored(event).extensions)  # type: ignore[attr-defined]  # a CloudEvent
 
 
 # In tests of one's own.

@@ -264,7 +264,7 @@ def restored(letter: Event[Any]) -> Event[Any]:
     if (held := _held(letter)) is not None:
         return _of_cloud_event(held, letter)
     if not isinstance(letter, Message) or ID not in letter.attributes:
-        return letter
+        return _without_knative(letter)
     fields = _fields(letter)
     body = letter.body
     if fields.get("encoding") == "base64":
@@ -298,9 +298,42 @@ def reason(letter: Event[Any]) -> str | None:
     attributes = letter.attributes if isinstance(letter, Message) else {}
     if ID in attributes:
         return _told(letter, _fields(letter), REASON)  # type: ignore[arg-type]  # it is a message
-    # By Service Bus itself, with `settlement=True`.
+    # By Service Bus itself, with `settlement=True`, or by Knative.
     told = attributes.get("DeadLetterReason")
-    return told if isinstance(told, str) else None
+    return told if isinstance(told, str) else _of_knative(letter)
+
+
+# What Knative adds to an event for its dead-letter sink, the last with the body of the answer, in base64.
+# https://knative.dev/docs/eventing/event-delivery/
+_KNATIVE = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")
+
+
+def _of_knative(letter: Event[Any]) -> str | None:
+    """The reason of an event that Knative dead-lettered, which is in the problem document that it was answered with."""
+    for one in (letter, *letter.envelopes[-1:]):
+        told = one.extensions.get(_KNATIVE[2]) if isinstance(one, CloudEvent) else None
+        if told:
+            try:
+                problem: Any = parse_json(told if told.startswith("{") else a2b_base64(told).decode())
+            except ValueError:
+                return None
+            detail = problem.get("detail") if isinstance(problem, dict) else None
+            return detail if isinstance(detail, str) else None
+    return None
+
+
+def _without_knative(letter: Event[Any]) -> Event[Any]:
+    """The event without what Knative added to it."""
+    name = "extensions" if isinstance(letter, CloudEvent) else "attributes"
+    told: Mapping[str, Any] = getattr(letter, name, None) or {}
+    if _KNATIVE[1] not in told:
+        return letter
+    from copy import copy
+
+    made = copy(letter)
+    setattr(made, name, {key: value for key, value in told.items() if key not in _KNATIVE})
+    made.envelopes = (*letter.envelopes, letter)
+    return made
 
 
 def through(letter: Event[Any]) -> str:
