@@ -211,11 +211,11 @@ def answer_too_large(
 
 def is_over(request: Request[Any], limit: int) -> bool:
     """Whether the body has over `limit` bytes, which hold once it is inflated too; below 0 is no limit."""
-    if limit < 0:
-        return False
+    if len(request.raw_body) > limit:
+        return limit >= 0
     request._max_body = limit
     # What looks for events has inflated the body by a limit of its own.
-    return len(request.raw_body) > limit or len(request.__dict__.get("body", b"")) > limit
+    return "body" in request.__dict__ and len(request.body) > limit
 
 
 def too_large(limit: int) -> HTTPError:
