@@ -180,6 +180,15 @@ def test_invoke_times_a_handler_on_the_loop_that_it_ran_on() -> None:
     assert ((1 + 2 * 3) * len(EVERYWHERE), 1) == (len(loops), len(set(loops)))
 
 
+def test_a_server_that_records_has_its_thread_all_the_same() -> None:
+    code = """
+import portable_fn.testing.recording
+from portable_fn import loop
+print(loop.may_start_thread)
+"""
+    assert "True" == in_a_process(code)
+
+
 # Who runs it
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from portable_fn import loop
 from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from portable_fn.binding import Middleware
     from portable_fn.on import Trigger
     from portable_fn.testing.failure import Failure, Redelivery
+
+# What a test's handlers use, such as a connection of sqlite3, often belongs to the thread that made it.
+loop.may_start_thread = False
 
 T = TypeVar("T")
 

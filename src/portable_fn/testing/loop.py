@@ -10,9 +10,6 @@ from typing import Any
 
 from portable_fn import loop
 
-# What a test's handlers use, such as a connection of sqlite3, often belongs to the thread that made it.
-loop.may_start_thread = False
-
 # How many exchanges are under way around this one: a handler may send a request to another one.
 _depth: ContextVar[int] = ContextVar("_depth", default=0)
 
