@@ -283,6 +283,16 @@ def test_an_entry_that_anybody_may_send_events_to_says_so_when_it_is_made(
     assert (entry is portable_fn_gcp.entry) == len(warnings(ship))
 
 
+def test_blocks_without_warnings_in_several_threads_end_each_for_itself() -> None:
+    first, second = callers.unwarned(), callers.unwarned()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__()
+    assert 1 == callers._quiet
+    second.__exit__()
+    assert 0 == callers._quiet
+
+
 @pytest.mark.parametrize("to", ["gcp", "asgi", "aws", "azure", "cloudflare"])
 def test_a_simulated_delivery_warns_of_nobody(to: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):

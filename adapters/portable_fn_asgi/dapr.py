@@ -108,9 +108,9 @@ def has_published(pubsub: str, topic: str, event: Event[Any], reject: Reject, se
     except (OSError, HTTPException) as exc:
         why = type(exc).__name__
     if why:
-        from logging import getLogger
+        from portable_fn.logs import log
 
-        getLogger("portable_fn").warning(
+        log().warning(
             "the sidecar doesn't publish to the dead letters %s: %s; Dapr gets the message back without the reason",
             topic,
             why,

@@ -78,12 +78,10 @@ def _text(event: Event[Any], reject: Reject, encoding: str) -> str:
 
     text = encoded(structured(event, reject), encoding)
     if len(text) > MAX_TEXT and isinstance(event, Message) and not is_like(event.body):
-        from logging import getLogger
+        from portable_fn.logs import log
 
         shown = event.id if event.id.isprintable() else ascii(event.id)
-        getLogger("portable_fn").warning(
-            "the dead letter of %s has no room for the reason: it is the message as it was", shown
-        )
+        log().warning("the dead letter of %s has no room for the reason: it is the message as it was", shown)
         text = encoded(event.body, encoding)
     if len(text) > MAX_TEXT:
         raise QueueError(f"the message has {len(text)} characters, and a storage queue takes {MAX_TEXT}")

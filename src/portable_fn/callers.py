@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import allocate_lock
 
 from portable_fn.errors import HTTPError
 
@@ -27,7 +28,9 @@ _TOKENS = frozenset((HEADER, "dapr-api-token"))
 # "trusted": the platform lets only trusted callers through.
 CALLERS = "PORTABLE_FN_CALLERS"
 
-_is_quiet = False
+# In how many blocks of `unwarned` threads are.
+_quiet = 0
+_lock = allocate_lock()
 
 
 def check(request: Request[Any], headers: Mapping[str, str], *, parameter: bool = False) -> None:
@@ -104,7 +107,7 @@ def warn_if_open(functions: Iterable[Binding], variables: Iterable[str], how: st
         variables: The environment variables that would hold a token.
         how: How the platform keeps others out.
     """
-    if _is_quiet or os.environ.get(CALLERS) == "trusted" or any(map(os.environ.get, variables)):
+    if _quiet or os.environ.get(CALLERS) == "trusted" or any(map(os.environ.get, variables)):
         return
     names = ", ".join(function.name for function in functions)
     _unsaid.append((names, how, CALLERS, " or ".join(variables), HEADER))
@@ -118,10 +121,10 @@ _unsaid: list[tuple[str, ...]] = []
 
 
 def _warn() -> None:
-    import logging
+    from portable_fn.logs import log
 
     while _unsaid:
-        logging.getLogger("portable_fn").warning(
+        log().warning(
             "whoever reaches this URL can send events to %s, as far as can be known here: %s, and say so by %s=trusted; or "
             "set %s, and have the senders send it in the header %s",
             *_unsaid.pop(),
@@ -131,10 +134,14 @@ def _warn() -> None:
 class unwarned:
     """Make entries without a warning: a simulated provider lets nobody in."""
 
+    # Several threads may be in such blocks at once.
+
     def __enter__(self) -> None:
-        global _is_quiet
-        self._before, _is_quiet = _is_quiet, True
+        global _quiet
+        with _lock:
+            _quiet += 1
 
     def __exit__(self, *_: object) -> None:
-        global _is_quiet
-        _is_quiet = self._before
+        global _quiet
+        with _lock:
+            _quiet -= 1

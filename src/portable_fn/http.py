@@ -327,9 +327,9 @@ class Request(Event[T], Generic[T]):
             form = self.form
         except ConfigurationError as exc:
             # The client chose what the function was not made for.
-            import logging
+            from portable_fn.logs import log
 
-            logging.getLogger("portable_fn").error("a %s body is refused: %s", self.content_type, exc)
+            log().error("a %s body is refused: %s", self.content_type, exc)
             headers = {"accept": "application/json, application/x-www-form-urlencoded"}
             raise HTTPError(415, f"The function takes no {self.content_type}.", headers=headers) from exc
         grouped: dict[str, list[Any]] = {}
