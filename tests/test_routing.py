@@ -491,18 +491,28 @@ def test_the_gateways_parameters_are_those_of_the_template_behind_the_root_path(
     assert 404 == told(event, get("/items/{id}"))
 
 
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] != "http":
+        return
+    body = f"{scope['root_path']} {scope['path']}".encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_an_asgi_application_knows_the_root_path(provider: str) -> None:
-    async def application(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        body = f"{scope['root_path']} {scope['path']}".encode()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": body})
-
     answer = deliver(asgi_app(application), fake.request("GET", "/v1/items/7/"), to=provider, root_path="/v1")
     before = "/api" if provider == "azure" else ""
     assert f"{before}/v1 {before}/v1/items/7/" == answer.text
+
+
+def test_an_asgi_application_knows_the_base_path_of_a_custom_domain() -> None:
+    handler = aws_entry(asgi_app(application))
+    for event in (
+        custom_domain("/shop/items/7/", "/{proxy+}", {"proxy": "items/7"}),
+        custom_domain("/shop/items/7/", "/items/{id}", {"id": "7"}, version="1.0"),
+    ):
+        assert "/shop /shop/items/7/" == aws_answer(handler(event, None), "rest_api").text
 
 
 @pytest.mark.parametrize("entry", [aws_entry, gcp_entry, azure_entry, cloudflare_entry, asgi_entry])
