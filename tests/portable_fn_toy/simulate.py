@@ -93,7 +93,7 @@ def _web(request: Request[Any]) -> dict[str, Any]:
         "method": request.method,
         "target": f"{request.raw_path}?{request.raw_query}" if request.raw_query else request.raw_path,
         "headers": [list(pair) for pair in request.headers.pairs],
-        "body": b64encode(request.body).decode(),
+        "body": b64encode(request.raw_body).decode(),
         "host": request.host,
         "scheme": request.scheme,
         "client": request.client_ip,

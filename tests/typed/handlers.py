@@ -21,6 +21,7 @@ from portable_fn import (
     on,
     portable,
 )
+from portable_fn.pairs import Params
 from portable_fn.testing import fake
 
 
@@ -78,7 +79,11 @@ def rows(batch: Batch[ChangeEvent]) -> None:
 def requested(request: Request[Order]) -> dict[str, str]:
     assert_type(request.data, Order)
     assert_type(request.headers, Headers)
-    assert_type(request.params, dict[str, str])
+    assert_type(request.params, Params)
+    assert_type(request.params["id"], str)
+    assert_type(request.params.get_int("id"), int)
+    assert_type(request.query.get_int("limit", 20, ge=1), int)
+    assert_type(request.query.get_bool("all", None), bool | None)
     assert_type(request.query["page"], str)
     return {"sku": request.data.sku}
 
