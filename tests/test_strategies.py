@@ -58,6 +58,7 @@ GIVEN: dict[str, Any] = {
     "etag": "an etag",
     "extensions": {"xa": "1"},
     "form": {"a": "1"},
+    "files": {"photo": ("cat.png", b"cat", "image/png")},
     "headers": [("x-a", "1"), ("x-a", "2")],
     "host": "example.org",
     "id": "an id",
@@ -87,6 +88,9 @@ READ: dict[str, Callable[[Any], Any]] = {
     "at": lambda event: event.time,
     "cookies": lambda event: dict(event.cookies.pairs),
     "form": lambda event: dict(event.form.pairs),
+    "files": lambda event: {
+        name: (file.filename, file.body, file.content_type) for name, file in event.form.pairs if file.filename
+    },
     "headers": lambda event: [pair for pair in event.headers.pairs if pair[0] == "x-a"],
     "json": lambda event: event.json(),
     "target": lambda event: f"{event.raw_path}?{event.raw_query}",
@@ -119,7 +123,7 @@ def test_each_field_that_can_be_faked_has_a_strategy(kind: str) -> None:
 def test_what_is_given_for_a_field_is_what_it_has(kind: str, name: str) -> None:
     value = {("changes", "key"): {"id": "7"}, ("objects", "action"): "archived"}.get((kind, name), GIVEN[name])
     fields = {name: st.just(value)}
-    if name == "form":
+    if name in ("form", "files"):
         fields["method"] = st.just("POST")
 
     @settings(max_examples=3, database=None)

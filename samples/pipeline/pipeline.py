@@ -2,14 +2,14 @@
 
 from pydantic import BaseModel
 
-from portable_fn import Context, Task, on, portable
+from portable_fn import Context, Reject, Retry, Task, on, portable
 
 
-class OutOfStock(Exception):
+class OutOfStock(Reject):
     """Trying again is no use: the workflow catches it and tells the customer."""
 
 
-class ShelfLocked(Exception):
+class ShelfLocked(Retry):
     """Somebody counts the shelf: the workflow tries again."""
 
 

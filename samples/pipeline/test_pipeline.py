@@ -40,5 +40,5 @@ def test_the_workflow_gets_the_error_by_its_name_on_every_provider(deliver, orde
 def test_an_input_that_is_no_order_is_an_error_of_the_caller(deliver):
     delivery = deliver(reserve, fake.task({"sku": "lamp"}, name="reserve"))
 
-    assert "ValueError" == delivery.error[0]
+    assert "InvalidData" == delivery.error[0]
     assert "#/count" in delivery.error[1]

@@ -325,6 +325,7 @@ def requests(
     cookies: SearchStrategy[dict[str, str] | None] = _COOKIES,
     json: SearchStrategy[Any] | None = None,
     form: SearchStrategy[dict[str, Any] | None] | None = None,
+    files: SearchStrategy[dict[str, Any] | None] | None = None,
     body: SearchStrategy[bytes | str] | None = None,
     params: SearchStrategy[dict[str, str] | None] = _NONE,
     host: SearchStrategy[str] = st.just("example.com"),
@@ -335,7 +336,7 @@ def requests(
     time: SearchStrategy[datetime] = _TIMES,
 ) -> SearchStrategy[Request[Any]]:
     """Requests; where none of `json`, `form` and `body` is given, those of methods that have a body have one of each sort."""
-    given = {"json": json, "form": form, "body": body}
+    given = {"json": json, "form": form, "files": files, "body": body}
     return _requests(
         method,
         {name: strategy for name, strategy in given.items() if strategy is not None},
