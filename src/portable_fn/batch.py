@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from portable_fn.dispatch import Call, Dispatcher
     from portable_fn.events import Window
     from portable_fn.outcomes import Outcome
+    from portable_fn.stepping import OwnTask
 
     T = TypeVar("T")
+    # Why no function gets an event, and its id, "" if that can't be read.
+    Ungiven = list[tuple[DecodeError, str]]
     # An event, or why it can't be read: that one alone is retried.
     Item = Event[Any] | DecodeError
     # The key within which events are in order; None for one that may overtake the others.
@@ -62,6 +65,7 @@ class Consumer:
         functions = dispatcher.functions
         self._takes_batch = any(one.takes_batch for one in functions)
         self._is_async = any(one.is_async for one in functions)
+        self._at_once = max((one.concurrency for one in functions), default=1)
         # Among several functions each gets only what is for it anyway.
         self._chooses = len(functions) == 1 and not all(trigger.wants_all for trigger in functions[0].triggers)
         # Sending blocks, which must not hold up the event loop.
@@ -84,10 +88,7 @@ class Consumer:
             if len(functions) > 1:
                 return self._together_and_alone(items, context, window, state)
             return _WholeBatch(self, functions[0], items, context, window, state).handle()
-        function = self._function_for(items[0]) if items else None
-        if self._is_async:
-            return self._handle_async(items, function, context)
-        return self._one_by_one(items, function, context)
+        return self._each(items, context)
 
     async def handle_in_loop(self, items: Sequence[Item], context: Context) -> list[Outcome]:
         """As `handle`, where nothing may block the event loop: functions that aren't async run in a thread."""
@@ -125,8 +126,7 @@ class Consumer:
             parts.append((indices, _WholeBatch(self, function, mine, context, window, state).handle()))
         if alone:
             mine = [items[index] for index in alone]
-            run = self._handle_async if self._is_async else self._one_by_one
-            parts.append((alone, run(mine, None, context)))
+            parts.append((alone, self._each(mine, context)))
         if any(is_awaitable(found) for _, found in parts):
             return _merged_later(len(items), parts)
         return _merged(len(items), parts)
@@ -138,7 +138,14 @@ class Consumer:
             self._direct[kind] = self.dispatcher.direct(kind) if issubclass(kind, Event) else None
         return self._direct[kind]
 
-    def _one_by_one(self, items: Sequence[Item], function: Binding | None, context: Context) -> list[Outcome]:
+    def _each(self, items: Sequence[Item], context: Context) -> list[Outcome] | Awaitable[list[Outcome]]:
+        """The outcomes of events that are handled each by itself."""
+        if not self._is_async:
+            return finished(self._in_order(items, context))
+        return self._side_by_side(items, context) if self._at_once > 1 else self._in_order(items, context)
+
+    async def _in_order(self, items: Sequence[Item], context: Context) -> list[Outcome]:
+        """The outcomes of events that are handled one after the other; without async functions it waits for nothing."""
         outcomes: list[Outcome] = []
         add = outcomes.append
         # Places rather than events, so that those which an adapter makes one by one needn't be kept.
@@ -152,54 +159,90 @@ class Consumer:
         longest = MARGIN
         # The first one is begun however little time seems to be left: a clock may be wrong, and nothing would ever be handled.
         begun = False
-        call = None if function is None else function.call
-        takes_context = function is None or function.takes_context or bool(function.use)
-        alone = function.handler if function is not None and function.takes_event_alone else None
-        ungiven = _Ungiven(context)
-        for index, item in enumerate(items):
-            if isinstance(item, DecodeError):
-                # Which key it has can't be known, so whatever has one stops.
-                if key is not None:
-                    stopped.add(None)
-                add(ungiven.add(item))
-                continue
-            known = seen.setdefault(item.id, index)
-            if known != index and (known := _first_delivery(seen, items, known, index, item)) != index:
-                add(outcomes[known])
-                continue
-            mine = None if key is None else key(item)
-            if stopped and mine is not None and (mine in stopped or None in stopped):
-                add(late or Retry(_EARLIER))
-                continue
-            if deadline is not None:
-                now = clock()
-                if now - before > longest:
-                    longest = now - before
-                before = now
-                if begun and now + longest > deadline:
-                    late = late or Retry(_LATE)
-                    stopped.add(mine)
-                    add(late)
+        ungiven: Ungiven = []
+        function: Binding | None = None
+        call: Callable[[Any, Context], Any] | None = None
+        alone: Callable[[Any], Any] | None = None
+        enter: Callable[[], OwnTask] | None = None
+        takes_context = True
+        own: OwnTask | None = None
+        try:
+            for index, item in enumerate(items):
+                if isinstance(item, DecodeError):
+                    # Which key it has can't be known, so whatever has one stops.
+                    if key is not None:
+                        stopped.add(None)
+                    add(_not_given_to_any(item, context, ungiven))
                     continue
-            begun = True
-            try:
-                if call is not None:
-                    result = (
-                        copy_context().run(call, item, context.of(item) if takes_context else context)
-                        if alone is None
-                        else copy_context().run(alone, item)
-                    )
-                    outcome: Outcome = DONE if result is None else Done(_returned(result, item))
+                known = seen.setdefault(item.id, index)
+                if known != index and (known := _first_delivery(seen, items, known, index, item)) != index:
+                    add(outcomes[known])
+                    continue
+                mine = None if key is None else key(item)
+                if stopped and mine is not None and (mine in stopped or None in stopped):
+                    add(late or Retry(_EARLIER))
+                    continue
+                if deadline is not None:
+                    now = clock()
+                    if now - before > longest:
+                        longest = now - before
+                    before = now
+                    if begun and now + longest > deadline:
+                        late = late or Retry(_LATE)
+                        stopped.add(mine)
+                        add(late)
+                        continue
+                if not begun:
+                    begun = True
+                    # Events of one batch are all of one kind.
+                    function = self._function_for(item)
+                    if self._is_async:
+                        enter = self._entering(function, context, ungiven)
+                    elif function is not None:
+                        call = function.call
+                        takes_context = function.takes_context or bool(function.use)
+                        alone = function.handler if function.takes_event_alone else None
+                if enter is not None:
+                    if own is None:
+                        own = enter()
+                    variables = copy_context()
+                    waited = variables.run(own.send, item)
+                    if waited is own and own.error is None and own.is_untouched():
+                        error, result = None, own.result
+                    elif waited is own:
+                        error, result = own.take()
+                        own.left()
+                        own = None
+                    else:
+                        own.leave()
+                        waiting, own = own, None
+                        error, result = await waiting.end(waited, variables)
+                    outcome: Outcome = DONE
+                    if result is not None or error is not None:
+                        outcome = await self._outcome_of(error, result, item, function, context)
                 else:
-                    outcome = self._call_each(item, context, ungiven)
-            except BaseException as exc:
-                outcome = self._outcome(exc, item, function, context)
-            if mine is not None and isinstance(outcome, Retry):
-                stopped.add(mine)
-            add(outcome)
+                    try:
+                        if call is not None:
+                            result = (
+                                copy_context().run(call, item, context.of(item) if takes_context else context)
+                                if alone is None
+                                else copy_context().run(alone, item)
+                            )
+                            outcome = DONE if result is None else Done(_returned(result, item))
+                        else:
+                            outcome = self._call_each(item, context, ungiven)
+                    except BaseException as exc:
+                        outcome = self._outcome(exc, item, function, context)
+                if mine is not None and isinstance(outcome, Retry):
+                    stopped.add(mine)
+                add(outcome)
+        finally:
+            if own is not None:
+                own.left()
         if late is not None:
             _log_late(outcomes, late, longest, context)
-        ungiven.log(len(items))
+        if ungiven:
+            _log_not_given(ungiven, len(items), context)
         return outcomes
 
     def _calls(self, item: Event[Any], context: Context) -> list[Call]:
@@ -209,7 +252,7 @@ class Consumer:
             context.log.info("%s is done without a call: %s", _shown(item), self.dispatcher.unwanted(item))
         return calls
 
-    def _call_each(self, item: Event[Any], context: Context, ungiven: _Ungiven) -> Outcome:
+    def _call_each(self, item: Event[Any], context: Context, ungiven: Ungiven) -> Outcome:
         """Calls the functions that the event is for, for all that they get of it, even where one of them fails."""
         results: list[object] = []
         failures: list[tuple[BaseException, Binding, Event[Any]]] = []
@@ -226,7 +269,7 @@ class Consumer:
                     failures.append((exc, function, event))
         return self._of_all(item, results, failures, context)
 
-    async def _call_each_async(self, item: Event[Any], context: Context, ungiven: _Ungiven) -> Outcome:
+    async def _call_each_async(self, item: Event[Any], context: Context, ungiven: Ungiven) -> Outcome:
         results: list[object] = []
         failures: list[tuple[BaseException, Binding, Event[Any]]] = []
         try:
@@ -272,19 +315,23 @@ class Consumer:
             return min(outcomes, key=_weight)
         return Done(results[0]) if len(results) == 1 and results[0] is not None else DONE
 
-    async def _handle_async(self, items: Sequence[Item], function: Binding | None, context: Context) -> list[Outcome]:
+    async def _side_by_side(self, items: Sequence[Item], context: Context) -> list[Outcome]:
+        """The outcomes of events several of which are handled at once, one at a time of each key."""
         import asyncio
 
-        at_once = max(one.concurrency for one in self.dispatcher.functions)
+        from portable_fn import stepping
+
         outcomes: list[Outcome | None] = [None] * len(items)
         first: dict[object, int] = {}
         again: dict[int, int] = {}
+        # Events without a key have a lane each.
         lanes: dict[object, list[int]] = {}
         unreadable = False
-        ungiven = _Ungiven(context)
+        ungiven: Ungiven = []
+        function: Binding | None = None
         for index, item in enumerate(items):
             if isinstance(item, DecodeError):
-                outcomes[index] = ungiven.add(item)
+                outcomes[index] = _not_given_to_any(item, context, ungiven)
                 unreadable = unreadable or self.key is not None
             elif (known := _first_of(first, items, index, item)) != index:
                 again[index] = known
@@ -293,68 +340,82 @@ class Consumer:
                 if unreadable and mine is not None:
                     outcomes[index] = Retry("an earlier event, which can't be read, comes again first")
                 else:
+                    function = function or self._function_for(item)
                     lanes.setdefault((index,) if mine is None else mine, []).append(index)
+        begin = self._beginning(function, context, ungiven)
         deadline = context._ends
         longest = MARGIN
-        # Events without a key have a lane each.
-        stopped: dict[object, Retry] = {}
         late: Retry | None = None
         begun = False
+        rest = iter(lanes.values())
 
-        async def settle(index: int, lane: object) -> None:
+        async def work() -> None:
             nonlocal longest, late, begun
-            item: Any = items[index]
-            began = time.monotonic()
-            if lane not in stopped and begun and deadline is not None and began + longest > deadline:
-                stopped[lane] = late = late or Retry(_LATE)
-            if lane in stopped:
-                outcomes[index] = stopped[lane]
-                return
-            begun = True
-            outcomes[index] = outcome = await self._isolated(item, function, context, ungiven)
-            longest = max(longest, time.monotonic() - began)
-            if isinstance(outcome, Retry):
-                stopped[lane] = Retry(_EARLIER)
+            for lane in rest:
+                stopped: Retry | None = None
+                for index in lane:
+                    began = time.monotonic()
+                    if stopped is None and begun and deadline is not None and began + longest > deadline:
+                        stopped = late = late or Retry(_LATE)
+                    if stopped is not None:
+                        outcomes[index] = stopped
+                        continue
+                    begun = True
+                    item: Any = items[index]
+                    error, result = await stepping.run(begin, item, copy_context())
+                    outcomes[index] = outcome = await self._outcome_of(error, result, item, function, context)
+                    longest = max(longest, time.monotonic() - began)
+                    if isinstance(outcome, Retry):
+                        stopped = Retry(_EARLIER)
 
-        if at_once == 1:
-            # In the order in which they came, whatever their keys.
-            places = {index: lane for lane, indices in lanes.items() for index in indices}
-            for index in sorted(places):
-                await settle(index, places[index])
-        else:
-            room = asyncio.Semaphore(at_once)
-
-            async def within(lane: object) -> None:
-                async with room:
-                    for index in lanes[lane]:
-                        await settle(index, lane)
-
-            await asyncio.gather(*(within(lane) for lane in lanes))
+        await asyncio.gather(*(work() for _ in range(min(self._at_once, len(lanes)))))
         for index, known in again.items():
             outcomes[index] = outcomes[known]
         if late is not None:
             _log_late(outcomes, late, longest, context)
-        ungiven.log(len(items))
+        if ungiven:
+            _log_not_given(ungiven, len(items), context)
         return outcomes  # type: ignore[return-value]  # each has one now
 
-    async def _isolated(
-        self, item: Event[Any], function: Binding | None, context: Context, ungiven: _Ungiven
-    ) -> Outcome:
-        """The outcome of one event, in a task of its own."""
-        try:
-            if function is None:
-                each: Outcome = await _in_task(self._call_each_async(item, context, ungiven))
-                return each
-            result = await _in_task(_called(function, item, context))
-            return DONE if result is None else Done(result)
-        except BaseException as exc:
-            if _is_not_ours(exc):
-                raise
-            if self._sends and _may_reject(exc):
-                from asyncio import to_thread
+    def _entering(self, function: Binding | None, context: Context, ungiven: Ungiven) -> Callable[[], OwnTask]:
+        """What enters a task for the function's coroutines, one after the other."""
+        from asyncio import get_running_loop
 
-                return await to_thread(self._outcome, exc, item, function, context)
-            return self._outcome(exc, item, function, context)
+        from portable_fn.stepping import entered
+
+        loop, begin = get_running_loop(), self._beginning(function, context, ungiven)
+        return lambda: entered(loop, begin)
+
+    def _beginning(self, function: Binding | None, context: Context, ungiven: Ungiven) -> Callable[[Any], Any]:
+        """What makes the coroutine for an event: its function's, or one that calls the several that the event may be for."""
+        if function is None:
+            return lambda item: self._call_each_async(item, context, ungiven)
+        if function.takes_event_alone:
+            return function.handler
+        call = function.call
+        if function.takes_context or function.use:
+            return lambda item: call(item, context.of(item))
+        return lambda item: call(item, context)
+
+    async def _outcome_of(
+        self, error: BaseException | None, result: Any, item: Event[Any], function: Binding | None, context: Context
+    ) -> Outcome:
+        """The outcome of an event whose coroutine has ended with the error, or with the result."""
+        if error is None:
+            if function is None:
+                outcome: Outcome = result
+                return outcome
+            if result is None:
+                return DONE
+            try:
+                return Done(_returned(result, item))
+            except Exception as exc:
+                error = exc
+        if self._sends and _may_reject(error):
+            from asyncio import to_thread
+
+            return await to_thread(self._outcome, error, item, function, context)
+        return self._outcome(error, item, function, context)
 
     def _outcome(self, error: BaseException, event: Event[Any], function: Binding | None, context: Context) -> Outcome:
         """What becomes of an event whose handler has raised."""
@@ -398,14 +459,14 @@ class Consumer:
         except ValueError:
             return False
 
-    def _not_given(self, error: DecodeError, item: Event[Any], context: Context, ungiven: _Ungiven) -> Outcome:
+    def _not_given(self, error: DecodeError, item: Event[Any], context: Context, ungiven: Ungiven) -> Outcome:
         """The outcome of an event that no function gets: retried, or rejected if its own data can't be read."""
         try:
             item.read_data()
         except DecodeError as exc:
             error = exc
         if self._raised(error, item, None) is None:
-            return ungiven.add(error, item)
+            return _not_given_to_any(error, context, ungiven, item)
         return self._outcome(error, _letter_of(item), None, context)
 
     def _dead_letter(self, function: Binding | None, event: Event[Any]) -> str | None:
@@ -524,11 +585,11 @@ class _WholeBatch:
         consumer, function, context = self._consumer, self._function, self._context
         first: dict[object, int] = {}
         stopped: set[object] = set()
-        ungiven = _Ungiven(context)
+        ungiven: Ungiven = []
         key = consumer.key
         for index, item in enumerate(self._items):
             if isinstance(item, DecodeError):
-                self._outcomes[index] = ungiven.add(item)
+                self._outcomes[index] = _not_given_to_any(item, context, ungiven)
                 if key is not None:
                     stopped.add(None)
                 continue
@@ -558,21 +619,29 @@ class _WholeBatch:
             self._outcomes[index] = outcome
             if mine is not None and isinstance(outcome, Retry):
                 stopped.add(mine)
-        ungiven.log(len(self._items))
+        if ungiven:
+            _log_not_given(ungiven, len(self._items), context)
 
     async def _call(self) -> BaseException | None:
         """Calls the handler; what it raised, None if it returned."""
         self._batch = Batch([event for _, event in self._events], window=self._window, state=self._state)
+        call, context = self._function.call, self._context
+        error: BaseException | None = None
+        result: Any = None
+        if self._function.is_async:
+            from portable_fn import stepping
+
+            error, result = await stepping.run(lambda batch: call(batch, context), self._batch, copy_context())
+        else:
+            try:
+                result = copy_context().run(call, self._batch, context)
+            except BaseException as exc:
+                error = exc
         try:
-            result = copy_context().run(self._function.call, self._batch, self._context)
-            if self._function.is_async and is_awaitable(result):
-                result = await _in_task(result)
             _returned(result, self._batch)
-        except BaseException as exc:
-            if self._function.is_async and _is_not_ours(exc):
-                raise
-            return exc
-        return None
+        except Exception as exc:
+            error = exc
+        return error
 
     def _unreadable(self, error: BaseException | None) -> int | None:
         """The place among the events of the one whose data the handler failed to read, if somebody takes it as rejected."""
@@ -696,32 +765,6 @@ async def _merged_later(count: int, parts: list[tuple[list[int], Any]]) -> list[
     return _merged(count, [(indices, await found if is_awaitable(found) else found) for indices, found in parts])
 
 
-async def _in_task(work: Awaitable[Any]) -> Any:
-    """The result of the work, done in a task of its own, so that its context variables and its cancelling itself stay its own."""
-    import asyncio
-
-    result: Any = None
-    error: BaseException | None = None
-
-    async def done() -> None:
-        # Kept here: a task that has cancelled itself ends as cancelled, whatever it came to.
-        nonlocal result, error
-        try:
-            result = await work
-        except BaseException as exc:
-            error = exc
-
-    task = asyncio.get_running_loop().create_task(done())
-    try:
-        await asyncio.wait((task,))
-    except BaseException:
-        task.cancel()
-        raise
-    if error is not None:
-        raise error
-    return result
-
-
 async def _called(function: Binding, event: Event[Any], context: Context) -> Any:
     """What the function returns; one that isn't async runs in a thread where the platform has threads."""
     mine = context.of(event)
@@ -801,32 +844,25 @@ def _shown(event: Event[Any]) -> str:
     return id if id.isprintable() and len(id) <= 256 else ascii(id[:256])
 
 
-class _Ungiven:
-    """What of one batch no function gets, since it can't be read or is for none: one line of the log is for all of it."""
+def _not_given_to_any(error: DecodeError, context: Context, ungiven: Ungiven, event: Event[Any] | None = None) -> Retry:
+    """The retry of an event that no function gets, or of one that can't be read; one line of the log is for all of a batch."""
+    ungiven.append((error, "" if event is None else _shown(event)))
+    retry = Retry(type(error).__name__)
+    retry.error = error
+    retry.traceback = error.__traceback__ if context.raises_errors else None
+    return retry
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._errors: list[tuple[DecodeError, str]] = []
 
-    def add(self, error: DecodeError, event: Event[Any] | None = None) -> Retry:
-        self._errors.append((error, "" if event is None else _shown(event)))
-        retry = Retry(type(error).__name__)
-        retry.error = error
-        retry.traceback = error.__traceback__ if self._context.raises_errors else None
-        return retry
-
-    def log(self, count: int) -> None:
-        if not self._errors:
-            return
-        error, id = self._errors[0]
-        if len(self._errors) > 1:
-            failed = f"{len(self._errors)} of {count} events"
-            what = f"{failed} are for no function, or can't be read, and are retried; the first{id and f', {id}'}"
-        elif id:
-            what = f"{id} is for no function, and is retried"
-        else:
-            what = "an event can't be read, and is retried"
-        _log(error, what, self._context)
+def _log_not_given(ungiven: Ungiven, count: int, context: Context) -> None:
+    error, id = ungiven[0]
+    if len(ungiven) > 1:
+        what = f"{len(ungiven)} of {count} events are for no function, or can't be read, and are retried; the first"
+        what += f", {id}" if id else ""
+    elif id:
+        what = f"{id} is for no function, and is retried"
+    else:
+        what = "an event can't be read, and is retried"
+    _log(error, what, context)
 
 
 def _may_reject(error: BaseException) -> bool:

@@ -6,16 +6,22 @@ that awaits the entry (uvicorn, `functions-framework --asgi`, Azure's worker, wo
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+import asyncio
+from _thread import allocate_lock, get_ident
+from asyncio import _get_running_loop
+from sys import get_asyncgen_hooks, set_asyncgen_hooks
+
+from portable_fn import stepping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
     from _thread import LockType
     from collections.abc import Awaitable
     from contextvars import Context as Variables
     from threading import Thread
     from typing import Any
+
+    from portable_fn.stepping import OwnTask
 
 _NESTED = (
     "an event loop runs in this thread, which can't wait here for async code: "
@@ -31,6 +37,7 @@ _is_led = False  # whether a thread runs the loop, or is about to
 _waiting: list[_Work] = []  # what other threads began, one of which runs the loop next
 _thread: Thread | None = None
 _forgotten: list[asyncio.AbstractEventLoop] = []
+_checked: asyncio.AbstractEventLoop | None = None  # the last that can begin work at once
 _has_hooks = False
 _ends = False
 
@@ -44,9 +51,7 @@ def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
         RuntimeError: An event loop runs in this thread, which would wait for itself for ever.
     """
     global _is_led
-    import asyncio
-
-    if asyncio._get_running_loop() is not None:
+    if _get_running_loop() is not None:
         _close_unbegun(awaitable)
         raise RuntimeError(_NESTED)
     work = _Work(awaitable, variables)
@@ -83,40 +88,45 @@ class _Work:
 
     _turn: LockType  # released when the work is done, or when its thread is to run the loop
     _leads = False
+    _own: OwnTask | None = None
+    _has_begun = _is_done = _is_at_once = False
+    result: Any = None
+    error: BaseException | None = None
 
     def __init__(self, awaitable: Awaitable[Any] | None = None, variables: Variables | None = None) -> None:
         self._awaitable = awaitable
         self._variables = variables
-        self._task: asyncio.Task[None] | None = None
-        self.result: Any = _PENDING
-        self.error: BaseException | None = None
-
-    async def _do(self) -> None:
-        # Kept here: a task that cancels itself ends as cancelled, whatever it returned.
-        try:
-            self.result = await self._awaitable  # type: ignore[misc]  # only the thread's own has none, and isn't begun
-        except BaseException as exc:
-            self.error = exc
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start the task, in the thread that runs the loop."""
-        if self._task is None:
-            self._task = loop.create_task(self._do(), context=self._variables)
-            self._task.add_done_callback(self._end)
+        """Begin the work, in the thread that runs the loop, and end it if it waits for nothing."""
+        if self._has_begun or self._variables is None:
+            return
+        self._has_begun = True
+        own = stepping.entered(loop, _as_it_is)
+        waited = self._variables.run(own.send, self._awaitable)
+        if waited is own:
+            self.error, self.result = own.take()
+            own.left()
+            self._end(loop)
+        else:
+            own.leave()
+            self._own = own
+            own.go_on(waited, self._variables, self._ended)
 
-    def _end(self, task: asyncio.Task[None]) -> None:
-        if self.result is _PENDING and self.error is None:
-            # The task was cancelled before it began.
-            from asyncio import CancelledError
+    def _ended(self, own: OwnTask) -> None:
+        self.error, self.result = own.take()
+        self._end(own.task.get_loop())
 
-            _close_unbegun(self._awaitable)
-            self.error = CancelledError()
+    def _end(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_done = True
         with _lock:
             if self in _waiting:
                 _waiting.remove(self)
                 self._turn.release()
                 return
-        task.get_loop().stop()
+        if not self._is_at_once:
+            # What the work began beside itself, such as tasks, has its first step too.
+            loop.call_soon(loop.stop)
 
     def queue(self, *, first: bool = False) -> None:
         """Let the thread that runs the loop do the work; `_lock` is held."""
@@ -141,8 +151,11 @@ class _Work:
         return self._leads
 
     def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        if self._own is not None:
+            self._own.task.cancel()
+        elif not self._has_begun:
+            self._has_begun = True
+            _close_unbegun(self._awaitable)
 
     def promote(self) -> None:
         """Have the thread that waits run the loop; `_lock` is held."""
@@ -152,8 +165,11 @@ class _Work:
     def lead(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run the loop in this thread until the work is done."""
         try:
-            self.begin(loop)
-            while not self._task.done():  # type: ignore[union-attr]  # begun
+            if _can_begin_at_once(loop):
+                self._begin_at_once(loop)
+            else:
+                loop.call_soon(self.begin, loop)
+            while not self._is_done:
                 _run_on(loop)
         except BaseException:
             self._cancel()
@@ -161,8 +177,42 @@ class _Work:
         finally:
             _pass_on()
 
+    def _begin_at_once(self, loop: Any) -> None:
+        """Begin the work as the loop would, but without an iteration of it, which costs more than most work does.
 
-_PENDING = object()
+        Whatever the loop has to do then, such as the first step of a task that the work began, it does.
+        """
+        hooks = get_asyncgen_hooks()
+        self._is_at_once = True
+        try:
+            loop._thread_id = get_ident()
+            asyncio._set_running_loop(loop)
+            set_asyncgen_hooks(loop._asyncgen_firstiter_hook, loop._asyncgen_finalizer_hook)
+            self.begin(loop)
+        finally:
+            set_asyncgen_hooks(*hooks)
+            asyncio._set_running_loop(None)
+            loop._thread_id = None
+            self._is_at_once = False
+        for _ in range(2):
+            if self._is_done and (loop._ready or loop._scheduled or loop._stopping):
+                loop.call_soon(loop.stop)
+                _run_on(loop)
+
+
+# What `_begin_at_once` needs of a loop: asyncio's own have it from Python 3.11 to 3.14.
+_PARTS = ("_thread_id", "_ready", "_scheduled", "_stopping", "_asyncgen_firstiter_hook", "_asyncgen_finalizer_hook")
+
+
+def _can_begin_at_once(loop: asyncio.AbstractEventLoop) -> bool:
+    global _checked
+    if _checked is not loop:
+        _checked = loop if all(hasattr(loop, part) for part in _PARTS) else None
+    return _checked is loop and not loop.get_debug()
+
+
+def _as_it_is(awaitable: Any) -> Any:
+    return awaitable
 
 
 def _close_unbegun(awaitable: object) -> None:
@@ -191,8 +241,6 @@ def _pass_on() -> None:
 
 def _new_loop() -> asyncio.AbstractEventLoop:
     global _loop, _has_hooks
-    import asyncio
-
     _loop = asyncio.new_event_loop()
     if not _has_hooks:
         import atexit
@@ -264,8 +312,6 @@ def _close() -> None:
 
 async def _cancel_all() -> None:
     """Cancel what is left, as asyncio.run does, but don't wait for ever."""
-    import asyncio
-
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
