@@ -347,7 +347,7 @@ def test_a_body_over_googles_limit_is_marked_too(
 ) -> None:
     request = posted("/orders")
     target = gcp_entry(*functions, use=[make("entry"), cors()])
-    request.body = b" " * (16 * 1024 * 1024 + 1)
+    request.raw_body = b" " * (16 * 1024 * 1024 + 1)
     sent = gcp.sent(target, request, service)
     answer = sent.answer(sent.invoke())
     assert (413, "*", "entry") == (answer.status, answer.headers["access-control-allow-origin"], SEEN[0])
