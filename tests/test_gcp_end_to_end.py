@@ -221,7 +221,9 @@ def test_a_workflow_gets_a_result_or_an_error() -> None:
     with serving("double") as server:
         done, failed = (post(server, [("Content-Type", "application/json")], sent) for sent in (b"21", b'"x"'))
     assert (200, b"42") == (done.status, done.body)
-    assert (500, {"error": {"type": "TypeError", "message": "no number"}}) == (failed.status, json.loads(failed.body))
+    # The function's log alone has what it raised.
+    assert (500, "InternalServerError") == (failed.status, json.loads(failed.body)["error"]["type"])
+    assert b"no number" not in failed.body
 
 
 @pytest.mark.parametrize("target", ["mismatched", "renamed"])
