@@ -159,7 +159,7 @@ async def respond_in_loop(target: Target, request: Request[Any], context: Contex
 
 
 async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any], context: Context) -> Any:
-    from asyncio import to_thread
+    from portable_fn.threads import run
 
     def called() -> Any:
         # Caught in the thread, since a Future takes no StopIteration; encoded there, since that may take long.
@@ -179,7 +179,7 @@ async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any],
         except BaseException as exc:
             return failed(exc, request, context)
 
-    return await to_thread(called)
+    return await run(called)
 
 
 def failed(

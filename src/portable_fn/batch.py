@@ -96,9 +96,9 @@ class Consumer:
         if all(function.is_async for function in self.dispatcher.functions):
             outcomes = self.handle(items, context)
         else:
-            from asyncio import to_thread
+            from portable_fn.threads import run
 
-            outcomes = await to_thread(self.handle, items, context)
+            outcomes = await run(self.handle, items, context)
         return outcomes if isinstance(outcomes, list) else await outcomes
 
     def _together_and_alone(
@@ -773,18 +773,9 @@ async def _called(function: Binding, event: Event[Any], context: Context) -> Any
         return _returned(await result if is_awaitable(result) else result, event)
     if not _has_threads():
         return _returned(function.call(event, mine), event)
-    from asyncio import to_thread
+    from portable_fn.threads import run
 
-    def called() -> tuple[Any, BaseException | None]:
-        # A Future takes no StopIteration, and whoever waits for it would wait for ever.
-        try:
-            return function.call(event, mine), None
-        except BaseException as exc:
-            return None, exc
-
-    result, error = await to_thread(called)
-    if error is not None:
-        raise error
+    result = await run(function.call, event, mine)
     return _returned(result, event)
 
 

@@ -220,9 +220,9 @@ def _step(middleware: Middleware, call: Callable[[Any, Context], Any], is_async:
             result = call(event, context)
         else:
             # It may block, and the event loop must not.
-            from asyncio import to_thread
+            from portable_fn.threads import run
 
-            result = await to_thread(call, event, context)
+            result = await run(call, event, context)
         return await result if is_awaitable(result) else result
 
     follow = awaitable if _is_async(middleware) else call

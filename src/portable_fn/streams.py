@@ -247,17 +247,10 @@ class Threaded:
             await self._in_thread(close)
 
     async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:
-        import asyncio
+        from portable_fn.threads import run
 
-        result, error = await asyncio.get_running_loop().run_in_executor(None, self._step, function, *args)
-        if error is not None:
-            raise error
-        return result
+        return await run(self._step, function, *args)
 
-    def _step(self, function: Callable[..., Any], *args: object) -> tuple[Any, BaseException | None]:
-        # Caught in the thread: what a Future throws into a coroutine isn't what the coroutine raises, if it is a GeneratorExit.
-        try:
-            with self._one_at_a_time:
-                return self._variables.run(function, *args), None
-        except BaseException as exc:
-            return None, exc
+    def _step(self, function: Callable[..., Any], *args: object) -> Any:
+        with self._one_at_a_time:
+            return self._variables.run(function, *args)
