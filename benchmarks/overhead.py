@@ -14,11 +14,13 @@ from benchmarks.report import Goal, Section, Table, median, paired
 from benchmarks.staging import Staged, interpreter
 
 HAND_WRITTEN, PORTABLE = "hand-written", "portable_fn"
+HAND_WRITTEN_ASYNC, PORTABLE_ASYNC = "hand-written, async", "portable_fn, async handler"
 POWERTOOLS, MANGUM = "Powertools resolver", "Mangum + Starlette"
 CONTENDERS = {
     HAND_WRITTEN: "hand_written",
+    HAND_WRITTEN_ASYNC: "hand_written_async",
     PORTABLE: "portable",
-    f"{PORTABLE}, async handler": "portable_async",
+    PORTABLE_ASYNC: "portable_async",
     POWERTOOLS: "powertools",
     MANGUM: "mangum_starlette",
 }
@@ -29,6 +31,7 @@ EVENTS = {
 }
 BLOCK = 0.02  # seconds of calls between two looks at the clock
 
+MOST_TIMES_HAND_WRITTEN_ASYNC, MOST_TIMES_SYNC = 1.5, 2.0
 MOST_TIMES_HAND_WRITTEN, LEAST_POWERTOOLS, LEAST_MANGUM = 3.0, 5.0, 10.0
 
 
@@ -60,6 +63,13 @@ def _event(section: Section, processes: dict[str, Contender], event: str, descri
     ours = samples[PORTABLE]
     own = paired(ours, samples[HAND_WRITTEN], truediv)
     section.goals.append(Goal(f"{event}: beside hand-written", own, MOST_TIMES_HAND_WRITTEN, "times"))
+    later = samples[PORTABLE_ASYNC]
+    beside = paired(later, samples[HAND_WRITTEN_ASYNC], truediv)
+    section.goals.append(
+        Goal(f"{event}, async: beside hand-written async", beside, MOST_TIMES_HAND_WRITTEN_ASYNC, "times")
+    )
+    sync = paired(later, ours, truediv)
+    section.goals.append(Goal(f"{event}, async: beside the sync handler", sync, MOST_TIMES_SYNC, "times"))
     for peer, least in (POWERTOOLS, LEAST_POWERTOOLS), (MANGUM, LEAST_MANGUM):
         faster = paired(samples[peer], ours, truediv)
         section.goals.append(Goal(f"{event}: faster than {peer}", faster, least, "times", at_least=True))

@@ -29,7 +29,7 @@ def entry(
 ) -> Application:
     """The ASGI 3 application of portable functions, or of a module of them: `app = entry(functions)`.
 
-    Async functions run in the event loop, the others in its default executor. `request.client_ip` and the scheme are the
+    Async functions run in the event loop, the others in threads, up to 40 at once. `request.client_ip` and the scheme are the
     server's word: behind a proxy it must be told to trust it, as `uvicorn --proxy-headers --forwarded-allow-ips=…` is.
     The server's startup and shutdown are passed on to what `asgi_app` mounts. WebSockets are refused; another kind of scope
     raises DecodeError.
