@@ -13,6 +13,11 @@ from tests.runtimes.environments import Unavailable
 pytest.register_assert_rewrite("portable_fn.testing.stories")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their parameter: a gzip has the time in it, and each process must give a test the same name."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup() -> Generator[None, object, object]:
     return (yield from _skipping())
