@@ -377,7 +377,7 @@ def test_background_work_is_done_before_the_invocation_ends(mixed: AzureHost) ->
 
 
 def test_http_and_other_triggers_live_in_one_app(mixed: AzureHost) -> None:
-    assert ["click", "order", "http"] == sorted(function.name for function in mixed.functions)
+    assert ["click", "http", "order"] == sorted(function.name for function in mixed.functions)
     policy = next(function.retry for function in mixed.functions if function.name == "click")
     assert policy is not None and -1 == policy["max_retry_count"]
 
