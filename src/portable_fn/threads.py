@@ -39,17 +39,17 @@ class _Threads:
         self._free = 0
 
     def put(self, work: Work) -> None:
+        thread: Thread | None = None
         with self._lock:
             self._free -= 1
-            is_short = self._free < 0 and len(self._threads) < MOST
-            if is_short:
+            if self._free < 0 and len(self._threads) < MOST:
                 from threading import Thread
 
                 # At the end of the process `finish` waits for what they do.
                 thread = Thread(target=self._serve, name=f"portable_fn-{len(self._threads) + 1}", daemon=True)
                 self._threads.append(thread)
                 self._free += 1
-        if is_short:
+        if thread is not None:
             thread.start()
         self._queue.put(work)
 
