@@ -136,6 +136,10 @@ def test_a_time_of_another_zone_is_told_in_utc() -> None:
 NAIVE = datetime(2026, 1, 2)  # noqa: DTZ001  # it is to be refused
 ONE_BODY = "a request has one of json=…, form=… and body=…; files=… go with form=…"
 ONE_CONTENT = "data is what is to be JSON, and body=… what is sent as it is: give one of them"
+FILES = (
+    "files has a name, bytes and a content type for each field, {{'photo': ('cat.png', b'…', 'image/png')}}, "
+    "or a list of them, not {}"
+)
 ITS_BODY = "bytes have no JSON form: body=… is sent as it is"
 ITS_ZONE = "has no time zone: datetime(…, tzinfo=UTC)"
 
@@ -231,7 +235,11 @@ def test_files_make_a_multipart_form_that_every_provider_reads() -> None:
         ({"form": {"photo": b"x"}}, "a form's values are text, and that of 'photo' is a bytes; a file is files={…}"),
         (
             {"files": {"photo": b"x"}},
-            "files has a name, bytes and a content type for each field, {'photo': ('cat.png', b'…', 'image/png')}, not a bytes",
+            FILES.format("a bytes"),
+        ),
+        (
+            {"files": {"photo": ("cat.png", b"x")}},
+            FILES.format("(str, bytes)"),
         ),
     ],
 )

@@ -137,7 +137,12 @@ def test_the_mark_for_all_providers_is_for_the_project_s(pytester: pytest.Pytest
         ('providers = ["awss"]', "no provider 'awss' (is it 'aws'?)"),
         ('services = ["sqs"]', "is a table such as"),
         ('services = {aws = ["sqss"]}', "aws has no service 'sqss' (is it 'sqs'?)"),
-        ('services = {ibm = ["mq"]}', "no provider 'ibm'"),
+        ('services = {ibm = ["mq"]}', "has services of 'ibm', which its providers don't name"),
+        (
+            'providers = ["aws"]\nservices = {gcp = ["pubsub_push"]}',
+            "has services of 'gcp', which its providers don't name",
+        ),
+        ('providers = ["google"]', "no provider 'google' (is it 'gcp'?)"),
         ("providers = [", "can't be read"),
     ],
 )

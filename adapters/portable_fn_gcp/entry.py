@@ -179,13 +179,10 @@ def _converted(functions: list[Binding], receiver: Receiver | None, args: tuple[
 
 
 def _under_way() -> Request | None:
-    """The request that Flask handles in this thread, if a token is asked of it; None if it is Starlette that handles one."""
-    import os
+    """The request that Flask handles in this thread; None if it is Starlette that does."""
     import sys
 
-    from portable_fn import callers
-
-    flask: Any = sys.modules.get("flask") if os.environ.get(callers.TOKEN) else None
+    flask: Any = sys.modules.get("flask")
     return decode.http(flask.request) if flask is not None and flask.has_request_context() else None
 
 

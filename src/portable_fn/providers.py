@@ -32,6 +32,20 @@ _PACKAGES = {
 }
 
 
+# What others call the providers.
+_ALSO_CALLED = {
+    "amazon": "aws",
+    "lambda": "aws",
+    "google": "gcp",
+    "cloud_run": "gcp",
+    "microsoft": "azure",
+    "workers": "cloudflare",
+    "container": "asgi",
+    "knative": "asgi",
+    "dapr": "asgi",
+}
+
+
 def adapter(provider: str, part: str = "") -> Any:
     """The adapter's package, or a module in it; a name that isn't one of ours is a third party's adapter, by its module.
 
@@ -42,15 +56,19 @@ def adapter(provider: str, part: str = "") -> Any:
     package = ADAPTERS.get(provider, provider)
     name = f"{package}.{part}" if part else package
     try:
-        return import_module(name)
+        found = import_module(name)
+        # A folder without __init__.py, such as that of Google's packages, imports as well.
+        if found.__file__ is not None:
+            return found
     except (ModuleNotFoundError, TypeError, ValueError) as exc:
         if isinstance(exc, ModuleNotFoundError) and exc.name not in (package, name):
             raise
-        # That there is no such module says nothing to one who has misspelt a name.
-        raise ConfigurationError(
-            f"no provider {provider!r}{nearest(provider, ADAPTERS)}; possible are {', '.join(ADAPTERS)}, or the module of an "
-            "adapter"
-        ) from None
+    # That there is no such module says nothing to one who has misspelt a name.
+    meant = _ALSO_CALLED.get(str(provider).lower())
+    hint = f" (is it {meant!r}?)" if meant else nearest(provider, ADAPTERS)
+    raise ConfigurationError(
+        f"no provider {provider!r}{hint}; possible are {', '.join(ADAPTERS)}, or the module of an adapter"
+    )
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import sys
 from _contextvars import copy_context
 from _queue import SimpleQueue
 from _thread import allocate_lock
@@ -107,8 +108,11 @@ if hasattr(os, "register_at_fork"):
 async def run(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return the function's result, which a thread computes with a copy of the context variables.
 
-    If this is cancelled before a thread has begun the function, it isn't called; else it goes on in its thread.
+    If this is cancelled before a thread has begun the function, it isn't called; else it goes on in its thread. A Worker has no
+    threads, so the function is called at once there, as Pyodide's own executor does.
     """
+    if sys.platform == "emscripten":
+        return copy_context().run(function, *arguments)
     loop = asyncio.get_running_loop()
     future: Future[Ended] = loop.create_future()
     _threads.put((loop, future, copy_context(), function, arguments))

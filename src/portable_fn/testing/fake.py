@@ -129,9 +129,12 @@ def _multipart(fields: Sequence[tuple[str, str]], files: Mapping[str, Any]) -> b
     for name, given in files.items():
         for file in given if isinstance(given, list) else [given]:
             if not (isinstance(file, tuple) and list(map(type, file)) == [str, bytes, str]):
+                seen = (
+                    f"({', '.join(type(one).__name__ for one in file)})" if isinstance(file, tuple) else _article(file)
+                )
                 raise TypeError(
                     f"files has a name, bytes and a content type for each field, "
-                    f"{{{name!r}: ('cat.png', b'…', 'image/png')}}, not {_article(file)}"
+                    f"{{{name!r}: ('cat.png', b'…', 'image/png')}}, or a list of them, not {seen}"
                 )
             filename, content, content_type = file
             if not content_type.isprintable():

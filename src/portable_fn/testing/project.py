@@ -68,6 +68,9 @@ def _read(file: Path) -> Project:
     services = table.get("services", {})
     if not isinstance(services, dict):
         raise ConfigurationError(f'services in {where} is a table such as {{aws = ["sqs"]}}, not {services!r}')
+    for name in services:
+        if name not in providers:
+            raise ConfigurationError(f"{where} has services of {name!r}, which its providers don't name")
     return Project(providers, {name: _of(name, given, where) for name, given in services.items()})
 
 
