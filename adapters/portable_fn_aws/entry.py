@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portable_fn.binding import Binding, Middleware
+    from portable_fn.cookies import Cookie
     from portable_fn_aws.decode import LambdaInvocation
     from portable_fn_aws.entry_events import Events
     from portable_fn_aws.native import LambdaContext, ProxyAnswer
@@ -64,7 +65,7 @@ def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: st
         if "pending" in context.__dict__:
             finish(context, variables)
         answer = write(response)
-        if len(answer["body"]) > _SURE:
+        if len(answer["body"]) > _SURE or (response.cookies and _length(response.cookies) > _SURE):
             from portable_fn_aws.limits import fitting
 
             return fitting(answer, write, response, context)
@@ -72,6 +73,10 @@ def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: st
 
     lambda_handler.__portable_invoke__ = invoke  # type: ignore[attr-defined]  # for `runtime`, which streams
     return lambda_handler
+
+
+def _length(cookies: Sequence[Cookie]) -> int:
+    return sum(len(cookie.name) + len(cookie.value) for cookie in cookies)
 
 
 def invoker(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> Invoke:

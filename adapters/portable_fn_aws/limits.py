@@ -43,7 +43,7 @@ def fitting(
     """The answer, or a problem document if it has more bytes than its service takes."""
     request = context.event or Request()
     most, taker = limit(request.native)
-    if len(answer["body"]) * (1 if answer["isBase64Encoded"] else _WIDEST) + 100_000 < most:
+    if not response.cookies and len(answer["body"]) * (1 if answer["isBase64Encoded"] else _WIDEST) + 100_000 < most:
         return answer
     size = as_json(answer)
     return answer if size <= most else write(answer_too_large(size, most, taker, request, context, response))

@@ -232,9 +232,15 @@ class _Aggregate(_Holder):
                 self._hash_keys.append(_text(data, start, stop))
             elif number == 3:
                 self._messages.append(_message(data, start, stop))
+                if len(self._messages) > MAX_MESSAGES:
+                    break  # it is refused, however many more there are
+            if len(self._keys) + len(self._hash_keys) > 2 * MAX_MESSAGES:
+                raise ValueError("more keys than messages")
         self.count = len(self._messages)
         highest = max((key for key, *_ in self._messages), default=-1)
         highest_hash = max((hash_key for _, hash_key, *_ in self._messages if hash_key is not None), default=-1)
+        if self.count > MAX_MESSAGES:
+            return
         if highest >= len(self._keys) or highest_hash >= len(self._hash_keys):
             raise LookupError("a key that isn't there")
 

@@ -19,6 +19,8 @@ SERVICES = ("storage_queue",)
 CONNECTION = "AzureWebJobsStorage"
 # Seconds that a letter is out of the queue, and those that a call may take.
 HELD, TIMEOUT = 120, 20.0
+# So few that each may take the whole time of a call, and none is handed out again meanwhile.
+AT_ONCE = 5
 
 
 class Taken:
@@ -38,7 +40,7 @@ class Letters:
         self._storage("GET", queue, {"comp": "metadata"}, 200)
 
     def receive(self) -> list[Message[Any]]:
-        query = {"numofmessages": "32", "visibilitytimeout": str(HELD)}
+        query = {"numofmessages": str(AT_ONCE), "visibilitytimeout": str(HELD)}
         answer = self._storage("GET", f"{self.queue}/messages", query, 200)
         return [self._letter(one) for one in ElementTree.fromstring(answer).iterfind("QueueMessage")]
 

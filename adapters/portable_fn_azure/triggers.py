@@ -191,6 +191,12 @@ def _wire(
         kind = services.get(trigger.dead_letter, kind)
         if kind not in ("storage_queue", "service_bus_queue"):
             raise ConfigurationError(f"the dead letters {trigger.dead_letter!r} are no {kind}, but a queue")
+        if kind == "storage_queue" and trigger.dead_letter.endswith("-poison"):
+            # redrive takes what is there for what the host moved, which has no reason and goes back as it is.
+            raise ConfigurationError(
+                f"the dead letters {trigger.dead_letter!r} would lie among those that Azure's host moves itself: name a queue "
+                "without -poison"
+            )
         same = kind.partition("_")[0] == service.name.partition("_")[0]
         default = connection if same else SERVICES[kind].connection
         dead_letter = (kind, trigger.dead_letter, connections.get(trigger.dead_letter, default))

@@ -18,6 +18,8 @@ from portable_fn_gcp import messages, pubsub
 SERVICES = ("pubsub",)
 # Seconds that a letter is out of the subscription.
 HELD = 120
+# So few that each may take the whole time of a call, and none is handed out again meanwhile.
+AT_ONCE = 5
 # Seconds in which a subscription tells that it has no more, and those that a call may take.
 WAIT, TIMEOUT = 3.0, 20.0
 
@@ -39,7 +41,7 @@ class Letters:
         end = time.monotonic() + WAIT
         received: list[Any] = []
         while not received and time.monotonic() < end:
-            asked = {"maxMessages": 100, "returnImmediately": True}
+            asked = {"maxMessages": AT_ONCE, "returnImmediately": True}
             received = self._call("POST", f"{self.subscription}:pull", asked).get("receivedMessages") or []
             if not received:
                 time.sleep(0.1)

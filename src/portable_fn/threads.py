@@ -51,7 +51,18 @@ class _Threads:
                 self._threads.append(thread)
                 self._free += 1
         if thread is not None:
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                # As at a container's limit of processes. The others do the work, if there are any.
+                with self._lock:
+                    self._threads.remove(thread)
+                    self._free -= 1
+                    is_alone = not any(one.is_alive() for one in self._threads)
+                    if is_alone:
+                        self._free += 1
+                if is_alone:
+                    raise
         self._queue.put(work)
 
     def _serve(self) -> None:

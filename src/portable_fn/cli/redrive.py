@@ -136,6 +136,9 @@ def _one(letters: Letters, letter: Message[Any], to: str | None, dry_run: bool) 
         there = to or letters.destination(letter)
     except BROKEN as exc:
         return Redriven(letter.id, "", why, "", LEFT, f"it can't be read: {exc}")
+    except PortableError as exc:
+        # Such as a subscription that is gone.
+        return Redriven(event.id, _kind(event), why, "", LEFT, f"its place can't be found: {exc}")
 
     def ended(outcome: str, told: str = "") -> Redriven:
         return Redriven(event.id, _kind(event), why, there, outcome, told)
