@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
+from random import randrange
 
 
 @dataclass(frozen=True)
@@ -107,16 +109,23 @@ def serving(
         yield Server(f"http://127.0.0.1:{port}", process)
 
 
+# Below those that Linux gives for port 0, of which another server might get one that was just found to be free.
+_FIRST, _EACH, _WORKERS = 15_000, 4_000, 4
+_ports = count(randrange(_EACH))
+
+
 def free_ports(count: int) -> list[int]:
-    """Distinct ports of 127.0.0.1 that nothing listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Distinct ports of 127.0.0.1 that nothing listens on, out of those of this process of pytest-xdist's."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+    found: list[int] = []
+    for number in islice(_ports, _EACH):
+        port = _FIRST + _EACH * worker + number % _EACH
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(f"no {count} free ports from {_FIRST + _EACH * worker} on")
 
 
 def _collect(process: Process) -> None:
