@@ -28,14 +28,19 @@ def main() -> None:
         install(python, wheel)
         run(python, "-c", BARE, cwd=folder)
         install(python, f"{wheel}[all,testing]", *TESTING, "--constraint", ROOT / "constraints.txt")
-        rest = shutil.ignore_patterns("src", "adapters", "dist", ".*", "__pycache__")
-        shutil.copytree(ROOT, folder / "rest", ignore=rest)
+        shutil.copytree(ROOT, folder / "rest", ignore=ignored)
         # Tests that start another Python look for the sources by their path: there they find the wheel's files.
         for place in ("src", "adapters"):
             shutil.unpack_archive(wheel, folder / "rest" / place, "zip")
         options = ["-q", "-n", "2", "--dist", "loadfile", "-m", "not runtime", "-p", "no:cacheprovider"]
         options += ["-o", "pythonpath=tests ."]
         run(python, "-m", "pytest", *options, cwd=folder / "rest")
+
+
+def ignored(folder: str, names: list[str]) -> set[str]:
+    """What isn't copied: the sources and what was built, at the root alone, since samples have a src, too."""
+    own = {"src", "adapters", "dist"} if Path(folder) == ROOT else set[str]()
+    return own | shutil.ignore_patterns(".*", "__pycache__")(folder, names)
 
 
 def built() -> Path:
