@@ -23,12 +23,12 @@ BUSY = 0.5  # other processes that want a core
 
 
 def main() -> int:
-    """Measures, prints, and writes results.json and the tables of docs/performance.md."""
+    """Measures, prints, and writes results.json and the tables of docs/explanation/performance.md."""
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(MEASUREMENTS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="few repeats, for a look; results.json stays as it is")
     parser.add_argument(
-        "--docs", action="store_true", help="measure nothing; rewrite the tables of docs/performance.md"
+        "--docs", action="store_true", help="measure nothing; rewrite the tables of docs/explanation/performance.md"
     )
     parser.add_argument(
         "--check", action="store_true", help="measure nothing; fail where the tables aren't results.json's"
@@ -65,7 +65,10 @@ def _document(*, write: bool) -> int:
     if write:
         DOCUMENT.write_text(wanted)
     elif text != wanted:
-        print("docs/performance.md is not what results.json says: python -m benchmarks --docs", file=sys.stderr)
+        print(
+            "docs/explanation/performance.md is not what results.json says: python -m benchmarks --docs",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""What was measured: tables for a person, JSON for a program, and the tables of docs/performance.md."""
+"""What was measured: tables for a person, JSON for a program, and the tables of docs/explanation/performance.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 from tests.runtimes.environments import ROOT
 
 RESULTS = Path(__file__).parent / "results.json"
-DOCUMENT = ROOT / "docs/performance.md"
+DOCUMENT = ROOT / "docs/explanation/performance.md"
 
 Cell = str | int | float | None
 
@@ -175,7 +175,7 @@ def saved(
 
 
 def document(text: str) -> str:
-    """The text of docs/performance.md with the tables of results.json between its markers."""
+    """The text of docs/explanation/performance.md with the tables of results.json between its markers."""
     results = json.loads(RESULTS.read_text())
     for name, value in results["sections"].items():
         text = _between(text, name, shown(Section.from_json(value), markdown=True))

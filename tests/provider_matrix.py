@@ -1,4 +1,4 @@
-"""What docs/ says of each provider, from what the harnesses and the adapters say: `python -m tests.provider_matrix` writes
+"""What docs/reference/ says of each provider, from what the harnesses and the adapters say: `python -m tests.provider_matrix` writes
 it, a test keeps it true."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from portable_fn.providers import ADAPTERS
 from portable_fn.testing.stories import EVENT_STORIES, HTTP_STORIES
 from tests.runtimes.harnesses import REAL
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs" / "reference"
 PAGE = DOCS / "providers.md"
 # Between these, a provider's own page has what its adapter declares; the rest of that page is written by hand.
 BEGIN, END = "<!-- generated: capabilities -->", "<!-- end of generated: capabilities -->"
@@ -49,7 +49,7 @@ whose names differ in case alone, which is how several cookies get through them.
 
 
 def page() -> str:
-    """The text of docs/providers.md."""
+    """The text of docs/reference/providers.md."""
     reasons: dict[str, int] = {}
     http = [story.name for story in HTTP_STORIES]
     events = [story.name for story in EVENT_STORIES]

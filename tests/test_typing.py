@@ -24,8 +24,8 @@ def expected() -> list[tuple[str, int]]:
 def pages(tmp_path: Path) -> list[str]:
     """The python blocks of each page that is to pass as a whole, in a file."""
     files = []
-    for page in (ROOT / "README.md", ROOT / "docs" / "testing.md"):
-        file = tmp_path / f"page_{page.stem.lower()}.py"
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("test*.md"))):
+        file = tmp_path / f"page_{len(files)}.py"
         # The pages' files are one here.
         file.write_text("\n".join(blocks(page)).replace("from app import hello\n", ""))
         files.append(str(file))

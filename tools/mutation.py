@@ -1,6 +1,6 @@
 """Mutates what decodes, encodes, batches and binds, and says which mutants no test noticed.
 
-Run by `make mutation` from the repository's root, which writes the table of docs/proof.md; `tools/mutation.py aws batch` takes the
+Run by `make mutation` from the repository's root, which writes the table of docs/explanation/proof.md; `tools/mutation.py aws batch` takes the
 modules with such words in their names alone. mutmut wants all sources in one folder, so the tree is copied to .cache/mutation,
 where a second run goes on from what the first one knew.
 """
@@ -91,7 +91,7 @@ use_git_change_detection = false
 """
 # What tests read beside the sources.
 BESIDE = ["tests", "samples", "docs", "tools", "README.md", "CONTRIBUTING.md"]
-PAGE = ROOT / "docs" / "proof.md"
+PAGE = ROOT / "docs" / "explanation" / "proof.md"
 BEGIN, END = "<!-- generated: mutation -->", "<!-- end of generated: mutation -->"
 
 
