@@ -203,8 +203,8 @@ def test_a_near_miss_is_suggested(folder: Path, capsys: pytest.CaptureFixture[st
         (["invoke", "shop_app.py.ship"], "is it shop_app.py:ship?"),
         (["invoke", "shop_app.py:shipp"], "(is it 'ship'?)"),
         (["invoke", "shop_app.py:home", "-X", "gte"], "is it 'GET'?"),
-        (["render", "mesage"], "(is it 'message'?)"),
-        (["providers", "--kind", "shedule"], "(is it 'schedule'?)"),
+        (["render", "mesage"], "(is it 'message'?)"),  # codespell:ignore mesage
+        (["providers", "--kind", "shedule"], "(is it 'schedule'?)"),  # codespell:ignore shedule
     ):
         assert 2 == main(arguments)
         assert meant in capsys.readouterr().err

@@ -50,7 +50,7 @@ def test_by_the_fixture(deliver: Deliver) -> None:
     deliver(ship, fake.message(), to=["aws"]).outcomes  # wrong
 
 
-fake.message(atempt=3)  # wrong
+fake.message(atempt=3)  # codespell:ignore atempt  # wrong
 fake.message(attempt="3")  # wrong
 fake.object(action="exploded")  # wrong
 fake.change(action="created")  # wrong
