@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage mutation lint lock bench wheel providers clean
+.PHONY: help demo test test-fast coverage mutation lint docs lock bench wheel providers clean
 
 # A Python that is new enough and can make environments: with pip of its own, or with the pip that it carries along.
 CAN_MAKE := import sys, venv; from importlib.util import find_spec as has; \
@@ -56,6 +56,10 @@ lint: .venv/.made  ## ruff, codespell, mypy and pyright
 	.venv/bin/mypy
 	.venv/bin/pyright --pythonpath .venv/bin/python
 
+docs: .venv/.made  ## build the documentation in site/, and check its links
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+	@echo "Open site/index.html"
+
 lock: .venv/.made  ## pin what constraints.txt names by hash, for every Python and system
 	.venv/bin/python tools/lock.py
 
@@ -69,7 +73,7 @@ providers: .venv/.made  ## write what docs/ says of each provider anew
 	.venv/bin/python -m tests.provider_matrix
 
 clean:  ## remove what make made
-	rm -rf .venv .venv-demo .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-demo .cache dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.made: pyproject.toml requirements/dev.txt

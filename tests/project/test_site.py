@@ -1,0 +1,87 @@
+"""The documentation's site: what it does to links, and that its pages load nothing from another host."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+spec = importlib.util.spec_from_file_location("site_hooks", ROOT / "tools" / "site.py")
+assert spec
+assert spec.loader
+hooks = importlib.util.module_from_spec(spec)
+sys.modules[spec.name] = hooks
+spec.loader.exec_module(hooks)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "expected"),
+    [
+        ("README.md", "[HTTP](docs/reference/http.md#cookies)", "[HTTP](reference/http.md#cookies)"),
+        ("README.md", "[help](CONTRIBUTING.md)", "[help](CONTRIBUTING.md)"),
+        ("reference/aws.md", "[deploy](../how-to/deploy-aws.md)", "[deploy](../how-to/deploy-aws.md)"),
+        ("reference/aws.md", "[help](../../CONTRIBUTING.md#a)", "[help](../CONTRIBUTING.md#a)"),
+        ("reference/aws.md", "[the shop](../../samples/hello)", "the shop (`samples/hello`)"),
+        ("reference/aws.md", "[samples/hello](../../samples/hello)", "samples/hello"),
+        ("reference/aws.md", "[nowhere](../nowhere.md)", "[nowhere](../nowhere.md)"),
+        ("reference/aws.md", "[web](https://example.com/a.md)", "[web](https://example.com/a.md)"),
+        ("reference/aws.md", "[above](#what-to-set)", "[above](#what-to-set)"),
+        ("README.md", "`[a](docs/index.md)`", "`[a](docs/index.md)`"),
+        (
+            "README.md",
+            "```md\n[a](docs/index.md)\n```\n[a](docs/index.md)",
+            "```md\n[a](docs/index.md)\n```\n[a](index.md)",
+        ),
+    ],
+)
+def test_a_link_leads_to_a_page_of_the_site(source: str, text: str, expected: str) -> None:
+    assert expected == hooks.site_links(text, source)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<script src="https://unpkg.com/mermaid"></script>',
+        '<img src="//host/a.png">',
+        '<img srcset="https://host/a.png 2x">',
+        '<link rel="stylesheet" href="https://fonts.googleapis.com/css">',
+        '<link rel="preconnect" href="https://fonts.gstatic.com">',
+        "<style>@import 'https://host/a.css';</style>",
+        "<style>p { background: url(https://host/a.png) }</style>",
+        '<p style="background: url(//host/a.png)">',
+        '<pre class="mermaid"><code>graph LR</code></pre>',
+        '<a data-md-component="source" href="https://github.com/a/b">',
+        '<iframe src="http://host/"></iframe>',
+    ],
+)
+def test_what_a_page_would_load_from_another_host_is_found(html: str) -> None:
+    assert 1 == len(hooks.external_requests(html))
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<a href="https://example.com">a link is no request</a>',
+        '<link rel="canonical" href="https://example.com">',
+        '<link rel="stylesheet" href="assets/a.css"><script src="../a.js"></script><img src="a.svg">',
+        "<style>p { color: red }</style><p>url(https://example.com)</p>",
+    ],
+)
+def test_what_a_page_has_of_its_own_is_no_request(html: str) -> None:
+    assert [] == hooks.external_requests(html)
+
+
+@pytest.mark.parametrize(
+    "text", ["<p>An item:\n- one</p>", "<p>First:\n1. one</p>", "<p>| a | b |\n|---|---|</p>", "<p>```py</p>"]
+)
+def test_markdown_that_only_github_reads_is_found(text: str) -> None:
+    assert 1 == len(hooks.unread_markdown(f"<article>{text}</article>"))
+
+
+def test_text_is_no_markdown() -> None:
+    assert [] == hooks.unread_markdown(
+        "<article><p>5 - 3 = 2\nand 2 | 3, status\n500. Or</p><pre>- a\n- b</pre></article>"
+    )
