@@ -93,7 +93,7 @@ STYLED = re.compile(r"url\(\s*['\"]?(?:https?:)?//|@import\s+['\"](?:https?:)?//
 
 
 def external_requests(html: str) -> list[str]:
-    """Return what a page would load from another host, and what would make the theme's script do so."""
+    """Find what a page loads from another host, itself or by the theme's script."""
     reader = _Reader()
     reader.feed(html)
     return reader.problems
@@ -104,7 +104,7 @@ UNREAD = re.compile(r"^\s*(?:[-*] |1\. |\|.*\||```).*", re.MULTILINE)
 
 
 def unread_markdown(html: str) -> list[str]:
-    """Return the lines that a page shows as text although GitHub reads them as a list, a table or code."""
+    """Find lines that the site shows as text, while GitHub shows a list, a table or code."""
     article = html[html.find("<article") : html.rfind("</article>")]
     article = re.sub(r"<pre.*?</pre>", "", article, flags=re.DOTALL)
     lines = (UNREAD.search(paragraph) for paragraph in re.findall(r"<p>(.*?)</p>", article, re.DOTALL))

@@ -52,7 +52,7 @@ def texts() -> dict[str, str]:
     for folder in (".", ".github", "adapters", "benchmarks", "docs", "samples", "src", "tests", "tools"):
         for path in sorted((ROOT / folder).glob("*" if folder == "." else "**/*")):
             name = path.relative_to(ROOT).as_posix()
-            if path.suffix in SUFFIXES and not name.startswith(LEFT_OUT) and not BUILT.intersection(path.parts):
+            if path.suffix in SUFFIXES and not name.startswith(LEFT_OUT) and not BUILT.intersection(name.split("/")):
                 found[name] = path.read_text()
     return found
 

@@ -57,20 +57,20 @@ def test_a_link_leads_to_a_page_of_the_site(source: str, text: str, expected: st
         '<iframe src="http://host/"></iframe>',
     ],
 )
-def test_what_a_page_would_load_from_another_host_is_found(html: str) -> None:
+def test_requests_to_other_hosts_are_found(html: str) -> None:
     assert 1 == len(hooks.external_requests(html))
 
 
 @pytest.mark.parametrize(
     "html",
     [
-        '<a href="https://example.com">a link is no request</a>',
+        '<a href="https://example.com">a link only</a>',
         '<link rel="canonical" href="https://example.com">',
         '<link rel="stylesheet" href="assets/a.css"><script src="../a.js"></script><img src="a.svg">',
         "<style>p { color: red }</style><p>url(https://example.com)</p>",
     ],
 )
-def test_what_a_page_has_of_its_own_is_no_request(html: str) -> None:
+def test_local_files_and_links_are_allowed(html: str) -> None:
     assert [] == hooks.external_requests(html)
 
 
@@ -81,7 +81,7 @@ def test_markdown_that_only_github_reads_is_found(text: str) -> None:
     assert 1 == len(hooks.unread_markdown(f"<article>{text}</article>"))
 
 
-def test_text_is_no_markdown() -> None:
+def test_plain_text_passes() -> None:
     assert [] == hooks.unread_markdown(
         "<article><p>5 - 3 = 2\nand 2 | 3, status\n500. Or</p><pre>- a\n- b</pre></article>"
     )
