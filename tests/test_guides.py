@@ -1,4 +1,4 @@
-"""The files that a guide shows, put into a folder, pass their tests there."""
+"""The files that a guide shows pass their tests, in a folder that has nothing else; the pictures are up to date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tools import pictures
+
 ROOT = Path(__file__).parents[1]
+PICTURES = ROOT / "docs" / "pictures"
 LISTING = re.compile(r"^```py\n# ([\w/]+\.py)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = [
     page
@@ -32,3 +35,28 @@ def test_the_files_of_a_page_pass_their_tests(page: Path, tmp_path: Path) -> Non
     result = subprocess.run(pytest_alone, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
 
     assert 0 == result.returncode, result.stdout
+
+
+def test_the_pictures_are_what_the_tool_draws() -> None:
+    for name, draw in pictures.DRAWN.items():
+        assert draw().svg() == (PICTURES / f"{name}.svg").read_text(), "python tools/pictures.py draws it again"
+
+
+def test_the_picture_of_the_demo_has_every_provider() -> None:
+    text = (PICTURES / "demo.svg").read_text()
+
+    for provider in ("aws", "gcp", "azure", "cloudflare", "asgi"):
+        assert f">{provider}</text>" in text
+        assert f"from&quot;: &quot;{provider}&quot;" in text or f"&quot;{provider}&quot;}}</text>" in text
+
+
+@pytest.mark.parametrize("picture", sorted(PICTURES.glob("*.svg")), ids=lambda path: path.stem)
+def test_a_picture_needs_nothing_from_elsewhere_and_is_for_dark_pages_too(picture: Path) -> None:
+    text = picture.read_text()
+
+    assert "prefers-color-scheme: dark" in text
+    assert "<title" in text
+    assert "<desc" in text
+    assert ["http://www.w3.org/2000/svg"] == re.findall(r"=[\"'](https?:[^\"']+)", text)
+    for word in ("url(", "@import", "<image", "<script", "href"):
+        assert word not in text
