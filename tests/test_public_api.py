@@ -41,7 +41,7 @@ def test_all_names_are_sorted_there_and_all_that_is_public() -> None:
 
 
 def test_importing_the_package_and_the_aws_adapter_imports_nothing_heavy() -> None:
-    lazily = {"Trace", "Upload", "asgi_app", "cors"}
+    lazily = {"Trace", "Upload", "asgi_app", "cors", "wsgi_app"}
     names = ", ".join(name for name in portable_fn.__all__ if name not in lazily)
     assert imported(f"from portable_fn import {names}\nimport portable_fn_aws") & HEAVY == set()
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from portable_fn.forms import Upload
     from portable_fn.http import Principal, Request, Response
     from portable_fn.middleware import cors
+    from portable_fn.mount_wsgi import wsgi_app
     from portable_fn.mounted import asgi_app
     from portable_fn.on import env
     from portable_fn.outcomes import Reject, Retry
@@ -59,6 +60,7 @@ __all__ = [
     "env",
     "on",
     "portable",
+    "wsgi_app",
 ]
 
 # Which module each name costs: the pytest plugin, which every pytest of an environment imports, costs none.
@@ -71,6 +73,7 @@ _HOMES = {
     "forms": ("Upload",),
     "http": ("Principal", "Request", "Response"),
     "middleware": ("cors",),
+    "mount_wsgi": ("wsgi_app",),
     "mounted": ("asgi_app",),
     "on": ("env",),
     "outcomes": ("Reject", "Retry"),

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, assert_type
 
+from flask import Flask
+
 from portable_fn import (
     Batch,
     ChangeEvent,
@@ -16,10 +18,12 @@ from portable_fn import (
     Message,
     ObjectEvent,
     Request,
+    Response,
     ScheduleEvent,
     Task,
     on,
     portable,
+    wsgi_app,
 )
 from portable_fn.pairs import Params
 from portable_fn.testing import fake
@@ -132,3 +136,7 @@ an_async_function: Callable[[Message[Order]], Awaitable[int]] = triggered
 
 async def awaited() -> None:
     assert_type(await triggered(fake.message()), int)
+
+
+# Flask's and a hand-written WSGI application, mounted.
+assert_type(wsgi_app(Flask("shop"))(fake.request(), fake.context()), Response)
