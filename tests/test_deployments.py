@@ -123,7 +123,7 @@ def test_the_zip_for_lambda_holds_what_runs_on_lambdas_machine_and_python(
 
 def test_uv_brings_the_same_packages_for_arm64_as_the_docs_say(tmp_path: Path) -> None:
     text = documentation()
-    (command,) = re.findall(r"`(uv pip install [^`]*)`", text)
+    (command,) = re.findall(r"^uv pip install .*", text, re.MULTILINE)
     words = shlex.split(command)
     assert ["uv", "pip", "install", "--target", "package"] == words[:5]
     words[3:5] = ["--target", str(tmp_path)]
@@ -254,6 +254,29 @@ def test_a_dockerfile_s_command_serves_the_files_that_it_copies(file: str, tmp_p
 
     assert 200 == answer.status
     assert {"asgi": "asgi", "gcp": "gcp"}[extra] == json.loads(answer.body)["from"]
+
+
+@pytest.mark.parametrize(
+    ("page", "target"),
+    [
+        ("deploy-aws.md", "AWS Lambda"),
+        ("deploy-gcp.md", "Google Cloud Functions"),
+        ("deploy-azure.md", "Azure Functions"),
+        ("deploy-cloudflare.md", "Cloudflare Workers"),
+    ],
+)
+def test_a_page_packages_as_the_sample_does(page: str, target: str) -> None:
+    text = (ROOT / "docs" / "how-to" / page).read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", text.replace("\\\n", " "), re.MULTILINE | re.DOTALL)
+    packaging = [
+        line
+        for block in blocks
+        for line in block.splitlines()
+        if line.startswith(("pip install", "cp ", "(cd ", "echo "))
+    ]
+
+    assert packaging
+    assert set(packaging) <= set(commands("hello", target))
 
 
 def test_the_settings_for_azure_s_own_tools_are_those_that_the_docs_show() -> None:

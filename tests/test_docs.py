@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from portable_fn.capabilities import Capability, Service, emulated, impossible, native
+from portable_fn.cli.declared import Declared
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -70,11 +73,53 @@ def test_the_page_of_what_providers_cannot_do_is_what_the_harnesses_say() -> Non
     assert PAGE.read_text() == page(), "make providers writes it anew"
 
 
-def test_the_page_of_each_provider_has_what_its_adapter_declares() -> None:
+def test_the_overview_and_the_page_of_each_provider_have_what_the_adapters_declare() -> None:
     from tests.provider_matrix import provider_pages
 
     for path, text in provider_pages().items():
         assert path.read_text() == text, "make providers writes it anew"
+
+
+def services(*levels: tuple[str, str]) -> Declared:
+    return Declared(
+        "asgi",
+        tuple(
+            Service(name, "Message", "queue", {"order": Capability(level), "deadline": native()})
+            for name, level in levels
+        ),
+    )
+
+
+def test_a_cell_of_the_overview_names_the_products_that_have_a_feature_or_the_others_if_they_are_fewer() -> None:
+    from tests.provider_matrix import overview_cell
+
+    one, two, three = "dapr_pubsub", "dapr_bulk", "cloud_event"
+    yes, no = "native", "impossible"
+
+    assert "✓" == overview_cell(services((one, yes), (two, "emulated")), "order")
+    assert "no" == overview_cell(services((one, no), (two, no)), "order")
+    assert "" == overview_cell(services((one, no)), "streaming")
+    assert "not Dapr bulks" == overview_cell(services((one, yes), (two, no), (three, yes)), "order")
+    assert "only Dapr bulks" == overview_cell(services((one, no), (two, yes), (three, no)), "order")
+    with pytest.raises(ValueError, match="CloudEvents of asgi has 'order' as one service and not as another"):
+        overview_cell(services((three, yes), ("binary", no)), "order")
+
+
+def test_the_overview_names_what_is_lost() -> None:
+    from tests.provider_matrix import overview_cell
+
+    lost = Service("dapr_bulk", "Message", "queue", {"order": impossible("it has none", loses=True)})
+    kept = services(("dapr_pubsub", "native")).services
+    assert kept is not None
+
+    assert "not **Dapr bulks**" == overview_cell(Declared("asgi", (lost, *kept)), "order")
+
+
+def test_a_batch_of_one_is_no_batch_in_the_overview() -> None:
+    from tests.provider_matrix import holds
+
+    assert holds("order", emulated("by waiting"))
+    assert not holds("batch", emulated("a batch has one"))
 
 
 def test_what_is_generated_leaves_the_rest_of_a_page_as_it_is() -> None:

@@ -17,7 +17,7 @@ _REJECT = emulated(
     needs="dead_letter",
 )
 _ATTEMPT = native("deliveryAttempt, which Pub/Sub tells where the subscription has a dead-letter policy")
-_UNORDERED = emulated("the ordering key arrives, but the subscription that Eventarc makes keeps no order")
+_UNORDERED = impossible("the ordering key arrives, but the subscription that Eventarc makes keeps no order")
 
 _HTTP: dict[str, Capability] = {
     "deadline": native("CLOUD_RUN_TIMEOUT_SECONDS", by_documentation=True),
