@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,29 +31,13 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path) -> None:
     names: dict[str, Any] = {"__name__": f"page_{page.stem}"}
     for block in blocks(page):
         # A block that begins with a file's name shows that file of samples/hello, where it is tested.
-        if (listing := LISTING.match(block)) and page.name != "README.md":
+        if listing := LISTING.match(block):
             assert (ROOT / "samples" / "hello" / listing[1]).read_text() == block[listing.end() :]
             continue
-        if listing and listing[1].startswith("test_"):
-            continue  # below, in a folder of its own
         exec(compile(block, str(page), "exec"), names)
     for name, value in list(names.items()):
         if name.startswith("test_"):
             value()
-
-
-def test_the_test_that_the_readme_shows_passes_in_a_folder_that_has_only_what_the_readme_shows(tmp_path: Path) -> None:
-    listings = {listing[1]: block for block in blocks(ROOT / "README.md") if (listing := LISTING.match(block))}
-    assert {"app.py", "test_app.py"} == set(listings)
-    for name, text in listings.items():
-        (tmp_path / name).write_text(text)
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("src", "adapters"))}
-    pytest_alone = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-
-    result = subprocess.run(pytest_alone, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
-
-    assert 0 == result.returncode, result.stdout
-    assert "1 passed" in result.stdout
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"], ids=path_of)

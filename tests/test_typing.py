@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,12 @@ def expected() -> list[tuple[str, int]]:
 def pages(tmp_path: Path) -> list[str]:
     """The python blocks of each page that is to pass as a whole, in a file."""
     files = []
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("test*.md"))):
+    files.append(str(tmp_path / "readme.py"))
+    listings = re.findall(
+        r"^```py\n# (?!test_).*\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    Path(files[0]).write_text("\n".join(listings))
+    for page in sorted((ROOT / "docs").rglob("test*.md")):
         file = tmp_path / f"page_{len(files)}.py"
         # The pages' files are one here.
         file.write_text("\n".join(blocks(page)).replace("from app import hello\n", ""))
