@@ -1,19 +1,19 @@
-"""What can be had of the services that send events to a container over HTTP."""
+"""Declare what the services that send events to a container can do."""
 
 from __future__ import annotations
 
 from portable_fn.capabilities import Capability, Service, emulated, impossible, native
 
 _ONE = impossible("each request has one event")
-_NO_ATTEMPT = impossible("Knative tells no number of the delivery")
-_NO_DEADLINE = impossible("the sender doesn't tell how long it waits")
+_NO_ATTEMPT = impossible("Knative sends no number of the delivery")
+_NO_DEADLINE = impossible("the sender doesn't say how long it waits")
 
 _KNATIVE: dict[str, Capability] = {
     "partial failure": native("each event is a request"),
     "retry": native("503"),
-    "retry delay": native("Retry-After, in whole seconds, which Knative obeys with its feature delivery-retryafter"),
-    "reject": native("400: to the dead-letter sink where one is set, else it is gone", by_documentation=True),
-    "order": impossible("events are sent side by side; an ordered KafkaSource waits for each", by_documentation=True),
+    "retry delay": native("Retry-After in whole seconds; Knative needs its feature delivery-retryafter"),
+    "reject": native("400: to the dead-letter sink; without a sink the event is gone", by_documentation=True),
+    "order": impossible("events are sent side by side, except by an ordered KafkaSource", by_documentation=True),
     "attempt count": _NO_ATTEMPT,
     "deadline": _NO_DEADLINE,
     "batch": _ONE,
@@ -23,21 +23,21 @@ _KNATIVE: dict[str, Capability] = {
 _DAPR: dict[str, Capability] = {
     "partial failure": native(),
     "retry": native('"RETRY"'),
-    "retry delay": impossible("Dapr waits as its resiliency policy or its broker says"),
+    "retry delay": impossible("Dapr's resiliency policy or broker sets the time"),
     "reject": native(
-        'published to dead_letter by the sidecar, else "DROP", for which Dapr sends it there; without a dead_letter it is retried',
+        'published to dead_letter by the sidecar; if that fails "DROP": Dapr sends it there. Without a dead_letter it is retried',
         needs="dead_letter",
     ),
-    "order": impossible("Dapr doesn't promise any for its components as a whole", by_documentation=True),
-    "attempt count": native("as Service Bus tells it; other brokers tell none"),
+    "order": impossible("Dapr promises no order for its components in general", by_documentation=True),
+    "attempt count": native("from Service Bus; other brokers send none"),
     "deadline": _NO_DEADLINE,
     "binary body": native("in data_base64"),
-    "attributes": native("texts: extensions, and what the broker calls metadata, by lower-case name"),
+    "attributes": native("text: extensions, and the broker's metadata, by lower-case name"),
 }
 _BINDING = {
     "partial failure": native("each event is a request"),
-    "retry": native("anything but 200, where the component or a resiliency policy retries"),
-    "retry delay": impossible("Dapr waits as its resiliency policy or its component says"),
+    "retry": native("an answer other than 200, if the component or a resiliency policy retries"),
+    "retry delay": impossible("Dapr's resiliency policy or component sets the time"),
     "reject": emulated("retried: a binding has no dead letters"),
     "deadline": _NO_DEADLINE,
     "batch": _ONE,
@@ -52,8 +52,8 @@ SERVICES = (
             "binary body": native(),
             "streaming": native(),
             "reply": native(),
-            "deadline": impossible("the server doesn't tell how long the client waits"),
-            "typed principal": impossible("nobody has verified the caller: the function does, or a proxy before it"),
+            "deadline": impossible("the server doesn't say how long the client waits"),
+            "typed principal": impossible("nothing has verified the caller: do it in the function or in a proxy"),
         },
     ),
     Service(
@@ -70,7 +70,7 @@ SERVICES = (
         {
             **_DAPR,
             "order": emulated("by key within a bulk"),
-            "batch": native("Batch[Message], or concurrency, has Dapr send bulks"),
+            "batch": native("with Batch[Message] or concurrency= Dapr sends bulks"),
         },
     ),
     Service(
@@ -79,10 +79,10 @@ SERVICES = (
         "queue",
         {
             **_BINDING,
-            "order": impossible("Dapr doesn't promise any for its components as a whole", by_documentation=True),
-            "attempt count": native("as storage queues tell it; other components tell none"),
+            "order": impossible("Dapr promises no order for its components in general", by_documentation=True),
+            "attempt count": native("from storage queues; other components send none"),
             "binary body": native(),
-            "attributes": native("texts, by lower-case name, where the component hands them on"),
+            "attributes": native("text, by lower-case name, if the component passes it on"),
         },
     ),
     Service("cloud_event", "ObjectEvent", "object", {**_KNATIVE, "deletes": native()}),
@@ -90,7 +90,7 @@ SERVICES = (
         "cloud_event",
         "ChangeEvent",
         "change",
-        {**_KNATIVE, "before-image": native("where the sender has it"), "deletes": native()},
+        {**_KNATIVE, "before-image": native("if the sender has it"), "deletes": native()},
     ),
     Service("cloud_event", "ScheduleEvent", "schedule", _KNATIVE),
     Service("dapr_job", "ScheduleEvent", "schedule", _BINDING),
@@ -98,7 +98,7 @@ SERVICES = (
         "dapr_cron",
         "ScheduleEvent",
         "schedule",
-        {**_BINDING, "retry": native("where a resiliency policy for it retries")},
+        {**_BINDING, "retry": native("if a resiliency policy for it retries")},
     ),
     Service("binary", "CloudEvent", "event", {**_KNATIVE, "reply": native()}),
     Service("structured", "CloudEvent", "event", {**_KNATIVE, "reply": native()}),
@@ -108,8 +108,8 @@ SERVICES = (
         "event",
         {
             **_KNATIVE,
-            "partial failure": impossible("a batch has one answer: where one event fails, all come again"),
-            "reject": emulated("400 where all of the batch are rejected, else the whole batch comes again"),
+            "partial failure": impossible("a batch has one answer: if one event fails, all are redelivered"),
+            "reject": emulated("400 if all of the batch are rejected, otherwise the whole batch is redelivered"),
             "batch": native(),
             "reply": impossible("a batch has one answer"),
         },

@@ -1,4 +1,4 @@
-"""What AWS's services can do with a function's events, as data."""
+"""Declare what AWS's services can do."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from portable_fn.capabilities import Capability, Service, emulated, impossible, 
 
 _DEADLINE = native("the function's timeout")
 _TIMEOUT = native("the function's timeout", by_documentation=True)
-_REPORT = "batchItemFailures, which the event source mapping takes with ReportBatchItemFailures alone; without it they are lost"
+_REPORT = "batchItemFailures: set ReportBatchItemFailures on the event source mapping, or they are lost"
 _REJECT = emulated(
-    "sent by SendMessage to the SQS queue that the trigger's dead_letter names; else it is retried, until the source's own "
-    "redrive policy or destination takes it",
+    "sent by SendMessage to the SQS queue dead_letter; otherwise retried, until the source's redrive policy or destination "
+    "takes it",
     needs="dead_letter",
 )
-_ALONE = native("each is an invocation of its own")
-_TEXT = impossible("it carries text alone")
-_NO_ATTEMPT = impossible("it isn't told")
-_TWICE = native("two more times, then the function's dead-letter queue or destination takes it, or it is lost")
-_NO_WAIT = impossible("Lambda waits as it does for every asynchronous invocation, 1 and 2 minutes")
-_STREAM_WAIT = impossible("a stream comes again at once")
+_ALONE = native("each is a separate invocation")
+_TEXT = impossible("it carries only text")
+_NO_ATTEMPT = impossible("AWS doesn't send it")
+_TWICE = native("2 more tries, then the function's dead-letter queue or destination; without one it is lost")
+_NO_WAIT = impossible("Lambda waits 1 and 2 minutes, as for every asynchronous invocation")
+_STREAM_WAIT = impossible("a stream is redelivered at once")
 _BATCH = native("up to the mapping's batch size")
-_OF_ONE = emulated("a batch has one")
+_OF_ONE = emulated("a batch of one")
 _UNORDERED = impossible("it keeps no order")
 
 _HTTP: dict[str, Capability] = {
     "deadline": _TIMEOUT,
     "binary body": native(),
     "typed principal": native("JWT, IAM, Lambda authorizers, client certificates"),
-    "streaming": emulated("by `python -m portable_fn_aws.runtime`; with awslambdaric a stream is collected"),
+    "streaming": emulated("by `python -m portable_fn_aws.runtime`; awslambdaric gets a stream collected"),
     "reply": native(),
 }
 _ALB = {
     **_HTTP,
-    "typed principal": impossible("a load balancer hands over what its own authentication verified as headers"),
+    "typed principal": impossible("a load balancer passes the caller that it verified in headers"),
     "streaming": impossible("a load balancer takes whole answers"),
 }
 _LATTICE_V1 = {
     **_ALB,
-    "typed principal": impossible("event structure 1 tells no caller"),
+    "typed principal": impossible("event structure 1 has no caller"),
     "streaming": impossible("VPC Lattice takes whole answers"),
 }
 _LATTICE_V2 = {**_LATTICE_V1, "typed principal": native("the IAM caller")}
@@ -44,11 +44,9 @@ _LATTICE_V2 = {**_LATTICE_V1, "typed principal": native("the IAM caller")}
 _SQS: dict[str, Capability] = {
     "partial failure": native(_REPORT),
     "retry": native("after the visibility timeout, until the redrive policy's maxReceiveCount"),
-    "retry delay": emulated(
-        "by ChangeMessageVisibility, which the function's role must be allowed, up to 11 hours 45 minutes"
-    ),
+    "retry delay": emulated("by ChangeMessageVisibility, up to 11 h 45 min; the function's role needs the permission"),
     "reject": _REJECT,
-    "order": impossible("a standard queue keeps none"),
+    "order": impossible("a standard queue keeps no order"),
     "attempt count": native("ApproximateReceiveCount"),
     "deadline": _DEADLINE,
     "batch": _BATCH,
@@ -58,14 +56,14 @@ _SQS: dict[str, Capability] = {
 _FIFO = {
     **_SQS,
     "order": native("within a message group; the others of the batch go on"),
-    "partial failure": native(f"the failed and what follows it in its group: {_REPORT}"),
+    "partial failure": native(f"the failed message and the rest of its group: {_REPORT}"),
 }
 _SNS = {
     "partial failure": _ALONE,
     "retry": _TWICE,
     "retry delay": _NO_WAIT,
     "reject": _REJECT,
-    "order": impossible("a topic keeps none on its way to a function; a FIFO topic goes to a FIFO queue"),
+    "order": impossible("a topic keeps no order for a function; use a FIFO topic with a FIFO queue"),
     "attempt count": _NO_ATTEMPT,
     "deadline": _DEADLINE,
     "batch": _OF_ONE,
@@ -73,8 +71,8 @@ _SNS = {
     "attributes": native(),
 }
 _KINESIS = {
-    "partial failure": native(f"the first failed one of a shard, and all that follow: {_REPORT}"),
-    "retry": native("the shard waits for it, until the mapping's limits or the record's expiry"),
+    "partial failure": native(f"the first failed record of a shard and all after it: {_REPORT}"),
+    "retry": native("the shard waits, until the mapping's limits or the record's expiry"),
     "retry delay": _STREAM_WAIT,
     "reject": _REJECT,
     "order": native("within a shard"),
@@ -82,49 +80,49 @@ _KINESIS = {
     "deadline": _DEADLINE,
     "batch": native("up to the mapping's batch size, with the state of a tumbling window"),
     "binary body": native(),
-    "attributes": impossible("a record is its data and its key"),
+    "attributes": impossible("a record has only data and a key"),
 }
 _KAFKA = {
     **_KINESIS,
     "partial failure": native(
-        f"the first failed one of a partition, and all that follow: {_REPORT}", by_documentation=True
+        f"the first failed record of a partition and all after it: {_REPORT}", by_documentation=True
     ),
-    "retry": native("the partition waits for it, by default without end"),
+    "retry": native("the partition waits, by default without end"),
     "order": native("within a partition"),
     "batch": _BATCH,
     "attributes": native("headers"),
 }
 _MQ = {
-    "partial failure": impossible("a batch is done or comes again as a whole"),
-    "retry": native("the whole batch comes again"),
-    "retry delay": impossible("the batch comes again when Lambda polls"),
+    "partial failure": impossible("a batch succeeds or is redelivered as a whole"),
+    "retry": native("the whole batch is redelivered"),
+    "retry delay": impossible("Lambda redelivers the batch when it polls"),
     "reject": _REJECT,
     "order": _UNORDERED,
-    "attempt count": impossible("it is only told whether a message was delivered before"),
+    "attempt count": impossible("AWS sends only whether a message is a redelivery"),
     "deadline": _DEADLINE,
     "batch": _BATCH,
     "binary body": native(),
     "attributes": native("properties, or headers"),
 }
 _LOGS = {
-    "partial failure": native("each is an invocation of its own", by_documentation=True),
-    "retry": native("two more times", by_documentation=True),
+    "partial failure": native("each is a separate invocation", by_documentation=True),
+    "retry": native("2 more tries", by_documentation=True),
     "retry delay": _NO_WAIT,
     "reject": _REJECT,
     "order": _UNORDERED,
     "attempt count": _NO_ATTEMPT,
     "deadline": _DEADLINE,
-    "batch": emulated("a subscription's batch of log events is one message"),
+    "batch": emulated("a batch of one: a subscription's batch of log events is one message"),
     "binary body": _TEXT,
-    "attributes": impossible("all is in the body"),
+    "attributes": impossible("the body has everything"),
 }
 _SES = {
     **_LOGS,
     "batch": _OF_ONE,
-    "binary body": impossible("the mail's own text isn't handed over"),
+    "binary body": impossible("SES doesn't send the mail's text"),
     "attributes": native("the mail's headers", by_documentation=True),
 }
-_PIPE = "a pipe takes a target's batchItemFailures without being told to"
+_PIPE = "a pipe reads a target's batchItemFailures without a setting"
 
 _OBJECT = {
     "partial failure": _ALONE,
@@ -142,7 +140,7 @@ _OBJECT_SQS = {
 }
 
 _ROWS = {
-    "partial failure": native(f"the first failed one of a shard, and all that follow: {_REPORT}"),
+    "partial failure": native(f"the first failed record of a shard and all after it: {_REPORT}"),
     "retry": _KINESIS["retry"],
     "retry delay": _STREAM_WAIT,
     "reject": _REJECT,
@@ -155,22 +153,22 @@ _ROWS = {
 _DOCDB = {
     **_ROWS,
     "partial failure": _MQ["partial failure"],
-    "retry": native("the whole batch comes again"),
-    "order": emulated("what follows a failed one isn't begun, and the whole batch comes again"),
+    "retry": native("the whole batch is redelivered"),
+    "order": emulated("the events after a failed one aren't started, and the whole batch is redelivered"),
     "batch": _BATCH,
-    "before-image": native("where the collection keeps pre-images", by_documentation=True),
+    "before-image": native("if the collection keeps pre-images", by_documentation=True),
 }
 
-_SCHEDULE = {"retry": native("as the schedule's or the rule's retry policy says"), "deadline": _DEADLINE}
+_SCHEDULE = {"retry": native("by the retry policy of the schedule or rule"), "deadline": _DEADLINE}
 _BUS = {
-    "partial failure": native("each is an invocation of its own", by_documentation=True),
+    "partial failure": native("each is a separate invocation", by_documentation=True),
     "retry": _TWICE,
     "retry delay": _NO_WAIT,
     "reject": _REJECT,
     "deadline": _DEADLINE,
-    "binary body": impossible("the detail of an event is a JSON object"),
-    "attributes": impossible("an event has account, region and resources, and no attributes of one's own"),
-    "reply": impossible("nobody waits for an answer"),
+    "binary body": impossible("an event's detail is a JSON object"),
+    "attributes": impossible("an event has account, region and resources, but no attributes"),
+    "reply": impossible("no caller waits for an answer"),
 }
 _BUS_SQS = {
     **_BUS,
@@ -206,7 +204,7 @@ _SERVICES: dict[str, dict[str, tuple[str, dict[str, Capability]]]] = {
         "ses": ("topic", _SES),
         "pipes_sqs": (
             "queue",
-            {**_SQS, "partial failure": native(_PIPE), "retry delay": impossible("a pipe tells no receipt")},
+            {**_SQS, "partial failure": native(_PIPE), "retry delay": impossible("a pipe sends no receipt handle")},
         ),
         "pipes_kinesis": ("stream", {**_KINESIS, "partial failure": native(_PIPE), "batch": _BATCH}),
         "pipes_kafka": ("stream", {**_KAFKA, "partial failure": native(_PIPE, by_documentation=True)}),

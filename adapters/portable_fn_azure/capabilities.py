@@ -1,26 +1,26 @@
-"""What Azure's services can do, and what the adapter makes of the rest."""
+"""Declare what Azure's services can do, and what the adapter does in their place."""
 
 from __future__ import annotations
 
 from portable_fn.capabilities import Capability, Service, emulated, impossible, native
 
-_NO_DEADLINE = impossible("the worker is told no deadline")
-_NO_DELAY = impossible("the host says when something comes again, by host.json and the service's own settings")
+_NO_DEADLINE = impossible("Azure gives the worker no deadline")
+_NO_DELAY = impossible("the host sets the time, by host.json and the service's settings")
 _SENT = emulated("sent to the queue dead_letter= by its REST interface", needs="dead_letter")
 _WHOLE = impossible("a batch fails as a whole")
-_WHOLE_BUT = emulated("the batch comes again as a whole, and the same process leaves out what it has done")
-_ONE = native("each message is an invocation of its own")
-_NO_REMOVED = impossible("it tells of no removed rows", loses=True)
-_HOLDS = native("a policy of the host, declared by the adapter: for ever, where the trigger has none")
-_GIVES_UP = native("5 times, after which the row is given up", by_documentation=True)
+_WHOLE_BUT = emulated("the batch is redelivered as a whole; the same process skips what succeeded")
+_ONE = native("each message is a separate invocation")
+_NO_REMOVED = impossible("it sends no removed rows", loses=True)
+_HOLDS = native("the host's policy: for ever, declared by the adapter unless the trigger has one")
+_GIVES_UP = native("5 times, then the row is given up", by_documentation=True)
 _GRID_RETRY = native("Event Grid's own, for 24 hours, then the dead letters of its subscription", by_documentation=True)
 
 _SERVICE_BUS: dict[str, Capability] = {
     "partial failure": _ONE,
     "retry": native("the message is abandoned"),
-    "retry delay": impossible("Service Bus gives an abandoned message out at once"),
+    "retry delay": impossible("Service Bus redelivers an abandoned message at once"),
     "reject": _SENT,
-    "order": impossible("without sessions there is none"),
+    "order": impossible("without sessions there is no order"),
     "attempt count": native(),
     "deadline": _NO_DEADLINE,
     "batch": native("cardinality many; a batch fails as a whole"),
@@ -29,9 +29,9 @@ _SERVICE_BUS: dict[str, Capability] = {
 }
 
 _GRID_OBJECT = {
-    "partial failure": native("each has an invocation of its own"),
+    "partial failure": native("each is a separate invocation"),
     "retry": _GRID_RETRY,
-    "retry delay": impossible("Event Grid has a schedule of its own"),
+    "retry delay": impossible("Event Grid has its own schedule"),
     "reject": _SENT,
     "deadline": _NO_DEADLINE,
     "deletes": native(),
@@ -59,12 +59,12 @@ SERVICES: tuple[Service, ...] = (
             "retry": native("5 times, then the queue's -poison queue"),
             "retry delay": _NO_DELAY,
             "reject": _SENT,
-            "order": impossible("storage queues have none"),
+            "order": impossible("storage queues keep no order"),
             "attempt count": native(),
             "deadline": _NO_DEADLINE,
-            "batch": impossible("messages come one at a time; a batch has one"),
+            "batch": impossible("messages arrive one at a time; a batch of one"),
             "binary body": native(),
-            "attributes": impossible("a message is its body"),
+            "attributes": impossible("a message is only its body"),
         },
     ),
     Service("service_bus_queue", "Message", "queue", _SERVICE_BUS),
@@ -80,9 +80,9 @@ SERVICES: tuple[Service, ...] = (
         "queue",
         {
             **_SERVICE_BUS,
-            "partial failure": native("entry(…, settlement=True): each message is settled by itself"),
+            "partial failure": native("entry(…, settlement=True): each message is completed or abandoned by itself"),
             "reject": native("the queue's own dead letters"),
-            "order": emulated("after one that is retried, the rest of its session is, too"),
+            "order": emulated("after a retried message the rest of its session is retried, too"),
             "batch": native("cardinality many"),
         },
     ),
@@ -92,7 +92,7 @@ SERVICES: tuple[Service, ...] = (
         "Message",
         "stream",
         {
-            "partial failure": native("each event is an invocation of its own, one after the other"),
+            "partial failure": native("each event is a separate invocation, one after the other"),
             "retry": _HOLDS,
             "retry delay": _NO_DELAY,
             "reject": _SENT,
@@ -101,7 +101,7 @@ SERVICES: tuple[Service, ...] = (
             "deadline": _NO_DEADLINE,
             "batch": native("cardinality many; a batch fails as a whole"),
             "binary body": native(),
-            "attributes": native("text; bytes come in base64"),
+            "attributes": native("text; bytes in base64"),
         },
     ),
     Service(
@@ -109,7 +109,7 @@ SERVICES: tuple[Service, ...] = (
         "Message",
         "stream",
         {
-            "partial failure": native("each record is an invocation of its own, one after the other"),
+            "partial failure": native("each record is a separate invocation, one after the other"),
             "retry": _HOLDS,
             "retry delay": _NO_DELAY,
             "reject": _SENT,
@@ -128,12 +128,12 @@ SERVICES: tuple[Service, ...] = (
         "ObjectEvent",
         "object",
         {
-            "partial failure": native("each has an invocation of its own"),
+            "partial failure": native("each is a separate invocation"),
             "retry": native("5 times, then webjobs-blobtrigger-poison"),
-            "retry delay": impossible("host.json says how long the host waits"),
+            "retry delay": impossible("host.json sets the time"),
             "reject": _SENT,
             "deadline": _NO_DEADLINE,
-            "deletes": impossible("a blob trigger tells of created objects alone; event_grid tells of all", loses=True),
+            "deletes": impossible("a blob trigger sends only created objects; event_grid sends all", loses=True),
         },
     ),
     Service(
@@ -141,9 +141,9 @@ SERVICES: tuple[Service, ...] = (
         "ObjectEvent",
         "queue",
         {
-            "partial failure": native("each has an invocation of its own"),
+            "partial failure": native("each is a separate invocation"),
             "retry": native("5 times, then the queue's -poison queue"),
-            "retry delay": impossible("host.json says how long the host waits"),
+            "retry delay": impossible("host.json sets the time"),
             "reject": _SENT,
             "deadline": _NO_DEADLINE,
             "deletes": native(),
@@ -161,7 +161,7 @@ SERVICES: tuple[Service, ...] = (
             "order": native("within a logical partition", by_documentation=True),
             "deadline": _NO_DEADLINE,
             "batch": native("always; it fails as a whole"),
-            "before-image": impossible("the latest version alone is in the feed"),
+            "before-image": impossible("the feed has only the latest version"),
             "deletes": _NO_REMOVED,
         },
     ),
@@ -190,11 +190,11 @@ SERVICES: tuple[Service, ...] = (
             "retry": _GIVES_UP,
             "retry delay": _NO_DELAY,
             "reject": _SENT,
-            "order": impossible("change tracking has a row's latest state alone"),
+            "order": impossible("change tracking has only a row's latest state"),
             "deadline": _NO_DEADLINE,
             "batch": native("always; it fails as a whole"),
             "before-image": impossible("change tracking keeps no old values"),
-            "deletes": native("with the row's key alone"),
+            "deletes": native("with only the row's key"),
         },
     ),
     Service(
@@ -206,7 +206,7 @@ SERVICES: tuple[Service, ...] = (
             "retry": _GIVES_UP,
             "retry delay": _NO_DELAY,
             "reject": _SENT,
-            "order": impossible("a row's latest state alone is seen"),
+            "order": impossible("the trigger sees only a row's latest state"),
             "deadline": _NO_DEADLINE,
             "batch": native("always; it fails as a whole"),
             "before-image": impossible("the trigger keeps no old values"),
@@ -218,14 +218,14 @@ SERVICES: tuple[Service, ...] = (
         "CloudEvent",
         "event",
         {
-            "partial failure": native("each has an invocation of its own"),
+            "partial failure": native("each is a separate invocation"),
             "retry": _GRID_RETRY,
-            "retry delay": impossible("Event Grid has a schedule of its own"),
+            "retry delay": impossible("Event Grid has its own schedule"),
             "reject": _SENT,
             "deadline": _NO_DEADLINE,
             "binary body": native(),
             "attributes": native(),
-            "reply": impossible("a trigger has no answer"),
+            "reply": impossible("a trigger returns no answer"),
         },
     ),
     Service(
@@ -233,14 +233,14 @@ SERVICES: tuple[Service, ...] = (
         "CloudEvent",
         "event",
         {
-            "partial failure": native("each has an invocation of its own"),
+            "partial failure": native("each is a separate invocation"),
             "retry": _GRID_RETRY,
-            "retry delay": impossible("Event Grid has a schedule of its own"),
+            "retry delay": impossible("Event Grid has its own schedule"),
             "reject": _SENT,
             "deadline": _NO_DEADLINE,
-            "binary body": impossible("its own schema has JSON data alone"),
+            "binary body": impossible("its own schema has only JSON data"),
             "attributes": impossible("its own schema has no extensions"),
-            "reply": impossible("a trigger has no answer"),
+            "reply": impossible("a trigger returns no answer"),
         },
     ),
     Service(
@@ -248,7 +248,7 @@ SERVICES: tuple[Service, ...] = (
         "ScheduleEvent",
         "schedule",
         {
-            "retry": native("a policy of the host, declared by the adapter: 5 times, where the trigger has none"),
+            "retry": native("the host's policy: 5 times, declared by the adapter unless the trigger has one"),
             "retry delay": _NO_DELAY,
             "deadline": _NO_DEADLINE,
         },

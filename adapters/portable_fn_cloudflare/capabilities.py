@@ -1,18 +1,17 @@
-"""What Cloudflare can do with each kind of event, as data."""
+"""Declare what Cloudflare's services can do."""
 
 from __future__ import annotations
 
 from portable_fn.capabilities import Capability, Service, emulated, impossible, native
 
-NO_DEADLINE = impossible("Cloudflare tells a Worker no deadline")
-NO_ATTEMPT = impossible("it isn't told")
+NO_DEADLINE = impossible("Cloudflare gives a Worker no deadline")
+NO_ATTEMPT = impossible("Cloudflare doesn't send it")
 
 # What Queues do with a message, whatever it holds. https://developers.cloudflare.com/queues/
 QUEUE: dict[str, Capability] = {
     "retry": native("up to the queue's max_retries; then its dead_letter_queue takes the message, or it is deleted"),
     "reject": emulated(
-        "sent to the queue of the binding that dead_letter names; without it retried, until the queue's own "
-        "dead_letter_queue takes it",
+        "sent to the queue of the binding dead_letter; otherwise retried, until the queue's own dead_letter_queue takes it",
         needs="dead_letter",
     ),
     "order": impossible("Queues keep no order"),
@@ -32,7 +31,7 @@ SERVICES = (
         "http",
         {
             "binary body": native(),
-            "typed principal": emulated("of a client certificate that the edge verified"),
+            "typed principal": emulated("a client certificate that the edge verified"),
             "streaming": native(),
             "reply": native(),
             "deadline": NO_DEADLINE,
@@ -48,9 +47,9 @@ SERVICES = (
                 **EACH,
                 "retry delay": DELAY,
                 "attempt count": native(),
-                "batch": native("of up to 100 messages"),
+                "batch": native("up to 100 messages"),
                 "binary body": native("sent with contentType: 'bytes'"),
-                "attributes": impossible("a message is nothing but its body"),
+                "attributes": impossible("a message is only its body"),
             },
         )
         for name in ("queue", "queue_raw")
@@ -60,23 +59,23 @@ SERVICES = (
         "Message",
         "queue",
         {
-            "partial failure": emulated("each email is a call of its own"),
-            "retry": native("the call fails, and the sender's server is told so", by_documentation=True),
+            "partial failure": emulated("each email is a separate call"),
+            "retry": native("the call fails, and the sender's server sees that", by_documentation=True),
             "retry delay": impossible("the sender's server decides when it sends again"),
             "reject": native("setReject(), a permanent SMTP error with the reason", by_documentation=True),
             "order": impossible("emails have no order"),
             "attempt count": NO_ATTEMPT,
             "deadline": NO_DEADLINE,
-            "batch": emulated("of the one email that a call is for"),
+            "batch": emulated("a batch of one"),
             "binary body": emulated("the whole message of RFC 5322, read from its stream"),
-            "attributes": emulated("its headers, without the spaces around them, a repeated one joined by commas"),
+            "attributes": emulated("its headers, stripped of spaces; repeats joined by commas"),
         },
     ),
     Service(
         "r2_queue",
         "ObjectEvent",
         "object",
-        {**QUEUE, **EACH, "retry delay": DELAY, "deletes": native("with the key alone")},
+        {**QUEUE, **EACH, "retry delay": DELAY, "deletes": native("with only the key")},
         in_messages=True,
     ),
     Service(
@@ -89,7 +88,7 @@ SERVICES = (
             "retry delay": DELAY,
             "binary body": native("base64 in the structured form"),
             "attributes": native("its extensions"),
-            "reply": impossible("nobody waits for an answer"),
+            "reply": impossible("no caller waits for an answer"),
         },
         in_messages=True,
     ),
@@ -99,7 +98,7 @@ SERVICES = (
         "schedule",
         {
             "retry": native("the call fails", by_documentation=True),
-            "retry delay": impossible("Cloudflare decides when it comes again"),
+            "retry delay": impossible("Cloudflare decides when it retries"),
             "reject": emulated("noRetry(), and the call fails, which Cloudflare shows"),
             "attempt count": NO_ATTEMPT,
             "deadline": NO_DEADLINE,
@@ -114,7 +113,7 @@ SERVICES = (
             "retry delay": impossible("the calling Worker decides"),
             "attempt count": NO_ATTEMPT,
             "deadline": NO_DEADLINE,
-            "reply": native("the value as JSON has it"),
+            "reply": native("as JSON"),
         },
     ),
 )

@@ -1,28 +1,26 @@
-"""What Google's services can do, by the names of `simulate`."""
+"""Declare what Google's services can do, by the names of `simulate`."""
 
 from __future__ import annotations
 
 from portable_fn.capabilities import Capability, Service, emulated, impossible, native
 
 _DEADLINE = native("CLOUD_RUN_TIMEOUT_SECONDS")
-_ONE = native("each has a request of its own")
-_BATCH = emulated("one comes at a time, and a handler of Batch gets it as a batch of one")
-_RETRY = native(
-    "503, or 429 for Retry(after=…). `gcloud functions deploy` has to be told --retry, else a failed event is dropped"
-)
-_DELAY = impossible("the subscription's retry policy says how long it waits")
+_ONE = native("each is a separate request")
+_BATCH = emulated("a batch of one: messages arrive one at a time")
+_RETRY = native("503, or 429 for Retry(after=…). Pass --retry to `gcloud functions deploy`, or it drops failed events")
+_DELAY = impossible("the subscription's retry policy sets the time")
 _REJECT = emulated(
-    "published over REST to the trigger's dead_letter, a topic of Pub/Sub; else it comes again, and the subscription's own "
-    "dead-letter topic gets it in the end",
+    "published over REST to the Pub/Sub topic dead_letter; otherwise retried, until the subscription's own dead-letter topic "
+    "takes it",
     needs="dead_letter",
 )
-_ATTEMPT = native("deliveryAttempt, which Pub/Sub tells where the subscription has a dead-letter policy")
-_UNORDERED = impossible("the ordering key arrives, but the subscription that Eventarc makes keeps no order")
+_ATTEMPT = native("deliveryAttempt, if the subscription has a dead-letter policy")
+_UNORDERED = impossible("the ordering key arrives, but Eventarc's subscription keeps no order")
 
 _HTTP: dict[str, Capability] = {
     "deadline": native("CLOUD_RUN_TIMEOUT_SECONDS", by_documentation=True),
     "binary body": native(),
-    "typed principal": impossible("nobody verifies the headers of IAP, or a bearer token, before the function"),
+    "typed principal": impossible("nothing verifies IAP's headers or a bearer token before the function"),
     "streaming": native(),
     "reply": native(),
 }
@@ -44,11 +42,11 @@ _OBJECT = {
     "retry delay": _DELAY,
     "reject": _REJECT,
     "deadline": _DEADLINE,
-    "deletes": native("an overwritten object is no deleted one"),
+    "deletes": native("an overwritten object isn't deleted"),
 }
 _OBJECT_OF_EVENTARC = {
     **_OBJECT,
-    "deletes": native("a bucket without versions tells an overwritten object as deleted, too"),
+    "deletes": native("in a bucket without versions an overwritten object is sent as deleted, too"),
 }
 
 _CHANGE = {
@@ -58,20 +56,20 @@ _CHANGE = {
     "retry delay": _DELAY,
     "deadline": _DEADLINE,
     "batch": _BATCH,
-    "order": impossible("Firestore's events come in any order; `sequence`, the time of the write, tells it"),
+    "order": impossible("Firestore's events arrive in any order; compare `sequence`, the time of the write"),
     "before-image": native(),
     "deletes": native(),
 }
 
 _EVENT = {
-    "partial failure": native("each has a request of its own", by_documentation=True),
+    "partial failure": native("each is a separate request", by_documentation=True),
     "retry": _RETRY,
     "retry delay": _DELAY,
     "reject": _REJECT,
     "deadline": _DEADLINE,
     "binary body": native(),
     "attributes": native(),
-    "reply": impossible("Eventarc takes no event in return"),
+    "reply": impossible("Eventarc ignores a returned event"),
 }
 
 SERVICES = (
@@ -84,7 +82,7 @@ SERVICES = (
         {
             **_MESSAGE,
             "attempt count": _ATTEMPT,
-            "order": native("by ordering key, where the subscription has it enabled"),
+            "order": native("by ordering key, if the subscription has it enabled"),
         },
     ),
     Service(
@@ -93,9 +91,9 @@ SERVICES = (
         "topic",
         {
             **_MESSAGE,
-            "attempt count": impossible("an unwrapped push doesn't tell it"),
-            "order": native("by ordering key, where the subscription has it enabled"),
-            "attributes": native("as headers, whose names are in lower case"),
+            "attempt count": impossible("an unwrapped push doesn't send it"),
+            "order": native("by ordering key, if the subscription has it enabled"),
+            "attributes": native("as headers, with names in lower case"),
         },
     ),
     Service("pubsub_eventarc", "Message", "topic", {**_MESSAGE, "attempt count": _ATTEMPT, "order": _UNORDERED}),
@@ -105,7 +103,7 @@ SERVICES = (
         "topic",
         {
             **_MESSAGE,
-            "attempt count": impossible("a first-generation event doesn't tell it"),
+            "attempt count": impossible("a first-generation event doesn't have it"),
             "order": _UNORDERED,
         },
     ),
@@ -115,17 +113,17 @@ SERVICES = (
         "queue",
         {
             **_MESSAGE,
-            "retry": native("503, or 429 for Retry(after=…), as often as the queue's retry configuration says"),
+            "retry": native("503, or 429 for Retry(after=…), by the queue's retry configuration"),
             "retry delay": native("by Retry-After", by_documentation=True),
             "reject": emulated(
-                "published over REST to the trigger's dead_letter, a topic of Pub/Sub; else it comes again, until the queue's "
-                "attempts are used up and it is deleted",
+                "published over REST to the Pub/Sub topic dead_letter; otherwise retried, until the queue's last attempt, then "
+                "deleted",
                 needs="dead_letter",
                 loses=True,
             ),
-            "order": impossible("a queue has none"),
+            "order": impossible("a queue keeps no order"),
             "attempt count": native("TaskRetryCount"),
-            "attributes": native("as headers, whose names are in lower case"),
+            "attributes": native("as headers, with names in lower case"),
         },
     ),
     Service("storage_eventarc", "ObjectEvent", "object", _OBJECT_OF_EVENTARC),
@@ -138,7 +136,7 @@ SERVICES = (
         "scheduler",
         "ScheduleEvent",
         "schedule",
-        {"retry": native("503, as often as the job's retry configuration says"), "deadline": _DEADLINE},
+        {"retry": native("503, by the job's retry configuration"), "deadline": _DEADLINE},
     ),
     Service("eventarc", "CloudEvent", "event", _EVENT),
     Service("eventarc_structured", "CloudEvent", "event", _EVENT),
@@ -148,7 +146,7 @@ SERVICES = (
         "event",
         {
             **_EVENT,
-            "partial failure": impossible("a batch has one answer: all of it comes again"),
+            "partial failure": impossible("a batch has one answer: all of it is redelivered"),
         },
     ),
     Service("pubsub_structured", "CloudEvent", "event", _EVENT, in_messages=True),
@@ -168,7 +166,7 @@ SERVICES = (
         "task",
         {
             "retry": native("BigQuery retries a 500 or 503", by_documentation=True),
-            "reply": emulated("a reply for each call of a list of calls"),
+            "reply": emulated("a list of replies for the list of calls"),
             "deadline": _DEADLINE,
         },
     ),
