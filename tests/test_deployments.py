@@ -50,7 +50,7 @@ NEEDS_MORE = (
 def commands(sample: str, target: str) -> list[str]:
     """The lines of the README that deploy the sample to the target, those with a backslash at their end joined."""
     readme = (ROOT / "samples" / sample / "README.md").read_text()
-    block = re.search(rf"^\*\*{re.escape(target)}\*\*.*?^```\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    block = re.search(rf"^\*\*{re.escape(target)}\*\*.*?^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
     assert block, f"{sample}/README.md has no commands for {target}"
     return block[1].replace("\\\n", " ").splitlines()
 

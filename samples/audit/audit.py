@@ -1,4 +1,4 @@
-"""Every change of an account is written down: which fields, from what to what, and when."""
+"""Record every change of an account: which fields, old and new values, when."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ SECRET = {"password", "token"}
 
 @portable(on.change("accounts"))
 def audit(change: ChangeEvent) -> None:
-    """The id is the change's own, so that one that is delivered twice can be told."""
+    """Record the change under its own id, by which a second delivery is recognised."""
     entry = {
         "audit": change.table,
         "id": change.id,
@@ -24,7 +24,7 @@ def audit(change: ChangeEvent) -> None:
 
 
 def difference(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, list[Any]]:
-    """What each changed field was and is; None where it wasn't there, or where the provider doesn't tell."""
+    """Return each changed field's old and new value; None if it was absent or the provider doesn't send it."""
     before, after = before or {}, after or {}
     return {
         name: ["…", "…"] if name in SECRET else [before.get(name), after.get(name)]
@@ -34,5 +34,5 @@ def difference(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
 
 
 def write(entry: dict[str, Any]) -> None:
-    """Prints the entry, one line of JSON; a real one goes to a log that nobody can change."""
+    """Print the entry as a line of JSON. A real one goes to a log that nobody can change."""
     print(json.dumps(entry, default=str), flush=True)

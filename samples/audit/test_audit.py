@@ -1,4 +1,4 @@
-"""The audit trail, by a direct call and as each provider's database has it."""
+"""Test the audit trail, by a direct call and through each provider's database."""
 
 import json
 
@@ -19,7 +19,7 @@ NEW = {"id": "7", "email": "ada@example.com", "plan": "paid", "password": "corre
 
 @pytest.fixture
 def written(capsys):
-    """What was written down, by call."""
+    """Return the recorded entries, by call."""
     return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 

@@ -1,4 +1,4 @@
-"""Clicks of a website are gathered to visits: a batch costs one write for each visitor, and each visitor's clicks stay in order."""
+"""Group the clicks of a website into visits: one write for each visitor of a batch, each visitor's clicks in order."""
 
 from collections import defaultdict
 
@@ -18,7 +18,7 @@ visits = Visits()
 
 @portable(on.stream("clicks", dead_letter="undeliverable"))
 def gather(clicks: Batch[Message[Click]]) -> None:
-    """The sender's key of each click is its visitor, so that those of one visitor come in order."""
+    """Store the clicks by visitor. The sender's key is the visitor, so a visitor's clicks arrive in order."""
     by_visitor: dict[str, list[Message[Click]]] = defaultdict(list)
     for click in clicks:
         by_visitor[click.data.visitor].append(click)

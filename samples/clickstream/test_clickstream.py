@@ -1,4 +1,4 @@
-"""Visits out of clicks, by a direct call and as each provider's stream has them."""
+"""Test the visits, by a direct call and through each provider's stream."""
 
 import pytest
 
@@ -10,14 +10,14 @@ from visits import Visits
 
 @pytest.fixture(autouse=True)
 def visits(monkeypatch):
-    """A table with nothing in it."""
+    """Return an empty table."""
     visits = Visits()
     monkeypatch.setattr(clicks, "visits", visits)
     return visits
 
 
 def stream(*pairs):
-    """Clicks in one partition, each with its visitor as the key."""
+    """Return clicks in one partition, each with its visitor as the key."""
     return [
         fake.message(
             {"visitor": visitor, "page": page},
@@ -43,7 +43,7 @@ def test_a_batch_is_one_write_for_each_visitor(visits, monkeypatch):
     assert [("ada", ["/", "/lamps", "/cart"]), ("bob", ["/", "/desks"])] == writes
 
 
-def test_only_the_clicks_of_a_throttled_visitor_come_again(visits):
+def test_only_the_clicks_of_a_throttled_visitor_are_redelivered(visits):
     visits.throttled = {"ada"}
     batch = fake.batch(stream(*CLICKS))
 
@@ -63,7 +63,7 @@ def test_the_clicks_of_each_visitor_stay_in_order_on_every_provider(deliver, vis
 
 
 @pytest.mark.providers("all")
-def test_what_comes_again_is_there_once_and_in_order(deliver, visits):
+def test_redelivered_clicks_are_stored_once_and_in_order(deliver, visits):
     visits.throttled = {"ada"}
     first = deliver(gather, stream(*CLICKS))
     visits.throttled = set()

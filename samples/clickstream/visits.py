@@ -1,8 +1,8 @@
-"""The table of visits; a real one is a database."""
+"""Keep visits in a table. A real one is a database."""
 
 
 class Throttled(Exception):
-    """The table takes no more writes of this visitor for now."""
+    """The table refuses this visitor's writes for now."""
 
 
 class Visits:
@@ -11,11 +11,11 @@ class Visits:
         self.throttled: set[str] = set()
 
     def add(self, visitor: str, clicks: dict[str, str]) -> None:
-        """Adds pages by the ids of their clicks, all or none; those that are there already stay."""
+        """Add pages by the ids of their clicks, all or none. Known ids stay."""
         if visitor in self.throttled:
             raise Throttled(visitor)
         self.clicks[visitor] = {**self.clicks.get(visitor, {}), **clicks}
 
     def path(self, visitor: str) -> list[str]:
-        """The pages in the order in which they were seen."""
+        """Return the pages in the order in which they were seen."""
         return list(self.clicks.get(visitor, {}).values())

@@ -1,4 +1,4 @@
-"""Every morning, what was sold on the day before."""
+"""Report every morning what was sold the day before."""
 
 import json
 from datetime import date, timedelta
@@ -15,7 +15,7 @@ def daily_report(tick: ScheduleEvent) -> None:
 
 
 def total(sales: list[Sale]) -> dict[str, int]:
-    """The cents that came in for each product."""
+    """Return the cents earned by each product."""
     cents: dict[str, int] = {}
     for sale in sales:
         cents[sale.product] = cents.get(sale.product, 0) + sale.cents
@@ -23,5 +23,5 @@ def total(sales: list[Sale]) -> dict[str, int]:
 
 
 def publish(day: date, cents: dict[str, int]) -> None:
-    """Prints the report, one line of JSON that a log search finds; a real one is mailed."""
+    """Print the report as a line of JSON that a log search finds. A real one is mailed."""
     print(json.dumps({"report": "sales", "day": day.isoformat(), "cents": cents}), flush=True)

@@ -1,4 +1,4 @@
-"""What was sold; a real one asks a database."""
+"""Return what was sold. A real one asks a database."""
 
 from datetime import date
 from typing import NamedTuple
@@ -16,7 +16,7 @@ SALES = {
 
 
 def sales_of(day: date) -> list[Sale]:
-    """The sales of a day; LookupError where its books aren't closed yet."""
+    """Return the sales of a day; LookupError if its books aren't closed yet."""
     try:
         return SALES[day]
     except KeyError:

@@ -1,4 +1,4 @@
-"""The report of a day, by a direct call and as each provider's schedule has it."""
+"""Test the report, by a direct call and through each provider's schedule."""
 
 import json
 from datetime import UTC, datetime

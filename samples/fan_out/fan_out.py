@@ -1,4 +1,4 @@
-"""One topic, three functions: each order that is placed is invoiced, taken from the stock and counted."""
+"""Invoice each placed order, take it from the stock and count it: three functions for one topic."""
 
 from pydantic import BaseModel
 

@@ -3,7 +3,7 @@ from portable_fn_aws import entry
 
 lambda_handler = entry(functions)
 
-# Each alone, as the handler of a Lambda function of its own.
+# Each alone, as the handler of a separate Lambda function.
 invoice = entry(functions.invoice)
 take = entry(functions.take)
 count = entry(functions.count)

@@ -1,4 +1,4 @@
-"""Three functions of one topic, in one app and each alone."""
+"""Test three functions of one topic, in one app and each alone."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_each_alone_does_only_its_own_on_every_provider(deliver, alone):
 
 
 @pytest.mark.providers("all")
-def test_where_one_rejects_the_others_have_done_their_part_and_the_order_is_not_lost(deliver):
+def test_if_one_rejects_the_others_succeed_and_the_order_is_not_lost(deliver):
     delivery = deliver(fan_out, order(count=0))
 
     assert delivery.outcomes[0] in ("dead-lettered", "retried")

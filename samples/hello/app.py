@@ -1,4 +1,4 @@
-"""Says hello, on every provider."""
+"""Say hello, on every provider."""
 
 from portable_fn import Context, Request, on, portable
 

@@ -1,4 +1,4 @@
-"""The function as a plain function, and as each provider calls it."""
+"""Test the function, by a direct call and through each provider."""
 
 import pytest
 

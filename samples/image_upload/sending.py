@@ -1,4 +1,4 @@
-"""How the message is sent, which is each provider's own business and not portable_fn's."""
+"""Send messages with each provider's own SDK."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ class Sending(Protocol):
 
 
 def sending(ctx: Context) -> Sending:
-    """The file that the setting SENT names; without it, the provider's own queue `thumbnails`."""
+    """Return the file that the setting SENT names, or without it the provider's own queue `thumbnails`."""
     if file := ctx.env.get("SENT"):
         return Lines(Path(file))
     return OWN[ctx.provider](ctx)
@@ -30,7 +30,7 @@ class Lines:
 
 
 class SQS:
-    """The queue at the URL that the setting QUEUE_URL has."""
+    """The queue at the URL in the setting QUEUE_URL."""
 
     def __init__(self, ctx: Context) -> None:
         import boto3
@@ -43,7 +43,7 @@ class SQS:
 
 
 class PubSub:
-    """The topic that the setting TOPIC has: projects/PROJECT/topics/thumbnails."""
+    """The topic in the setting TOPIC: projects/PROJECT/topics/thumbnails."""
 
     def __init__(self, ctx: Context) -> None:
         from google.cloud.pubsub_v1 import PublisherClient

@@ -1,4 +1,4 @@
-"""Where objects are read and written, which is each provider's own business and not portable_fn's."""
+"""Read and write objects with each provider's own SDK."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,14 +13,14 @@ class Storage(Protocol):
 
 
 def storage(ctx: Context) -> Storage:
-    """The folder that the setting STORAGE names, such as a container's volume; without it, the provider's own storage."""
+    """Return the folder that the setting STORAGE names, such as a container's volume, or without it the provider's own storage."""
     if folder := ctx.env.get("STORAGE"):
         return Folder(Path(folder))
     return OWN[ctx.provider](ctx)
 
 
 class Folder:
-    """A folder with one for each bucket."""
+    """A folder with a folder for each bucket."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

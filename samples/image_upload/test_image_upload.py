@@ -1,4 +1,4 @@
-"""Thumbnails in a folder, by a direct call and as each provider has it."""
+"""Test thumbnails in a folder, by a direct call and through each provider."""
 
 import json
 from io import BytesIO
@@ -19,7 +19,7 @@ def picture(width: int, height: int) -> bytes:
 
 
 class Cloud:
-    """What is stored and sent, in files."""
+    """Return a store and a sender that use files."""
 
     def __init__(self, folder, env):
         self.objects = Folder(folder)
@@ -41,7 +41,7 @@ def cloud(tmp_path, monkeypatch):
     return Cloud(tmp_path, monkeypatch)
 
 
-def test_the_content_that_an_event_brings_along_is_not_fetched(cloud):
+def test_content_in_the_event_is_not_fetched(cloud):
     thumbnail(fake.object(key="cat.jpg", body=picture(400, 200)))
 
     assert (128, 64) == cloud.size("cat.jpg.png")
@@ -51,7 +51,7 @@ def test_a_small_picture_stays_as_large_as_it_is():
     assert (20, 10) == Image.open(BytesIO(small(picture(20, 10)))).size
 
 
-def test_what_is_no_picture_is_rejected():
+def test_a_file_that_isnt_a_picture_is_rejected():
     with pytest.raises(Reject, match="UnidentifiedImageError"):
         small(b"%PDF-1.7")
 

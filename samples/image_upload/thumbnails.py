@@ -1,4 +1,4 @@
-"""A picture that is stored gets a thumbnail beside it, and a message says so."""
+"""Make a thumbnail of every stored picture, and send a message about it."""
 
 from io import BytesIO
 
@@ -16,18 +16,18 @@ def thumbnail(upload: ObjectEvent, ctx: Context) -> None:
     objects = storage(ctx)
     # Azure's blob trigger hands the content over; elsewhere it is fetched.
     content = objects.get(upload.bucket, upload.key) if upload.body is None else upload.body
-    # Into a container of their own, or each thumbnail would be an upload again.
+    # Into another container: in the same one each thumbnail would be an upload.
     objects.put("thumbnails", f"{upload.key}.png", small(content))
     sending(ctx).send({"picture": upload.key, "thumbnail": f"{upload.key}.png"})
 
 
 def small(picture: bytes) -> bytes:
-    """The picture as a PNG that fits into a square of LONGEST_SIDE; Reject for what is none, or is too large to open."""
+    """Return the picture as a PNG that fits into a square of LONGEST_SIDE; Reject if it can't be opened or is too large."""
     try:
         image = Image.open(BytesIO(picture))
         image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as exc:
-        raise Reject(f"it is no picture: {type(exc).__name__}") from exc
+        raise Reject(f"it isn't a picture: {type(exc).__name__}") from exc
     png = BytesIO()
     image.convert("RGBA").save(png, "PNG")
     return png.getvalue()

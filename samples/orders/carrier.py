@@ -1,8 +1,8 @@
-"""The carrier; a real one is behind an API."""
+"""Stand for the carrier. A real one is behind an API."""
 
 
 class Busy(Exception):
-    """The carrier takes nothing more for this many seconds."""
+    """The carrier accepts nothing for this many seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"busy for {seconds} s")
@@ -10,14 +10,14 @@ class Busy(Exception):
 
 
 class Carrier:
-    """Takes parcels as long as there is room."""
+    """A carrier that accepts parcels as long as it has room."""
 
     def __init__(self, room: int) -> None:
         self.room = room
         self.booked: dict[str, int] = {}
 
     def book(self, order: str, parcels: int) -> None:
-        """Books the order; once, however often it is asked, since a queue may deliver a message twice."""
+        """Book the order once, even if called twice: a queue may deliver a message twice."""
         if order in self.booked:
             return
         if sum(self.booked.values()) + parcels > self.room:

@@ -1,4 +1,4 @@
-"""Orders from a queue are shipped: one that fails costs only itself, and one that can't ever be shipped is dead-lettered."""
+"""Ship orders from a queue: a failed order costs only itself, an impossible one is dead-lettered."""
 
 from pydantic import BaseModel, Field
 
@@ -18,7 +18,7 @@ carrier = Carrier(room=100)
 
 @portable(on.queue("orders", dead_letter="undeliverable"))
 def ship(order: Message[Order], ctx: Context) -> None:
-    """What is no Order is rejected before it comes here."""
+    """Ship an order. Data that isn't an `Order` is rejected before."""
     wanted = order.data
     if wanted.sku not in CATALOGUE:
         raise Reject(f"there is no {wanted.sku}")

@@ -1,4 +1,4 @@
-"""Orders, by a direct call and as each provider has them."""
+"""Test orders, by a direct call and through each provider."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from portable_fn.testing import fake
 
 @pytest.fixture(autouse=True)
 def carrier(monkeypatch):
-    """A carrier with nothing booked."""
+    """Return a carrier with nothing booked."""
     carrier = Carrier(room=100)
     monkeypatch.setattr(orders, "carrier", carrier)
     return carrier
@@ -42,7 +42,7 @@ def test_an_unknown_product_is_rejected():
         ship(fake.message(POISON))
 
 
-def test_an_order_that_is_none_is_rejected_and_the_reason_says_where():
+def test_data_that_isnt_an_order_is_rejected_and_the_reason_says_where():
     with pytest.raises(Reject, match="#/parcels"):
         ship(fake.message(NO_ORDER))
 

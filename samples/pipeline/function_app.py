@@ -11,7 +11,7 @@ workflow = df.Blueprint()
 
 @workflow.orchestration_trigger(context_name="context")
 def order(context: df.DurableOrchestrationContext):
-    """Reserves what an order needs; an order that can't be filled is refused, a locked shelf is asked again."""
+    """Reserve an order's goods. Refuse an order that can't be filled; retry if the shelf is locked."""
     for seconds in (1, 2, 4, None):
         try:
             return (yield context.call_activity("reserve", context.get_input()))

@@ -1,4 +1,4 @@
-"""A step of a workflow: takes what an order needs from the shelf; the workflow sees its result, and its errors by their names."""
+"""Take an order's goods from the shelf: a step of a workflow, which sees its result and its errors' names."""
 
 from pydantic import BaseModel
 
@@ -6,11 +6,11 @@ from portable_fn import Context, Reject, Retry, Task, on, portable
 
 
 class OutOfStock(Reject):
-    """Trying again is no use: the workflow catches it and tells the customer."""
+    """A retry doesn't help: the workflow catches it and tells the customer."""
 
 
 class ShelfLocked(Retry):
-    """Somebody counts the shelf: the workflow tries again."""
+    """Somebody is counting the shelf: the workflow retries."""
 
 
 class Order(BaseModel):

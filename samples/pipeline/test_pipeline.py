@@ -1,4 +1,4 @@
-"""The step of a workflow, by a direct call and as each provider's workflow calls it."""
+"""Test the step, by a direct call and through each provider's workflow."""
 
 import pytest
 
@@ -10,7 +10,7 @@ def test_what_is_there_is_reserved():
     assert {"sku": "lamp", "reserved": 2, "by": "local"} == reserve(fake.task({"sku": "lamp", "count": 2}))
 
 
-def test_what_is_not_there_is_an_error_with_a_name():
+def test_a_missing_product_is_an_error_with_a_name():
     with pytest.raises(OutOfStock, match="2 of desk are wanted, 1 are there"):
         reserve(fake.task({"sku": "desk", "count": 2}))
 
@@ -37,7 +37,7 @@ def test_the_workflow_gets_the_error_by_its_name_on_every_provider(deliver, orde
 
 
 @pytest.mark.providers("all")
-def test_an_input_that_is_no_order_is_an_error_of_the_caller(deliver):
+def test_input_that_isnt_an_order_is_an_error_of_the_caller(deliver):
     delivery = deliver(reserve, fake.task({"sku": "lamp"}, name="reserve"))
 
     assert "InvalidData" == delivery.error[0]

@@ -1,4 +1,4 @@
-"""A table of items behind a REST API: list, create, read, replace and delete."""
+"""Serve a table of items as a REST API: list, create, read, replace and delete."""
 
 from itertools import count
 
@@ -23,7 +23,7 @@ ids = count(1)
 
 @portable(on.http("GET", "/items"))
 def list_items(request: Request) -> dict:
-    """A page of at most `limit` items, those with ids over `after`, and where the next page is."""
+    """Return at most `limit` items with ids over `after`, and the link to the next page."""
     limit = min(max(number(request, "limit", default=20), 1), 100)
     after = number(request, "after", default=0)
     rest = [table[id] for id in sorted(table) if id > after]
@@ -56,7 +56,7 @@ def delete_item(request: Request) -> None:
 
 
 def find(request: Request) -> Item:
-    """The item that the path names; 404 where there is none."""
+    """Return the item that the path names; 404 if it doesn't exist."""
     id = request.params["id"]
     try:
         return table[int(id)]
@@ -65,7 +65,7 @@ def find(request: Request) -> Item:
 
 
 def number(request: Request, name: str, default: int) -> int:
-    """A whole number of the query; 422 where it is something else."""
+    """Return a whole number of the query; 422 for anything else."""
     text = request.query.get(name, str(default))
     try:
         return int(text)

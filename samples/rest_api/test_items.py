@@ -1,4 +1,4 @@
-"""Every operation, as each provider calls it."""
+"""Test every operation through each provider."""
 
 from itertools import count
 
@@ -16,7 +16,7 @@ def _empty_table(monkeypatch):
 
 @pytest.fixture
 def call(deliver):
-    """Calls the API as a provider does."""
+    """Call the API as a provider does."""
     return lambda *args, **kwargs: deliver(items, fake.request(*args, **kwargs))
 
 
@@ -73,9 +73,9 @@ def test_what_does_not_fit_the_model_is_422_and_says_where(call):
     assert {} == items.table
 
 
-def test_a_limit_that_is_no_number_is_422(call):
+def test_a_limit_that_isnt_a_number_is_422(call):
     assert 422 == call("GET", "/items?limit=many").status
 
 
-def test_a_body_that_is_no_json_is_400(call):
+def test_a_body_that_isnt_json_is_400(call):
     assert 400 == call("POST", "/items", body="{", headers={"content-type": "application/json"}).status
