@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast coverage mutation lint docs lock bench wheel providers clean
+.PHONY: help demo test test-fast test-python coverage mutation lint docs lock bench wheel providers clean
 
 # A Python that is new enough and can make environments: with pip of its own, or with the pip that it carries along.
 CAN_MAKE := import sys, venv; from importlib.util import find_spec as has; \
@@ -39,6 +39,10 @@ test: .venv/.made  ## every test, those with the providers' real runtimes too
 test-fast: .venv/.made  ## the tests that need no real runtime
 	.venv/bin/pytest -q $(AT_ONCE) -m 'not runtime'
 
+test-python:  ## the same tests on another Python: make test-python PY=3.14
+	@$(MAKE) --no-print-directory .venv-$(PY)/.made
+	.venv-$(PY)/bin/pytest -q $(AT_ONCE) -m 'not runtime'
+
 coverage: .venv/.made  ## which branches the tests without real runtimes take
 	.venv/bin/coverage erase
 	.venv/bin/coverage run -m pytest -q $(AT_ONCE) -m 'not runtime'
@@ -73,12 +77,18 @@ providers: .venv/.made  ## write what docs/ says of each provider anew
 	.venv/bin/python -m tests.provider_matrix
 
 clean:  ## remove what make made
-	rm -rf .venv .venv-demo .cache dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .cache dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.made: pyproject.toml requirements/dev.txt
 	@echo "Making .venv (once, about half a minute) …"
 	$(call environment,.venv,-r requirements/dev.txt,--no-build-isolation --editable .)
+
+# Another Python's: the one on this machine, else Debian's, which is put under .cache/.
+.venv-3.%/.made: PYTHON = $(shell python3 -m tools.interpreter 3.$*)
+.venv-3.%/.made: pyproject.toml requirements/dev.txt
+	@echo "Making .venv-3.$* (once, about a minute) …"
+	$(call environment,.venv-3.$*,-r requirements/dev.txt,--no-build-isolation --editable .)
 
 DEMO := PYTHONPATH=src:adapters .venv-demo/bin/python -m portable_fn
 .venv-demo/.made: requirements/demo.txt

@@ -35,7 +35,7 @@ def venv(name: str, *, python: str = sys.executable, no_deps: bool = False) -> P
     ).stdout.strip()
     folder = CACHE / "venvs" / f"{name}-{version}-{_digest(files)}"
     interpreter = folder / "bin" / "python"
-    with _made_once(folder) as needed:
+    with made_once(folder) as needed:
         if needed:
             _run([python, "-m", "venv", str(folder)])
             pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -49,7 +49,7 @@ def npm(name: str) -> Path:
     """The folder whose node_modules holds what requirements/<name>.package.json pins."""
     manifest = REQUIREMENTS / f"{name}.package.json"
     folder = CACHE / "npm" / f"{name}-{_digest([manifest])}"
-    with _made_once(folder) as needed:
+    with made_once(folder) as needed:
         if needed:
             if shutil.which("npm") is None:
                 raise Unavailable("npm is not on this machine")
@@ -62,7 +62,7 @@ def npm(name: str) -> Path:
 def downloaded(name: str, requirement: str, *pip_options: str) -> Path:
     """A folder with the unpacked wheel of one requirement, which is never installed."""
     folder = CACHE / "wheels" / f"{name}-{hashlib.sha256(requirement.encode()).hexdigest()[:12]}"
-    with _made_once(folder) as needed:
+    with made_once(folder) as needed:
         if needed:
             folder.mkdir(parents=True)
             _run(
@@ -91,7 +91,7 @@ def vendored(name: str, *pip_options: str) -> Path:
     """A folder to import from, holding requirements/<name>.txt as wheels of another platform, complete by its pins."""
     requirements = REQUIREMENTS / f"{name}.txt"
     folder = CACHE / "vendored" / f"{name}-{_digest([requirements])}"
-    with _made_once(folder) as needed:
+    with made_once(folder) as needed:
         if needed:
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
             wheels = ["--only-binary=:all:", "--no-compile", "--target", str(folder), *pip_options]
@@ -116,7 +116,7 @@ def pythons() -> dict[str, str]:
 
 
 @contextmanager
-def _made_once(folder: Path) -> Iterator[bool]:
+def made_once(folder: Path) -> Iterator[bool]:
     """Whether the folder must be made, under a lock; marks it as made when the block succeeds."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     done = folder.with_name(f"{folder.name}.done")
