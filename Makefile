@@ -67,8 +67,8 @@ docs: .venv/.made  ## build the documentation in site/, and check its links
 lock: .venv/.made  ## pin what constraints.txt names by hash, for every Python and system
 	.venv/bin/python tools/lock.py
 
-bench: .venv/.made  ## cold start and overhead, beside other libraries
-	.venv/bin/python -m benchmarks
+bench: .venv/.made  ## cold start and overhead, beside other libraries; for a quick look: make bench ARGS=--quick
+	.venv/bin/python -m benchmarks $(ARGS)
 
 wheel: .venv/.made  ## build the wheel and test it without the sources
 	.venv/bin/python tools/wheel.py

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # What the tests need beside the wheel; constraints.txt pins it.
-TESTING = ["anyio", "fastapi", "pillow", "pytest-asyncio", "pytest-xdist", "starlette", "trio"]
+TESTING = ["a2wsgi", "anyio", "django", "fastapi", "pillow", "pytest-asyncio", "pytest-xdist", "starlette", "trio"]
 
 
 def main() -> None:
