@@ -8,7 +8,8 @@ from typing import Any
 
 from portable_fn.http import Request
 from portable_fn.record import Record
-from portable_fn.testing.delivery import Answer, deliver
+from portable_fn.testing.delivery import deliver
+from portable_fn.testing.results import Answer
 from portable_fn.testing.stories import app
 
 Send = Callable[[Request[Any]], Answer]

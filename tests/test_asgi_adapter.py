@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from portable_fn import Context, HTTPError, PortableError, Request, Response, on, portable
-from portable_fn.asgi import ServerInvocation
+from portable_fn.adapter.asgi import ServerInvocation
 from portable_fn.errors import DecodeError
 from portable_fn.testing import fake
 from portable_fn_asgi import decode, entry, simulate

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Mount, Route
 
 from portable_fn import ConfigurationError, Context, PortableError, Request, asgi_app
-from portable_fn.mounted import http_scope
+from portable_fn.mount import http_scope
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import deliver, fake
 

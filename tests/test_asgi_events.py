@@ -36,8 +36,8 @@ from portable_fn import (
 )
 from portable_fn.events import CHANGE_ACTIONS, OBJECT_ACTIONS
 from portable_fn.testing import asgi, deliver, fake
-from portable_fn.testing.delivery import Answer
 from portable_fn.testing.loop import run
+from portable_fn.testing.results import Answer
 from portable_fn_asgi import capabilities, entry, simulate
 
 ENVELOPE = {
@@ -589,7 +589,7 @@ from portable_fn_asgi import entry
 async def home(request: Request): ...
 
 entry(home)
-heavy = ("portable_fn_asgi.roads", "portable_fn_asgi.dapr", "portable_fn.cloudevents", "portable_fn.batch", "asyncio", "typing")
+heavy = ("portable_fn_asgi.events.entry", "portable_fn_asgi.events.dapr", "portable_fn.adapter.cloudevents", "portable_fn.adapter.batch", "asyncio", "typing")
 print([name for name in heavy if name in sys.modules])
 """
     paths = os.pathsep.join(path for path in sys.path if path)

@@ -13,7 +13,7 @@ import pytest
 from portable_fn import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing import fake
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from portable_fn_asgi import simulate
 from tests.runtimes import wire
 from tests.runtimes.asgi import uvicorn

@@ -27,12 +27,14 @@ from portable_fn import (
     on,
     portable,
 )
-from portable_fn.adapter import bindings
-from portable_fn.cloudevents import MAX_UNREADABLE
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.cloudevents import MAX_UNREADABLE
+from portable_fn.adapter.problem import HIDDEN
 from portable_fn.outcomes import DONE, Done, Outcome
-from portable_fn.problem import HIDDEN
 from portable_fn.testing import fake
-from portable_fn_asgi import cloud_events, dapr, decode, encode
+from portable_fn_asgi import decode
+from portable_fn_asgi.events import cloud_events, dapr
+from portable_fn_asgi.events import encode as encode_events
 from portable_fn_asgi.native import HTTPScope
 
 NOON = datetime(2026, 3, 4, 12, 0, 0, 5000, tzinfo=UTC)
@@ -567,39 +569,39 @@ FAILED = Retry()
 FAILED.error = LookupError("no such order")
 
 
-task = partial(encode.task, invocation_id="i-1", tells_all=False)
+task = partial(encode_events.task, invocation_id="i-1", tells_all=False)
 
 
 @pytest.mark.parametrize(
     ("answer", "outcomes", "status", "document", "after"),
     [
-        (encode.cloud_events, [DONE], 202, None, None),
-        (encode.cloud_events, [], 202, None, None),
-        (encode.cloud_events, [DONE, Done(fake.cloud_event("made"))], 202, None, None),
-        (encode.cloud_events, [Done({"n": 1})], 202, None, None),
-        (encode.cloud_events, [Retry("busy")], 503, AGAIN, None),
-        (encode.cloud_events, [LATER, DONE, MUCH_LATER, Retry()], 503, AGAIN, "30"),
-        (encode.cloud_events, [Reject("no use"), LATER], 503, AGAIN, "2"),
-        (encode.cloud_events, [Retry(after=0)], 503, AGAIN, "0"),
-        (encode.cloud_events, [Reject("no use"), DONE], 503, AGAIN, None),
-        (encode.cloud_events, [Reject("no use"), Reject("other")], 400, REFUSED, None),
-        (encode.cloud_events, [Reject()], 400, {**REFUSED, "detail": "The event is rejected."}, None),
-        (encode.done, [DONE], 200, None, None),
-        (encode.done, [LATER], 503, AGAIN, "2"),
+        (encode_events.cloud_events, [DONE], 202, None, None),
+        (encode_events.cloud_events, [], 202, None, None),
+        (encode_events.cloud_events, [DONE, Done(fake.cloud_event("made"))], 202, None, None),
+        (encode_events.cloud_events, [Done({"n": 1})], 202, None, None),
+        (encode_events.cloud_events, [Retry("busy")], 503, AGAIN, None),
+        (encode_events.cloud_events, [LATER, DONE, MUCH_LATER, Retry()], 503, AGAIN, "30"),
+        (encode_events.cloud_events, [Reject("no use"), LATER], 503, AGAIN, "2"),
+        (encode_events.cloud_events, [Retry(after=0)], 503, AGAIN, "0"),
+        (encode_events.cloud_events, [Reject("no use"), DONE], 503, AGAIN, None),
+        (encode_events.cloud_events, [Reject("no use"), Reject("other")], 400, REFUSED, None),
+        (encode_events.cloud_events, [Reject()], 400, {**REFUSED, "detail": "The event is rejected."}, None),
+        (encode_events.done, [DONE], 200, None, None),
+        (encode_events.done, [LATER], 503, AGAIN, "2"),
         (task, [Done({"n": 1})], 200, {"n": 1}, None),
         (task, [Done(None)], 200, None, None),
         (task, [Reject("no use")], 400, {**REFUSED, "error": "Reject"}, None),
         (task, [LATER], 503, {**AGAIN, "detail": "busy", "error": "Retry"}, "2"),
         (task, [FAILED], 500, problem(500, "Internal Server Error", HIDDEN, invocation_id="i-1"), None),
         (
-            partial(encode.task, invocation_id="i-1", tells_all=True), [FAILED], 500,
+            partial(encode_events.task, invocation_id="i-1", tells_all=True), [FAILED], 500,
             problem(500, "Internal Server Error", "no such order", error="LookupError"), None,
         ),
-        (encode.dapr_message, [DONE], 200, {"status": "SUCCESS"}, None),
-        (encode.dapr_message, [LATER], 200, {"status": "RETRY"}, None),
-        (encode.dapr_message, [Reject("no use")], 200, {"status": "DROP"}, None),
+        (encode_events.dapr_message, [DONE], 200, {"status": "SUCCESS"}, None),
+        (encode_events.dapr_message, [LATER], 200, {"status": "RETRY"}, None),
+        (encode_events.dapr_message, [Reject("no use")], 200, {"status": "DROP"}, None),
         (
-            lambda outcomes: encode.dapr_bulk(outcomes, ["1", None, "3"]),
+            lambda outcomes: encode_events.dapr_bulk(outcomes, ["1", None, "3"]),
             [DONE, LATER, Reject("no use")],
             200,
             {"statuses": [{"entryId": "1", "status": "SUCCESS"}, {"entryId": None, "status": "RETRY"}, {"entryId": "3", "status": "DROP"}]},
@@ -628,7 +630,7 @@ def test_a_sender_is_answered_what_becomes_of_its_events(
 
 def test_the_reply_to_a_cloud_event_is_one_in_binary_form() -> None:
     reply = fake.cloud_event("made", {"n": 1}, id="r7", source="/shop", time=NOON)
-    made = encode.cloud_events([Done(reply)])
+    made = encode_events.cloud_events([Done(reply)])
     assert (200, b'{"n":1}') == (made.status, made.body)
     assert {
         "ce-specversion": "1.0",

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portable_fn import Batch, Context, Message, Reject, Request, Retry, Task, on, portable
-from portable_fn.adapter import bindings
-from portable_fn.batch import Consumer
-from portable_fn.dispatch import Dispatcher
+from portable_fn.adapter.batch import Consumer
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.outcomes import Done
 from portable_fn.testing import deliver, fake
 

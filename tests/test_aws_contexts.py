@@ -12,7 +12,9 @@ import pytest
 
 from portable_fn import Batch, Context, Message, Request, Retry, ScheduleEvent, Task, on, portable
 from portable_fn.testing import fake
-from portable_fn_aws import entry, sqs
+from portable_fn_aws import entry
+from portable_fn_aws.drivers import api
+from portable_fn_aws.drivers import queue as sqs
 from portable_fn_aws.simulate import LambdaContext, payload
 from portable_fn_aws.simulate import payloads as made
 from tests.runtimes.aws import runtime_api
@@ -158,7 +160,7 @@ def test_a_batch_handler_gets_its_batch_whatever_the_time() -> None:
 
 
 def test_the_runtime_knows_no_deadline_that_the_runtime_api_does_not_tell() -> None:
-    from portable_fn_aws.runtime import Invocation
+    from portable_fn_aws.runtime_api import Invocation
 
     id = {"lambda-runtime-aws-request-id": "r-1"}
     assert Invocation(id, b"").get_remaining_time_in_millis() is None
@@ -220,9 +222,9 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     ],
 )
 def test_a_region_that_is_none_is_no_host(region: str, no_settings: pytest.MonkeyPatch) -> None:
-    with pytest.raises(sqs.SQSError, match="the region of the queue is no region"):
+    with pytest.raises(api.SQSError, match="the region of the queue is no region"):
         sqs.queue_url(f"arn:aws:sqs:{region}:1:orders")
-    with pytest.raises(sqs.SQSError, match="the region of the queue is no region"):
+    with pytest.raises(api.SQSError, match="the region of the queue is no region"):
         sqs.queue_url("dead", f"arn:aws:lambda:{region}:1:function:f")
 
 
@@ -252,7 +254,7 @@ def test_a_forged_arn_gets_no_signed_request(no_settings: pytest.MonkeyPatch, ca
 )
 def test_an_endpoint_that_is_no_url_is_named(name: str, endpoint: str, no_settings: pytest.MonkeyPatch) -> None:
     no_settings.setenv(name, endpoint)
-    with pytest.raises(sqs.SQSError, match=f"{name} is no URL: it begins with http:// or https:// and a host"):
+    with pytest.raises(api.SQSError, match=f"{name} is no URL: it begins with http:// or https:// and a host"):
         sqs.queue_url("arn:aws:sqs:eu-west-1:1:orders")
 
 
@@ -261,13 +263,13 @@ def test_an_endpoint_that_is_no_url_is_named(name: str, endpoint: str, no_settin
     ["arn:aws:sqs:eu-west-1:orders", "ARN:aws:sqs:eu-west-1:1:orders", "a/b", "sqs.eu-west-1.amazonaws.com/1/q"],
 )
 def test_a_queue_that_is_neither_name_nor_arn_nor_url_is_an_error(queue: str, no_settings: pytest.MonkeyPatch) -> None:
-    with pytest.raises(sqs.SQSError, match="a queue is a name, an ARN or a URL, not"):
+    with pytest.raises(api.SQSError, match="a queue is a name, an ARN or a URL, not"):
         sqs.queue_url(queue, "arn:aws:lambda:eu-west-1:1:function:f")
 
 
 def test_a_port_that_is_no_number_is_an_error(no_settings: pytest.MonkeyPatch) -> None:
-    with pytest.raises(sqs.SQSError, match="the port of localhost:x is no number"):
-        sqs.post("http://user:secret@localhost:x/path", {}, b"", 1.0)
+    with pytest.raises(api.SQSError, match="the port of localhost:x is no number"):
+        api.post("http://user:secret@localhost:x/path", {}, b"", 1.0)
 
 
 # The context of a request

@@ -27,8 +27,9 @@ from portable_fn import (
     Task,
     portable,
 )
-from portable_fn.testing.delivery import kind_of
-from portable_fn_aws import decode, decode_events, entry
+from portable_fn.events import kind_of
+from portable_fn_aws import decode, entry
+from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.simulate import LambdaContext, playing
 
 PAYLOADS = Path(__file__).parent / "payloads"

@@ -41,12 +41,16 @@ from portable_fn import (
     on,
     portable,
 )
-from portable_fn.cloudevents import write_time
+from portable_fn.adapter.cloudevents import write_time
 from portable_fn.testing import deliver, fake
-from portable_fn.testing.delivery import Raised
-from portable_fn_aws import decode, decode_events, encode_events, entry, sqs
+from portable_fn.testing.results import Raised
+from portable_fn_aws import decode, entry
+from portable_fn_aws.drivers import api
+from portable_fn_aws.drivers import queue as sqs
+from portable_fn_aws.events import decode as decode_events
+from portable_fn_aws.events import encode as encode_events
 from portable_fn_aws.simulate import EVENT_SERVICES, LambdaContext, payloads, playing, settled
-from portable_fn_aws.simulate_events import s3, sqs_record
+from portable_fn_aws.simulate.events import s3, sqs_record
 
 ROOT = Path(__file__).parents[1]
 
@@ -298,7 +302,7 @@ def test_a_check_of_a_subscription_is_done_quietly() -> None:
 
 
 def test_a_logs_batch_that_inflates_without_end_is_a_decode_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portable_fn_aws.messages.MAX_LOGS", 1000)
+    monkeypatch.setattr("portable_fn_aws.events.messages.MAX_LOGS", 1000)
     with pytest.raises(DecodeError, match="over 1000 bytes"):
         one(logs({"messageType": "DATA_MESSAGE", "more": "a" * 5000}))
     with pytest.raises(DecodeError, match="can't be read"):
@@ -469,7 +473,7 @@ def test_the_event_modules_load_nothing_heavy() -> None:
         "class C: aws_request_id = invoked_function_arn = function_name = 'x'; get_remaining_time_in_millis = lambda self: 9000\n"
         f"handler(json.loads({json.dumps(json.dumps({'Records': records(1)}))}), C())\n"
         "heavy = {'typing', 'dataclasses', 'inspect', 'asyncio', 'email', 'uuid', 'http.client', 'urllib.parse', 'logging', 'decimal',"
-        " 'datetime', 'hashlib', 'portable_fn_aws.sqs', 'portable_fn_aws.changes', 'portable_fn_aws.objects', 'zlib'}\n"
+        " 'datetime', 'hashlib', 'portable_fn_aws.drivers.queue', 'portable_fn_aws.events.changes', 'portable_fn_aws.events.objects', 'zlib'}\n"
         "print(sorted((heavy & set(sys.modules)) - before))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env={"PYTHONPATH": "src:adapters"})  # fmt: skip
@@ -744,7 +748,7 @@ def test_the_signature_is_that_of_aws_own_example() -> None:
     assert (
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, "
         "Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"
-    ) == sqs.authorization("POST", "/", headers, b"", "AKIDEXAMPLE", secret, "us-east-1", "service")
+    ) == api.authorization("POST", "/", headers, b"", "AKIDEXAMPLE", secret, "us-east-1", "service")
 
 
 def test_the_signature_is_botocores() -> None:
@@ -758,7 +762,7 @@ def test_the_signature_is_botocores() -> None:
     signed = {name.lower(): str(value) for name, value in request.headers.items()}
     expected = signed.pop("authorization")
     assert "x-amz-security-token" in signed
-    assert expected == sqs.authorization("POST", "/", signed, body, "key", "secret", "eu-central-1", "sqs")
+    assert expected == api.authorization("POST", "/", signed, body, "key", "secret", "eu-central-1", "sqs")
 
 
 class SQS(BaseHTTPRequestHandler):
@@ -839,7 +843,7 @@ def test_with_snapstart_the_credentials_are_served(queue_api: Any, monkeypatch: 
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{queue_api.server_port}/credentials")
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "authorized")
-    assert ("served", "secret", "authorized") == sqs.credentials()
+    assert ("served", "secret", "authorized") == api.credentials()
     invoke(told, {"Records": [sqs_record(fake.message({"after": 30}, id="m-1")), *records(2)]})
     assert "Credential=served/" in queue_api.seen[0][0]["authorization"]
 

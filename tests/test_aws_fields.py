@@ -31,8 +31,10 @@ from portable_fn.cookies import Cookie
 from portable_fn.events import Window
 from portable_fn.http import Principal
 from portable_fn.outcomes import Done, Outcome
-from portable_fn_aws import decode, decode_events, encode, encode_events
-from portable_fn_aws.decode_events import Arrival
+from portable_fn_aws import decode, encode
+from portable_fn_aws.events import decode as decode_events
+from portable_fn_aws.events import encode as encode_events
+from portable_fn_aws.events.decode import Arrival
 from portable_fn_aws.simulate import LambdaContext
 
 REQUEST_ID = LambdaContext().aws_request_id
@@ -768,10 +770,10 @@ def test_what_cant_be_read_inside_of_an_event_is_named(event: Event[Any], words:
 
 def test_the_largest_batch_of_logs_passes_and_one_byte_more_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     size = len(json.dumps(LOGS))
-    monkeypatch.setattr("portable_fn_aws.messages.MAX_LOGS", size)
+    monkeypatch.setattr("portable_fn_aws.events.messages.MAX_LOGS", size)
     (passes,) = arrival(logs(LOGS)).items
     assert isinstance(passes, Message)
-    monkeypatch.setattr("portable_fn_aws.messages.MAX_LOGS", size - 1)
+    monkeypatch.setattr("portable_fn_aws.events.messages.MAX_LOGS", size - 1)
     (refused,) = arrival(logs(LOGS)).items
     assert f"over {size - 1} bytes" in str(refused)
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from portable_fn import ChangeEvent, Context, DecodeError, Event, Message, ObjectEvent, ScheduleEvent, on, portable
-from portable_fn_aws import decode_events, entry
+from portable_fn_aws import entry
+from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.simulate import LambdaContext
 from tests import test_aws_fields as fields
 from tests.test_aws_fields import arrival, b64

@@ -15,8 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portable_fn import Batch, ChangeEvent, Context, DecodeError, Event, Message, Reject, Retry, on, portable
-from portable_fn_aws import decode, decode_events, entry, packed, sqs
-from portable_fn_aws.packed import Unpacked, UserRecord
+from portable_fn_aws import decode, entry
+from portable_fn_aws.drivers import queue as sqs
+from portable_fn_aws.events import decode as decode_events
+from portable_fn_aws.events import packed
+from portable_fn_aws.events.packed import Unpacked, UserRecord
 from portable_fn_aws.simulate import LambdaContext
 from tests import test_aws_fields as fields
 
@@ -565,10 +568,10 @@ def test_gzip_of_anything_else_is_a_plain_record(data: bytes) -> None:
 
 def test_logs_that_inflate_too_far_are_a_plain_record(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = zipped({**LOGS, "logEvents": [{"id": "e-1", "message": "0" * 100_000}]})
-    monkeypatch.setattr("portable_fn_aws.messages.MAX_LOGS", 100_000)
+    monkeypatch.setattr("portable_fn_aws.events.messages.MAX_LOGS", 100_000)
     (found,) = items(batch(bomb))
     assert bomb == found.body
-    monkeypatch.setattr("portable_fn_aws.messages.MAX_LOGS", 200_000)
+    monkeypatch.setattr("portable_fn_aws.events.messages.MAX_LOGS", 200_000)
     (found,) = items(batch(bomb))
     assert "/shop" == found.channel
 

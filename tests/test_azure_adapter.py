@@ -22,7 +22,7 @@ import pytest
 
 from portable_fn import ConfigurationError, Context, Cookie, Message, Request, Response, on, portable
 from portable_fn.testing import deliver, fake, replay
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from portable_fn_azure import encode, entry
 from portable_fn_azure.decode import Place
 from portable_fn_azure.simulate import FunctionContext, TraceContext, answer, payload

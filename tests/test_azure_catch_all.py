@@ -8,7 +8,7 @@ import pytest
 
 from portable_fn import ConfigurationError, Context, Message, Request, asgi_app, on, portable
 from portable_fn.testing import deliver, fake
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from portable_fn_azure import entry
 from tests.runtimes.azure_stories import function_app, over_front_end
 

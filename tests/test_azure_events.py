@@ -35,17 +35,18 @@ from portable_fn import (
     on,
     portable,
 )
-from portable_fn.dead_letter import restored
+from portable_fn.adapter.dead_letter import restored
 from portable_fn.testing import Duplicates, Redelivery, deliver, fake
-from portable_fn.testing.delivery import exchange
-from portable_fn_azure import changes, entry, event_grid, messages, objects
+from portable_fn.testing.services import exchange
+from portable_fn_azure import entry
 from portable_fn_azure.capabilities import SERVICES as CAPABILITIES
-from portable_fn_azure.cron import ncrontab
+from portable_fn_azure.events import changes, event_grid, messages, objects
+from portable_fn_azure.events.cron import ncrontab
+from portable_fn_azure.events.register import plan
 from portable_fn_azure.simulate import EVENT_SERVICES, FunctionContext, TraceContext
-from portable_fn_azure.simulate_app import functions_for
-from portable_fn_azure.simulate_events import payloads
-from portable_fn_azure.simulate_payloads import INVOCATION, Sent
-from portable_fn_azure.triggers import plan
+from portable_fn_azure.simulate.events import payloads
+from portable_fn_azure.simulate.payloads import INVOCATION, Sent
+from portable_fn_azure.simulate.worker import functions_for
 
 # What a handler got last.
 GOT: list[Any] = []
@@ -1256,7 +1257,7 @@ from portable_fn_azure import entry
 @portable
 def hello(request: Request): ...
 entry(hello)
-print(sorted(name for name in sys.modules if name.startswith("portable_fn_azure.")), "portable_fn.batch" in sys.modules)
+print(sorted(name for name in sys.modules if name.startswith("portable_fn_azure.")), "portable_fn.adapter.batch" in sys.modules)
 """
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     loaded = [f"portable_fn_azure.{name}" for name in ("decode", "encode", "entry")]

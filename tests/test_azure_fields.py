@@ -37,8 +37,11 @@ from portable_fn import (
 )
 from portable_fn.errors import EncodeError
 from portable_fn.outcomes import DONE, Done
-from portable_fn_azure import changes, decode, encode, entry, messages, objects
+from portable_fn_azure import decode, encode, entry
 from portable_fn_azure.decode import Place
+from portable_fn_azure.events import changes, messages, objects
+from portable_fn_azure.events import decode as decode_events
+from portable_fn_azure.events import encode as encode_events
 from portable_fn_azure.simulate import answer
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 600000, tzinfo=UTC)
@@ -103,7 +106,7 @@ def mysql(one: Any) -> Any:
 
 
 def timer(one: Any) -> Any:
-    return decode.timer(one, INVOKED, "nightly", "0 3 * * *")
+    return decode_events.timer(one, INVOKED, "nightly", "0 3 * * *")
 
 
 SERVICE_BUS = {
@@ -475,7 +478,7 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
         for status in ({}, {"Next": "0001-01-01T00:00:00"})
     },
     "activity": (
-        lambda one: decode.activity(one, INVOKED, "double"),
+        lambda one: decode_events.activity(one, INVOKED, "double"),
         {"n": 2},
         Task("i-1", "double", {"n": 2}, name="double", type="activity"),
     ),
@@ -718,7 +721,7 @@ def test_a_number_of_deliveries_that_cannot_be_is_not_told(value: Any, deliverie
     ],
 )
 def test_a_try_is_counted_from_one(context: Any, attempt: int) -> None:
-    assert attempt == decode.attempt(context)
+    assert attempt == decode_events.attempt(context)
 
 
 def test_properties_without_a_value_are_left_out_and_bytes_that_are_no_text_stay() -> None:
@@ -1120,17 +1123,17 @@ REJECT = Reject("never")
 def test_the_host_is_told_what_the_first_that_is_to_come_again_raised(outcomes: list[Any], raised: Any) -> None:
     got = None
     try:
-        encode.invocation(outcomes)
+        encode_events.invocation(outcomes)
     except Exception as exc:
         got = exc
     assert raised is got
 
 
 def test_an_activity_answers_plain_values_or_raises_what_was_raised() -> None:
-    assert {"at": "2026-01-02T03:04:05.600000+00:00"} == encode.activity(Done({"at": AT}))
-    assert encode.activity(DONE) is None
+    assert {"at": "2026-01-02T03:04:05.600000+00:00"} == encode_events.activity(Done({"at": AT}))
+    assert encode_events.activity(DONE) is None
     with pytest.raises(Reject) as rejected:
-        encode.activity(REJECT)
+        encode_events.activity(REJECT)
     assert REJECT is rejected.value
     with pytest.raises(EncodeError, match="a task's result is a JSON value, not a object"):
-        encode.activity(Done(object()))
+        encode_events.activity(Done(object()))

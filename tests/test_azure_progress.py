@@ -11,10 +11,10 @@ import pytest
 from portable_fn import ChangeEvent, DecodeError, Message, Reject, on, portable
 from portable_fn.outcomes import DONE, Retry
 from portable_fn.testing import fake
-from portable_fn_azure.progress import MOST_BATCHES, Progress
+from portable_fn_azure.events.progress import MOST_BATCHES, Progress
 from portable_fn_azure.simulate import payloads
-from portable_fn_azure.simulate_app import functions_for
-from portable_fn_azure.simulate_payloads import Sent
+from portable_fn_azure.simulate.payloads import Sent
+from portable_fn_azure.simulate.worker import functions_for
 from tests.runtimes.azure import AzureHost
 from tests.runtimes.azure_stories import function_app
 from tests.runtimes.environments import Unavailable

@@ -16,11 +16,12 @@ from xml.etree import ElementTree
 import pytest
 
 from portable_fn import Message, Reject, on, portable
-from portable_fn.dead_letter import Destination, letter, reason, restored
+from portable_fn.adapter.dead_letter import Destination, letter, reason, restored
 from portable_fn.testing import fake
-from portable_fn_azure import queues
-from portable_fn_azure.simulate_queues import Queues
-from portable_fn_azure.triggers import plan
+from portable_fn_azure.drivers import api
+from portable_fn_azure.drivers import queue as queues
+from portable_fn_azure.events.register import plan
+from portable_fn_azure.simulate.queues import Queues
 from tests.runtimes.azurite import Storage, azurite
 from tests.runtimes.environments import Unavailable
 
@@ -32,10 +33,10 @@ def test_a_storage_request_is_signed_as_azure_storage_queue_signs_it() -> None:
     # What SharedKeyCredentialPolicy of azure-storage-queue 12.18.1 makes of the same requests.
     typed = {**WHEN, "content-type": "application/xml"}
     path, query = "/orders-dead/messages", {"messagettl": "-1"}
-    signed = queues._signature("POST", "shop", KEY, path, query, typed, 77)
+    signed = api._signature("POST", "shop", KEY, path, query, typed, 77)
     assert "ftS4f7f8YS1WvMM7tfyLZkJecfxXAchfZnkkQCzwsNg=" == signed
     path, query = f"/devstoreaccount1{path}", {"numofmessages": "3", "messagettl": "-1"}
-    signed = queues._signature("POST", "devstoreaccount1", KEY, path, query, WHEN, 0)
+    signed = api._signature("POST", "devstoreaccount1", KEY, path, query, WHEN, 0)
     assert "Wu4yE/rhSNJkLdeo+Gl3ghR9I5hMxbBpQecYINxgDq4=" == signed
 
 
@@ -45,7 +46,7 @@ def test_a_shared_access_signature_is_the_one_that_azure_servicebus_makes() -> N
     assert (
         "SharedAccessSignature sr=https%3A%2F%2Fshop.servicebus.windows.net&sig="
         f"Ut6U5iz1YZdjwO0mgDHt8Zk%2Bll1tA32pB%2BqoBoTqJeA%3D&se={until}&skn=Root+Manage%2BKey"
-    ) == queues.sas(uri, "Root Manage+Key", KEY, until)
+    ) == api.sas(uri, "Root Manage+Key", KEY, until)
 
 
 class Server:
@@ -103,7 +104,7 @@ def server() -> Iterator[Server]:
 def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AzureWebJobsStorage", "ServiceBusConnection", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
         monkeypatch.delenv(name, raising=False)
-    queues._tokens.clear()
+    api._tokens.clear()
 
 
 def send(kind: str = "storage_queue", event: Any = None, seconds: float | None = None, file: str = __file__) -> None:
@@ -124,7 +125,7 @@ def test_a_dead_letter_is_put_into_a_storage_queue_for_as_long_as_it_takes(
     [(method, path, headers, body)] = server.asked
     assert ("POST", "/shop/orders-dead/messages?messagettl=-1") == (method, path)
     named = {name.lower(): value for name, value in headers.items()}
-    signed = queues._signature(
+    signed = api._signature(
         "POST", "shop", KEY, "/shop/orders-dead/messages", {"messagettl": "-1"}, {name: named[name] for name in (*WHEN, "content-type")}, len(body)
     )  # fmt: skip
     assert f"SharedKey shop:{signed}" == named["authorization"]
@@ -325,7 +326,7 @@ def test_a_refusal_is_told_by_its_code(
     monkeypatch.setenv("AzureWebJobsStorage", server.storage)
     monkeypatch.setenv("ServiceBusConnection", server.service_bus)
     server.answers = [answer]
-    with pytest.raises(queues.QueueError, match=said) as raised:
+    with pytest.raises(api.QueueError, match=said) as raised:
         send(kind)
     assert "secret" not in str(raised.value)
 
@@ -354,7 +355,7 @@ def test_a_setting_that_is_none_is_named_and_not_shown(
 ) -> None:
     if text is not None:
         monkeypatch.setenv("AzureWebJobsStorage" if kind == "storage_queue" else "ServiceBusConnection", text)
-    with pytest.raises(queues.QueueError, match=said) as raised:
+    with pytest.raises(api.QueueError, match=said) as raised:
         send(kind)
     chain = f"{raised.value} {raised.value.__cause__}"
     assert SECRETS not in chain
@@ -366,7 +367,7 @@ def test_an_identity_without_a_token_is_told(monkeypatch: pytest.MonkeyPatch, an
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://identity")
     monkeypatch.setenv("IDENTITY_HEADER", "secret")
     monkeypatch.setattr(queues, "call", lambda *args: answer)
-    with pytest.raises(queues.QueueError, match=r"the app's identity gets no token for https://storage.azure.com/"):
+    with pytest.raises(api.QueueError, match=r"the app's identity gets no token for https://storage.azure.com/"):
         queues.dead_letter("storage_queue", "dead", "Mine", fake.message({}), Reject(), None, __file__)
 
 
@@ -376,10 +377,10 @@ def test_a_send_ends_in_its_time(server: Server, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ServiceBusConnection", server.service_bus)
     server.delay = 2
     start = time.monotonic()
-    with pytest.raises(queues.QueueError, match="can't be reached: TimeoutError"):
+    with pytest.raises(api.QueueError, match="can't be reached: TimeoutError"):
         send(kind, seconds=0.2)
     assert time.monotonic() - start < 1.5
-    with pytest.raises(queues.QueueError, match="can't be reached: TimeoutError"):
+    with pytest.raises(api.QueueError, match="can't be reached: TimeoutError"):
         send(kind, seconds=0)
 
 
@@ -390,9 +391,9 @@ def test_a_message_that_has_no_room_for_the_reason_is_sent_as_it_was(
     send(event=fake.message(body=b"\xff" * 40_000))
     assert b"\xff" * 40_000 == b64decode(text_of(server.asked[0][3]))
     assert "the dead letter of message-1 has no room for the reason: it is the message as it was" in caplog.messages
-    with pytest.raises(queues.QueueError, match=r"the message has 66\d+ characters, and a storage queue takes 65536"):
+    with pytest.raises(api.QueueError, match=r"the message has 66\d+ characters, and a storage queue takes 65536"):
         send(event=fake.message(body=b"\xff" * 50_000))
-    with pytest.raises(queues.QueueError, match="a storage queue takes 65536"):
+    with pytest.raises(api.QueueError, match="a storage queue takes 65536"):
         send(event=fake.change(after={"id": "x" * 60_000}))
 
 
@@ -423,7 +424,7 @@ from portable_fn_azure import entry
 def ship(order: Message) -> None: ...
 
 entry(ship)
-assert not {"portable_fn.dead_letter", "portable_fn_azure.queues", "portable_fn.calling_out"} & set(sys.modules)
+assert not {"portable_fn.adapter.dead_letter", "portable_fn_azure.drivers.queue", "portable_fn.adapter.http_client"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], check=True)
 
@@ -479,7 +480,7 @@ def test_azurite_refuses_another_key(storage: Storage, monkeypatch: pytest.Monke
         "AzureWebJobsStorage",
         f"AccountName=devstoreaccount1;AccountKey=a2V5;QueueEndpoint={storage.queues}",
     )
-    with pytest.raises(queues.QueueError, match=r"with 403 (AuthorizationFailure|AuthenticationFailed)"):
+    with pytest.raises(api.QueueError, match=r"with 403 (AuthorizationFailure|AuthenticationFailed)"):
         send()
 
 

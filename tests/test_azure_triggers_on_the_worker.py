@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from portable_fn.dead_letter import reason, restored
+from portable_fn.adapter.dead_letter import reason, restored
+from portable_fn.events import kind_of
 from portable_fn.testing import deliver, fake, replay
-from portable_fn.testing.delivery import kind_of
 from portable_fn.testing.stories import events_app
 from portable_fn_azure.simulate import payloads
 from tests.runtimes import azure_amqp

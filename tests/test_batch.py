@@ -28,9 +28,9 @@ from portable_fn import (
     on,
     portable,
 )
-from portable_fn.adapter import bindings
-from portable_fn.batch import Consumer
-from portable_fn.dispatch import Dispatcher
+from portable_fn.adapter.batch import Consumer
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.events import Window
 from portable_fn.outcomes import DONE, Done
 from portable_fn.testing import fake
@@ -820,7 +820,7 @@ def test_an_event_is_begun_while_the_longest_so_far_would_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("portable_fn.batch.time", clock)
+    monkeypatch.setattr("portable_fn.adapter.batch.time", clock)
     monkeypatch.setattr("portable_fn.context.time", clock)
 
     def now(event: Message[Any]) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from portable_fn import Batch, CloudEvent, Context, DecodeError, Event, Message, Retry, Task, on, portable
-from portable_fn.adapter import bindings
-from portable_fn.batch import Consumer
-from portable_fn.dispatch import Dispatcher
+from portable_fn.adapter.batch import Consumer
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.events import decoded, join_repeated, optional
 from portable_fn.trace import caller_trace
 

@@ -34,10 +34,12 @@ from portable_fn import (
     on,
     portable,
 )
-from portable_fn.adapter import bindings, finish_alone, finish_background, recorder, respond, respond_in_loop
-from portable_fn.binding import Binding
+from portable_fn.adapter.binding import Binding, bindings
+from portable_fn.adapter.calling import finish_alone, finish_background
+from portable_fn.adapter.pipeline import respond, respond_in_loop
+from portable_fn.adapter.routing import Router
 from portable_fn.on import TaskTrigger
-from portable_fn.routing import Router
+from portable_fn.recording import recorder
 from portable_fn.testing import fake
 
 if TYPE_CHECKING:
@@ -916,8 +918,8 @@ def test_where_nothing_can_be_recorded_the_log_says_so_and_the_function_runs(
     platform: str, where: str, words: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("sys.platform", platform)
-    monkeypatch.delattr("portable_fn.testing.recording", raising=False)
-    monkeypatch.setitem(sys.modules, "portable_fn.testing.recording", None)
+    monkeypatch.delattr("portable_fn.recording.recorder", raising=False)
+    monkeypatch.setitem(sys.modules, "portable_fn.recording.recorder", None)
     assert recorder(where) is None
     assert [words] == [words for record in caplog.records if words in record.getMessage()]
 

@@ -10,7 +10,7 @@ import pytest
 
 from capability_claims import TESTS, http_cannot
 from event_harnesses import all_that_cannot
-from portable_fn.capabilities import Capability, Service, emulated, impossible, native
+from portable_fn.adapter.capabilities import Capability, Service, emulated, impossible, native
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing.stories import false_claims
 from portable_fn.testing.stories.claims import false_features, false_services, silences

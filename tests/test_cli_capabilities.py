@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from portable_fn import on
-from portable_fn.capabilities import FEATURES, Service, emulated, impossible, native
+from portable_fn.adapter.capabilities import FEATURES, Service, emulated, impossible, native
 from portable_fn.cli import main
 from portable_fn.cli.declared import Declared
 from portable_fn.cli.matrix import ON_A_PAGE, markdown, matrices
@@ -24,7 +24,7 @@ from portable_fn.testing import fake
 TOYS = {
     "toy_cloud/__init__.py": "",
     "toy_cloud/capabilities.py": """
-from portable_fn.capabilities import Service, emulated, impossible, native
+from portable_fn.adapter.capabilities import Service, emulated, impossible, native
 
 DEAD = emulated("sent on by the adapter", needs="dead_letter")
 SERVICES = (
@@ -50,7 +50,7 @@ SERVICES = (
 """,
     "toy_island/__init__.py": "",
     "toy_island/capabilities.py": """
-from portable_fn.capabilities import Service, native
+from portable_fn.adapter.capabilities import Service, native
 
 SERVICES = (Service("boat", "Message", "queue", {"retry": native(), "partial failure": native()}),)
 """,

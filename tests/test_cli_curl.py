@@ -17,7 +17,7 @@ import pytest
 
 from portable_fn.cli import main
 from portable_fn.cli.curl import command
-from portable_fn.cli.failure import Failure
+from portable_fn.cli.errors import Failure
 
 Received = tuple[str, str, dict[str, str], bytes]
 

@@ -20,7 +20,7 @@ from portable_fn.errors import MissingValue
 from portable_fn.pairs import Headers, MutableHeaders, Pairs
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import deliver, fake
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 
 HEADERS = {"content-type": "application/x-www-form-urlencoded", "cookie": "a=1"}
 

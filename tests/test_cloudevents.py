@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portable_fn import CloudEvent, cloudevents
+from portable_fn import CloudEvent
+from portable_fn.adapter import cloudevents
 from portable_fn.errors import DecodeError, EncodeError
 from portable_fn.pairs import Headers
 from portable_fn.testing import fake

@@ -16,7 +16,7 @@ import pytest
 
 from portable_fn import Principal, Request
 from portable_fn.testing import deliver, fake
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from portable_fn_cloudflare import decode, simulate
 from portable_fn_cloudflare.entry import worker as worker_class
 from tests.runtimes.apps import cloudflare_functions as functions
@@ -380,7 +380,7 @@ def test_importing_the_package_imports_nothing_of_a_worker_s() -> None:
     code = (
         "import sys, portable_fn_cloudflare; "
         "print(*sorted({'js', 'pyodide', 'workers', 'asyncio', 'typing', 'dataclasses', 'inspect', 'logging', 'random', "
-        "'portable_fn_cloudflare.stream', 'portable_fn.problem'} & sys.modules.keys()))"
+        "'portable_fn_cloudflare.stream', 'portable_fn.adapter.problem'} & sys.modules.keys()))"
     )
     path = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'adapters'}"}
     result = subprocess.run([sys.executable, "-S", "-c", code], env=path, check=True, capture_output=True, text=True)

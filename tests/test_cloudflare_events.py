@@ -37,13 +37,15 @@ from portable_fn import (
     on,
     portable,
 )
-from portable_fn.dead_letter import reason, restored
+from portable_fn.adapter.dead_letter import reason, restored
 from portable_fn.testing import deliver, fake
-from portable_fn.testing.delivery import Delivery, Settled
 from portable_fn.testing.loop import run
-from portable_fn_cloudflare import events, simulate_events, values
+from portable_fn.testing.results import Delivery, Settled
+from portable_fn_cloudflare import values
 from portable_fn_cloudflare.entry import worker
-from portable_fn_cloudflare.simulate_javascript import (
+from portable_fn_cloudflare.events import decode as events
+from portable_fn_cloudflare.simulate import events as simulate_events
+from portable_fn_cloudflare.simulate.javascript import (
     FFI,
     JS,
     BigInt,
@@ -587,7 +589,7 @@ def home(request):
     return "home"
 
 worker((home,), object, None, None)
-print(sorted(name for name in sys.modules if name.startswith(("portable_fn_cloudflare.", "portable_fn.batch", "portable_fn.cl"))))
+print(sorted(name for name in sys.modules if name.startswith(("portable_fn_cloudflare.", "portable_fn.adapter.batch", "portable_fn.cl"))))
 """
     made = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     expected = ["decode", "encode", "entry", "task"]
@@ -711,7 +713,7 @@ def test_an_email_that_is_too_large_or_breaks_off_is_an_error(monkeypatch: pytes
     @portable
     def inbox(message: Message[Any]) -> None: ...
 
-    monkeypatch.setattr("portable_fn_cloudflare.entry_events.MAX_EMAIL", 5000)
+    monkeypatch.setattr("portable_fn_cloudflare.events.entry.MAX_EMAIL", 5000)
     sent = fake.message(body=b"x" * 5001, content_type="message/rfc822")
     (answer,) = deliver(inbox, sent, to="cloudflare", via="email").native_answers
     assert "the email is over 5000 bytes" in answer.message

@@ -33,8 +33,10 @@ from portable_fn.errors import EncodeError
 from portable_fn.outcomes import DONE, Outcome
 from portable_fn.testing import fake
 from portable_fn.testing.loop import run
-from portable_fn_cloudflare import decode, encode, entry, events, stream
-from portable_fn_cloudflare.simulate_javascript import (
+from portable_fn_cloudflare import decode, encode, entry, stream
+from portable_fn_cloudflare.events import decode as events
+from portable_fn_cloudflare.events import encode as encode_events
+from portable_fn_cloudflare.simulate.javascript import (
     FFI,
     JS,
     Env,
@@ -482,24 +484,24 @@ def test_a_message_is_told_once_what_becomes_of_it(
     outcome: Outcome, call: tuple[str, dict[str, int]], log: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     native = Told()
-    encode.settle(native, outcome, Context())  # type: ignore[arg-type]  # as far as it is read
+    encode_events.settle(native, outcome, Context())  # type: ignore[arg-type]  # as far as it is read
     assert ([call], log) == (native.calls, [record.getMessage() for record in caplog.records])
     assert all(record.levelno == logging.WARNING for record in caplog.records)
 
 
 def test_a_result_is_json_and_what_is_not_says_what_it_is() -> None:
-    made: Any = encode.result({"at": NOON, "ok": True}, JS)
+    made: Any = encode_events.result({"at": NOON, "ok": True}, JS)
     assert {"at": "2026-03-04T12:00:00.005000+00:00", "ok": True} == made.to_py()
     circle: list[Any] = []
     circle.append(circle)
     for value, name in ((object(), "object"), (float("nan"), "float"), (circle, "list")):
         with pytest.raises(EncodeError, match=f"^a task returns a JSON value, not {name}: [^ ]"):
-            encode.result(value, JS)
+            encode_events.result(value, JS)
 
 
 def test_what_a_task_raises_is_thrown_by_the_name_of_its_class() -> None:
     error = LookupError("no such order")
-    thrown = encode.Thrown(error, JS)
+    thrown = encode_events.Thrown(error, JS)
     rejected = thrown.js_object.error
     assert isinstance(rejected, JsException)
     assert (error, "LookupError", "no such order") == (thrown.error, rejected.name, str(rejected))

@@ -15,7 +15,7 @@ import pydantic
 import pytest
 
 from portable_fn import CloudEvent, HTTPError, Message, Request, Response, asgi_app, on, portable
-from portable_fn.coding import MAX_MEMBERS, without_coding
+from portable_fn.compression import MAX_MEMBERS, without_coding
 from portable_fn.http import MAX_BODY
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.testing import deliver, fake

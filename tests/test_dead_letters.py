@@ -30,25 +30,26 @@ from portable_fn import (
     on,
     portable,
 )
-from portable_fn.as_cloudevent import read, write
-from portable_fn.dead_letter import NO_REASON, Destination, letter, reason, restored, structured, through
+from portable_fn.adapter.as_cloudevent import read, write
+from portable_fn.adapter.dead_letter import NO_REASON, Destination, letter, reason, restored, structured, through
 from portable_fn.testing import asgi, deliver, fake, strategies
 from portable_fn.testing.loop import run
 from portable_fn_asgi import entry as asgi_entry
-from portable_fn_asgi import simulate_events as asgi_simulate
-from portable_fn_asgi.server import messages as asgi_messages
-from portable_fn_asgi.server import scope
+from portable_fn_asgi.simulate import events as asgi_simulate
+from portable_fn_asgi.simulate.server import messages as asgi_messages
+from portable_fn_asgi.simulate.server import scope
 from portable_fn_aws import entry as aws_entry
 from portable_fn_aws import simulate as aws
-from portable_fn_aws import sqs
-from portable_fn_azure import queues as azure_queues
+from portable_fn_aws.drivers import queue as sqs
 from portable_fn_azure import simulate as azure
-from portable_fn_azure.simulate_queues import letters
-from portable_fn_cloudflare import simulate_events as cloudflare
+from portable_fn_azure.drivers import api
+from portable_fn_azure.drivers import queue as azure_queues
+from portable_fn_azure.simulate.queues import letters
 from portable_fn_cloudflare.entry import worker
-from portable_fn_cloudflare.simulate_javascript import FFI, JS, WorkerEntrypoint
-from portable_fn_gcp import pubsub
+from portable_fn_cloudflare.simulate import events as cloudflare
+from portable_fn_cloudflare.simulate.javascript import FFI, JS, WorkerEntrypoint
 from portable_fn_gcp import simulate as gcp
+from portable_fn_gcp.drivers import topic as pubsub
 
 WHY = "unknown sku"
 TRIGGERS: dict[type[Any], Callable[..., Any]] = {
@@ -619,7 +620,7 @@ def test_a_text_that_could_be_taken_for_a_letter_is_not_sent_as_it_was() -> None
     assert all("m" != restored(letter_).id for letter_ in map(from_queues, queue.sent)), answer
     assert [forged] == [restored(one).body for one in map(from_queues, queue.sent)]  # type: ignore[attr-defined]
     small = structured(fake.message(body="x" * 30_000, channel="admin"), Reject(WHY))
-    with pytest.raises(azure_queues.QueueError):
+    with pytest.raises(api.QueueError):
         azure_queues._text(fake.message(body=small + b" " * 12_000), Reject(WHY), "base64")
 
 

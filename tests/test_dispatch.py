@@ -22,8 +22,8 @@ from portable_fn import (
     on,
     portable,
 )
-from portable_fn.adapter import bindings
-from portable_fn.dispatch import Dispatcher
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.testing import fake
 
 

@@ -30,11 +30,11 @@ from portable_fn import (
     portable,
 )
 from portable_fn.testing import deliver, fake
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from portable_fn.testing.stories import HTTP_STORIES, tell
 from portable_fn.testing.stories import app as stories_app
 from portable_fn_asgi import entry as asgi_entry
-from portable_fn_asgi.server import messages, scope
+from portable_fn_asgi.simulate.server import messages, scope
 from portable_fn_aws import entry as aws_entry
 from portable_fn_aws.runtime import _invoker
 from portable_fn_aws.simulate import payload

@@ -11,7 +11,7 @@ import pytest
 
 from portable_fn import Request
 from portable_fn.testing import fake
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from portable_fn_aws import simulate
 from tests.runtimes.asgi import uvicorn
 from tests.runtimes.aws import emulator, runtime_api

@@ -16,7 +16,8 @@ import pytest
 
 from portable_fn import Batch, HTTPError, Message, Reject, Request, Retry, Task, on, portable
 from portable_fn.testing import deliver, fake
-from portable_fn_aws import entry, sqs
+from portable_fn_aws import entry
+from portable_fn_aws.drivers import queue as sqs
 from portable_fn_aws.simulate import LambdaContext, payloads
 
 PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]

@@ -1,4 +1,4 @@
-"""One event loop serves the whole process: `portable_fn.loop`."""
+"""One event loop serves the whole process: `portable_fn.adapter.loop`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from portable_fn import Context, Message, Request, Task, loop, on, portable
-from portable_fn.loop import run, run_in_thread
+from portable_fn import Context, Message, Request, Task, on, portable
+from portable_fn.adapter import loop
+from portable_fn.adapter.loop import run, run_in_thread
 from portable_fn.testing import deliver, fake, render
 
 ROOT = Path(__file__).parent.parent
@@ -166,7 +167,7 @@ def test_deliver_runs_a_handler_in_the_tests_own_thread() -> None:
 
 
 def test_invoke_times_a_handler_on_the_loop_that_it_ran_on() -> None:
-    from portable_fn.adapter import bindings
+    from portable_fn.adapter.binding import bindings
     from portable_fn.cli.sending import send
 
     loops: list[asyncio.AbstractEventLoop] = []
@@ -182,8 +183,8 @@ def test_invoke_times_a_handler_on_the_loop_that_it_ran_on() -> None:
 
 def test_a_server_that_records_has_its_thread_all_the_same() -> None:
     code = """
-import portable_fn.testing.recording
-from portable_fn import loop
+import portable_fn.recording.recorder
+from portable_fn.adapter import loop
 print(loop.may_start_thread)
 """
     assert "True" == in_a_process(code)
@@ -267,7 +268,7 @@ def test_a_server_has_a_thread_that_runs_the_loop_between_calls() -> None:
     code = """
 import asyncio, threading, time
 from contextvars import copy_context
-from portable_fn.loop import run, run_in_thread
+from portable_fn.adapter.loop import run, run_in_thread
 ticks = []
 async def work(number):
     async def tick():
@@ -294,7 +295,7 @@ def test_the_thread_takes_over_from_a_call_that_runs_the_loop() -> None:
     code = """
 import asyncio, threading
 from contextvars import copy_context
-from portable_fn.loop import run, run_in_thread
+from portable_fn.adapter.loop import run, run_in_thread
 begun, names = threading.Event(), []
 async def long():
     begun.set()
@@ -504,7 +505,7 @@ def test_a_process_that_is_forked_has_a_loop_of_its_own() -> None:
     code = """
 import asyncio, os, sys
 from contextvars import copy_context
-from portable_fn.loop import run, run_in_thread
+from portable_fn.adapter.loop import run, run_in_thread
 async def which():
     await asyncio.sleep(0.001)
     return asyncio.get_running_loop()
@@ -531,7 +532,7 @@ def test_what_is_left_ends_and_the_loop_is_closed_when_the_process_ends(runs: st
     code = f"""
 import asyncio
 from contextvars import copy_context
-from portable_fn.loop import {runs}
+from portable_fn.adapter.loop import {runs}
 left = []
 async def stays():
     try:
@@ -558,7 +559,7 @@ def test_a_task_that_refuses_to_end_does_not_keep_the_process() -> None:
     code = """
 import asyncio, logging
 from contextvars import copy_context
-from portable_fn.loop import run
+from portable_fn.adapter.loop import run
 logging.disable()
 async def refuses():
     while True:
@@ -587,7 +588,7 @@ from portable_fn_{provider} import entry
 def hello(request: Request) -> str:
     return "hello"
 entry(hello)
-print([name for name in ("asyncio", "portable_fn.loop") if name in sys.modules])
+print([name for name in ("asyncio", "portable_fn.adapter.loop") if name in sys.modules])
 """
     assert "[]" == in_a_process(code)
 

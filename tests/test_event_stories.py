@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from event_cannot import _CANNOT, OWN_CONTENT
 from event_harnesses import EventCell, cells
 from portable_fn import Event, Message, ObjectEvent, Reject, Retry, on, portable
+from portable_fn.events import kind_of
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.testing import deliver, fake
-from portable_fn.testing.delivery import kind_of
 from portable_fn.testing.stories import events_app
 from portable_fn.testing.stories.events import every_event, messages
 

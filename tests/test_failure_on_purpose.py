@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from portable_fn import Batch, Context, Message, ObjectEvent, Reject, Request, Retry, Task, on, portable
+from portable_fn.events import kind_of
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import Duplicates, Redelivery, Reordered, Throttled, deliver, fake
-from portable_fn.testing.delivery import Settled, kind_of
-from portable_fn.testing.observing import Background
+from portable_fn.testing.results import Background, Settled
 
 EVERYWHERE = pytest.mark.parametrize("provider", list(ADAPTERS))
 # Where a queue tells how often a message was delivered.

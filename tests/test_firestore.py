@@ -17,8 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portable_fn import DecodeError, EncodeError
-from portable_fn_gcp.firestore import Document, DocumentEvent, GeoPoint, Reference, body, document_event, from_json
-from portable_fn_gcp.firestore_wire import encode
+from portable_fn_gcp.events.firestore import (
+    Document,
+    DocumentEvent,
+    GeoPoint,
+    Reference,
+    body,
+    document_event,
+    from_json,
+)
+from portable_fn_gcp.events.firestore_wire import encode
 
 PAYLOADS = Path(__file__).parent / "payloads"
 GOOGLES: dict[str, dict[str, Any]] = json.loads((PAYLOADS / "google-events" / "firestore.json").read_text("utf-8"))
@@ -514,8 +522,8 @@ def test_time_grows_with_the_message_and_not_faster() -> None:
 
 def test_importing_the_decoder_brings_nothing_heavy() -> None:
     code = (
-        "import sys, portable_fn.errors, portable_fn.record; import portable_fn_gcp.firestore; "
-        "print([name for name in ('google', 'base64', 'typing', 'dataclasses', 'portable_fn_gcp.firestore_wire') "
+        "import sys, portable_fn.errors, portable_fn.record; import portable_fn_gcp.events.firestore; "
+        "print([name for name in ('google', 'base64', 'typing', 'dataclasses', 'portable_fn_gcp.events.firestore_wire') "
         "if name in sys.modules])"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

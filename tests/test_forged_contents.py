@@ -26,7 +26,7 @@ from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.testing import deliver, fake
 from portable_fn_aws import entry as aws_entry
 from portable_fn_cloudflare.entry import worker
-from portable_fn_cloudflare.simulate_javascript import FFI, JS, WorkerEntrypoint
+from portable_fn_cloudflare.simulate.javascript import FFI, JS, WorkerEntrypoint
 
 calls: list[tuple[str, Any]] = []
 
@@ -511,7 +511,7 @@ def test_a_reject_of_what_a_message_holds_goes_where_the_trigger_of_that_channel
     def never(upload: ObjectEvent) -> None:
         raise Reject("no use")
 
-    from portable_fn_aws import sqs as client
+    from portable_fn_aws.drivers import queue as client
 
     sent: list[str] = []
     kept = client.dead_letter
@@ -538,7 +538,7 @@ def test_cloudflare_says_which_function_is_never_called_since_another_takes_ever
 def test_a_messages_text_is_read_once_however_many_functions_there_are(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from portable_fn_aws import decode_events
+    from portable_fn_aws.events import decode as decode_events
 
     read: list[str] = []
     parse = decode_events.parse_json

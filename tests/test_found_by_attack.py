@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from portable_fn import ConfigurationError, Message, PortableError, Request, Response, on, portable
+from portable_fn.adapter.threads import MOST, _Threads
 from portable_fn.cli.redrive import LEFT, SENT, redriven
 from portable_fn.testing import deliver, fake
-from portable_fn.threads import MOST, _Threads
-from portable_fn_aws.packed import MAX_MESSAGES, _Aggregate
+from portable_fn_aws.events.packed import MAX_MESSAGES, _Aggregate
 from portable_fn_azure import entry as azure_entry
 
 

@@ -175,7 +175,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(monkeypatch: pytest.
     request = fake.request("POST", "/size")
     for told in ({"CONTENT_LENGTH": str(100_000_000)}, {"CONTENT_LENGTH": None, "HTTP_TRANSFER_ENCODING": "chunked"}):
         body = Endless()
-        monkeypatch.setattr("portable_fn.routing.MAX_BODY", 1000)
+        monkeypatch.setattr("portable_fn.adapter.routing.MAX_BODY", 1000)
         response = entry(small)(flask(request, **{**told, "wsgi.input": body}))
         assert 413 == response.status_code
         assert body.asked <= 1001

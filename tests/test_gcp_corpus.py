@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from portable_fn import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, Request, portable
-from portable_fn.cloudevents import parse_time, structured, write_structured
+from portable_fn.adapter.cloudevents import parse_time, structured, write_structured
 from portable_fn.testing import fake
-from portable_fn_gcp import entry, simulate, triggers
-from portable_fn_gcp.firestore import GeoPoint, Reference
+from portable_fn_gcp import entry, simulate
+from portable_fn_gcp.events import decode as triggers
+from portable_fn_gcp.events.firestore import GeoPoint, Reference
 
 PAYLOADS = Path(__file__).parent / "payloads"
 CAPTURED = PAYLOADS / "gcp-captured"

@@ -35,15 +35,18 @@ from portable_fn import (
     Retry,
     ScheduleEvent,
     Task,
-    dead_letter,
     on,
     portable,
 )
-from portable_fn.cloudevents import write_time
+from portable_fn.adapter import dead_letter
+from portable_fn.adapter.cloudevents import write_time
 from portable_fn.testing import deliver, fake
-from portable_fn.testing.delivery import Answer
-from portable_fn_gcp import entry, pubsub, simulate, triggers
-from portable_fn_gcp.firestore import GeoPoint, Reference
+from portable_fn.testing.results import Answer
+from portable_fn_gcp import entry, simulate
+from portable_fn_gcp.drivers import api
+from portable_fn_gcp.drivers import topic as pubsub
+from portable_fn_gcp.events import decode as triggers
+from portable_fn_gcp.events.firestore import GeoPoint, Reference
 from test_gcp_corpus import CASES, captured, case
 
 SERVICES = [(kind, service) for kind, services in simulate.EVENT_SERVICES.items() for service in services]
@@ -616,7 +619,7 @@ def test_the_project_and_a_token_come_from_the_metadata_server_the_token_once(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GCE_METADATA_HOST", host)
     monkeypatch.setattr(pubsub, "_access", ("", 0.0))
-    call = pubsub.call
+    call = api.call
 
     def rerouted(method: str, to: str, *args: Any) -> Any:
         return call(method, to.replace("https://pubsub.googleapis.com", f"http://{host}"), *args)
@@ -1156,7 +1159,7 @@ def hello(request: Request) -> str:
 
 before = set(sys.modules)
 entry(hello)
-print(sorted(name for name in sys.modules if name.startswith(("portable_fn.batch", "portable_fn_gcp."))))
+print(sorted(name for name in sys.modules if name.startswith(("portable_fn.adapter.batch", "portable_fn_gcp."))))
 heavy = {"typing", "dataclasses", "inspect", "asyncio", "http.client", "urllib.parse", "uuid", "email", "logging"}
 print(sorted(heavy & set(sys.modules)))
 

@@ -31,8 +31,10 @@ from portable_fn import (
 )
 from portable_fn.pairs import Headers
 from portable_fn.testing import fake
-from portable_fn.testing.delivery import Answer
-from portable_fn_gcp import changes, decode, encode, entry, messages, simulate, triggers
+from portable_fn.testing.results import Answer
+from portable_fn_gcp import decode, encode, entry, simulate
+from portable_fn_gcp.events import changes, messages
+from portable_fn_gcp.events import decode as triggers
 from test_gcp_corpus import event
 
 AT, DUE = "2026-01-02T03:04:05.678901Z", "1767323045.678901"

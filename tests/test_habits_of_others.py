@@ -26,7 +26,7 @@ from portable_fn import (
     on,
     portable,
 )
-from portable_fn.binding import Binding
+from portable_fn.adapter.binding import Binding
 from portable_fn.events import ScheduleEvent
 from portable_fn.testing import deliver, fake
 

@@ -21,25 +21,28 @@ from portable_fn import (
     ObjectEvent,
     Reject,
     ScheduleEvent,
-    cloudevents,
     on,
     portable,
 )
+from portable_fn.adapter import cloudevents
 from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.pairs import Headers
 from portable_fn.testing import fake
-from portable_fn_asgi import dapr
 from portable_fn_asgi.decode import ScopeRequest
-from portable_fn_azure import changes as azure_changes
-from portable_fn_azure import decode as azure_decode
-from portable_fn_azure import event_grid as azure_grid
-from portable_fn_azure import messages as azure_messages
-from portable_fn_azure import objects as azure_objects
-from portable_fn_cloudflare import events as worker_events
-from portable_fn_cloudflare.simulate_javascript import FFI
+from portable_fn_asgi.events import dapr
+from portable_fn_azure.events import changes as azure_changes
+from portable_fn_azure.events import decode as decode_events
+from portable_fn_azure.events import event_grid as azure_grid
+from portable_fn_azure.events import messages as azure_messages
+from portable_fn_azure.events import objects as azure_objects
+from portable_fn_cloudflare.events import decode as worker_events
+from portable_fn_cloudflare.simulate.javascript import FFI
 from portable_fn_gcp import decode as google_decode
-from portable_fn_gcp import firestore, pubsub, triggers
 from portable_fn_gcp import simulate as google
+from portable_fn_gcp.drivers import api
+from portable_fn_gcp.drivers import topic as pubsub
+from portable_fn_gcp.events import decode as triggers
+from portable_fn_gcp.events import firestore
 
 
 def named(one: object) -> str:
@@ -387,7 +390,7 @@ def test_an_endpoint_is_a_host_with_or_without_port_and_scheme(variable: str, mo
     }
     for host, origin in hosts.items():
         monkeypatch.setenv(variable, host)
-        assert origin == pubsub._origin(variable)
+        assert origin == api._origin(variable)
     for host in (
         "ftp://localhost",
         "http://",
@@ -399,7 +402,7 @@ def test_an_endpoint_is_a_host_with_or_without_port_and_scheme(variable: str, mo
     ):
         monkeypatch.setenv(variable, host)
         with pytest.raises(ConfigurationError, match=f"{variable} is .* such as localhost:8085"):
-            pubsub._origin(variable)
+            api._origin(variable)
 
 
 def test_a_metadata_server_that_is_not_there_is_told_with_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -543,7 +546,7 @@ def test_side_data_of_azures_rows_and_timers_may_be_anything(odd: Any) -> None:
     assert ("u:7", "7") == (row.id, row.sequence)
     context: Any = SimpleNamespace(invocation_id="i-1", retry_context=odd)
     for status in (odd, {"Next": odd}):
-        tick = azure_decode.timer(azure_native(schedule_status=status, past_due=odd), context, "nightly", "0 3 * * *")
+        tick = decode_events.timer(azure_native(schedule_status=status, past_due=odd), context, "nightly", "0 3 * * *")
         told = isinstance(status, dict) and isinstance(odd, str) and odd
         assert (f"nightly@{odd}" if told else "i-1", None, 1) == (tick.id, tick.time, tick.attempt)
 

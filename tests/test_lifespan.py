@@ -76,7 +76,7 @@ class Server:
         return await asyncio.wait_for(self.outbox.get(), 5)
 
     async def get(self, path: str = "/") -> tuple[int, bytes]:
-        from portable_fn_asgi.server import messages, scope
+        from portable_fn_asgi.simulate.server import messages, scope
 
         sent = await messages(self.application, scope(fake.request("GET", path)), b"")
         return sent[0]["status"], sent[1]["body"]
@@ -283,7 +283,7 @@ def test_without_a_servers_lifespan_it_starts_with_the_first_request_and_shuts_d
     app = App()
 
     async def main() -> None:
-        from portable_fn_asgi.server import messages, scope
+        from portable_fn_asgi.simulate.server import messages, scope
 
         sent = await messages(entry(asgi_app(app)), scope(fake.request()), b"")
         assert 200 == sent[0]["status"]

@@ -17,8 +17,9 @@ import pytest
 
 from portable_fn import CloudEvent, DecodeError, HTTPError, Message, Request, on, portable
 from portable_fn.data import MAX_JSON_DEPTH, parse_json, read_json
-from portable_fn.http import MAX_BODY, MAX_FIELDS, MOST_TIMES
-from portable_fn.json_guard import TooManyValues
+from portable_fn.http import MAX_BODY, MOST_TIMES
+from portable_fn.json_limits import TooManyValues
+from portable_fn.pairs import MAX_FIELDS
 from portable_fn.testing import deliver, fake
 
 BUDGET = MOST_TIMES * MAX_BODY

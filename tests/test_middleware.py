@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from portable_fn import ConfigurationError, Context, HTTPError, Request, Response, cors, on, portable
-from portable_fn.adapter import bindings, respond
-from portable_fn.routing import Router
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.pipeline import respond
+from portable_fn.adapter.routing import Router
 from portable_fn.testing import fake
 
 

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from portable_fn import ConfigurationError, Message, ObjectEvent, Reject, Request, env, on, portable
-from portable_fn.adapter import bindings
+from portable_fn.adapter.binding import bindings
 from portable_fn.cli.command import run as command
 from portable_fn.testing import deliver, fake
 from portable_fn.testing.loop import run
 from portable_fn_asgi import entry as asgi_entry
-from portable_fn_asgi.dapr import subscriptions
+from portable_fn_asgi.events.dapr import subscriptions
 from portable_fn_aws import entry as aws_entry
 from portable_fn_azure import entry as azure_entry
 from portable_fn_cloudflare.entry import worker
-from portable_fn_cloudflare.simulate_events import Env, MessageBatch, Queue, QueueMessage, called, sent
-from portable_fn_cloudflare.simulate_javascript import FFI, JS, WorkerEntrypoint
+from portable_fn_cloudflare.simulate.events import Env, MessageBatch, Queue, QueueMessage, called, sent
+from portable_fn_cloudflare.simulate.javascript import FFI, JS, WorkerEntrypoint
 from portable_fn_gcp import entry as gcp_entry
 
 ROOT = Path(__file__).parents[1]

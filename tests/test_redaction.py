@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from portable_fn.testing.redaction import MAX_INFLATED, REDACTED, redacted
+from portable_fn.recording.redaction import MAX_INFLATED, REDACTED, redacted
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 FUNCTION_KEY = "Zk3vN8p0qRsT1uVwXyZ2aBcDeFgHiJkL4mN5oPqRsAzFu9d=="

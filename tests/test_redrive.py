@@ -11,19 +11,20 @@ from typing import Any
 import pytest
 
 from portable_fn import Message, Reject
+from portable_fn.adapter.dead_letter import restored, structured
 from portable_fn.cli import redrive
 from portable_fn.cli.command import run as command
-from portable_fn.dead_letter import restored, structured
 from portable_fn.errors import PortableError
 from portable_fn.events import Event
 from portable_fn.testing import fake
 from portable_fn_aws import redrive as aws_redrive
-from portable_fn_aws import sqs
-from portable_fn_aws.messages import sqs as read_sqs
-from portable_fn_azure import queues
+from portable_fn_aws.drivers import queue as sqs
+from portable_fn_aws.events.messages import sqs as read_sqs
 from portable_fn_azure import redrive as azure_redrive
-from portable_fn_gcp import messages, pubsub
+from portable_fn_azure.drivers import queue as queues
 from portable_fn_gcp import redrive as gcp_redrive
+from portable_fn_gcp.drivers import topic as pubsub
+from portable_fn_gcp.events import messages
 from tests.runtimes.azurite import Storage, azurite
 from tests.runtimes.environments import Unavailable
 from tests.runtimes.ministack import ACCOUNT, REGION, Cloud, ministack
@@ -228,8 +229,8 @@ def test_a_dry_run_asks_nothing_and_speaks_json(memory: Memory, capsys: pytest.C
     [
         ("nowhere", "no provider 'nowhere'"),
         ("aws/kinesis", "aws has no dead letters in 'kinesis'; possible are sqs"),
-        ("cloudflare", r"portable_fn.dead_letter.restored\(letter\)"),
-        ("asgi", r"portable_fn.dead_letter.restored\(letter\)"),
+        ("cloudflare", r"portable_fn.adapter.dead_letter.restored\(letter\)"),
+        ("asgi", r"portable_fn.adapter.dead_letter.restored\(letter\)"),
     ],
 )
 def test_whose_dead_letters_cannot_be_read_is_told(where: str, said: str) -> None:
@@ -429,7 +430,7 @@ def test_what_came_by_no_queue_needs_one_on_aws(fake_sqs: SQS) -> None:
     assert ["sent", "sent", "left"] == [one.outcome for one in found]
     assert "SQS takes a text that isn't empty, and the body is none" == found[2].why
     first, second = on_sqs(fake_sqs, "again")
-    from portable_fn_aws.decode_events import inside
+    from portable_fn_aws.events.decode import inside
 
     [event] = inside(second)
     assert (b'{"n":1}', events[1]) == (first.body, inside(event)[0])

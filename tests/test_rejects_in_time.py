@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from portable_fn import Batch, Context, Message, Reject, on, portable
-from portable_fn.adapter import bindings
-from portable_fn.batch import Consumer
-from portable_fn.dispatch import Dispatcher
+from portable_fn.adapter.batch import Consumer
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.testing import fake
-from portable_fn_aws import sqs
-from portable_fn_gcp import pubsub
+from portable_fn_aws.drivers import api
+from portable_fn_aws.drivers import queue as sqs
+from portable_fn_gcp.drivers import topic as pubsub
 
 
 def each(message: Message) -> None:
@@ -133,7 +134,7 @@ def test_sqs_that_is_silent_costs_no_more_than_the_time_given(silent: str, monke
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     began = time.monotonic()
-    with pytest.raises(sqs.SQSError):
+    with pytest.raises(api.SQSError):
         sqs.dead_letter(fake.message({}), Reject("no"), "dead", "arn:aws:lambda:eu-central-1:1:function:f", 0.3)
     assert 0.2 < time.monotonic() - began < 2
 

@@ -30,9 +30,9 @@ from portable_fn import (
     Task,
     portable,
 )
+from portable_fn.events import kind_of
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.testing import deliver, fake, parse, render, strategies
-from portable_fn.testing.delivery import kind_of
 from portable_fn.testing.native_json import recognised
 
 KINDS = {kind.__name__: kind for kind in (Request, Message, ObjectEvent, ChangeEvent, ScheduleEvent, CloudEvent, Task)}

@@ -33,9 +33,9 @@ from portable_fn import (
     portable,
 )  # fmt: skip
 from portable_fn.providers import ADAPTERS, adapter
+from portable_fn.recording.recorder import Kept
 from portable_fn.testing import deliver, fake, replay
 from portable_fn.testing.loop import run
-from portable_fn.testing.recording import Kept
 
 RECORDING = [*ADAPTERS]
 # What each service hands over, of each provider.

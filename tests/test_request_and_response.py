@@ -16,12 +16,13 @@ from typing import Any
 import pydantic
 import pytest
 
-from portable_fn import ConfigurationError, Cookie, EncodeError, HTTPError, Request, Response, Upload, data, problem
-from portable_fn.adapter import finish_alone
+from portable_fn import ConfigurationError, Cookie, EncodeError, HTTPError, Request, Response, Upload, data
+from portable_fn.adapter import problem
+from portable_fn.adapter.calling import finish_alone
+from portable_fn.adapter.streams import chunk_bytes
 from portable_fn.data import MAX_JSON_DEPTH, Validator
 from portable_fn.http import finish, forwarded_scheme, to_response
 from portable_fn.pairs import Headers, Pairs
-from portable_fn.streams import chunk_bytes
 from portable_fn.testing import fake
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from portable_fn import Batch, Context, HTTPError, Message, Reject, Request, Response, Retry, Task, on, portable
 from portable_fn.testing import deliver, fake
-from portable_fn.testing.delivery import Delivery
+from portable_fn.testing.results import Delivery
 
 PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]
 

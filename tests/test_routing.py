@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portable_fn import ConfigurationError, HTTPError, Message, Request, Task, asgi_app, on, portable
-from portable_fn.adapter import bindings
-from portable_fn.routing import Router
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.routing import Router
 from portable_fn.testing import deliver, fake
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from portable_fn_asgi import entry as asgi_entry
-from portable_fn_asgi.server import messages, scope
+from portable_fn_asgi.simulate.server import messages, scope
 from portable_fn_aws import entry as aws_entry
 from portable_fn_aws.simulate import answer as aws_answer
 from portable_fn_aws.simulate import payload

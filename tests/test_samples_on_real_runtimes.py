@@ -19,11 +19,12 @@ from portable_fn.http import Request
 from portable_fn.providers import adapter
 from portable_fn.record import Record
 from portable_fn.testing import fake
-from portable_fn.testing.delivery import Answer, Delivery, Raised, service_for
-from portable_fn_azure.simulate_app import Invoked
-from portable_fn_azure.simulate_events import invocations
-from portable_fn_azure.simulate_payloads import Sent
-from portable_fn_cloudflare.simulate_events import sent
+from portable_fn.testing.results import Answer, Delivery, Raised
+from portable_fn.testing.services import service_for
+from portable_fn_azure.simulate.events import invocations
+from portable_fn_azure.simulate.payloads import Sent
+from portable_fn_azure.simulate.worker import Invoked
+from portable_fn_cloudflare.simulate.events import sent
 from tests.runtimes import durable
 from tests.runtimes.asgi import uvicorn
 from tests.runtimes.aws import emulator

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from portable_fn.testing import fake
-from portable_fn_azure import messages
-from portable_fn_azure.invocation import order_of
+from portable_fn_azure.events import messages
+from portable_fn_azure.events.function import order_of
 from portable_fn_azure.simulate import payloads
 from tests.runtimes.azure import AzureHost
 from tests.runtimes.azure_stories import function_app

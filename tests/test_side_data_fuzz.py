@@ -16,11 +16,11 @@ from portable_fn.testing import fake
 from portable_fn_asgi import simulate as container
 from portable_fn_asgi.entry import entry as container_entry
 from portable_fn_azure import simulate as azure
-from portable_fn_azure.simulate_app import functions_for
-from portable_fn_azure.simulate_payloads import Sent
+from portable_fn_azure.simulate.payloads import Sent
+from portable_fn_azure.simulate.worker import functions_for
 from portable_fn_cloudflare import simulate as cloudflare
 from portable_fn_cloudflare.entry import worker
-from portable_fn_cloudflare.simulate_javascript import FFI, JS, Env, ExecutionContext, WorkerEntrypoint
+from portable_fn_cloudflare.simulate.javascript import FFI, JS, Env, ExecutionContext, WorkerEntrypoint
 from portable_fn_gcp import entry as google_entry
 from portable_fn_gcp import simulate as google
 

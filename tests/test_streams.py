@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from portable_fn.streams import Driven, chunks
+from portable_fn.adapter.streams import Driven, chunks
 
 WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
 

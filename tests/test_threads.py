@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from portable_fn import Context, Message, Request, on, portable, threads
-from portable_fn.adapter import bindings
-from portable_fn.batch import Consumer
-from portable_fn.dispatch import Dispatcher
+from portable_fn import Context, Message, Request, on, portable
+from portable_fn.adapter import threads
+from portable_fn.adapter.batch import Consumer
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.testing import deliver, fake
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
@@ -155,7 +156,7 @@ def run_alone(code: str) -> str:
 def test_the_process_ends_when_what_they_do_has_ended() -> None:
     code = """
 import asyncio, time
-from portable_fn import threads
+from portable_fn.adapter import threads
 def work():
     time.sleep(0.3)
     print("ended", flush=True)
@@ -173,7 +174,7 @@ asyncio.run(leaves())
 def test_a_process_that_was_forked_has_threads_of_its_own() -> None:
     code = """
 import asyncio, os
-from portable_fn import threads
+from portable_fn.adapter import threads
 async def once():
     return await threads.run(lambda: "done")
 print(asyncio.run(once()), flush=True)

@@ -13,9 +13,9 @@ import portable_fn_asgi
 from portable_fn import Batch, CloudEvent, Message, Reject, on, portable
 from portable_fn.testing import deliver, fake
 from portable_fn_azure.simulate import payloads, playing
-from portable_fn_azure.simulate_app import functions_for
+from portable_fn_azure.simulate.worker import functions_for
 from portable_fn_cloudflare.entry import worker
-from portable_fn_cloudflare.simulate_javascript import FFI, JS, Env, ExecutionContext, WorkerEntrypoint
+from portable_fn_cloudflare.simulate.javascript import FFI, JS, Env, ExecutionContext, WorkerEntrypoint
 
 seen: list[Any] = []
 

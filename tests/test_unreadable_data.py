@@ -11,9 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from portable_fn import Batch, ChangeEvent, CloudEvent, Context, DecodeError, Event, Message, Task, on, portable
-from portable_fn.adapter import bindings
-from portable_fn.batch import Consumer
-from portable_fn.dispatch import Dispatcher
+from portable_fn.adapter.batch import Consumer
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.providers import adapter
 from portable_fn.testing import deliver, fake
 
@@ -126,15 +126,16 @@ def test_a_row_that_cannot_be_read_is_dead_lettered() -> None:
     ]
     [payload] = adapter("aws", "simulate").payloads(rows, "dynamodb")
     payload["Records"][0]["dynamodb"]["NewImage"] = {"id": {"X": "no such type"}}
-    from portable_fn_aws import entry, sqs
+    from portable_fn_aws import entry
+    from portable_fn_aws.drivers import api
     from portable_fn_aws.simulate import LambdaContext
 
     sent: list[Any] = []
-    call, sqs.call = sqs.call, lambda *args, **named: sent.append(args) or {}  # type: ignore[func-returns-value]
+    call, api.call = api.call, lambda *args, **named: sent.append(args) or {}  # type: ignore[func-returns-value]
     try:
         assert {"batchItemFailures": []} == entry(handler)(payload, LambdaContext())
     finally:
-        sqs.call = call
+        api.call = call
     [(action, request, *_)] = sent
     assert ("SendMessage", [{"id": "2"}]) == (action, seen)
     # What the provider sent is in it, for who can read it.

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from portable_fn import HTTPError, Message, Reject, Request, Retry, Task, on, portable
-from portable_fn.binding import Binding
+from portable_fn.adapter.binding import Binding
 from portable_fn.data import InvalidData, Validator, parse_json
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import deliver, fake
@@ -365,7 +365,7 @@ def test_an_entry_that_says_so_tells_everything(provider: str) -> None:
     import portable_fn_asgi
     import portable_fn_gcp
     from portable_fn.testing.loop import run
-    from portable_fn_asgi import server
+    from portable_fn_asgi.simulate import server
     from portable_fn_gcp import simulate
 
     @portable(on.task("call"))

@@ -15,10 +15,11 @@ import pytest
 
 import portable_fn_asgi
 import portable_fn_gcp
-from portable_fn import CloudEvent, Context, HTTPError, Message, Request, ScheduleEvent, Task, callers, on, portable
+from portable_fn import CloudEvent, Context, HTTPError, Message, Request, ScheduleEvent, Task, on, portable
+from portable_fn.adapter import callers
 from portable_fn.testing import deliver, fake
-from portable_fn_asgi import dapr
 from portable_fn_asgi import decode as asgi_decode
+from portable_fn_asgi.events import dapr
 from portable_fn_azure import decode as azure_decode
 from portable_fn_cloudflare import decode as worker_decode
 from portable_fn_gcp import decode as google_decode

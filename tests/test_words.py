@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from portable_fn import Cookie, Headers, MutableHeaders, Pairs, Response
 from portable_fn.cookies import parse_cookies
-from portable_fn.http import parse_query, unquoted
+from portable_fn.pairs import parse_query, unquoted
 from portable_fn.trace import parse_traceparent
 
 pairs = st.lists(st.tuples(st.text(min_size=1), st.text()))

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from event_harnesses import EventCell, cells
-from portable_fn.dead_letter import reason, restored
+from portable_fn.adapter.dead_letter import reason, restored
 from portable_fn.events import Event
 from portable_fn.testing import fake, replay
-from portable_fn.testing.delivery import Raised
+from portable_fn.testing.results import Raised
 from portable_fn.testing.stories import Told
-from portable_fn_cloudflare import simulate_events
+from portable_fn_cloudflare.simulate import events as simulate_events
 from tests.runtimes.cloudflare import JS, JSError, Workerd
 from tests.runtimes.cloudflare_stories import through_the_edge, worker
 from tests.runtimes.environments import ROOT, Unavailable

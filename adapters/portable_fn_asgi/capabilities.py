@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.capabilities import Capability, Service, emulated, impossible, native
+from portable_fn.adapter.capabilities import Capability, Service, emulated, impossible, native
 
 _ONE = impossible("each request has one event")
 _NO_ATTEMPT = impossible("Knative sends no number of the delivery")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from time import time
 
-from portable_fn.asgi import ServerInvocation, headers, paths, percent_encoded
+from portable_fn.adapter.asgi import ServerInvocation, headers, paths, percent_encoded
 from portable_fn.errors import HTTPError
-from portable_fn.http import Request, given_id, unquoted
-from portable_fn.pairs import Headers
+from portable_fn.http import Request, given_id
+from portable_fn.pairs import Headers, unquoted
 from portable_fn.record import lazy
 
 TYPE_CHECKING = False
@@ -80,6 +80,6 @@ def check_token(request: Request) -> None:
 
     https://docs.dapr.io/operations/security/app-api-token/
     """
-    from portable_fn import callers
+    from portable_fn.adapter import callers
 
     callers.check(request, {"APP_API_TOKEN": "dapr-api-token", callers.TOKEN: callers.HEADER})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, finish_background, recorder, respond_in_loop
-from portable_fn.asgi import Disconnected, ServerInvocation, read_body, respond, send_response
+from portable_fn.adapter.asgi import Disconnected, ServerInvocation, read_body, respond, send_response
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.calling import finish_background
+from portable_fn.adapter.pipeline import respond_in_loop
+from portable_fn.adapter.routing import Router
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.http import MAX_BODY, Request, Response
-from portable_fn.routing import Router
+from portable_fn.recording import recorder
 from portable_fn_asgi import decode
 
 TYPE_CHECKING = False
@@ -14,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from portable_fn.binding import Binding, Middleware
+    from portable_fn.adapter.binding import Binding
+    from portable_fn.adapter.calling import Middleware
     from portable_fn.context import Context
+    from portable_fn_asgi.events.entry import Road
     from portable_fn_asgi.native import Application, Receive, Send
-    from portable_fn_asgi.roads import Road
 
 
 def entry(
@@ -84,8 +88,8 @@ def _entry(
     if all(function.kind is Request for function in functions):
         return application
 
-    from portable_fn import callers
-    from portable_fn_asgi.roads import Roads
+    from portable_fn.adapter import callers
+    from portable_fn_asgi.events.entry import Roads
 
     roads = Roads(functions, router, pubsub, tells_all=task_errors)
     callers.warn_if_open(
@@ -157,7 +161,7 @@ def _lifespan(functions: list[Binding]) -> Application:
 
     async def lifespan(scope: Any, receive: Receive, send: Send) -> None:
         if mounts:
-            from portable_fn import mounted
+            from portable_fn import mount as mounted
 
             return await mounted.lifespan(mounts, receive, send)
         while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.capabilities import Capability, Service, emulated, impossible, native
+from portable_fn.adapter.capabilities import Capability, Service, emulated, impossible, native
 
 _DEADLINE = native("the function's timeout")
 _TIMEOUT = native("the function's timeout", by_documentation=True)

@@ -8,8 +8,8 @@ from binascii import a2b_base64
 
 from portable_fn.context import Context
 from portable_fn.errors import DecodeError, HTTPError
-from portable_fn.http import Principal, Request, forwarded_for, forwarded_scheme, unquoted
-from portable_fn.pairs import Headers
+from portable_fn.http import Principal, Request, forwarded_for, forwarded_scheme
+from portable_fn.pairs import Headers, unquoted
 from portable_fn.record import lazy
 
 TYPE_CHECKING = False

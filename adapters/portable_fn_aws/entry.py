@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from _contextvars import copy_context
 
-from portable_fn.adapter import answer_too_large, bindings, failed, finish_alone, recorder, refuse, respond
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.calling import finish_alone
+from portable_fn.adapter.pipeline import answer_too_large, failed, refuse, respond
+from portable_fn.adapter.routing import Router
 from portable_fn.errors import HTTPError
 from portable_fn.events import Task
 from portable_fn.http import Request, Response
-from portable_fn.routing import Router
+from portable_fn.recording import recorder
 from portable_fn_aws import decode, encode
 
 TYPE_CHECKING = False
@@ -17,10 +20,11 @@ if TYPE_CHECKING:
     from contextvars import Context as Variables
     from typing import Any
 
-    from portable_fn.binding import Binding, Middleware
+    from portable_fn.adapter.binding import Binding
+    from portable_fn.adapter.calling import Middleware
     from portable_fn.cookies import Cookie
     from portable_fn_aws.decode import LambdaInvocation
-    from portable_fn_aws.entry_events import Events
+    from portable_fn_aws.events.entry import Events
     from portable_fn_aws.native import LambdaContext, ProxyAnswer
 
     LambdaHandler = Callable[[Any, LambdaContext | None], object]
@@ -126,23 +130,23 @@ def _events(functions: list[Binding]) -> Events | None:
     """The road of what is no request; None where all functions are for requests, which then needn't load it."""
     if all(function.kind is Request for function in functions):
         return None
-    from portable_fn.dispatch import Dispatcher
-    from portable_fn_aws.decode_events import inside
-    from portable_fn_aws.entry_events import Events
+    from portable_fn.adapter.dispatch import Dispatcher
+    from portable_fn_aws.events.decode import inside
+    from portable_fn_aws.events.entry import Events
 
     return Events(Dispatcher(functions, inside), run)
 
 
 def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
     """Return the awaitable's result, computed on the process's event loop."""
-    from portable_fn import loop
+    from portable_fn.adapter import loop
 
     return loop.run(awaitable, variables)
 
 
 def collected(response: Response, context: LambdaInvocation, variables: Variables) -> Response:
     """The response with its stream read to the end; a problem document where the stream fails on the way."""
-    from portable_fn import streams
+    from portable_fn.adapter import streams
     from portable_fn_aws.limits import limit
 
     request = context.event or Request()

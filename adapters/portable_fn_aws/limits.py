@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from json import dumps
 
-from portable_fn.adapter import answer_too_large
+from portable_fn.adapter.pipeline import answer_too_large
 from portable_fn.errors import EncodeError
 from portable_fn.http import Request
 from portable_fn_aws import decode

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from portable_fn.testing.native_json import in_text
+from portable_fn.recording.payload_json import in_text
 
 if TYPE_CHECKING:
-    from portable_fn_aws.runtime import Invocation, RuntimeAPI
+    from portable_fn_aws.runtime_api import Invocation, RuntimeAPI
 
 Answer = Callable[..., None]
 

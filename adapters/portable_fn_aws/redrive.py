@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from portable_fn import as_cloudevent, cloudevents
+from portable_fn.adapter import as_cloudevent, cloudevents
+from portable_fn.adapter.dead_letter import restored, through
 from portable_fn.data import to_json
-from portable_fn.dead_letter import restored, through
 from portable_fn.events import Event, Message
-from portable_fn_aws import sqs
-from portable_fn_aws.messages import FIFOMessage, SQSMessage
+from portable_fn_aws.drivers import api
+from portable_fn_aws.drivers import queue as sqs
+from portable_fn_aws.events.messages import FIFOMessage, SQSMessage
 
 SERVICES = ("sqs",)
 # Seconds that a letter is out of the queue.
@@ -93,12 +94,12 @@ class Letters:
                 self._urls[queue] = sqs.queue_url(queue)
             else:
                 region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-                url = sqs.call("GetQueueUrl", {"QueueName": queue}, f"https://sqs.{region}.amazonaws.com/", region)
+                url = api.call("GetQueueUrl", {"QueueName": queue}, f"https://sqs.{region}.amazonaws.com/", region)
                 self._urls[queue] = url["QueueUrl"], region
         return self._urls[queue]
 
     def _call(self, action: str, request: dict[str, Any], url: str = "", region: str = "") -> dict[str, Any]:
-        return sqs.call(action, request, url or self.url, region or self.region, sqs.TIMEOUT + WAIT)
+        return api.call(action, request, url or self.url, region or self.region, api.TIMEOUT + WAIT)
 
 
 def letters(queue: str, service: str) -> Letters:
@@ -138,7 +139,7 @@ def _content(event: Event[Any]) -> dict[str, Any]:
         attributes["content-type"] = {"DataType": "String", "StringValue": cloudevents.STRUCTURED}
     elif event.source.startswith("arn:") and event.source.split(":")[2] == "sns":
         # It came by a queue in SNS's envelope, if that was one: its function knows it by the topic.
-        from portable_fn_aws.simulate_events import _notification
+        from portable_fn_aws.simulate.events import _notification
 
         text = to_json({"Type": "Notification", **_notification(event)})
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.capabilities import Capability, Service, emulated, impossible, native
+from portable_fn.adapter.capabilities import Capability, Service, emulated, impossible, native
 
 _NO_DEADLINE = impossible("Azure gives the worker no deadline")
 _NO_DELAY = impossible("the host sets the time, by host.json and the service's settings")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from portable_fn.adapter import bindings, failed, finish_alone, finish_background, recorder, respond, respond_in_loop
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.calling import finish_alone, finish_background
+from portable_fn.adapter.pipeline import failed, respond, respond_in_loop
+from portable_fn.adapter.routing import UNREAD, Router, checked_root_path, refusing
 from portable_fn.errors import ConfigurationError, HTTPError
-from portable_fn.http import Request, Response, unquoted
+from portable_fn.http import Request, Response
 from portable_fn.on import HTTPTrigger
+from portable_fn.pairs import unquoted
 from portable_fn.record import Record
-from portable_fn.routing import UNREAD, Router, checked_root_path, refusing
+from portable_fn.recording import recorder
 from portable_fn_azure import decode, encode
 from portable_fn_azure.decode import EVERYWHERE, FunctionInvocation, Place, logged, logged_steps
+from portable_fn_azure.names import METHODS, legal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,16 +27,14 @@ if TYPE_CHECKING:
 
     from azure.functions import FunctionApp, HttpResponse
 
-    from portable_fn.binding import Binding, Middleware
-    from portable_fn.routing import Target
+    from portable_fn.adapter.binding import Binding
+    from portable_fn.adapter.calling import Middleware
+    from portable_fn.adapter.routing import Target
     from portable_fn_azure.native import FunctionContext, HttpRequest
 
     AuthLevel = Literal["anonymous", "function", "admin"]
     Begin = Callable[[FunctionContext | None], FunctionInvocation]
 
-# Those that Azure can name in a route; a function whose route names none takes every method.
-METHODS = ("GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS")
-LONGEST_NAME = 128
 # The host tries functions in the order of their names, whatever their routes: a route for all paths comes last, so that it
 # leaves the app's own functions theirs. Sources: Azure/azure-functions-host#9876, #6062.
 LAST = "zzz_"
@@ -152,7 +155,7 @@ def entry(
                 app.function_name(planned.name)(declared)
             taken.add(planned.name.lower())
     if others or services or connections or options:
-        from portable_fn_azure.triggers import register
+        from portable_fn_azure.events.register import register
 
         register(
             app,
@@ -231,7 +234,7 @@ def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[A
             if type(response) is not Response:
                 response = run(response, variables)
             if (stream := response.stream) is not None:
-                from portable_fn.streams import collected
+                from portable_fn.adapter.streams import collected
 
                 response.body = collected(stream, variables, run)
             native = encode.http(response)
@@ -251,7 +254,7 @@ def on_worker_loop() -> None:
     global _worker_loop
     from asyncio import get_running_loop
 
-    own = sys.modules.get("portable_fn.loop")
+    own = sys.modules.get("portable_fn.adapter.loop")
     running = get_running_loop()
     # `deliver` awaits on the process's own, which nobody runs between calls.
     if own is None or running is not own._loop:
@@ -266,7 +269,7 @@ def run_in_thread(awaitable: Awaitable[Any], variables: Variables) -> Any:
     from asyncio import _get_running_loop, run_coroutine_threadsafe
 
     if _worker_loop is None or not _worker_loop.is_running() or _get_running_loop() is not None:
-        from portable_fn import loop
+        from portable_fn.adapter import loop
 
         return loop.run_in_thread(awaitable, variables)
 
@@ -289,7 +292,7 @@ def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callabl
                 router.strip_root_path(request)
             response = await _respond(router.find(request), request, invocation)
             if response.is_stream:
-                from portable_fn.streams import joined
+                from portable_fn.adapter.streams import joined
 
                 response.body = await joined(response.body)  # type: ignore[arg-type]  # a stream
             native = encode.http(response)
@@ -304,7 +307,7 @@ def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callabl
 
 def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any], Awaitable[Any]]:
     """The Azure function that the worker's streaming extension awaits."""
-    from portable_fn.asgi import Disconnected, read_body
+    from portable_fn.adapter.asgi import Disconnected, read_body
     from portable_fn_azure.streaming import answerer
 
     answer = answerer()
@@ -380,18 +383,6 @@ def _each(functions: Iterable[Binding], root_path: str) -> list[Planned]:
             if not set(planned[name].methods) <= set(METHODS):
                 planned[name].methods = ()
     return list(planned.values())
-
-
-def legal_name(name: str) -> str:
-    """A function's name as Azure takes it: letters, digits, "_" and "-", a letter first."""
-    legal = "".join(char if char.isascii() and (char.isalnum() or char == "_") else "-" for char in name)
-    legal = legal.lstrip("-_0123456789").rstrip("-")
-    if not legal or legal.lower() == "host" or len(legal) > LONGEST_NAME - len("-99"):
-        raise ConfigurationError(
-            f"{name!r} can't be the name of an Azure function: possible are up to {LONGEST_NAME - 3} letters, digits, _ and -, "
-            "a letter first, and not 'host'"
-        )
-    return legal
 
 
 def _route(trigger: HTTPTrigger, name: str, root_path: str) -> str:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from portable_fn.data import to_json
-from portable_fn.testing.native_json import http as http_json
-from portable_fn.testing.recording import answered
+from portable_fn.recording.payload_json import http as http_json
+from portable_fn.recording.recorder import answered
 
 if TYPE_CHECKING:
     from portable_fn_azure.decode import Place
+    from portable_fn_azure.events.function import Wiring
     from portable_fn_azure.native import HttpRequest
-    from portable_fn_azure.triggers import Wiring
 
 Function = Callable[..., Any]
 Typed = dict[str, Any]

@@ -9,11 +9,12 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from portable_fn import as_cloudevent, cloudevents
+from portable_fn.adapter import as_cloudevent, cloudevents
+from portable_fn.adapter.dead_letter import restored
 from portable_fn.data import to_json
-from portable_fn.dead_letter import restored
 from portable_fn.events import Event, Message
-from portable_fn_azure import queues
+from portable_fn_azure.drivers import api
+from portable_fn_azure.drivers import queue as queues
 
 SERVICES = ("storage_queue",)
 CONNECTION = "AzureWebJobsStorage"
@@ -90,10 +91,10 @@ class Letters:
             self._storage("PUT", f"{self.queue}/messages/{quote(taken.id)}", query, 204)
 
     def _storage(self, method: str, path: str, query: dict[str, str], expected: int) -> bytes:
-        status, answer = queues.storage(method, CONNECTION, path, query, b"", time.monotonic() + TIMEOUT)
+        status, answer = api.storage(method, CONNECTION, path, query, b"", time.monotonic() + TIMEOUT)
         if status != expected:
-            what = queues._code(answer)
-            raise queues.QueueError(f"the storage queue {self.queue} answers {method} with {status} {what}".rstrip())
+            what = api._code(answer)
+            raise api.QueueError(f"the storage queue {self.queue} answers {method} with {status} {what}".rstrip())
         return answer
 
 

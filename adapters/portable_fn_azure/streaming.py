@@ -5,8 +5,8 @@ https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhoo
 
 from __future__ import annotations
 
-from portable_fn.adapter import finish_background
-from portable_fn.asgi import send_response
+from portable_fn.adapter.asgi import send_response
+from portable_fn.adapter.calling import finish_background
 from portable_fn.errors import ConfigurationError
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from portable_fn.asgi import Receive, Scope, Send
+    from portable_fn.adapter.asgi import Receive, Scope, Send
     from portable_fn.context import Context
     from portable_fn.http import Response
 

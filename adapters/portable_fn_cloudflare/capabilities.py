@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.capabilities import Capability, Service, emulated, impossible, native
+from portable_fn.adapter.capabilities import Capability, Service, emulated, impossible, native
 
 NO_DEADLINE = impossible("Cloudflare gives a Worker no deadline")
 NO_ATTEMPT = impossible("Cloudflare doesn't send it")

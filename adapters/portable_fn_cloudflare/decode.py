@@ -8,14 +8,15 @@ from portable_fn.context import Context
 from portable_fn.http import Principal, Request, given_id
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
-from portable_fn_cloudflare.task import finish
+from portable_fn_cloudflare import decode
+from portable_fn_cloudflare.running import finish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from typing import Any
 
-    from portable_fn_cloudflare.native import Cf, Env, ExecutionContext
+    from portable_fn_cloudflare.native import FFI, Cf, Env, ExecutionContext, JavaScript
 
 
 def request(method: str, url: str, lines: list[list[str]], cf: Cf | None, native: object) -> Request:
@@ -132,3 +133,18 @@ def _principal(cf: Cf | None) -> Principal | None:
     if not isinstance(subject, str) or claims.get("certRevoked") == "1":
         return None
     return Principal(subject, "mtls", claims)
+
+
+def env_of(env: Env, js: JavaScript, ffi: FFI) -> decode.Bindings:
+    """A Worker's variables, secrets and bindings."""
+
+    def plain(value: Any) -> Any:
+        if value is ffi.jsnull:
+            return None
+        if isinstance(value, ffi.JsProxy) and value.constructor.name in ("Object", "Array"):
+            from json import loads
+
+            return loads(js.JSON.stringify(value))
+        return value
+
+    return decode.Bindings(env, js.Object.keys(env._env).to_py(), plain)

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from portable_fn.errors import EncodeError
-from portable_fn.outcomes import Retry
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from portable_fn.context import Context
     from portable_fn.http import Response
-    from portable_fn.outcomes import Outcome
-    from portable_fn_cloudflare.native import FFI, JavaScript, QueueMessage
-
-# Serialized, which is about as long as JSON: https://developers.cloudflare.com/workers/runtime-apis/rpc/#limitations
-MAX_RESULT = 32 * 1024 * 1024
-# 12 hours: https://developers.cloudflare.com/queues/platform/limits/
-MAX_DELAY = 43_200
+    from portable_fn_cloudflare.native import FFI, JavaScript
 
 
 def response(response: Response, context: Context, js: JavaScript, ffi: FFI) -> object:
@@ -37,48 +28,3 @@ def response(response: Response, context: Context, js: JavaScript, ffi: FFI) -> 
         # A memoryview is copied once, bytes twice: 340 and 620 µs a MiB.
         native = ffi.to_js(memoryview(body))
     return js.Response.new(native, **options)
-
-
-def settle(native: QueueMessage, outcome: Outcome, context: Context) -> None:
-    """Has the queue take the message as done, or hand it over again: each by itself.
-
-    https://developers.cloudflare.com/queues/configuration/batching-retries/#explicit-acknowledgement-and-retries
-    """
-    if not isinstance(outcome, Retry):
-        native.ack()
-    elif outcome.after is None:
-        native.retry()
-    else:
-        seconds = -int(-outcome.after // 1)
-        if seconds > MAX_DELAY:
-            context.log.warning("a retry waits for %s seconds, not %s: more is not possible", MAX_DELAY, seconds)
-        native.retry(delaySeconds=min(seconds, MAX_DELAY))
-
-
-def result(value: object, js: JavaScript) -> object:
-    """What the caller by RPC gets for what the handler returned: the value as JSON has it."""
-    from portable_fn.data import to_json
-
-    try:
-        text = to_json(value)
-        if len(text) > MAX_RESULT:
-            raise EncodeError(f"the task's result has {len(text)} characters as JSON; a call by RPC takes {MAX_RESULT}")
-        return js.JSON.parse(text)
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise EncodeError(f"a task returns a JSON value, not {type(value).__name__}: {exc}") from exc
-
-
-class Thrown:
-    """An error that the caller by RPC gets as JavaScript's own, by the name of its class and its message.
-
-    It is returned, since what Python raises reaches the caller as a PythonError with the whole traceback, and so does a
-    promise of Promise.reject (workerd 1.20261117.1). The SDK hands over `js_object` in its stead.
-    """
-
-    def __init__(self, error: BaseException, js: JavaScript) -> None:
-        self.error = error
-        thrown = js.Error.new(str(error))
-        thrown.name = type(error).__name__
-        resolvers = js.Promise.withResolvers()
-        resolvers.reject(thrown)
-        self.js_object = resolvers.promise

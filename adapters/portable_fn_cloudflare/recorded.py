@@ -7,20 +7,21 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from portable_fn.cloudevents import write_time
-from portable_fn.routing import Router
-from portable_fn.streams import aclose, chunk_bytes
-from portable_fn.testing.native_json import http, in_text
-from portable_fn.testing.recording import answered, snapshot
-from portable_fn_cloudflare import encode, events, values
-from portable_fn_cloudflare.entry import answering, methods
+from portable_fn.adapter.cloudevents import write_time
+from portable_fn.adapter.routing import Router
+from portable_fn.adapter.streams import aclose, chunk_bytes
+from portable_fn.recording.payload_json import http, in_text
+from portable_fn.recording.recorder import answered, snapshot
+from portable_fn_cloudflare import encode, values
+from portable_fn_cloudflare.events import decode as events
+from portable_fn_cloudflare.methods import answering, methods
 from portable_fn_cloudflare.stream import as_async
 
 if TYPE_CHECKING:
-    from portable_fn.binding import Binding
+    from portable_fn.adapter.binding import Binding
+    from portable_fn.adapter.routing import Target
     from portable_fn.context import Context
     from portable_fn.http import Request, Response
-    from portable_fn.routing import Target
     from portable_fn_cloudflare.entry import MakeRouter
     from portable_fn_cloudflare.native import FFI, JavaScript, SDKRequest, WorkerEntrypoint
 

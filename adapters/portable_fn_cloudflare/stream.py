@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 
-from portable_fn.streams import Driven, broken
+from portable_fn.adapter.streams import Driven, broken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.capabilities import Capability, Service, emulated, impossible, native
+from portable_fn.adapter.capabilities import Capability, Service, emulated, impossible, native
 
 _DEADLINE = native("CLOUD_RUN_TIMEOUT_SECONDS")
 _ONE = native("each is a separate request")

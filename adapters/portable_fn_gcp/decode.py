@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from portable_fn import asgi
+from portable_fn.adapter import asgi
 from portable_fn.http import Request, forwarded_for, forwarded_scheme, given_id
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy

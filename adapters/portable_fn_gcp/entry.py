@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from _contextvars import copy_context
 
-from portable_fn.adapter import bindings, finish_alone, finish_background, recorder, refuse, respond, too_large
-from portable_fn.asgi import Disconnected, send_response
-from portable_fn.asgi import respond as respond_async
-from portable_fn.binding import is_awaitable
+from portable_fn.adapter.asgi import Disconnected, send_response
+from portable_fn.adapter.asgi import respond as respond_async
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.calling import finish_alone, finish_background, is_awaitable
+from portable_fn.adapter.pipeline import refuse, respond, too_large
+from portable_fn.adapter.routing import Router
+from portable_fn.adapter.streams import broken, chunks
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.http import Request, Response
 from portable_fn.outcomes import Retry, to_raise
-from portable_fn.routing import Router
-from portable_fn.streams import broken, chunks
+from portable_fn.recording import recorder
 from portable_fn_gcp import decode, encode
 
 TYPE_CHECKING = False
@@ -23,11 +25,12 @@ if TYPE_CHECKING:
 
     from werkzeug.wrappers import Response as WerkzeugResponse
 
-    from portable_fn.binding import Binding, Middleware
+    from portable_fn.adapter.binding import Binding
+    from portable_fn.adapter.calling import Middleware
+    from portable_fn.adapter.streams import Stream
     from portable_fn.context import Context
     from portable_fn.outcomes import Outcome
-    from portable_fn.streams import Stream
-    from portable_fn_gcp.entry_events import Received, Receiver
+    from portable_fn_gcp.events.entry import Received, Receiver
     from portable_fn_gcp.native import Answer, FlaskRequest, Receive, Send, StarletteRequest
 
     Target = Callable[..., Any]
@@ -81,8 +84,8 @@ def _receiver(functions: list[Binding], router: Router, task_errors: bool) -> Re
     """What takes events; None where all functions are for HTTP."""
     if all(function.kind is Request for function in functions):
         return None
-    from portable_fn import callers
-    from portable_fn_gcp.entry_events import Receiver
+    from portable_fn.adapter import callers
+    from portable_fn_gcp.events.entry import Receiver
 
     callers.warn_if_open(
         [function for function in functions if function.kind is not Request],
@@ -229,7 +232,7 @@ def _finish(context: Context, variables: Variables) -> None:
 
 def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
     """Return the awaitable's result, computed on the process's event loop, beside those of other threads."""
-    from portable_fn import loop
+    from portable_fn.adapter import loop
 
     return loop.run_in_thread(awaitable, variables)
 
@@ -273,8 +276,8 @@ async def _received(
     receive: Receive,
 ) -> Response:
     """The answer to a request that may be an event, which shows when its body is read."""
-    from portable_fn.adapter import respond_in_loop
-    from portable_fn.asgi import has_body, read_body
+    from portable_fn.adapter.asgi import has_body, read_body
+    from portable_fn.adapter.pipeline import respond_in_loop
 
     try:
         if has_body(scope):

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from portable_fn import as_cloudevent, cloudevents
+from portable_fn.adapter import as_cloudevent, cloudevents
+from portable_fn.adapter.dead_letter import restored, through
 from portable_fn.data import parse_json, to_json
-from portable_fn.dead_letter import restored, through
 from portable_fn.errors import PortableError
 from portable_fn.events import Event, Message
-from portable_fn_gcp import messages, pubsub
+from portable_fn_gcp.drivers import api
+from portable_fn_gcp.drivers import topic as pubsub
+from portable_fn_gcp.events import messages
 
 SERVICES = ("pubsub",)
 # Seconds that a letter is out of the subscription.
@@ -100,14 +102,14 @@ class Letters:
         self._call("POST", f"{self.subscription}:modifyAckDeadline", {"ackIds": handles, "ackDeadlineSeconds": 0})
 
     def _call(self, method: str, path: str, value: Any = None) -> Any:
-        host = pubsub._origin("PUBSUB_EMULATOR_HOST") or "https://pubsub.googleapis.com"
+        host = api._origin("PUBSUB_EMULATOR_HOST") or "https://pubsub.googleapis.com"
         headers = {"content-type": "application/json"}
         end = time.monotonic() + TIMEOUT
         if not os.environ.get("PUBSUB_EMULATOR_HOST"):
-            headers["authorization"] = f"Bearer {pubsub._token(end)}"
+            headers["authorization"] = f"Bearer {api._token(end)}"
         body = None if value is None else to_json(value).encode()
         try:
-            status, answer = pubsub.call(method, host, f"/v1/{quote(path, safe='/:')}", headers, body, TIMEOUT)
+            status, answer = api.call(method, host, f"/v1/{quote(path, safe='/:')}", headers, body, TIMEOUT)
         except OSError as exc:
             raise PortableError(f"{host} can't be reached: {type(exc).__name__}") from exc
         if status != 200:
@@ -145,4 +147,4 @@ def _credentials() -> None:
             token = found.token
         except Exception:
             return  # the metadata server may have one
-    pubsub._access = (token, time.time() + 3600)
+    api._access = (token, time.time() + 3600)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     )
     from portable_fn.forms import Upload
     from portable_fn.http import Principal, Request, Response
-    from portable_fn.middleware import cors
+    from portable_fn.middleware.cors import cors
+    from portable_fn.mount import asgi_app
     from portable_fn.mount_wsgi import wsgi_app
-    from portable_fn.mounted import asgi_app
     from portable_fn.on import env
     from portable_fn.outcomes import Reject, Retry
     from portable_fn.pairs import Headers, MutableHeaders, Pairs

@@ -69,7 +69,7 @@ def read_json(body: bytes, charset: str = "utf-8", budget: int = MAX_JSON_MEMORY
         try:
             return parse_json(_with_escapes(body), budget)
         except ValueError as exc:
-            from portable_fn.json_guard import TooManyValues
+            from portable_fn.json_limits import TooManyValues
 
             if isinstance(exc, TooManyValues):
                 raise
@@ -103,7 +103,7 @@ def parse_json(text: str, budget: int = MAX_JSON_MEMORY) -> object:
     if len(text) > MAX_JSON_DEPTH and (
         len(text) * _MOST_A_CHARACTER > budget or text.count("[") + text.count("{") > MAX_JSON_DEPTH
     ):
-        from portable_fn.json_guard import check
+        from portable_fn.json_limits import check
 
         check(text, MAX_JSON_DEPTH, budget)
     try:

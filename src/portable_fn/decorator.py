@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from portable_fn.binding import Binding
+from portable_fn.adapter.binding import Binding
 from portable_fn.context import Context
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import Batch, Event
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeVar
 
-    from portable_fn.binding import Middleware
+    from portable_fn.adapter.calling import Middleware
 
     F = TypeVar("F", bound=Callable[..., Any])
 

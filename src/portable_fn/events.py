@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     ChangeAction = Literal["inserted", "updated", "removed"]
 else:
     T = R = M = None
+    from portable_fn.events import Event
 
 # What reading a payload that isn't as its provider documents it may raise.
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
@@ -605,3 +606,8 @@ class Task(Event[T], Generic[T]):
 
     def read_data(self) -> Any:
         return self.input
+
+
+def kind_of(event: Event[Any]) -> str:
+    """The name of the neutral kind that an event is of, whatever class an adapter made it of."""
+    return next(base.__name__ for base in type(event).__mro__ if base.__module__.startswith("portable_fn."))

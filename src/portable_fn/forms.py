@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from portable_fn.data import decode_text
 from portable_fn.errors import ConfigurationError, HTTPError
-from portable_fn.http import MAX_FIELDS, unquoted_bytes
-from portable_fn.pairs import Headers, Pairs
+from portable_fn.pairs import MAX_FIELDS, Headers, Pairs, unquoted_bytes
 from portable_fn.record import Record
 
 TYPE_CHECKING = False

@@ -10,7 +10,7 @@ from portable_fn.cookies import Cookie, parse_cookies
 from portable_fn.data import decode_text, read_json, to_json
 from portable_fn.errors import ConfigurationError, EncodeError, HTTPError, is_error
 from portable_fn.events import Event
-from portable_fn.pairs import Headers, MutableHeaders, Pairs, Params, checked
+from portable_fn.pairs import MAX_FIELDS, Headers, MutableHeaders, Pairs, Params, checked, parse_query, unquoted
 from portable_fn.record import Generic, Record, lazy
 
 TYPE_CHECKING = False
@@ -37,8 +37,6 @@ MAX_BODY = 10 * 1024 * 1024
 MOST_TIMES = 6
 # A body of fewer bytes takes no more than it may, whatever it is.
 _SURE = 1_000_000
-# More than people and browsers send: fields of a form, parameters of a query, cookies.
-MAX_FIELDS = 1000
 
 
 class Principal(Record):
@@ -267,7 +265,7 @@ class Request(Event[T], Generic[T]):
         body = self.raw_body
         if not body or (coding := self.headers.get("content-encoding")) is None:
             return body
-        from portable_fn.coding import without_coding
+        from portable_fn.compression import without_coding
 
         self._decoded_body = without_coding(body, coding, self._max_body)
         return self._decoded_body
@@ -304,7 +302,7 @@ class Request(Event[T], Generic[T]):
             raise HTTPError(415, f"The body's {exc.args[0]}.") from exc
         except ValueError as exc:
             if len(body) >= _SURE:
-                from portable_fn.json_guard import TooManyValues
+                from portable_fn.json_limits import TooManyValues
 
                 if isinstance(exc, TooManyValues):
                     raise HTTPError(413, "The body's JSON has too many values.") from exc
@@ -602,55 +600,6 @@ def _closed(close: Callable[[], object]) -> None:
         from portable_fn.logs import log
 
         log().exception("a stream that isn't sent can't be closed")
-
-
-def parse_query(raw_query: str) -> Pairs:
-    """The parameters of a query string, decoded, in order, with repeats and empty values."""
-    parts = [(name, value) for name, _, value in [part.partition("=") for part in raw_query.split("&") if part]]
-    if "%" not in raw_query and "+" not in raw_query:
-        return Pairs(parts)
-    return Pairs([(_form_decoded(name), _form_decoded(value)) for name, value in parts])
-
-
-def _form_decoded(text: str) -> str:
-    return unquoted(text.replace("+", " "))
-
-
-def unquoted(text: str) -> str:
-    """The text, percent-decoded as urllib.parse.unquote does it, whose import costs 2.5 ms of cold start."""
-    if "%" not in text:
-        return text
-    return unquoted_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
-
-
-def unquoted_bytes(raw: bytes) -> bytes:
-    """The bytes, percent-decoded."""
-    if len(raw) <= 65_536:
-        return _unquoted(raw)
-    # In parts, since what is between two of them is an object of its own for a moment; none is cut.
-    parts: list[bytes] = []
-    at = 0
-    while at < len(raw):
-        cut = raw.rfind(b"%", at + 65_534, at + 65_536)
-        end = at + 65_536 if cut < 0 else cut
-        parts.append(_unquoted(raw[at:end]))
-        at = end
-    return b"".join(parts)
-
-
-def _unquoted(raw: bytes) -> bytes:
-    if not _BYTES:
-        _BYTES.update(((high + low).encode(), bytes.fromhex(high + low)) for high in _DIGITS for low in _DIGITS)
-    parts = raw.split(b"%")
-    for index in range(1, len(parts)):
-        part = parts[index]
-        byte = _BYTES.get(part[:2])
-        parts[index] = b"%" + part if byte is None else byte + part[2:]
-    return b"".join(parts)
-
-
-_DIGITS = "0123456789abcdefABCDEF"
-_BYTES: dict[bytes, bytes] = {}
 
 
 def given_id(headers: Mapping[str, Any], *names: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.capabilities import Service, impossible, native
+from portable_fn.adapter.capabilities import Service, impossible, native
 
 _WEB = {
     "typed principal": impossible("nobody has verified the caller"),

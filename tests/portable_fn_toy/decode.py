@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64
 
-from portable_fn.cloudevents import parse_time
+from portable_fn.adapter.cloudevents import parse_time
 from portable_fn.context import Context
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.events import UNREADABLE, Message, Task, unreadable
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from portable_fn.batch import Item
+    from portable_fn.adapter.batch import Item
     from portable_fn_toy.native import Call, Invocation, Queue, QueuedMessage, Web
 
 SERVICES = ("web", "queue", "call")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter import bindings, failed, finish_background, is_not_ours, recorder, respond_in_loop
-from portable_fn.batch import Consumer
-from portable_fn.dispatch import Dispatcher
+from portable_fn.adapter.batch import Consumer
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.calling import finish_background, is_not_ours
+from portable_fn.adapter.dispatch import Dispatcher
+from portable_fn.adapter.pipeline import failed, respond_in_loop
+from portable_fn.adapter.routing import Router
+from portable_fn.adapter.streams import joined
 from portable_fn.http import Request
-from portable_fn.routing import Router
-from portable_fn.streams import joined
+from portable_fn.recording import recorder
 from portable_fn_toy import decode, encode
 
 TYPE_CHECKING = False
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from typing import Any
 
-    from portable_fn.binding import Middleware
+    from portable_fn.adapter.calling import Middleware
     from portable_fn.context import Context
     from portable_fn_toy.native import Web
 

@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from portable_fn.cloudevents import write_time
+from portable_fn.adapter.cloudevents import write_time
 from portable_fn.events import Event, Message, Task
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
-from portable_fn.testing.delivery import Answer, Delivery, Exchange, Raised, Settled
 from portable_fn.testing.loop import run
+from portable_fn.testing.results import Answer, Delivery, Exchange, Raised, Settled
 from portable_fn_toy.entry import entry
 
 if TYPE_CHECKING:
-    from portable_fn.binding import Middleware
+    from portable_fn.adapter.calling import Middleware
 
 SERVICES = ("web",)
 EVENT_SERVICES = {"Message": ("queue",), "Task": ("call",)}

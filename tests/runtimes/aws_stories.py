@@ -10,7 +10,7 @@ from threading import Lock
 
 from harnesses import IN_PROCESS, STREAM, Harness, Send
 from portable_fn.http import Request
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from portable_fn_aws import simulate
 from tests.runtimes.aws import RuntimeApi, emulator, runtime_api
 from tests.runtimes.environments import ROOT

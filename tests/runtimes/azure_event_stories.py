@@ -15,11 +15,11 @@ from typing import Any
 
 from event_harnesses import EventCell
 from portable_fn.events import Event
-from portable_fn.testing.delivery import Delivery, Raised, Settled
+from portable_fn.testing.results import Delivery, Raised, Settled
 from portable_fn.testing.stories import EVENT_STORIES, Told
-from portable_fn_azure.simulate_app import ADAPTERS, LOST, Invoked
-from portable_fn_azure.simulate_events import EVENT_SERVICES, invocations, payloads, settled
-from portable_fn_azure.simulate_payloads import Sent
+from portable_fn_azure.simulate.events import EVENT_SERVICES, invocations, payloads, settled
+from portable_fn_azure.simulate.payloads import Sent
+from portable_fn_azure.simulate.worker import ADAPTERS, LOST, Invoked
 from tests.runtimes import azure_amqp
 from tests.runtimes.azure import AzureHost
 from tests.runtimes.azure_queues import QueueServer, queue_server
@@ -37,8 +37,8 @@ import azure.functions as func
 from portable_fn import portable
 from portable_fn.testing.stories import events_app
 from portable_fn_azure import entry
-from portable_fn_azure.services import SERVICES
-from portable_fn_azure.simulate_app import for_the_words
+from portable_fn_azure.events.services import SERVICES
+from portable_fn_azure.simulate.worker import for_the_words
 
 mode = getattr(func, "CosmosDBChangeFeedMode", None)
 CHOSEN = {{

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any
 
 from portable_fn.events import Message
-from portable_fn_azure.simulate_queues import Queues
+from portable_fn_azure.simulate.queues import Queues
 
 
 class QueueServer:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from harnesses import AZURE, AZURE_EACH, AZURE_STREAMING, Harness, Send
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from portable_fn_azure.simulate import ADDED
 from tests.runtimes import wire
 from tests.runtimes.azure import AzureHost, azure_functions

@@ -13,7 +13,7 @@ from typing import Any
 from harnesses import Harness, Send
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from portable_fn_cloudflare.simulate import found_out
 from tests.runtimes.cloudflare import CF_HEADER, SCHEME_HEADER, Workerd, workerd
 from tests.runtimes.environments import ROOT

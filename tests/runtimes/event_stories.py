@@ -19,12 +19,12 @@ from event_harnesses import EventCell
 from portable_fn.http import Request
 from portable_fn.providers import adapter
 from portable_fn.record import Record
-from portable_fn.testing.delivery import Raised
+from portable_fn.testing.results import Raised
 from portable_fn.testing.stories import Told
-from portable_fn_asgi.simulate_events import from_sidecar
-from portable_fn_aws import simulate_events as aws_simulate
-from portable_fn_gcp import simulate_events as gcp_simulate
-from portable_fn_gcp.simulate_events import ordering_key
+from portable_fn_asgi.simulate.events import from_sidecar
+from portable_fn_aws.simulate import events as aws_simulate
+from portable_fn_gcp.simulate import events as gcp_simulate
+from portable_fn_gcp.simulate.events import ordering_key
 from tests.runtimes.asgi import uvicorn
 from tests.runtimes.aws import emulator
 from tests.runtimes.azure_event_stories import SETTLED, Worker, worker

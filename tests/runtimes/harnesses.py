@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from harnesses import GCP_ASYNC, Harness, Send
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from tests.runtimes import aws_stories, azure_stories, cloudflare_stories, wire
 from tests.runtimes.asgi import uvicorn
 from tests.runtimes.environments import ROOT

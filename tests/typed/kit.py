@@ -23,8 +23,8 @@ from portable_fn import (
     portable,
 )
 from portable_fn.testing import deliver, fake, parse, strategies
-from portable_fn.testing.delivery import Answer, Delivery, Settled
 from portable_fn.testing.plugin import Deliver
+from portable_fn.testing.results import Answer, Delivery, Settled
 
 
 @portable

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from portable_fn import Batch, Context, Message, ObjectEvent, Task, on, portable
 from portable_fn.testing import deliver, fake, parse, strategies
-from portable_fn.testing.delivery import Settled
 from portable_fn.testing.plugin import Deliver
+from portable_fn.testing.results import Settled
 
 
 class Order:

@@ -1,6 +1,6 @@
 """Reads a Firestore event into plain Python with portable_fn's decoder."""
 
-from portable_fn_gcp.firestore import document_event
+from portable_fn_gcp.events.firestore import document_event
 
 
 def lambda_handler(event, context):

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from portable_fn.binding import INSIDE, Binding
-from portable_fn.capabilities import FEATURES, Capability, Service
+from portable_fn.adapter.binding import INSIDE, Binding
+from portable_fn.adapter.capabilities import FEATURES, Capability, Service
+from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.cli.declared import Declared, undeclared
-from portable_fn.cli.failure import Failure
+from portable_fn.cli.errors import Failure
 from portable_fn.cli.matrix import escaped
 from portable_fn.cli.target import short
 from portable_fn.cli.uses import EVENT_LOOP, places, uses
-from portable_fn.dispatch import Dispatcher
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import CloudEvent, Event
 from portable_fn.on import Trigger

@@ -21,7 +21,7 @@ from portable_fn.cli import event as events
 from portable_fn.cli.declared import declared, undeclared
 from portable_fn.cli.delivering import Delivered, delivered
 from portable_fn.cli.delivering import services as event_services
-from portable_fn.cli.failure import FAILED, OK, USAGE, Failure
+from portable_fn.cli.errors import FAILED, OK, USAGE, Failure
 from portable_fn.cli.kinds import CLASSES, KINDS, named
 from portable_fn.cli.matrix_table import print_matrix
 from portable_fn.cli.sending import Sent, http_services, log_kept, send, services
@@ -29,8 +29,8 @@ from portable_fn.cli.target import Target
 from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS
-from portable_fn.testing.delivery import several
 from portable_fn.testing.project import Project, project
+from portable_fn.testing.services import several
 
 EPILOG = """
 [bold]Examples[/bold]

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 from urllib.parse import quote as percent_encoded
 from urllib.parse import urlsplit
 
-from portable_fn.cli.failure import Failure
+from portable_fn.cli.errors import Failure
 
 # Where each provider's own tool listens: functions-framework, func, wrangler dev, uvicorn, and Lambda's Runtime Interface
 # Emulator by the port that AWS's documentation maps.

@@ -6,9 +6,9 @@ import importlib.util
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from portable_fn.binding import KINDS
-from portable_fn.capabilities import Service
-from portable_fn.cli.failure import IMPORT, Failure
+from portable_fn.adapter.binding import KINDS
+from portable_fn.adapter.capabilities import Service
+from portable_fn.cli.errors import IMPORT, Failure
 from portable_fn.cli.target import place, what
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import Batch, Event

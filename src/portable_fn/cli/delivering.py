@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from portable_fn.binding import Binding
+from portable_fn.adapter.binding import Binding
 from portable_fn.cli.excerpt import Plain, plain
 from portable_fn.cli.sending import line, log_kept
 from portable_fn.cli.target import what
+from portable_fn.events import kind_of
 from portable_fn.providers import adapter
-from portable_fn.testing.delivery import Delivery, deliver, kind_of, service_for, several
+from portable_fn.recording.payload_json import written
+from portable_fn.testing.delivery import deliver
 from portable_fn.testing.extras import MissingExtra
-from portable_fn.testing.native_json import written
+from portable_fn.testing.results import Delivery
+from portable_fn.testing.services import service_for, several
 from portable_fn.testing.settings import stood_in
 
 

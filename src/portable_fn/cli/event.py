@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from portable_fn.binding import Binding
-from portable_fn.cli.failure import Failure
+from portable_fn.adapter.binding import Binding
+from portable_fn.adapter.cloudevents import parse_time
+from portable_fn.cli.errors import Failure
 from portable_fn.cli.kinds import named, word
 from portable_fn.cli.request import request
-from portable_fn.cloudevents import parse_time
 from portable_fn.data import read_json
 from portable_fn.errors import DecodeError
 from portable_fn.events import Batch, Event

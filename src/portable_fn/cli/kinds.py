@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.cli.failure import Failure
+from portable_fn.cli.errors import Failure
 from portable_fn.providers import nearest
 
 # By the word, the class.

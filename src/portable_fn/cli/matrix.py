@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portable_fn.capabilities import FEATURES, Capability, Service
+from portable_fn.adapter.capabilities import FEATURES, Capability, Service
 from portable_fn.cli.declared import HANDED_OVER, Declared, undeclared
 
 LEGEND = (

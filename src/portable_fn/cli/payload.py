@@ -8,15 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from portable_fn.binding import Binding
-from portable_fn.cli.failure import FAILED, Failure
+from portable_fn.adapter.binding import Binding
+from portable_fn.cli.errors import FAILED, Failure
 from portable_fn.data import parse_json, to_json
 from portable_fn.errors import ConfigurationError, PortableError
-from portable_fn.events import UNREADABLE, Event
+from portable_fn.events import UNREADABLE, Event, kind_of
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter
-from portable_fn.testing.delivery import kind_of
-from portable_fn.testing.native_json import in_text
+from portable_fn.recording.payload_json import in_text
 from portable_fn.testing.parsing import guessed, parsed
 from portable_fn.testing.rendering import render
 from portable_fn.testing.replaying import Replay, replay

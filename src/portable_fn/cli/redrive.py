@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from portable_fn.cli.failure import Failure
-from portable_fn.dead_letter import reason
+from portable_fn.adapter.dead_letter import reason
+from portable_fn.cli.errors import Failure
 from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.events import BROKEN, Event, Message
 from portable_fn.providers import adapter
@@ -70,7 +70,7 @@ def letters_of(queue: str, where: str) -> Letters:
     if find_spec(f"{package.__name__}.redrive") is None:
         raise Failure(
             f"dead letters of {provider} can't be read from here: let a function read them, and call the event's own "
-            "function with portable_fn.dead_letter.restored(letter)"
+            "function with portable_fn.adapter.dead_letter.restored(letter)"
         )
     module = adapter(provider, "redrive")
     service = service or module.SERVICES[0]

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from portable_fn.binding import Binding
-from portable_fn.cli.failure import Failure
+from portable_fn.adapter.binding import Binding
+from portable_fn.adapter.routing import Route
+from portable_fn.cli.errors import Failure
 from portable_fn.data import parse_json
 from portable_fn.http import Request
 from portable_fn.on import METHODS, HTTPTrigger, mistyped_method
 from portable_fn.pairs import is_token
-from portable_fn.routing import Route
 from portable_fn.testing import fake
 
 # Query and path as RFC 3986 has them, sections 3.3 and 3.4; "%" because both may be encoded already.

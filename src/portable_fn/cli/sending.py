@@ -15,18 +15,20 @@ from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
-from portable_fn.binding import Binding, is_awaitable
+from portable_fn.adapter.binding import Binding
+from portable_fn.adapter.calling import is_awaitable
+from portable_fn.cli.errors import Failure
 from portable_fn.cli.excerpt import Plain, plain
-from portable_fn.cli.failure import Failure
 from portable_fn.cli.target import place, what
 from portable_fn.context import Context
 from portable_fn.errors import ConfigurationError
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter, nearest
-from portable_fn.testing.delivery import Answer, Exchange, exchange
 from portable_fn.testing.extras import MissingExtra, needed
 from portable_fn.testing.loop import run
 from portable_fn.testing.project import Project
+from portable_fn.testing.results import Answer, Exchange
+from portable_fn.testing.services import exchange
 from portable_fn.testing.settings import stood_in
 
 # No longer than this is spent on timing one provider, whatever --time says.

@@ -19,9 +19,9 @@ from rich.text import Text
 from portable_fn.cli.delivering import Delivered
 from portable_fn.cli.excerpt import about, compact, neutral, plain, text
 from portable_fn.cli.sending import Sent
-from portable_fn.events import Event
+from portable_fn.events import Event, kind_of
 from portable_fn.http import Request
-from portable_fn.testing.delivery import Answer, Delivery, kind_of
+from portable_fn.testing.results import Answer, Delivery
 
 # Below this width the columns get too narrow to read JSON in.
 NARROW = 118

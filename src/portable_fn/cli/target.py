@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from portable_fn.binding import Binding
-from portable_fn.cli.failure import IMPORT, Failure
+from portable_fn.adapter.binding import Binding
+from portable_fn.cli.errors import IMPORT, Failure
 from portable_fn.providers import nearest
 
 

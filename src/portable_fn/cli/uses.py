@@ -10,7 +10,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from portable_fn.binding import Binding
+from portable_fn.adapter.binding import Binding
 from portable_fn.cli.target import is_own
 from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, Task
 from portable_fn.http import Request, Response

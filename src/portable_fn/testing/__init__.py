@@ -4,7 +4,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from portable_fn.testing import fake
     from portable_fn.testing.delivery import deliver
-    from portable_fn.testing.failure import Duplicates, Redelivery, Reordered, Throttled
+    from portable_fn.testing.faults import Duplicates, Redelivery, Reordered, Throttled
     from portable_fn.testing.parsing import parse
     from portable_fn.testing.rendering import render
     from portable_fn.testing.replaying import replay

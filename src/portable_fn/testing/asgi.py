@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 from portable_fn.errors import EncodeError
-from portable_fn.http import Request, unquoted
-from portable_fn.pairs import Headers
-from portable_fn.testing.delivery import Answer
+from portable_fn.http import Request
+from portable_fn.pairs import Headers, unquoted
+from portable_fn.testing.results import Answer
 
 
 def proxied(request: Request[Any], *added: tuple[str, str]) -> list[tuple[str, str]]:

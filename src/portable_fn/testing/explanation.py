@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from portable_fn.providers import nearest
-from portable_fn.testing.delivery import OUTCOMES, Delivery, OutcomeWord, Raised, Settled, Told
+from portable_fn.testing.results import OUTCOMES, Delivery, OutcomeWord, Raised, Settled, Told
 
 MAX_WIDTH = 160
 # pytest shows eight lines of an explanation unless it is asked for more.

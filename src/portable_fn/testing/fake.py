@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from portable_fn.cloudevents import is_json
+from portable_fn.adapter.cloudevents import is_json
 from portable_fn.context import Context
 from portable_fn.data import to_json
 from portable_fn.events import (
@@ -218,7 +218,7 @@ def dead_letter(
     It has the event's body and attributes, as on SQS, Pub/Sub and Service Bus; with `as_text` it is a text alone, as in storage
     queues and on Cloudflare.
     """
-    from portable_fn.dead_letter import Destination, letter, structured
+    from portable_fn.adapter.dead_letter import Destination, letter, structured
     from portable_fn.outcomes import Reject
 
     if as_text:

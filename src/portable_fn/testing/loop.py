@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any
 
-from portable_fn import loop
+from portable_fn.adapter import loop
 
 # How many exchanges are under way around this one: a handler may send a request to another one.
 _depth: ContextVar[int] = ContextVar("_depth", default=0)

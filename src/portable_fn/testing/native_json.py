@@ -4,12 +4,9 @@ says how.
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +17,7 @@ from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.providers import adapter
 from portable_fn.record import Record
+from portable_fn.recording.payload_json import of_adapter
 from portable_fn.testing.extras import needed
 from portable_fn.testing.loop import outside
 from portable_fn.testing.settings import stood_in
@@ -59,84 +57,6 @@ class Arrived(Record):
                 return outside(simulate.exchange(functions, self.native, simulate.SERVICES[0]).invoke)
             with simulate.playing(self.service):
                 return outside(partial(simulate.invoker(functions, self.service, seconds), self.native))
-
-
-def of_adapter(provider: str) -> ModuleType | None:
-    """The adapter's `simulate_json`; None for one that has none."""
-    package = adapter(provider)
-    if not hasattr(package, "__path__") or find_spec(f"{package.__name__}.simulate_json") is None:
-        return None
-    module: ModuleType = adapter(provider, "simulate_json")
-    return module
-
-
-def written(native: Any, provider: str, service: str = "", body: bytes | None = None) -> Any:
-    """A native payload as a JSON value; `body` is that of a native request, which may have none of its own."""
-    module = of_adapter(provider)
-    write: Callable[[Any, str], Any] | None = getattr(module, "write", None)
-    if write is not None and body is None:
-        native = write(native, service)
-    return json.loads(to_json(_plain(native, body or b"")))
-
-
-def _plain(native: Any, body: bytes) -> Any:
-    if isinstance(native, Request):
-        query = f"?{native.raw_query}" if native.raw_query else ""
-        url = f"{native.scheme}://{native.host}{native.raw_path}{query}"
-        return http(native.method, url, native.headers.pairs, native.body)
-    if isinstance(native, dict) and "REQUEST_METHOD" in native:
-        return _of_wsgi(native, body)
-    if isinstance(native, dict) and native.get("type") == "http" and "asgi" in native:
-        return _of_asgi(native, body)
-    if isinstance(native, (dict, list, str, int, float, bool)) or native is None:
-        return native
-    if all(hasattr(native, name) for name in ("method", "url", "headers")):
-        headers = native.headers
-        return http(native.method, native.url, headers if isinstance(headers, list) else headers.items(), body)
-    raise TypeError(f"a {type(native).__name__} has no form in JSON")
-
-
-def _of_wsgi(environ: Mapping[str, Any], body: bytes) -> dict[str, Any]:
-    names = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content-length"}
-    headers = [
-        (names.get(name) or name[5:].lower().replace("_", "-"), value.encode("latin-1").decode("utf-8", "replace"))
-        for name, value in environ.items()
-        if name in names or name.startswith("HTTP_")
-    ]
-    host = dict(headers).get("host", environ["SERVER_NAME"])
-    return http(environ["REQUEST_METHOD"], f"{environ['wsgi.url_scheme']}://{host}{environ['RAW_URI']}", headers, body)
-
-
-def _of_asgi(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
-    headers = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in scope["headers"]]
-    host = dict(headers).get("host", scope["server"][0] if scope.get("server") else "localhost")
-    raw_path = scope.get("raw_path") or scope["path"].encode()
-    query = f"?{scope['query_string'].decode('latin-1')}" if scope.get("query_string") else ""
-    return http(
-        scope["method"], f"{scope.get('scheme', 'http')}://{host}{raw_path.decode('latin-1')}{query}", headers, body
-    )
-
-
-def http(method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, Any]:
-    """A request as an object: `method`, `url`, `headers` (a list for one that is there twice), `body` or `body_base64`."""
-    lines = Headers((name.lower(), value) for name, value in headers)
-    joined = {name: lines.get_all(name) for name in lines}
-    made: dict[str, Any] = {
-        "method": method,
-        "url": url,
-        "headers": {name: values[0] if len(values) == 1 else values for name, values in joined.items()},
-    }
-    return made | in_text(body)
-
-
-def in_text(body: bytes) -> dict[str, str]:
-    """A body as the member `body` where it is text, else as `body_base64`; nothing for an empty one."""
-    if not body:
-        return {}
-    try:
-        return {"body": body.decode()}
-    except UnicodeDecodeError:
-        return {"body_base64": b64encode(body).decode()}
 
 
 def is_http(value: object) -> bool:

@@ -10,27 +10,16 @@ from threading import Lock
 from typing import Any
 
 from portable_fn import logs
-from portable_fn.batch import Consumer
-from portable_fn.binding import is_awaitable
+from portable_fn.adapter.batch import Consumer
+from portable_fn.adapter.calling import is_awaitable
 from portable_fn.context import Context
 from portable_fn.errors import DecodeError
 from portable_fn.events import Event
 from portable_fn.outcomes import Outcome
-from portable_fn.record import Record
+from portable_fn.testing.results import Background
 
 # An event as it was decoded, or why it couldn't be, with what became of it.
 Handled = tuple[Event[Any] | DecodeError, Outcome]
-
-
-class Background(Record):
-    """Work that a handler gave to `ctx.background`: its `name`, whether it is `done`, and the `error` that it ended with."""
-
-    _fields = ("name", "done", "error")
-
-    def __init__(self, name: str, done: bool = False, error: BaseException | None = None) -> None:
-        self.name = name
-        self.done = done
-        self.error = error
 
 
 class Observed:

@@ -7,8 +7,8 @@ from typing import Any
 
 from portable_fn.events import Event, Message, Task
 from portable_fn.outcomes import Outcome, Reject, Retry
-from portable_fn.testing.delivery import Delivery, Raised, Settled
 from portable_fn.testing.observing import Handled
+from portable_fn.testing.results import Delivery, Raised, Settled
 
 
 def note(delivery: Delivery, events: Sequence[Event[Any]], handled: Sequence[Handled]) -> None:

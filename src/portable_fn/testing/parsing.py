@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, TypeVar, overload
 
 from portable_fn import on
-from portable_fn.binding import Binding
+from portable_fn.adapter.binding import Binding
 from portable_fn.errors import ConfigurationError, DecodeError, HTTPError
 from portable_fn.events import (
     UNREADABLE,
@@ -23,12 +23,12 @@ from portable_fn.events import (
 )
 from portable_fn.http import Request
 from portable_fn.providers import adapter, nearest
-from portable_fn.testing.delivery import Raised
+from portable_fn.recording.calls import unregistered
+from portable_fn.recording.recorder import not_recorded
 from portable_fn.testing.extras import MissingExtra
 from portable_fn.testing.native_json import Arrived, arrived, recognised
 from portable_fn.testing.observing import observing
-from portable_fn.testing.probing import unregistered
-from portable_fn.testing.recording import not_recorded
+from portable_fn.testing.results import Raised
 
 E = TypeVar("E", bound=Event[Any] | Batch[Any])
 

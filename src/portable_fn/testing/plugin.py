@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from portable_fn import Context, Request
-    from portable_fn.binding import Middleware
-    from portable_fn.testing.delivery import Answer, Deliverable, Delivery
-    from portable_fn.testing.failure import Failure, Redelivery
+    from portable_fn.adapter.calling import Middleware
+    from portable_fn.testing.delivery import Deliverable
+    from portable_fn.testing.faults import Failure, Redelivery
+    from portable_fn.testing.results import Answer, Delivery
 
 MARK = "providers"
 
@@ -125,8 +126,9 @@ class Deliver:
         named = project(self._folder)
         if self.provider not in named.services:
             return None
+        from portable_fn.events import kind_of
         from portable_fn.providers import adapter
-        from portable_fn.testing.delivery import kind_of, several
+        from portable_fn.testing.services import several
 
         simulate = adapter(self.provider, "simulate")
         kind = kind_of(several(event, handler)[0])

@@ -7,9 +7,10 @@ from typing import Any
 from portable_fn.events import Task
 from portable_fn.http import Request
 from portable_fn.providers import adapter
-from portable_fn.testing.delivery import Deliverable, exchange, service_for, several
-from portable_fn.testing.native_json import written
-from portable_fn.testing.probing import unregistered
+from portable_fn.recording.calls import unregistered
+from portable_fn.recording.payload_json import written
+from portable_fn.testing.delivery import Deliverable
+from portable_fn.testing.services import exchange, service_for, several
 
 
 def render(event: Request[Any] | Deliverable, *, to: str = "aws", via: str | None = None) -> Any:

@@ -11,20 +11,21 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from portable_fn.adapter import bindings
-from portable_fn.binding import Binding
+from portable_fn.adapter.binding import Binding, bindings
 from portable_fn.data import parse_json
 from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.events import Batch, ChangeEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS
 from portable_fn.record import Record
-from portable_fn.testing.delivery import Answer, deliver
+from portable_fn.recording.calls import Call, silent, telling
+from portable_fn.recording.payload_json import in_text, of_adapter
+from portable_fn.recording.recorder import MAX_BODY, VARIABLE, not_recorded, recorded_again
+from portable_fn.recording.redaction import redacted
+from portable_fn.testing.delivery import deliver
 from portable_fn.testing.extras import needed
-from portable_fn.testing.native_json import arrived, in_text, of_adapter
-from portable_fn.testing.probing import Call, silent, telling
-from portable_fn.testing.recording import MAX_BODY, VARIABLE, not_recorded, recorded_again
-from portable_fn.testing.redaction import redacted
+from portable_fn.testing.native_json import arrived
+from portable_fn.testing.results import Answer
 
 # Digits before the point of the largest float, less one; to write the int of "1E+9999999" takes minutes.
 _LARGEST = 307

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-from portable_fn.adapter import declared, resolved
-from portable_fn.binding import Binding
+from portable_fn.adapter.binding import Binding, declared, resolved
 
 # How many blocks have put each variable there: deliveries nest, and run in threads.
 _ours: Counter[str] = Counter()

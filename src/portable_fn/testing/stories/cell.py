@@ -9,7 +9,8 @@ from portable_fn.events import Event
 from portable_fn.http import Request
 from portable_fn.providers import adapter
 from portable_fn.record import Record
-from portable_fn.testing.delivery import Answer, deliver
+from portable_fn.testing.delivery import deliver
+from portable_fn.testing.results import Answer
 from portable_fn.testing.stories import app, events_app
 from portable_fn.testing.stories.events import EVENT_STORIES, EventStory, Told
 from portable_fn.testing.stories.http import HTTP_STORIES, Story

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from portable_fn.capabilities import ASKED, FEATURES, Service
+from portable_fn.adapter.capabilities import ASKED, FEATURES, Service
 from portable_fn.providers import adapter
 from portable_fn.testing.stories.cell import Cannot
 from portable_fn.testing.stories.events import EVENT_STORIES

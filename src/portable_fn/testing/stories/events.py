@@ -11,7 +11,7 @@ from typing import Any
 from portable_fn.events import Event, Message, Task
 from portable_fn.record import Record
 from portable_fn.testing import fake
-from portable_fn.testing.delivery import Delivery, OutcomeWord
+from portable_fn.testing.results import Delivery, OutcomeWord
 
 ACK, AGAIN, DEAD = "acknowledged", "retried", "dead-lettered"
 
@@ -41,7 +41,7 @@ Deliver = Callable[..., Told]
 
 
 class EventStory(Record):
-    """A named fact about a kind of event; `features` are those of portable_fn.capabilities that it shows.
+    """A named fact about a kind of event; `features` are those of portable_fn.adapter.capabilities that it shows.
 
     `app` is which of the functions it is told to: "each" gets events one by one, "batch" as they come, "failing" fails for
     each schedule, "among others" is for messages, with functions for all other kinds beside, "by messages" is for what comes in

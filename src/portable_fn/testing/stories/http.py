@@ -12,7 +12,7 @@ from portable_fn.data import to_json
 from portable_fn.http import Request
 from portable_fn.record import Record
 from portable_fn.testing import fake
-from portable_fn.testing.delivery import Answer
+from portable_fn.testing.results import Answer
 from portable_fn.testing.stories.app import CHUNKS, EVERY_BYTE
 
 Send = Callable[[Request[Any]], Answer]
@@ -21,7 +21,7 @@ Send = Callable[[Request[Any]], Answer]
 class Story(Record):
     """A named fact, and how it is told: `tell(send)` raises AssertionError where it doesn't hold.
 
-    `features` are those of portable_fn.capabilities that it shows.
+    `features` are those of portable_fn.adapter.capabilities that it shows.
     """
 
     _fields = ("name",)

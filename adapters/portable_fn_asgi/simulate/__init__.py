@@ -1,0 +1,48 @@
+"""The server's half of ASGI: requests as uvicorn hands them to an application, and its messages as the caller gets them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from portable_fn.adapter.callers import unwarned
+from portable_fn.http import Request
+from portable_fn.testing import asgi
+from portable_fn.testing.loop import run
+from portable_fn.testing.results import Exchange
+from portable_fn_asgi.entry import entry
+from portable_fn_asgi.simulate.events import EVENT_SERVICES, from_sidecar, invoker, payloads, playing, settled
+from portable_fn_asgi.simulate.server import messages, scope
+
+if TYPE_CHECKING:
+    from portable_fn.adapter.calling import Middleware
+
+__all__ = [
+    "EVENT_SERVICES",
+    "SERVICES",
+    "exchange",
+    "from_sidecar",
+    "invoker",
+    "messages",
+    "payloads",
+    "playing",
+    "scope",
+    "settled",
+]
+
+SERVICES = ("http",)
+
+
+def exchange(
+    targets: tuple[object, ...],
+    request: Request[Any],
+    service: str,
+    *,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+) -> Exchange:
+    """The request on its way through an ASGI server to the functions and back."""
+    with unwarned():
+        application = entry(*targets, use=use, root_path=root_path)
+    native = scope(request)
+    return Exchange(native, lambda: run(messages(application, native, request.raw_body)), asgi.answer)

@@ -1,0 +1,1 @@
+"""Signed calls of the provider's own APIs."""

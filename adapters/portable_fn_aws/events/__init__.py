@@ -1,0 +1,1 @@
+"""Everything but HTTP: decode events, run functions on them, encode the outcomes."""

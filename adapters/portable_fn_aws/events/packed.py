@@ -1,0 +1,339 @@
+"""Records of Kinesis that hold other messages: those that the Kinesis Producer Library aggregates, and CloudWatch Logs.
+
+Each is handled as the messages that it holds. What Kinesis is told of stays the record: if one of its messages is to come again,
+all of it does.
+
+https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md and
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from portable_fn.data import parse_json
+from portable_fn.errors import DecodeError
+from portable_fn.events import BROKEN, Message
+from portable_fn.outcomes import DONE, Done, Reject, Retry
+from portable_fn.record import lazy
+from portable_fn_aws.events.messages import KinesisMessage, kinesis, logs_message, maybe_text, unzipped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from typing import Any
+
+    from portable_fn.events import Event
+    from portable_fn.outcomes import Outcome
+
+    Item = Event[Any] | DecodeError
+
+_MAGIC = b"\xf3\x89\x9a\xc2"
+_MD5 = 16
+# What the records of one invocation may hold, which is some 30 MB of Python's objects. The library by default makes records of
+# 50 KB; six megabytes of empty messages would be 750,000.
+MAX_MESSAGES = 100_000
+# As much of a batch of logs as tells what it is; a check of the subscription is all in it.
+_PEEK = 4096
+
+
+class Unpacked(Sequence["Item"]):
+    """The messages of all records, each made when it is asked for. `places` are the places of the records that have them.
+
+    Records that would make it over MAX_MESSAGES are DecodeErrors: they come again, after what is before them is done.
+    """
+
+    def __init__(self, records: list[Any]) -> None:
+        self.places: list[int] = []
+        self._holders: list[_Holder] = []
+        self._starts: list[int] = []
+        for place, record in enumerate(records):
+            holder = _holder(record)
+            if len(self.places) + holder.count > MAX_MESSAGES:
+                holder = _Refused(record)
+            self._holders.append(holder)
+            self._starts.append(len(self.places))
+            self.places += [place] * holder.count
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Item]:
+        return (holder.message(number) for holder in self._holders for number in range(holder.count))
+
+    def __getitem__(self, index: Any) -> Any:
+        place = self.places[index]
+        return self._holders[place].message(index - self._starts[place])
+
+
+def merged(outcomes: Sequence[Outcome], places: Sequence[int], count: int) -> list[Outcome]:
+    """The outcome of each record: retried if one of its messages is, else rejected if one was.
+
+    A record without a message is done, unless all others are retried: then the whole batch is.
+    """
+    of_records: list[list[Outcome]] = [[] for _ in range(count)]
+    for place, outcome in zip(places, outcomes, strict=True):
+        of_records[place].append(outcome)
+    found = [_of_record(of_one) for of_one in of_records if of_one]
+    empty = found[0] if found and all(isinstance(outcome, Retry) for outcome in found) else DONE
+    known = iter(found)
+    return [next(known) if of_one else empty for of_one in of_records]
+
+
+def _of_record(outcomes: list[Outcome]) -> Outcome:
+    for kind in (Retry, Reject, Done):
+        for outcome in outcomes:
+            if isinstance(outcome, kind) and outcome is not DONE:
+                return outcome
+    return DONE
+
+
+class _Holder:
+    """A record, which holds itself alone."""
+
+    count = 1
+
+    def __init__(self, record: Any) -> None:
+        self.record = record
+
+    def message(self, number: int) -> Item:
+        return kinesis(self.record)
+
+
+class _Refused(_Holder):
+    """A record that would make it too many messages."""
+
+    def message(self, number: int) -> Item:
+        return DecodeError(f"a batch of Kinesis records holds over {MAX_MESSAGES} messages")
+
+
+def _holder(record: Any) -> _Holder:
+    """What holds the messages of a record: the record itself, if it only looks packed."""
+    outer = kinesis(record)
+    if isinstance(outer, KinesisMessage):
+        try:
+            data = outer.body
+        except DecodeError:
+            data = b""
+        if data[:4] == _MAGIC:
+            return _aggregate(outer, data) or _Holder(record)
+        if data[:3] == b"\x1f\x8b\x08" and (kind := _kind_of_logs(data)):
+            return _Logs(record, kind)
+    return _Holder(record)
+
+
+# --- CloudWatch Logs ---------------------------------------------------------------------------------------------------
+
+
+class _Logs(_Holder):
+    """A record that seems to hold a batch of logs; the check of a subscription is no message."""
+
+    def __init__(self, record: Any, kind: str) -> None:
+        self.record = record
+        self.count = 0 if kind == "CONTROL_MESSAGE" else 1
+
+    def message(self, number: int) -> Item:
+        outer: Any = kinesis(self.record)
+        try:
+            body = unzipped(outer.body)
+            if (batch := _batch(body)) is not None:
+                message = logs_message(batch, body)
+                message.envelopes = (outer,)
+                message.key = outer.key
+                message.sequence = maybe_text(outer._kinesis.get("sequenceNumber")) or None
+                return message
+        except (*BROKEN, zlib.error):
+            pass
+        # It is something else, whoever's that is.
+        return outer  # type: ignore[no-any-return]  # a message
+
+
+def _kind_of_logs(data: bytes) -> str:
+    """The messageType of a batch of logs, "" for what is none, by its begin."""
+    try:
+        begin = zlib.decompressobj(wbits=31).decompress(data, _PEEK)
+    except zlib.error:
+        return ""
+    if not any(name in begin for name in (b'"messageType"', b'"logEvents"', b'"logGroup"')):
+        return ""
+    batch = _batch(begin) if len(begin) < _PEEK else None
+    return "DATA_MESSAGE" if batch is None else str(batch["messageType"])
+
+
+def _batch(body: bytes) -> dict[str, Any] | None:
+    """The batch of logs in a text; None for any other text."""
+    try:
+        batch = parse_json(body.decode())
+    except ValueError:
+        return None
+    if not isinstance(batch, dict) or batch.get("messageType") not in ("DATA_MESSAGE", "CONTROL_MESSAGE"):
+        return None
+    return batch if isinstance(batch.get("logEvents"), list) and isinstance(batch.get("logGroup"), str) else None
+
+
+# --- the Kinesis Producer Library --------------------------------------------------------------------------------------
+
+
+class UserRecord(Message):
+    """One of the messages of an aggregated record: `id` is the record's with its number, `attributes` are its tags.
+
+    The record's sequence number, time and shard are its own too. An explicit hash key is the attribute ExplicitHashKey.
+    """
+
+    def __init__(
+        self, outer: KinesisMessage, number: int, key: str, body: bytes, attributes: dict[str, str | bytes | None]
+    ) -> None:
+        self.native = outer.native
+        self.envelopes = (outer,)
+        self.id = f"{outer.id}:{number}"
+        self.source = outer.source
+        self.key = key
+        self.body = body
+        self.attributes = attributes
+        self._outer = outer
+
+    @lazy
+    def channel(self) -> str:
+        channel: str = self._outer.channel
+        return channel
+
+    @lazy
+    def time(self) -> datetime | None:
+        time: datetime | None = self._outer.time
+        return time
+
+    @lazy
+    def partition(self) -> str | None:
+        partition: str | None = self._outer.partition
+        return partition
+
+    @lazy
+    def sequence(self) -> str | None:
+        sequence: str | None = self._outer.sequence
+        return sequence
+
+
+class _Aggregate(_Holder):
+    """An aggregated record. ValueError, or LookupError, if its protobuf is malformed."""
+
+    def __init__(self, outer: KinesisMessage, data: bytes, end: int) -> None:
+        self._outer = outer
+        self._data = data
+        self._keys: list[str] = []
+        self._hash_keys: list[str] = []
+        # Each with the numbers of its keys, the begin and end of its data, and its tags.
+        self._messages: list[tuple[int, int | None, int, int, dict[str, str] | None]] = []
+        for number, start, stop in _fields(data, len(_MAGIC), end):
+            if number == 1:
+                self._keys.append(_text(data, start, stop))
+            elif number == 2:
+                self._hash_keys.append(_text(data, start, stop))
+            elif number == 3:
+                self._messages.append(_message(data, start, stop))
+                if len(self._messages) > MAX_MESSAGES:
+                    break  # it is refused, however many more there are
+            if len(self._keys) + len(self._hash_keys) > 2 * MAX_MESSAGES:
+                raise ValueError("more keys than messages")
+        self.count = len(self._messages)
+        highest = max((key for key, *_ in self._messages), default=-1)
+        highest_hash = max((hash_key for _, hash_key, *_ in self._messages if hash_key is not None), default=-1)
+        if self.count > MAX_MESSAGES:
+            return
+        if highest >= len(self._keys) or highest_hash >= len(self._hash_keys):
+            raise LookupError("a key that isn't there")
+
+    def message(self, number: int) -> UserRecord:
+        key, hash_key, start, end, tags = self._messages[number]
+        attributes: dict[str, str | bytes | None] = {} if tags is None else {**tags}
+        if hash_key is not None:
+            attributes["ExplicitHashKey"] = self._hash_keys[hash_key]
+        return UserRecord(self._outer, number, self._keys[key], self._data[start:end], attributes)
+
+
+def _message(data: bytes, start: int, stop: int) -> tuple[int, int | None, int, int, dict[str, str] | None]:
+    key = content = -1
+    end = hash_key = tags = None
+    for number, at, last in _fields(data, start, _after(start, stop)):
+        if number == 1:
+            key = _whole(at, last)
+        elif number == 2:
+            hash_key = _whole(at, last)
+        elif number == 3:
+            content, end = at, _after(at, last)
+        elif number == 4:
+            tag = {part: _text(data, first, final) for part, first, final in _fields(data, at, _after(at, last))}
+            tags = tags or {}
+            tags[tag[1]] = tag.get(2, "")
+    if key < 0 or end is None:
+        raise ValueError("a message without a key or data")
+    return key, hash_key, content, end, tags
+
+
+def _aggregate(outer: KinesisMessage, data: bytes) -> _Aggregate | None:
+    """The messages of an aggregated record; None if it only begins like one, as Kinesis's own libraries take it."""
+    from hashlib import md5
+
+    end = len(data) - _MD5
+    if end <= len(_MAGIC) or md5(data[len(_MAGIC) : end], usedforsecurity=False).digest() != data[end:]:
+        return None
+    try:
+        return _Aggregate(outer, data, end)
+    except (ValueError, LookupError):
+        return None
+
+
+def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The fields of a message of protobuf: number, start and end of its octets, or value and -1 of a whole number.
+
+    Raises ValueError if it is malformed. https://protobuf.dev/programming-guides/encoding/
+    """
+    while at < end:
+        tag, at = _varint(data, at, end)
+        kind = tag & 7
+        size = 0
+        if kind == 0:
+            value, at = _varint(data, at, end)
+            yield tag >> 3, value, -1
+        elif kind == 2:
+            size, at = _varint(data, at, end)
+        elif kind == 1 or kind == 5:
+            size = 8 if kind == 1 else 4
+        else:
+            raise ValueError("a wire type that is none")
+        if size > end - at or tag < 8:
+            raise ValueError("a field that is cut off, or has no number")
+        if kind:
+            yield tag >> 3, at, at + size
+        at += size
+
+
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= end:
+            break
+        octet = data[at]
+        at += 1
+        value |= (octet & 127) << shift
+        if octet < 128:
+            return value, at
+    raise ValueError("a number that is cut off, or too long")
+
+
+def _after(start: int, end: int) -> int:
+    """Where octets end; ValueError for a whole number."""
+    if end < 0:
+        raise ValueError(f"the number {start} in place of octets")
+    return end
+
+
+def _text(data: bytes, start: int, end: int) -> str:
+    return data[start : _after(start, end)].decode()
+
+
+def _whole(value: int, end: int) -> int:
+    if end >= 0:
+        raise ValueError("octets in place of a number")
+    return value

@@ -1,0 +1,294 @@
+"""The functions of a Worker's class that Cloudflare calls beside `fetch`, and those that other Workers call by RPC."""
+
+from __future__ import annotations
+
+from portable_fn.adapter.batch import Consumer
+from portable_fn.adapter.calling import is_awaitable
+from portable_fn.adapter.dispatch import Dispatcher
+from portable_fn.errors import ConfigurationError, DecodeError, EncodeError
+from portable_fn.events import (
+    BROKEN,
+    CloudEvent,
+    Event,
+    Message,
+    ObjectEvent,
+    ScheduleEvent,
+    Task,
+    unreadable,
+)
+from portable_fn.http import Request
+from portable_fn.on import ScheduleTrigger, TaskTrigger
+from portable_fn.outcomes import Done, Reject, Retry, to_raise
+from portable_fn_cloudflare.decode import env_of
+from portable_fn_cloudflare.events import decode as events
+from portable_fn_cloudflare.events import encode as encode_events
+from portable_fn_cloudflare.running import finish_unawaited, settled
+from portable_fn_cloudflare.values import raw
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from typing import Any
+
+    from portable_fn.adapter.binding import Binding
+    from portable_fn.context import Context
+    from portable_fn.outcomes import Outcome
+    from portable_fn_cloudflare.native import FFI, JavaScript, MessageBatch, ScheduledController, WorkerEntrypoint
+
+    Method = Callable[..., Coroutine[Any, Any, object]]
+
+# https://developers.cloudflare.com/workers/runtime-apis/rpc/reserved-methods/, the handlers, what the SDK's class has, and what
+# every object of JavaScript's has, which the caller's stub answers itself: seen with workerd 1.20261117.1.
+RESERVED = (
+    "fetch", "connect", "queue", "scheduled", "email", "tail", "tailStream", "trace", "test", "alarm", "webSocketMessage",
+    "webSocketClose", "webSocketError", "dup", "constructor", "then", "env", "ctx",
+    "toString", "toLocaleString", "valueOf", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable",
+)  # fmt: skip
+
+# What Email Routing takes: https://developers.cloudflare.com/email-routing/limits/
+MAX_EMAIL = 25 * 1024 * 1024
+
+# https://developers.cloudflare.com/queues/platform/limits/
+MAX_MESSAGE = 128_000
+
+# The kinds that a queue's message is or holds.
+_QUEUED = (Message, ObjectEvent, CloudEvent)
+
+
+def methods(functions: Sequence[Binding], first: Iterator[bool], js: JavaScript, ffi: FFI) -> dict[str, Method]:
+    """A method for each source that the functions are for, and one for each task; `first` tells a cold start once.
+
+    Raises ConfigurationError for the name of a task by which it can't be called.
+    """
+    queued = [function for function in functions if _is_for(function, *_QUEUED)]
+    mailed = [function for function in queued if issubclass(Message, function.kind) and _is_for(function, Message)]
+    timed = [function for function in functions if _is_for(function, ScheduleEvent)]
+    calls = _Calls(first, js, ffi)
+    found: dict[str, Method] = {}
+    if queued:
+        dispatcher = Dispatcher(queued, events.inside)
+        found["queue"] = calls.queue(dispatcher, _whole(queued))
+        for function, taker in dispatcher.hidden():
+            # R2's notifications and CloudEvents come in queues' messages alone.
+            _warn(
+                "%s is never called here: what it is for comes inside of a queue's messages, all of which %s takes; say which "
+                "queue on its trigger, via='…'",
+                function.name, taker.name,
+            )  # fmt: skip
+    if mailed:
+        found["email"] = calls.email(Consumer(Dispatcher(mailed), rejects=True))
+    if timed:
+        found["scheduled"] = calls.scheduled(Consumer(Dispatcher(timed), rejects=True))
+    tasks = _tasks(functions)
+    for name, those in tasks.items():
+        found[name] = calls.rpc(name, Consumer(Dispatcher(those), rejects=True))
+    known = {id(function) for those in (queued, timed, *tasks.values()) for function in those}
+    for function in functions:
+        if function.kind is not Request and id(function) not in known:
+            _warn("%s is never called here, since Cloudflare hands over no %s", function.name, function.kind.__name__)
+        for trigger in function.triggers:
+            if isinstance(trigger, ScheduleTrigger) and trigger.timezone != "UTC":
+                _warn("%s is called by UTC, since Cloudflare knows no %s", function.name, trigger.timezone)
+    return found
+
+
+def _is_for(function: Binding, *kinds: type[Event[Any]]) -> bool:
+    if not function.triggers:
+        return function.kind is Event or function.kind in kinds
+    return any(trigger.kind in kinds for trigger in function.triggers)
+
+
+def _whole(functions: Sequence[Binding]) -> dict[str, Dispatcher]:
+    """The batch handlers by the queues that are theirs alone: a batch is of one queue, so they get it whole."""
+    found: dict[str, list[Binding]] = {}
+    for function in functions:
+        for name in {name for trigger in function.triggers for name in trigger.channels}:
+            found.setdefault(name, []).append(function)
+    return {
+        name: Dispatcher(those, events.inside)
+        for name, those in found.items()
+        if len(those) == 1 and those[0].takes_batch
+    }
+
+
+def _tasks(functions: Sequence[Binding]) -> dict[str, list[Binding]]:
+    tasks: dict[str, list[Binding]] = {}
+    for function in functions:
+        names = [trigger.name for trigger in function.triggers if isinstance(trigger, TaskTrigger)]
+        if not function.triggers and function.kind is Task:
+            names = [function.name]
+        for name in names:
+            if name in RESERVED or name.startswith("_"):
+                raise ConfigurationError(
+                    f"{function.name} can't be called as {name!r} by RPC, since Cloudflare has that name for itself: "
+                    f"give the task another, on.task('…')"
+                )
+            tasks.setdefault(name, []).append(function)
+    return tasks
+
+
+def _warn(message: str, *args: object) -> None:
+    from portable_fn.logs import log
+
+    log().warning(message, *args)
+
+
+class _Calls:
+    """Makes the methods; each gets a Worker's instance of its own at each call."""
+
+    def __init__(self, first: Iterator[bool], js: JavaScript, ffi: FFI) -> None:
+        self._first = first
+        self._js = js
+        self._ffi = ffi
+
+    def _context(self, worker: WorkerEntrypoint) -> events.Invocation:
+        return events.Invocation(worker.ctx, next(self._first, False), lambda: env_of(worker.env, self._js, self._ffi))
+
+    def queue(self, dispatcher: Dispatcher, whole: dict[str, Dispatcher]) -> Method:
+        async def queue(worker: WorkerEntrypoint, batch: MessageBatch, *_: object) -> None:
+            batch = raw(batch)
+            context = self._context(worker)
+            await settled(self._consume(whole.get(events.queue_of(batch), dispatcher), batch, context))
+            await finish_unawaited(context)
+
+        return queue
+
+    async def _consume(self, dispatcher: Dispatcher, batch: MessageBatch, context: Context) -> None:
+        natives, items = events.messages(batch, self._ffi)
+        parked: dict[int, str] = {}
+
+        def settle(event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+            if dead_letter not in context.env:
+                context.log.error("there is no binding %s for the dead letters", dead_letter)
+                return False
+            # Sent once the handlers are done, since that must be awaited.
+            parked[id(reject)] = dead_letter
+            return True
+
+        outcomes = await _handled(Consumer(dispatcher, settle=settle), items, context)
+        rejected = []
+        for native, item, outcome in zip(natives, items, outcomes, strict=True):
+            if isinstance(outcome, Reject) and isinstance(item, Message):
+                rejected.append((native, item, outcome))
+            else:
+                encode_events.settle(native, outcome, context)
+        sent: dict[object, Outcome] = {}
+        for native, item, reject in rejected:
+            # Two deliveries of one message, and not two messages of one id.
+            message = item.id, item.fingerprint
+            if message not in sent:
+                sent[message] = await self._dead_lettered(item, reject, parked[id(reject)], context)
+            encode_events.settle(native, sent[message], context)
+
+    async def _dead_lettered(self, message: Message[Any], reject: Reject, name: str, context: Context) -> Outcome:
+        """Send the message to the queue of that binding, as `portable_fn.adapter.dead_letter` writes it; it is retried if that fails."""
+        try:
+            body, content_type = self._letter(message, reject, context)
+            await raw(context.env[name]).send(body, contentType=content_type)
+        except Exception as exc:
+            context.log.error("%s can't be sent to the dead letters %s", message.id, name, exc_info=exc)
+            return Retry(f"rejected: {reject.why}")
+        return reject
+
+    def _letter(self, message: Message[Any], reject: Reject, context: Context) -> tuple[object, str]:
+        from portable_fn.adapter.dead_letter import is_like, structured
+
+        text = structured(message, reject)
+        # What could be taken for another letter is too large then, and retried.
+        if len(text) <= MAX_MESSAGE or is_like(message.body):
+            # As JSON, JavaScript would round the numbers in it.
+            return text.decode(), "text"
+        context.log.warning("the dead letter of %s has no room for the reason: it is the message as it was", message.id)
+        if not message.content_type:
+            return message.text, "text"
+        if message.content_type == "application/json":
+            return self._js.JSON.parse(message.text), "json"
+        return self._ffi.to_js(memoryview(message.body)), "bytes"
+
+    def scheduled(self, consumer: Consumer) -> Method:
+        async def scheduled(worker: WorkerEntrypoint, controller: ScheduledController, *_: object) -> None:
+            item = _read(events.schedule, controller)
+            outcome = await _one(item, consumer, self._context(worker))
+            if isinstance(outcome, Reject) and hasattr(controller, "noRetry"):
+                controller.noRetry()
+            if not isinstance(outcome, Done):
+                # Cloudflare shows that it has failed.
+                raise _failure(outcome)
+
+        return scheduled
+
+    def email(self, consumer: Consumer) -> Method:
+        async def email(worker: WorkerEntrypoint, native: Any, *_: object) -> None:
+            item: Event[Any] | DecodeError
+            try:
+                headers = self._js.Array.from_(events.read(native, "headers")).to_py()
+                item = events.email(native, headers, await _content(native))
+            except (*BROKEN, self._ffi.JsException) as exc:
+                item = unreadable(exc, "an email")
+            outcome = await _one(item, consumer, self._context(worker))
+            if isinstance(outcome, Reject):
+                told = events.read(native, "setReject")(outcome.why or "rejected")
+                # wrangler dev brings an email by RPC, where it is a promise: miniflare's src/workers/core/email.ts
+                if is_awaitable(told):
+                    await told
+            elif isinstance(outcome, Retry):
+                raise _failure(outcome)
+
+        return email
+
+    def rpc(self, name: str, consumer: Consumer) -> Method:
+        async def method(worker: WorkerEntrypoint, *args: Any, **by_name: Any) -> object:
+            context = self._context(worker)
+            item = _read(events.task, name, args, by_name, context.invocation_id, self._ffi)
+            outcome = await _one(item, consumer, context)
+            if not isinstance(outcome, Done):
+                return encode_events.Thrown(_cause(outcome), self._js)
+            try:
+                return encode_events.result(outcome.result, self._js)
+            except EncodeError as exc:
+                context.log.error("the answer of %s can't be written", name, exc_info=exc)
+                return encode_events.Thrown(exc, self._js)
+
+        method.__name__ = name
+        return method
+
+
+async def _content(native: Any) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in events.read(native, "raw"):
+        chunks.append(chunk.to_bytes())
+        size += len(chunks[-1])
+        if size > MAX_EMAIL:
+            raise DecodeError(f"the email is over {MAX_EMAIL} bytes")
+    return b"".join(chunks)
+
+
+def _read(decode: Callable[..., Event[Any]], *args: Any) -> Event[Any] | DecodeError:
+    try:
+        return decode(*args)
+    except DecodeError as exc:
+        return exc
+
+
+async def _one(item: Event[Any] | DecodeError, consumer: Consumer, context: Context) -> Outcome:
+    """The outcome of a call's one event."""
+    (outcome,) = await settled(_handled(consumer, [item], context))
+    await finish_unawaited(context)
+    return outcome  # type: ignore[no-any-return]  # settled gives what it is given
+
+
+def _cause(outcome: Reject | Retry) -> BaseException:
+    """What the handler raised."""
+    return (outcome.error if isinstance(outcome, Retry) else None) or outcome
+
+
+def _failure(outcome: Reject | Retry) -> Exception:
+    """What to raise for it: a SystemExit would end the isolate."""
+    cause = _cause(outcome)
+    return to_raise(cause if isinstance(cause, Exception) else outcome, outcome.traceback)
+
+
+async def _handled(consumer: Consumer, items: Sequence[Any], context: Context) -> list[Outcome]:
+    outcomes = consumer.handle(items, context)
+    return await outcomes if is_awaitable(outcomes) else outcomes  # type: ignore[misc, return-value]  # it is one of the two

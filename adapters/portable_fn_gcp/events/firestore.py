@@ -1,0 +1,636 @@
+"""Firestore's document events as plain Python, from protobuf or JSON, without protobuf's classes.
+
+Wire format: https://protobuf.dev/programming-guides/encoding. Messages: google/events/cloud/firestore/v1/data.proto of
+https://github.com/googleapis/google-cloudevents, as PyPI's google-events 0.14 and the emulator have them.
+
+A null is None; booleans, integers, doubles, strings and bytes are what Python has for them; timestamps are aware UTC
+datetimes, truncated to the microseconds that Firestore keeps; references are `Reference`, geo points `GeoPoint`, arrays
+lists, maps dicts; a vector is the map that it is on the wire.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64
+from datetime import UTC, datetime, timedelta
+from struct import Struct
+
+from portable_fn.adapter.cloudevents import read_time
+from portable_fn.errors import DecodeError
+from portable_fn.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Firestore allows 20, https://firebase.google.com/docs/firestore/quotas.
+MAX_DEPTH = 100
+
+
+class Reference(str):
+    """A reference to a document, by its name: `projects/…/databases/…/documents/…`."""
+
+    __slots__ = ()
+
+
+class GeoPoint(dict[str, float]):
+    """A point on Earth, in degrees: the dict of `latitude` and `longitude`, so that it has a JSON form."""
+
+    def __init__(self, latitude: float, longitude: float) -> None:
+        self["latitude"] = latitude
+        self["longitude"] = longitude
+
+    @property
+    def latitude(self) -> float:
+        return self["latitude"]
+
+    @property
+    def longitude(self) -> float:
+        return self["longitude"]
+
+
+class Document(Record):
+    """A document at one moment; `name` is the whole `projects/…/databases/…/documents/…`, times are aware UTC."""
+
+    _fields = ("name", "fields", "create_time", "update_time")
+    # Fields hold secrets, and what is shown reaches logs.
+    _shown = ("name", "update_time")
+    __slots__ = _fields
+
+    def __init__(
+        self,
+        name: str,
+        fields: dict[str, Any],
+        create_time: datetime | None = None,
+        update_time: datetime | None = None,
+    ) -> None:
+        self.name = name
+        self.fields = fields
+        self.create_time = create_time
+        self.update_time = update_time
+
+
+class DocumentEvent(Record):
+    """What happened to a document: `value` after it, `old_value` before it, `update_mask` the paths that changed."""
+
+    _fields = ("value", "old_value", "update_mask")
+    __slots__ = _fields
+
+    def __init__(
+        self, value: Document | None = None, old_value: Document | None = None, update_mask: list[str] | None = None
+    ) -> None:
+        self.value = value
+        self.old_value = old_value
+        self.update_mask = update_mask or []
+
+
+def body(data: bytes) -> bytes:
+    """The protobuf message of a body labelled `application/protobuf`, which the emulator sends as base64 text.
+
+    Bytes that aren't base64 text come back as they are; DecodeError for base64 text that is damaged.
+    """
+    # The three fields' tags are 0x0a, 0x12 and 0x1a, in base64 C, E and G. As tags those are a group, an unknown fixed32
+    # and no wire type at all. Seen with the emulator, tests/payloads/gcp-captured.
+    if data[:1] not in (b"C", b"E", b"G"):
+        return data
+    try:
+        message = a2b_base64(data.rstrip(), strict_mode=True)
+    except ValueError as exc:
+        if not data.isascii():
+            return data
+        raise DecodeError(f"a Firestore event as {len(data)} characters of base64 text: {exc}") from exc
+    return message if message[0] in b"\x0a\x12\x1a" else data
+
+
+def document_event(data: bytes) -> DocumentEvent:
+    """The event of a serialized `google.events.cloud.firestore.v1.DocumentEventData`.
+
+    An empty document is none. Unknown fields are skipped; DecodeError says what is malformed, and at which offset.
+    """
+    value = old_value = None
+    update_mask: list[str] = []
+    pos, end = 0, len(data)
+    try:
+        while pos < end:
+            tag, pos = _varint(data, pos)
+            if tag == 0x0A:
+                pos, stop = _span(data, pos, end)
+                value = _document(data, pos, stop, value)
+            elif tag == 0x12:
+                pos, stop = _span(data, pos, end)
+                old_value = _document(data, pos, stop, old_value)
+            elif tag == 0x1A:
+                pos, stop = _span(data, pos, end)
+                _mask(data, pos, stop, update_mask)
+            else:
+                stop = _skip(data, tag, pos, end, _EVENT)
+            pos = stop
+    except IndexError:
+        raise _error(end, "cut short") from None
+    return DocumentEvent(value, old_value, update_mask)
+
+
+# Each message is read where it lies, from `pos` to `end`, without a copy. Where time is spent, a tag or length of one byte is
+# read without a call. Reading beyond the buffer is an IndexError, beyond a message shows in the next comparison with `end`.
+
+_EVENT = {1: "value", 2: "old_value", 3: "update_mask"}
+_MASK = {1: "field_paths"}
+_DOCUMENT = {1: "name", 2: "fields", 3: "create_time", 4: "update_time"}
+_ENTRY = {1: "key", 2: "value"}
+_VALUE = {
+    1: "boolean_value",
+    2: "integer_value",
+    3: "double_value",
+    5: "reference_value",
+    6: "map_value",
+    8: "geo_point_value",
+    9: "array_value",
+    10: "timestamp_value",
+    11: "null_value",
+    17: "string_value",
+    18: "bytes_value",
+}
+_SPANS = frozenset((0x2A, 0x32, 0x42, 0x4A, 0x52, 0x8A, 0x92))
+_ARRAY = {1: "values"}
+_MAP = {1: "fields"}
+_TIMESTAMP = {1: "seconds", 2: "nanos"}
+_GEO_POINT = {1: "latitude", 2: "longitude"}
+
+# Of the second and later bytes of a varint, ten of which hold 64 bits.
+_SHIFTS = (7, 14, 21, 28, 35, 42, 49, 56, 63)
+
+_UNSET: Any = object()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_double = Struct("<d").unpack_from
+_two_doubles = Struct("<xdxd").unpack_from
+
+
+def _document(data: bytes, pos: int, end: int, document: Document | None) -> Document | None:
+    """The document, added to what came of it before, as protobuf merges a message that comes in parts."""
+    if pos == end:
+        return document
+    document = document or Document("", {})
+    while pos < end:
+        tag, pos = _varint(data, pos)
+        if tag == 0x12:
+            pos = _entries(data, pos, end, 0, document.fields, tag)
+        elif tag == 0x0A:
+            pos, stop = _span(data, pos, end)
+            document.name = _text(data, pos, stop)
+            pos = stop
+        elif tag == 0x1A:
+            pos, stop = _span(data, pos, end)
+            try:
+                document.create_time = _timestamp(data, pos, stop)
+            except DecodeError:
+                pass  # nothing depends on it
+            pos = stop
+        elif tag == 0x22:
+            pos, stop = _span(data, pos, end)
+            document.update_time = _timestamp(data, pos, stop)
+            pos = stop
+        else:
+            pos = _skip(data, tag, pos, end, _DOCUMENT)
+    return document
+
+
+def _mask(data: bytes, pos: int, end: int, paths: list[str]) -> None:
+    while pos < end:
+        tag, pos = _varint(data, pos)
+        if tag == 0x0A:
+            pos, stop = _span(data, pos, end)
+            try:
+                paths.append(_text(data, pos, stop))
+            except DecodeError:
+                pass  # nothing depends on it
+            pos = stop
+        else:
+            pos = _skip(data, tag, pos, end, _MASK)
+
+
+def _entries(data: bytes, pos: int, end: int, depth: int, fields: dict[str, Any], tag: int) -> int:
+    """Reads the entries of a map that follow one another, from behind the first one's tag; where the last one ends."""
+    while True:
+        length = data[pos]
+        pos += 1
+        stop = pos + length
+        if length > 0x7F or stop > end:
+            pos, stop = _span(data, pos - 1, end)
+        # Nearly all are a key and then a value, both with one byte of length.
+        length = data[pos + 1]
+        middle = pos + 2 + length
+        if (
+            length < 0x80
+            and middle < stop
+            and data[pos] == 0x0A
+            and data[middle] == 0x12
+            and 0 < data[middle + 1] == stop - middle - 2 < 0x80
+        ):
+            pos += 2
+            try:
+                key = data[pos:middle].decode()
+                pos = middle + 2
+                if data[pos] == 0x8A and data[pos + 1] == 0x01 and data[pos + 2] == stop - pos - 3:
+                    pos += 3
+                    fields[key] = data[pos:stop].decode()
+                else:
+                    fields[key] = _value(data, pos, stop, depth)
+            except UnicodeDecodeError as exc:
+                raise _not_utf_8(pos, exc) from None
+        else:
+            _entry(data, pos, stop, depth, fields)
+        if stop == end or data[stop] != tag:
+            return stop
+        pos = stop + 1
+
+
+def _entry(data: bytes, pos: int, end: int, depth: int, fields: dict[str, Any]) -> None:
+    key = ""
+    value = _UNSET
+    while pos < end:
+        tag, pos = _varint(data, pos)
+        if tag == 0x0A:
+            pos, stop = _span(data, pos, end)
+            key = _text(data, pos, stop)
+            pos = stop
+        elif tag == 0x12:
+            pos, stop = _span(data, pos, end)
+            value = _value(data, pos, stop, depth, value)
+            pos = stop
+        else:
+            pos = _skip(data, tag, pos, end, _ENTRY)
+    if value is _UNSET:
+        raise _error(end, "a field without a value")
+    fields[key] = value
+
+
+def _value(data: bytes, pos: int, end: int, depth: int, value: Any = _UNSET) -> Any:
+    while pos < end:
+        tag = data[pos]
+        pos += 1
+        if tag > 0x7F:
+            # 0x8A 0x01 is 0x8A as a number: of tags with two bytes, those up to 31 have 1 as the second.
+            if data[pos] == 1:
+                pos += 1
+            else:
+                tag, pos = _varint(data, pos - 1)
+        if tag in _SPANS:
+            length = data[pos]
+            pos += 1
+            stop = pos + length
+            if length > 0x7F or stop > end:
+                pos, stop = _span(data, pos - 1, end)
+            if tag == 0x8A:
+                try:
+                    value = data[pos:stop].decode()
+                except UnicodeDecodeError as exc:
+                    raise _not_utf_8(pos, exc) from None
+            elif tag == 0x32:
+                value = value if type(value) is dict else {}
+                _map(data, pos, stop, depth + 1, value)
+            elif tag == 0x4A:
+                value = value if type(value) is list else []
+                _array(data, pos, stop, depth + 1, value)
+            elif tag == 0x52:
+                value = _timestamp(data, pos, stop)
+            elif tag == 0x2A:
+                value = Reference(_text(data, pos, stop))
+            elif tag == 0x92:
+                value = data[pos:stop]
+            else:
+                value = _geo_point(data, pos, stop)
+            pos = stop
+        elif tag == 0x10:
+            value = data[pos]
+            pos += 1
+            if value > 0x7F:
+                value, pos = _varint(data, pos - 1)
+                if value >> 63:
+                    value -= 1 << 64
+        elif tag == 0x08:
+            value, pos = _varint(data, pos)
+            value = value != 0
+        elif tag == 0x19:
+            if pos + 8 > end:
+                raise _error(pos, f"a double in {end - pos} bytes")
+            (value,) = _double(data, pos)
+            pos += 8
+        elif tag == 0x58:
+            _, pos = _varint(data, pos)
+            value = None
+        else:
+            pos = _skip(data, tag, pos, end, _VALUE)
+    if pos > end:
+        raise _error(end, "a number that goes beyond its value")
+    if value is _UNSET:
+        raise _error(end, f"a value of no known kind; known are {', '.join(_VALUE.values())}")
+    return value
+
+
+def _map(data: bytes, pos: int, end: int, depth: int, fields: dict[str, Any]) -> None:
+    if depth > MAX_DEPTH:
+        raise _error(pos, f"nested more than {MAX_DEPTH} levels deep")
+    while pos < end:
+        tag, pos = _varint(data, pos)
+        if tag == 0x0A:
+            pos = _entries(data, pos, end, depth, fields, tag)
+        else:
+            pos = _skip(data, tag, pos, end, _MAP)
+
+
+def _array(data: bytes, pos: int, end: int, depth: int, values: list[Any]) -> None:
+    if depth > MAX_DEPTH:
+        raise _error(pos, f"nested more than {MAX_DEPTH} levels deep")
+    while pos < end:
+        tag = data[pos]
+        pos += 1
+        if tag > 0x7F:
+            tag, pos = _varint(data, pos - 1)
+        if tag == 0x0A:
+            length = data[pos]
+            pos += 1
+            stop = pos + length
+            if length > 0x7F or stop > end:
+                pos, stop = _span(data, pos - 1, end)
+            values.append(_value(data, pos, stop, depth))
+            pos = stop
+        else:
+            pos = _skip(data, tag, pos, end, _ARRAY)
+
+
+def _timestamp(data: bytes, pos: int, end: int) -> datetime:
+    seconds = nanos = 0
+    while pos < end:
+        tag = data[pos]
+        pos += 1
+        if tag not in (0x08, 0x10):
+            if tag > 0x7F:
+                tag, pos = _varint(data, pos - 1)
+            if tag not in (0x08, 0x10):
+                pos = _skip(data, tag, pos, end, _TIMESTAMP)
+                continue
+        # As in _varint, whose call would be a third of what a timestamp takes.
+        number = data[pos]
+        pos += 1
+        if number > 0x7F:
+            for shift in _SHIFTS:
+                byte = data[pos]
+                pos += 1
+                number += (byte - 1) << shift
+                if byte < 0x80:
+                    break
+            if number >> 64:
+                raise _error(pos, "a varint of more than 64 bits")
+        if tag == 0x10:
+            nanos = number
+        else:
+            seconds = number if number < 1 << 63 else number - (1 << 64)
+    if pos > end:
+        raise _error(end, "a number that goes beyond its timestamp")
+    # From 0001-01-01 to 9999-12-31, which is what a Timestamp may be, and a datetime.
+    if not -62135596800 <= seconds <= 253402300799 or nanos > 999_999_999:
+        raise _error(end, "a timestamp outside of the years 1 to 9999, or its nanoseconds outside of a second")
+    return _EPOCH + timedelta(0, seconds, nanos // 1000)
+
+
+def _geo_point(data: bytes, pos: int, end: int) -> GeoPoint:
+    if end - pos == 18 and data[pos] == 0x09 and data[pos + 9] == 0x11:
+        return GeoPoint(*_two_doubles(data, pos))
+    latitude = longitude = 0.0
+    while pos < end:
+        tag, pos = _varint(data, pos)
+        if tag not in (0x09, 0x11):
+            pos = _skip(data, tag, pos, end, _GEO_POINT)
+            continue
+        if pos + 8 > end:
+            raise _error(pos, f"a double in {end - pos} bytes")
+        (degrees,) = _double(data, pos)
+        pos += 8
+        if tag == 0x09:
+            latitude = degrees
+        else:
+            longitude = degrees
+    return GeoPoint(latitude, longitude)
+
+
+def _text(data: bytes, pos: int, end: int) -> str:
+    try:
+        return data[pos:end].decode()
+    except UnicodeDecodeError as exc:
+        raise _not_utf_8(pos, exc) from None
+
+
+def _not_utf_8(pos: int, exc: UnicodeDecodeError) -> DecodeError:
+    return _error(pos + exc.start, "text that is not UTF-8")
+
+
+def _varint(data: bytes, pos: int) -> tuple[int, int]:
+    """The unsigned 64-bit number at `pos`, and where it ends."""
+    number = data[pos]
+    pos += 1
+    if number < 0x80:
+        return number, pos
+    for shift in _SHIFTS:
+        byte = data[pos]
+        pos += 1
+        # Less one, which takes away the bit by which the byte before said that it goes on.
+        number += (byte - 1) << shift
+        if byte < 0x80:
+            if number >> 64:
+                break
+            return number, pos
+    raise _error(pos, "a varint of more than 64 bits")
+
+
+def _span(data: bytes, pos: int, end: int) -> tuple[int, int]:
+    """Where the bytes begin and end whose length is at `pos`."""
+    length, pos = _varint(data, pos)
+    stop = pos + length
+    if stop > end:
+        raise _error(pos, f"a length of {length} bytes where {max(end - pos, 0)} are left")
+    return pos, stop
+
+
+def _skip(data: bytes, tag: int, pos: int, end: int, known: dict[int, str]) -> int:
+    """Where an unknown field ends whose tag ended at `pos`."""
+    number, wire_type = tag >> 3, tag & 7
+    if number in known:
+        raise _wire_type(tag, pos, known)
+    if not 0 < number < 1 << 29:
+        raise _error(pos, f"field number {number}; possible are 1 to {(1 << 29) - 1}")
+    if wire_type == 0:
+        _, pos = _varint(data, pos)
+    elif wire_type == 1:
+        pos += 8
+    elif wire_type == 2:
+        _, pos = _span(data, pos, end)
+    elif wire_type == 5:
+        pos += 4
+    else:
+        raise _error(pos, f"field {number} has wire type {wire_type}; possible are 0, 1, 2 and 5, groups are not read")
+    if pos > end:
+        raise _error(end, f"field {number} goes beyond its message")
+    return pos
+
+
+def _wire_type(tag: int, pos: int, known: dict[int, str]) -> DecodeError:
+    return _error(pos, f"{known[tag >> 3]} (field {tag >> 3}) can't have wire type {tag & 7}")
+
+
+def _error(pos: int, what: str) -> DecodeError:
+    return DecodeError(f"a Firestore event is not valid protobuf: offset {pos}: {what}")
+
+
+def from_json(payload: object) -> DocumentEvent:
+    """The event of `DocumentEventData` as JSON, which first-generation functions get as `data`.
+
+    An empty document is none, as in google-cloudevents' testdata. Unknown members are skipped; DecodeError says which
+    member is malformed.
+    """
+    if not isinstance(payload, dict):
+        raise _not("event", "an object", payload)
+    event: dict[str, Any] = payload
+    mask = event.get("updateMask")
+    paths = mask.get("fieldPaths") if isinstance(mask, dict) else None
+    return DocumentEvent(
+        _json_document(event.get("value"), "value"),
+        _json_document(event.get("oldValue"), "oldValue"),
+        [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else [],
+    )
+
+
+def _json_document(document: object, name: str) -> Document | None:
+    members = _object(document, name)
+    if not members:
+        return None
+    update_time = members.get("updateTime")
+    return Document(
+        _json_text(members.get("name", ""), "name"),
+        _json_fields(members.get("fields"), 0),
+        read_time(members.get("createTime")),
+        None if update_time is None else _json_timestamp(update_time, "updateTime"),
+    )
+
+
+def _json_fields(fields: object, depth: int) -> dict[str, Any]:
+    return {name: _json_value(value, depth) for name, value in _object(fields, "fields").items()}
+
+
+def _json_value(value: object, depth: int) -> Any:
+    members = _object(value, "value")
+    kinds = [kind for kind in members if kind in _JSON_KINDS]
+    if len(kinds) != 1:
+        raise DecodeError(
+            f"a Firestore value has {len(kinds)} kinds that are known, not one; known are {', '.join(_JSON_KINDS)}"
+        )
+    kind = kinds[0]
+    content = members[kind]
+    if kind in ("mapValue", "arrayValue"):
+        if depth == MAX_DEPTH:
+            raise DecodeError(f"a Firestore value is nested more than {MAX_DEPTH} levels deep")
+        content = _object(content, kind)
+        if kind == "mapValue":
+            return _json_fields(content.get("fields"), depth + 1)
+        return [_json_value(item, depth + 1) for item in _list(content.get("values"), "values")]
+    return _JSON_KINDS[kind](content, kind)
+
+
+def _json_null(content: object, kind: str) -> None:
+    if content is not None and content != "NULL_VALUE":
+        raise _not(kind, "null", content)
+
+
+def _json_boolean(content: object, kind: str) -> bool:
+    if not isinstance(content, bool):
+        raise _not(kind, "true or false", content)
+    return content
+
+
+def _json_integer(content: object, kind: str) -> int:
+    number = content
+    if isinstance(content, str) and len(content) <= 20 and content.removeprefix("-").isdecimal() and content.isascii():
+        number = int(content)
+    if type(number) is not int or not -(1 << 63) <= number < 1 << 63:
+        raise _not(kind, "a signed 64-bit integer, as text", content)
+    return number
+
+
+def _json_double(content: object, kind: str) -> float:
+    # JSON has no NaN, Infinity and -Infinity, so they are text (https://protobuf.dev/programming-guides/json).
+    if isinstance(content, (int, float, str)) and not isinstance(content, bool):
+        try:
+            return float(content)
+        except (ValueError, OverflowError):
+            pass
+    raise _not(kind, "a number", content)
+
+
+def _json_timestamp(content: object, kind: str) -> datetime:
+    if isinstance(content, str):
+        try:
+            time = datetime.fromisoformat(content)
+            if time.tzinfo is not None:
+                return time.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise _not(kind, "an RFC 3339 time", content)
+
+
+def _json_text(content: object, kind: str) -> str:
+    if not isinstance(content, str):
+        raise _not(kind, "text", content)
+    return content
+
+
+def _json_reference(content: object, kind: str) -> Reference:
+    return Reference(_json_text(content, kind))
+
+
+def _json_bytes(content: object, kind: str) -> bytes:
+    # Either alphabet, with or without padding (https://protobuf.dev/programming-guides/json).
+    text = _json_text(content, kind).rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except ValueError:
+        raise _not(kind, "base64 text", content) from None
+
+
+def _json_geo_point(content: object, kind: str) -> GeoPoint:
+    point = _object(content, kind)
+    return GeoPoint(
+        _json_double(point.get("latitude", 0), "latitude"), _json_double(point.get("longitude", 0), "longitude")
+    )
+
+
+_JSON_KINDS: dict[str, Any] = {
+    "nullValue": _json_null,
+    "booleanValue": _json_boolean,
+    "integerValue": _json_integer,
+    "doubleValue": _json_double,
+    "timestampValue": _json_timestamp,
+    "stringValue": _json_text,
+    "bytesValue": _json_bytes,
+    "referenceValue": _json_reference,
+    "geoPointValue": _json_geo_point,
+    "arrayValue": None,
+    "mapValue": None,
+}
+
+
+def _object(value: object, name: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _not(name, "an object", value)
+    return value
+
+
+def _list(value: object, name: str) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _not(name, "an array", value)
+    return value
+
+
+def _not(name: str, wanted: str, seen: object) -> DecodeError:
+    return DecodeError(f"Firestore's {name} is not {wanted} but a {type(seen).__name__} that can't be read as such")

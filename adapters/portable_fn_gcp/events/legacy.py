@@ -1,0 +1,155 @@
+"""Events as first-generation functions get them, as the CloudEvents that they would be now.
+
+https://github.com/GoogleCloudPlatform/functions-framework-conformance/blob/main/docs/mapping.md
+"""
+
+from __future__ import annotations
+
+from portable_fn.adapter.cloudevents import is_unicode, read_time
+from portable_fn.data import to_json
+from portable_fn.errors import DecodeError
+from portable_fn.events import CloudEvent
+from portable_fn_gcp.events.messages import PUBLISHED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_TYPES = {
+    "google.pubsub.topic.publish": PUBLISHED,
+    "providers/cloud.pubsub/eventTypes/topic.publish": PUBLISHED,
+    "google.storage.object.finalize": "google.cloud.storage.object.v1.finalized",
+    "google.storage.object.delete": "google.cloud.storage.object.v1.deleted",
+    "google.storage.object.archive": "google.cloud.storage.object.v1.archived",
+    "google.storage.object.metadataUpdate": "google.cloud.storage.object.v1.metadataUpdated",
+    "providers/cloud.firestore/eventTypes/document.write": "google.cloud.firestore.document.v1.written",
+    "providers/cloud.firestore/eventTypes/document.create": "google.cloud.firestore.document.v1.created",
+    "providers/cloud.firestore/eventTypes/document.update": "google.cloud.firestore.document.v1.updated",
+    "providers/cloud.firestore/eventTypes/document.delete": "google.cloud.firestore.document.v1.deleted",
+    "providers/firebase.auth/eventTypes/user.create": "google.firebase.auth.user.v1.created",
+    "providers/firebase.auth/eventTypes/user.delete": "google.firebase.auth.user.v1.deleted",
+    "google.firebase.remoteconfig.update": "google.firebase.remoteconfig.remoteConfig.v1.updated",
+    "providers/firebase.remoteConfig/remoteconfig.update": "google.firebase.remoteconfig.remoteConfig.v1.updated",
+    "providers/google.firebase.analytics/eventTypes/event.log": "google.firebase.analytics.log.v1.written",
+    "providers/google.firebase.database/eventTypes/ref.create": "google.firebase.database.ref.v1.created",
+    "providers/google.firebase.database/eventTypes/ref.write": "google.firebase.database.ref.v1.written",
+    "providers/google.firebase.database/eventTypes/ref.update": "google.firebase.database.ref.v1.updated",
+    "providers/google.firebase.database/eventTypes/ref.delete": "google.firebase.database.ref.v1.deleted",
+}
+
+# By the beginning of the type, where the event doesn't name its service.
+_SERVICES = {
+    "providers/cloud.firestore/": "firestore.googleapis.com",
+    "providers/google.firebase.analytics/": "firebaseanalytics.googleapis.com",
+    "providers/firebase.auth/": "firebaseauth.googleapis.com",
+    "providers/google.firebase.database/": "firebasedatabase.googleapis.com",
+    "providers/firebase.remoteConfig/": "firebaseremoteconfig.googleapis.com",
+    "google.firebase.remoteconfig": "firebaseremoteconfig.googleapis.com",
+    "providers/cloud.pubsub/": "pubsub.googleapis.com",
+    "google.pubsub": "pubsub.googleapis.com",
+    "providers/cloud.storage/": "storage.googleapis.com",
+    "google.storage": "storage.googleapis.com",
+}
+
+_RENAMED = {"createdAt": "createTime", "lastSignedInAt": "lastSignInTime"}
+
+
+def is_legacy(value: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is a first-generation event, and not just one with a member that is called so."""
+    context = value.get("context")
+    if isinstance(context, dict) and "eventId" in context:
+        return True
+    type = value.get("eventType")
+    return isinstance(type, str) and ("eventId" in value or type.startswith(("providers/", "google.")))
+
+
+def cloud_event(value: Mapping[str, Any], request: object) -> CloudEvent[Any]:
+    """The CloudEvent that the event is now; one of an unknown type keeps that."""
+    given = value.get("context")
+    context = given if isinstance(given, dict) else {}
+    type = _text(context, value, "eventType")
+    id = _text(context, value, "eventId")
+    time = context.get("timestamp") or value.get("timestamp")
+    time = time if isinstance(time, str) else ""
+    resource = context.get("resource") or value.get("resource")
+    service, name = "", resource
+    if isinstance(resource, dict):
+        service, name = resource.get("service") or "", resource.get("name")
+    if not isinstance(name, str) or not isinstance(service, str):
+        raise DecodeError("a first-generation event's resource is neither a text nor an object of texts")
+    if not service:
+        service = next((value for prefix, value in _SERVICES.items() if type.startswith(prefix)), "googleapis.com")
+    data = value.get("data")
+    source, subject, data = _split(service, name, data, value, id, time)
+    try:
+        body = to_json(data).encode("utf-8", "backslashreplace")
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise DecodeError("a first-generation event's data has no JSON form") from exc
+    return CloudEvent(
+        id,
+        source,
+        _TYPES.get(type, type),
+        body,
+        subject=subject,
+        time=read_time(time),
+        content_type="application/json",
+        native=request,
+    )
+
+
+def _split(service: str, name: str, data: Any, value: Mapping[str, Any], id: str, time: str) -> tuple[str, str, Any]:
+    """The source, the subject and the data."""
+    source = f"//{service}/{name}"
+    match service:
+        case "storage.googleapis.com":
+            bucket, found, key = name.partition("/objects/")
+            if found:
+                # Behind the key may be its generation.
+                before, hash, generation = key.rpartition("#")
+                key = before if hash and generation.isdecimal() else key
+                return f"//{service}/{bucket}", f"objects/{key}", data
+        case "pubsub.googleapis.com":
+            if not isinstance(data, dict):
+                raise DecodeError(f"a first-generation Pub/Sub event's data is a {type(data).__name__}, not an object")
+            message = {"messageId": id, "publishTime": time, **data}
+            return source, "", {"message": {key: one for key, one in message.items() if one != ""}}
+        case "firebasedatabase.googleapis.com":
+            instance, found, path = name.partition("/refs/")
+            domain = value.get("domain", "")
+            if domain is not None:
+                if not isinstance(domain, str) or not domain:
+                    raise DecodeError("a first-generation event of the Realtime Database has no domain")
+                location = "us-central1" if domain == "firebaseio.com" else domain.partition(".")[0]
+                instance = instance.replace("projects/_/", f"projects/_/locations/{location}/", 1)
+            return f"//{service}/{instance}", f"refs/{path}" if found else "", data
+        case "firestore.googleapis.com":
+            database, found, path = name.partition("/documents/")
+            return f"//{service}/{database}", f"documents/{path}" if found else "", data
+        case "firebaseauth.googleapis.com":
+            if isinstance(data, dict):
+                metadata = data.get("metadata")
+                if isinstance(metadata, dict):
+                    data = {**data, "metadata": {_RENAMED.get(key, key): one for key, one in metadata.items()}}
+                return source, f"users/{data.get('uid', '')}", data
+        case "firebaseanalytics.googleapis.com":
+            project, found, event = name.partition("/events/")
+            app = data
+            for key in ("userDim", "appInfo", "appId"):
+                app = app.get(key) if isinstance(app, dict) else None
+            if found and isinstance(app, str):
+                return f"//{service}/{project}/apps/{app}", f"events/{event}", data
+    return source, "", data
+
+
+def _text(context: Mapping[str, Any], value: Mapping[str, Any], name: str) -> str:
+    given = context.get(name)
+    if given is None:
+        given = value.get(name)
+    if given is None or given == "":
+        raise DecodeError(f"a first-generation event has no {name}")
+    if not isinstance(given, str):
+        raise DecodeError(f"a first-generation event's {name} is a {type(given).__name__}, not a text")
+    if not given.isascii() and not is_unicode(given):
+        raise DecodeError(f"a first-generation event's {name} has half of a surrogate pair, which is no text")
+    return given

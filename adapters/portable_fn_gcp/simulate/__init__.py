@@ -1,0 +1,197 @@
+"""Google's half of the wire: requests as functions-framework hands them to a function, and its answer as the caller gets it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from portable_fn.adapter.callers import unwarned
+from portable_fn.errors import ConfigurationError, EncodeError
+from portable_fn.http import Request
+from portable_fn.pairs import Headers, unquoted
+from portable_fn.testing import asgi
+from portable_fn.testing.loop import run
+from portable_fn.testing.results import Answer, Exchange, Raised
+from portable_fn_gcp import encode
+from portable_fn_gcp.entry import entry
+from portable_fn_gcp.simulate.events import EVENT_SERVICES, ordering_key, payloads, played, playing, settled
+
+if TYPE_CHECKING:
+    from portable_fn.adapter.calling import Middleware
+
+__all__ = [
+    "EVENT_SERVICES",
+    "NEEDS",
+    "SERVICES",
+    "environ",
+    "exchange",
+    "invoker",
+    "payloads",
+    "playing",
+    "scope",
+    "sent",
+    "settled",
+]
+
+SERVICES = ("http", "http_async")
+
+# What a function is called with; functions-framework brings it.
+NEEDS = ("flask",)
+
+# What functions-framework 3.10 has Starlette route; anything else is a 405 of Starlette's own.
+ASYNC_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
+
+
+def exchange(
+    targets: tuple[object, ...],
+    request: Request[Any],
+    service: str,
+    *,
+    use: Sequence[Middleware] = (),
+    root_path: str = "",
+) -> Exchange:
+    """The request on its way through one of SERVICES to the functions and back."""
+    with unwarned():
+        target = entry(*targets, use=use, root_path=root_path)
+    return sent(target, request, service)
+
+
+def sent(target: Any, request: Request[Any], service: str = "http") -> Exchange:
+    """The request on its way through one of SERVICES to a target of functions-framework and back."""
+    if service == "http":
+        made = environ(request)
+        return Exchange(made, lambda: _wsgi(target, made, request.raw_body), lambda native: native)
+    made = scope(request)
+    return Exchange(made, lambda: run(_asgi(target, made, request.raw_body)), asgi.answer)
+
+
+def invoker(
+    targets: tuple[object, ...], service: str, seconds: float
+) -> Callable[[Request[Any]], Answer | Raised | None]:
+    """Sends a trigger's request to the functions, under Flask, which have that many seconds; whole ones, as Cloud Run has.
+
+    None for one that isn't sent, since one before it, of the same ordering key, has not been acknowledged; what waits is sent
+    again in the next block of `playing`.
+    """
+    with unwarned():
+        target = entry(*targets)
+    waiting: set[str] = set()
+    block = played()
+
+    def invoke(native: Request[Any]) -> Answer | Raised | None:
+        nonlocal block
+        if block is not played():
+            block = played()
+            waiting.clear()
+        key = ordering_key(native, service)
+        if key in waiting:
+            return None
+        answer = send(native)
+        if key is not None and not (isinstance(answer, Answer) and answer.status in (200, 204)):
+            waiting.add(key)
+        return answer
+
+    def send(native: Request[Any]) -> Answer | Raised:
+        before = os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS")
+        os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = str(int(seconds))
+        try:
+            exchanged = sent(target, native)
+            return exchanged.answer(exchanged.invoke())
+        except Exception as exc:
+            return Raised.of(exc)
+        finally:
+            if before is None:
+                del os.environ["CLOUD_RUN_TIMEOUT_SECONDS"]
+            else:
+                os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = before
+
+    return invoke
+
+
+def environ(request: Request[Any]) -> dict[str, Any]:
+    """The WSGI environ that gunicorn makes of the request, repeated headers joined."""
+    target = f"{request.raw_path}?{request.raw_query}" if request.raw_query else request.raw_path
+    host, _, port = request.host.partition(":")
+    headers = Headers(_lines(request))
+    made = {
+        "REQUEST_METHOD": request.method,
+        "RAW_URI": target,
+        "PATH_INFO": unquoted(request.raw_path).encode().decode("latin-1"),
+        "QUERY_STRING": request.raw_query,
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": host,
+        "SERVER_PORT": port or "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "169.254.169.126",
+        "wsgi.url_scheme": "http",
+        "wsgi.input_terminated": True,
+    }
+    for name in headers:
+        key = name.upper().replace("-", "_")
+        value = ",".join(headers.get_all(name)).encode("utf-8", "surrogateescape").decode("latin-1")
+        made[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+    return made
+
+
+def scope(request: Request[Any]) -> dict[str, Any]:
+    """The http scope that uvicorn makes of the request."""
+    return asgi.scope(
+        request, _lines(request), server=("127.0.0.1", 8080), client=("169.254.169.126", 0), scheme="http"
+    )
+
+
+def _wsgi(target: Any, made: dict[str, Any], body: bytes) -> Answer:
+    try:
+        from flask import Request as FlaskRequest
+    except ImportError as exc:
+        raise ConfigurationError("Google's requests are Flask's: pip install 'portable-fn[gcp]'") from exc
+
+    seen: list[Any] = []
+    native = {**made, "wsgi.input": BytesIO(body)}
+    response = target(FlaskRequest(native))
+    chunks = response(native, lambda status, headers: seen.extend((status, headers)))
+    try:
+        sent = [chunk for chunk in chunks if chunk]
+    finally:
+        if close := getattr(chunks, "close", None):
+            close()
+    status, lines = seen
+    if not response.is_streamed:
+        _check_size(sum(map(len, sent)))
+    headers = Headers((name, value.encode("latin-1").decode()) for name, value in lines)
+    return Answer(int(status.split()[0]), headers, b"".join(sent), sent)
+
+
+async def _asgi(target: Any, made: dict[str, Any], body: bytes) -> list[dict[str, Any]]:
+    try:
+        from starlette.requests import Request as StarletteRequest
+    except ImportError as exc:
+        raise ConfigurationError("Google's async requests are Starlette's: pip install 'portable-fn[gcp]'") from exc
+
+    connection = asgi.Connection(body)
+    if made["method"] not in ASYNC_METHODS:
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"allow", ", ".join(ASYNC_METHODS).encode())]
+        await connection.send({"type": "http.response.start", "status": 405, "headers": headers})
+        await connection.send({"type": "http.response.body", "body": b"Method Not Allowed"})
+        return connection.sent
+    native = dict(made)
+    response = target(StarletteRequest(native, connection.receive, connection.send))
+    await response(native, connection.receive, connection.send)
+    if len(connection.sent) == 2:
+        _check_size(len(connection.sent[1].get("body", b"")))
+    return connection.sent
+
+
+def _check_size(size: int) -> None:
+    """EncodeError for a whole answer that Cloud Run would refuse."""
+    if size > encode.MAX_ANSWER:
+        raise EncodeError(
+            f"Cloud Run would answer 500: the answer has {size} bytes, and {encode.MAX_ANSWER} are possible"
+        )
+
+
+def _lines(request: Request[Any]) -> list[tuple[str, str]]:
+    # Without one of Google's, functions-framework invents an execution id.
+    return asgi.proxied(request, ("function-execution-id", request.id))

@@ -1,0 +1,86 @@
+"""Google's requests as JSON: whole, or only the body of one, as a console shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from portable_fn.adapter import cloudevents
+from portable_fn.errors import DecodeError
+from portable_fn.events import Task
+from portable_fn.http import Request
+from portable_fn.testing.native_json import Arrived, is_http, posted, request_of
+from portable_fn_gcp.events import decode as triggers
+
+
+def write(native: Any, service: str) -> Any:
+    """What functions-framework has converted, as the CloudEvent that it is or would be now; a request as it is."""
+    if not isinstance(native, tuple):
+        return native
+    event = triggers.of_background_event(*native) if len(native) == 2 else triggers.of_cloud_event(native[0])
+    return cloudevents.write_structured(event)
+
+
+def recognises(value: Any) -> int:
+    """3 for what only Google sends, 1 for a request by way of Google's front end, else 0."""
+    try:
+        request = _request(value)
+        name, _ = triggers.trigger(request)
+    except DecodeError:
+        return 0
+    if name in ("binary", "structured", "batched"):
+        source = request.headers.get("ce-source", "") or _source(value)
+        return 3 if source.startswith("//") else 0
+    if name or _is_of_workflows(request):
+        return 3
+    return 1 if is_http(value) and "function-execution-id" in request.headers else 0
+
+
+def read(value: Any, service: str | None) -> list[Arrived]:
+    """The request, or the POST with the value as its body."""
+    request = _request(value)
+    name, _ = triggers.trigger(request)
+    kinds: tuple[type, ...] = () if name else (Request,)
+    if service in ("workflows", "bigquery") or _is_of_workflows(request):
+        kinds = (Task,)
+    elif not name and not is_http(value):
+        raise DecodeError(f"the value is the body of no trigger of Google's; known are {triggers.KNOWN}")
+    return [Arrived(service or "http", _again(request), kinds)]
+
+
+def _is_of_workflows(request: Request[Any]) -> bool:
+    return request.headers.get("user-agent", "").startswith("GoogleCloudWorkflows")
+
+
+def _request(value: Any) -> Request[Any]:
+    if is_http(value):
+        return request_of(value)
+    if isinstance(value, dict) and cloudevents.is_structured(value):
+        return posted(value, cloudevents.STRUCTURED)
+    if isinstance(value, list) and value and all(map(cloudevents.is_structured, value)):
+        return posted(value, cloudevents.BATCHED)
+    return posted(value)
+
+
+def _again(request: Request[Any]) -> Request[Any]:
+    """The request without the id that the framework's simulation gives it anew."""
+    id = request.headers.get("function-execution-id")
+    lines = [pair for pair in request.headers.pairs if pair[0] != "function-execution-id"]
+    return Request(
+        request.method,
+        request.raw_path,
+        request.raw_query,
+        lines,
+        request.raw_body,
+        host=request.host,
+        scheme=request.scheme,
+        client_ip=request.client_ip,
+        id=id or request.id,
+    )
+
+
+def _source(value: Any) -> str:
+    first = value[0] if isinstance(value, list) and value else value
+    source = first.get("source") if isinstance(first, dict) and not is_http(first) else None
+    if isinstance(first, dict) and is_http(first) and '"source":"//' in str(first.get("body", "")).replace(" ", ""):
+        return "//"
+    return source if isinstance(source, str) else ""

@@ -1,0 +1,1 @@
+"""What adapter authors import: the pipeline and its parts."""

@@ -1,0 +1,147 @@
+"""Who may send events where a function's URL is open: who has a token that only the senders know, and no web page.
+
+A provider that fetches events itself, as AWS, Azure and Cloudflare do, needs none.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import allocate_lock
+
+from portable_fn.errors import HTTPError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from portable_fn.adapter.binding import Binding
+    from portable_fn.http import Request
+
+TOKEN = "PORTABLE_FN_TOKEN"
+# The header that has it, and the parameter of a URL for senders that can't set one.
+HEADER = "portable-fn-token"
+PARAMETER = "token"
+# No page sends a header of such a name without asking.
+_TOKENS = frozenset((HEADER, "dapr-api-token"))
+# "trusted": the platform lets only trusted callers through.
+CALLERS = "PORTABLE_FN_CALLERS"
+
+# In how many blocks of `unwarned` threads are.
+_quiet = 0
+_lock = allocate_lock()
+
+
+def check(request: Request[Any], headers: Mapping[str, str], *, parameter: bool = False) -> None:
+    """Raise HTTPError 401 unless the request has a token of the environment, or the environment has none.
+
+    Args:
+        request: The request that is to be an event.
+        headers: For each environment variable with a token, the header that has it; one of them is enough.
+        parameter: Whether the URL's parameter `token` is taken as well.
+    """
+    if _unsaid:
+        _warn()
+    tokens = {variable: token for variable in headers if (token := os.environ.get(variable))}
+    if not tokens:
+        return
+    from hmac import compare_digest
+
+    # A header or parameter that comes twice isn't the token.
+    for variable, token in tokens.items():
+        places = [request.headers.get_all(headers[variable])]
+        if parameter:
+            places.append(request.query.get_all(PARAMETER))
+        for values in places:
+            if len(values) == 1 and compare_digest(_octets(values[0]), _octets(token)):
+                return
+    needed = " or ".join(f"the header {headers[variable]} that {variable} says" for variable in tokens)
+    raise HTTPError(401, f"An event is taken only with {needed}.")
+
+
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def refuse_page(request: Request[Any]) -> None:
+    """Raise HTTPError 403 if a browser sends the request for a page of another site.
+
+    Browsers tell the site of what they send: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header, and to a host without
+    TLS the origin of every POST: https://fetch.spec.whatwg.org/#append-a-request-origin-header. No sender of events does.
+    """
+    headers = request.headers
+    site = headers.get("sec-fetch-site")
+    if site is None:
+        origin = headers.get("origin")
+        if origin is None or origin.partition("://")[2].lower() == request.host.lower():
+            return
+    elif site in ("same-origin", "none"):
+        return
+    raise HTTPError(403, "No page of another site sends events.")
+
+
+def require_json(request: Request[Any]) -> None:
+    """Raise HTTPError 415 if the content type isn't JSON; with a token in a header none is needed.
+
+    A page may send a text, a form, or a body without a type to any server, but JSON and such headers only if the server allows
+    it: https://fetch.spec.whatwg.org/#cors-safelisted-request-header
+    """
+    if request.content_type.endswith(("/json", "+json")):
+        return
+    headers = request.headers
+    # A browser itself may add what it was told for Basic.
+    has_token = headers.get("authorization", "")[:7].lower() == "bearer " or not _TOKENS.isdisjoint(headers)
+    if request.content_type or not has_token:
+        shown = repr(request.content_type[:80]) if request.content_type else "none"
+        raise HTTPError(
+            415, f"The content type is {shown}; possible is application/json.", headers={"accept": "application/json"}
+        )
+
+
+def warn_if_open(functions: Iterable[Binding], variables: Iterable[str], how: str) -> None:
+    """Log once, when an entry is made, that anybody who reaches it can send it events, unless something is known to keep them out.
+
+    Args:
+        functions: Those that take events.
+        variables: The environment variables that would hold a token.
+        how: How the platform keeps others out.
+    """
+    if _quiet or os.environ.get(CALLERS) == "trusted" or any(map(os.environ.get, variables)):
+        return
+    names = ", ".join(function.name for function in functions)
+    _unsaid.append((names, how, CALLERS, " or ".join(variables), HEADER))
+    # A server that logs has imported it; without one, the first event is early enough for what the import costs.
+    if "logging" in sys.modules:
+        _warn()
+
+
+# What there is to warn of.
+_unsaid: list[tuple[str, ...]] = []
+
+
+def _warn() -> None:
+    from portable_fn.logs import log
+
+    while _unsaid:
+        log().warning(
+            "whoever reaches this URL can send events to %s, as far as can be known here: %s, and say so by %s=trusted; or "
+            "set %s, and have the senders send it in the header %s",
+            *_unsaid.pop(),
+        )
+
+
+class unwarned:
+    """Make entries without a warning: a simulated provider lets nobody in."""
+
+    # Several threads may be in such blocks at once.
+
+    def __enter__(self) -> None:
+        global _quiet
+        with _lock:
+            _quiet += 1
+
+    def __exit__(self, *_: object) -> None:
+        global _quiet
+        with _lock:
+            _quiet -= 1

@@ -1,0 +1,469 @@
+"""The CloudEvents 1.0 envelope: structured JSON, batches of it, and HTTP headers; 0.3 is read too.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
+"""
+
+from __future__ import annotations
+
+from portable_fn.data import MAX_JSON_MEMORY, parse_json, read_json, to_json
+from portable_fn.errors import DecodeError, EncodeError
+from portable_fn.events import CloudEvent, Event, Message
+from portable_fn.pairs import Headers, unquoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+    from typing import Any
+
+STRUCTURED = "application/cloudevents+json"
+BATCHED = "application/cloudevents-batch+json"
+
+# Each that can't be read is logged with its traceback, and a body of 10 MB may hold millions.
+MAX_UNREADABLE = 1000
+# More than any sender puts into one request: Event Grid sends 5,000 at most. Each takes half a kilobyte, however short it is.
+MAX_EVENTS = 10_000
+MAX_ATTRIBUTES = 1000
+
+_KNOWN = frozenset(("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"))
+# Of version 0.3, whose `schemaurl` became `dataschema`, and whose encoding of the data became `data_base64`.
+_KNOWN_0_3 = _KNOWN - {"dataschema"} | {"schemaurl", "datacontentencoding"}
+# A name of an attribute: lower-case letters and digits.
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+# What an event's identity, its functions and its order depend on. All other attributes are side data: one that can't be read
+# is left out.
+_STRICT = frozenset(("specversion", "id", "source", "type", "partitionkey"))
+
+
+def mode(headers: Mapping[str, str]) -> str:
+    """How an HTTP message holds CloudEvents: "structured", "batched" or "binary"; "" where it holds none.
+
+    DecodeError for a format that isn't JSON.
+    """
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type.startswith("application/cloudevents"):
+        if media_type == STRUCTURED:
+            return "structured"
+        if media_type == BATCHED:
+            return "batched"
+        raise DecodeError(
+            f"{media_type[:80]!r} is no known format of CloudEvents; known are {STRUCTURED} and {BATCHED}"
+        )
+    # Any of them will do: without its specversion it is a malformed event, and not none.
+    return "binary" if "ce-id" in headers or "ce-type" in headers or "ce-specversion" in headers else ""
+
+
+def is_structured(value: object) -> bool:
+    """Whether a JSON value is an event in structured form."""
+    return isinstance(value, dict) and "specversion" in value and "type" in value and "source" in value
+
+
+def structured(
+    value: Mapping[str, Any], *, native: object = None, envelopes: tuple[Event[Any], ...] = ()
+) -> CloudEvent[Any]:
+    """The event that a JSON object has; DecodeError if a required attribute or the partition key is missing or no text.
+
+    Any other attribute that can't be read is left out: `native` has it.
+    """
+    if len(value) > MAX_ATTRIBUTES:
+        raise DecodeError(f"a CloudEvent has {len(value)} attributes; possible are {MAX_ATTRIBUTES}")
+    attributes: dict[str, str] = {}
+    for name, given in value.items():
+        if type(given) is str:
+            attributes[name] = given
+        elif given is not None and name != "data" and name != "data_base64":
+            text = _as_text(name, given)
+            if text is not None:
+                attributes[name] = text
+    attributes.pop("data", None)
+    attributes.pop("data_base64", None)
+    return _event(attributes, _body(value, attributes), native, envelopes)
+
+
+def _as_text(name: str, given: object) -> str | None:
+    """An attribute of JSON that isn't a text; None for one that is left out."""
+    if isinstance(given, int) and name != "datacontenttype":
+        return str(given).lower()  # true and false too
+    if name == "specversion" and isinstance(given, float):
+        return str(given)
+    if name in _STRICT:
+        raise DecodeError(
+            f"the CloudEvent's attribute {name!r} is a {type(given).__name__}; possible are a text, a whole number, "
+            "true and false"
+        )
+    return None
+
+
+def structured_body(body: bytes, content_type: str = "", *, native: object = None) -> CloudEvent[Any]:
+    """The event of an HTTP message's body in structured form, in the charset that its content type names."""
+    value = _json(body, content_type, "the CloudEvent")
+    if not isinstance(value, dict):
+        raise DecodeError(f"a CloudEvent is a JSON object, not a {type(value).__name__}")
+    return structured(value, native=native)
+
+
+def batched(body: bytes, content_type: str = "", *, native: object = None) -> list[CloudEvent[Any] | DecodeError]:
+    """The events of a batch, each one that can't be read as the DecodeError that says why.
+
+    DecodeError for no batch at all, and for one of which more than MAX_UNREADABLE can't be read.
+    """
+    values = _json(body, content_type, "the batch of CloudEvents")
+    if not isinstance(values, list):
+        raise DecodeError(f"a batch of CloudEvents is a JSON array, not a {type(values).__name__}")
+    if len(values) > MAX_EVENTS:
+        raise DecodeError(f"the batch has {len(values)} CloudEvents; possible are {MAX_EVENTS}")
+    events: list[CloudEvent[Any] | DecodeError] = []
+    unreadable = 0
+    for value in values:
+        try:
+            if not isinstance(value, dict):
+                raise DecodeError(f"an event of the batch is a {type(value).__name__}, not an object")
+            events.append(structured(value, native=native))
+        except DecodeError as exc:
+            unreadable += 1
+            if unreadable > MAX_UNREADABLE:
+                raise DecodeError(
+                    f"more than {MAX_UNREADABLE} events of the batch can't be read, the last: {exc}"
+                ) from exc
+            events.append(exc)
+    return events
+
+
+def _json(body: bytes, content_type: str, what: str) -> object:
+    charset = "utf-8"
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            charset = value.strip().strip("\"'").lower() or charset
+    try:
+        # Half of what JSON may take, since the data is written once more as the event's body.
+        return read_json(body, charset, MAX_JSON_MEMORY // 2)
+    except (ValueError, LookupError) as exc:
+        raise DecodeError(f"{what} is not JSON: {exc.args[0] if exc.args else exc}") from exc
+
+
+def _body(value: Mapping[str, Any], attributes: Mapping[str, str]) -> bytes:
+    encoded = value.get("data_base64")
+    data = value.get("data")
+    if encoded is not None and data is not None:
+        raise DecodeError("the CloudEvent has both data and data_base64; possible is one of them")
+    if attributes.get("datacontentencoding") == "base64" and attributes.get("specversion") == "0.3":
+        encoded = data
+    if encoded is not None:
+        from binascii import a2b_base64
+
+        try:
+            return (
+                a2b_base64(encoded, strict_mode=True) if isinstance(encoded, str) and encoded else _no_base64(encoded)
+            )
+        except ValueError as exc:
+            raise DecodeError("the CloudEvent's data_base64 is not base64") from exc
+    if "data" not in value:
+        return b""
+    holds_json = is_json(attributes.get("datacontenttype", ""))
+    if data is None and not holds_json:
+        return b""
+    try:
+        return data.encode() if isinstance(data, str) and not holds_json else json_body(data)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise DecodeError("the CloudEvent's data can't be a body: it has no JSON form, or is no Unicode text") from exc
+
+
+def _no_base64(encoded: object) -> bytes:
+    if encoded == "":
+        return b""
+    raise ValueError
+
+
+def json_body(data: object) -> bytes:
+    """Data as a body of JSON."""
+    try:
+        return to_json(data).encode()
+    except UnicodeEncodeError:
+        # A lone surrogate, which JSON allows as an escape and UTF-8 doesn't.
+        from json import dumps
+
+        return dumps(data, separators=(",", ":")).encode()
+
+
+def is_json(content_type: str) -> bool:
+    """Whether data of such a content type is JSON; so it is where none is named."""
+    # "datacontenttype" may be left out, and then JSON is meant (JSON format, section 3.1).
+    media_type = content_type.partition(";")[0].rstrip().lower()
+    return not media_type or media_type.endswith(("/json", "+json"))
+
+
+def json_data(event: CloudEvent[Any]) -> Any:
+    """The data of an event whose type says that it is JSON, also if its content type can't be right."""
+    data = event.read_data()
+    if isinstance(data, (str, bytes)) and not is_json(event.content_type):
+        try:
+            return parse_json(event.text)
+        except ValueError:
+            pass
+    return data
+
+
+def binary(headers: Mapping[str, str], body: bytes, *, native: object = None) -> CloudEvent[Any]:
+    """The event of an HTTP message in binary form: attributes in `ce-` headers, percent-encoded, the data in the body."""
+    attributes: dict[str, str] = {}
+    values = headers.joined() if isinstance(headers, Headers) else headers
+    for header, value in values.items():
+        if header[:3].lower() == "ce-":
+            name = header[3:].lower()
+            is_strict = name in _STRICT
+            told = _told_once(name, headers.get_all(header)) if is_strict and isinstance(headers, Headers) else value
+            quoted = _unescaped(told) if '"' in told else told
+            attributes[name] = text = unquoted(quoted)
+            if is_strict and "\ufffd" in text:
+                _check_utf8(name, quoted)
+    if content_type := headers.get("content-type"):
+        attributes["datacontenttype"] = content_type
+    return _event(attributes, body, native, ())
+
+
+def _told_once(name: str, values: list[str]) -> str:
+    """The value of a header that two lines must not tell differently."""
+    if any(value != values[0] for value in values):
+        raise DecodeError(f"the CloudEvent's {name} is told {len(values)} times, each time another one")
+    return values[0]
+
+
+def _check_utf8(name: str, quoted: str) -> None:
+    """Raise DecodeError if a percent-encoded value isn't UTF-8: repaired, it would be the same as another one."""
+    from urllib.parse import unquote_to_bytes
+
+    try:
+        unquote_to_bytes(quoted).decode()
+    except UnicodeError as exc:
+        raise DecodeError(f"the CloudEvent's {name} is percent-encoded, but not as UTF-8") from exc
+
+
+def _unescaped(value: str) -> str:
+    """A header's value with its quoted strings unquoted, as writers of before version 1.0.1 made them."""
+    import re
+
+    def unquote(quoted: re.Match[str]) -> str:
+        return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted[2] else quoted[0]
+
+    # One that isn't closed is taken as well, up to its end: looked for again from each quote in it, a header of 60 KB takes
+    # seconds.
+    return re.sub(r'"((?:[^"\\]|\\.)*+)("?)', unquote, value, flags=re.DOTALL)
+
+
+def _event(
+    attributes: Mapping[str, str], body: bytes, native: object, envelopes: tuple[Event[Any], ...]
+) -> CloudEvent[Any]:
+    get = attributes.get
+    version = get("specversion")
+    if version == "1.0":
+        known, schema = _KNOWN, "dataschema"
+    elif version == "0.3":
+        known, schema = _KNOWN_0_3, "schemaurl"
+    else:
+        shown = "missing" if version is None else repr(version[:40])
+        raise DecodeError(f"the CloudEvent's specversion is {shown}; known are '1.0' and '0.3'")
+    id, source, type = get("id"), get("source"), get("type")
+    if not id or not source or not type:
+        missing = [name for name in ("id", "source", "type") if not get(name)]
+        raise DecodeError(f"the CloudEvent has no {' and no '.join(missing)}")
+    extensions: dict[str, str] = {}
+    odd: list[str] = []
+    spoiled: set[str] = set()
+    for name, value in attributes.items():
+        if not value.isascii() and not is_unicode(value):
+            if name in _STRICT:
+                raise DecodeError(f"the CloudEvent's attribute {name!r} has half of a surrogate pair, which is no text")
+            spoiled.add(name)
+        elif name not in known:
+            if _is_extension(name):
+                extensions[name] = value
+            else:
+                odd.append(name)
+    for name in odd:
+        # HTTP headers have no capitals: so an event has the same names in each form.
+        lowered = name.lower()
+        if name.isascii() and lowered not in known and lowered not in extensions and _is_extension(lowered):
+            extensions[lowered] = attributes[name]
+    if spoiled:
+        attributes = {name: value for name, value in attributes.items() if name not in spoiled}
+        get = attributes.get
+    return CloudEvent(
+        id,
+        source,
+        type,
+        body,
+        subject=get("subject") or "",
+        time=read_time(get("time")),
+        content_type=get("datacontenttype") or "",
+        schema=get(schema) or "",
+        extensions=extensions,
+        native=native,
+        envelopes=envelopes,
+    )
+
+
+def _is_extension(name: str) -> bool:
+    return bool(name) and name != "data" and _NAME.issuperset(name)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def read_time(value: object) -> datetime | None:
+    """A time that is side data: as `parse_time` reads it; None if there is none, or one that can't be read."""
+    if not value:
+        return None
+    try:
+        return parse_time(value)  # type: ignore[arg-type]  # anything but a text is a DecodeError
+    except DecodeError:
+        return None
+
+
+def parse_time(text: str) -> datetime:
+    """An RFC 3339 time as aware UTC, to the microsecond, one without an offset as UTC; DecodeError where it is none."""
+    from datetime import UTC, datetime
+
+    try:
+        try:
+            # Python 3.11 takes nanoseconds, and cuts them to microseconds.
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            # A leap second, which datetime has not, and a lower-case "z" are RFC 3339 too.
+            time = datetime.fromisoformat(text.upper().replace(":60", ":59"))
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, TypeError, AttributeError, OverflowError) as exc:
+        raise DecodeError("a time is not one of RFC 3339, such as 2026-01-02T03:04:05Z") from exc
+
+
+# How the bindings of CloudEvents to Kafka, HTTP and AMQP, and to Pub/Sub, call the attributes of a message.
+_PREFIXES = ("ce_", "ce-", "cloudEvents:", "cloudEvents_")
+
+
+def inside(message: Message[Any]) -> list[Event[Any]]:
+    """The CloudEvents that a message holds: in structured form or as a batch of it in its body, or in binary form with their
+    attributes in its own; nothing where it holds none. DecodeError where it holds one that can't be read."""
+    envelopes = (*message.envelopes, message)
+    attributes = message.attributes
+    for prefix in _PREFIXES:
+        if attributes.get(f"{prefix}specversion") is not None:
+            own: dict[str, str] = {}
+            for name, given in attributes.items():
+                lowered = name[len(prefix) :].lower()
+                if name.startswith(prefix) and (name.endswith(lowered) or prefix + lowered not in attributes):
+                    _add(own, lowered, given)
+            content_type = message.content_type or attributes.get("content-type")
+            if content_type:
+                _add(own, "datacontenttype", content_type)
+            return [_event(own, message.body, message.native, envelopes)]
+    if b'"specversion"' not in message.body:
+        return []
+    try:
+        value = parse_json(message.body.decode())
+    except ValueError:
+        return []
+    values: list[Any] = value if isinstance(value, list) else [value]
+    if not all(map(is_structured, values)):
+        return []
+    return [structured(one, native=message.native, envelopes=envelopes) for one in values]
+
+
+def _add(attributes: dict[str, str], name: str, value: Any) -> None:
+    """Add what a message's attribute says; side data that is no text is left out."""
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError as exc:
+            if name in _STRICT:
+                raise DecodeError(f"the CloudEvent's attribute {name!r} is not UTF-8") from exc
+    if isinstance(value, str):
+        attributes[name] = value
+
+
+def neutral_inside(event: CloudEvent[Any]) -> list[Event[Any]]:
+    """The object, row or schedule that an event of a type of ours, such as a dead letter, is about; nothing for any other type."""
+    if not event.type.startswith("portable_fn."):
+        return []
+    from portable_fn.adapter.as_cloudevent import read
+
+    found = read(event)
+    return [] if found is None else [found]
+
+
+def write_structured(event: CloudEvent[Any]) -> dict[str, Any]:
+    """The event in structured form, a JSON object; EncodeError for an attribute that has no such name or is no text."""
+    value: dict[str, Any] = dict(_attributes(event))
+    if event.content_type:
+        value["datacontenttype"] = event.content_type
+    if event.body:
+        try:
+            text = event.body.decode()
+            value["data"] = parse_json(text) if is_json(event.content_type) else text
+        except ValueError:
+            from binascii import b2a_base64
+
+            value["data_base64"] = b2a_base64(event.body, newline=False).decode()
+    return value
+
+
+def write_batched(events: Iterable[CloudEvent[Any]]) -> bytes:
+    """The events as the body of a batch."""
+    return json_body([write_structured(event) for event in events])
+
+
+def write_structured_body(event: CloudEvent[Any]) -> bytes:
+    """The event in structured form as a body."""
+    return json_body(write_structured(event))
+
+
+def write_binary(event: CloudEvent[Any]) -> tuple[list[tuple[str, str]], bytes]:
+    """The event in binary form: HTTP headers and a body; EncodeError for an attribute that has no such name or is no text."""
+    headers = [(f"ce-{name}", _percent_encoded(name, value)) for name, value in _attributes(event)]
+    if event.content_type:
+        headers.append(("content-type", event.content_type))
+    return headers, event.body
+
+
+def _attributes(event: CloudEvent[Any]) -> list[tuple[str, str]]:
+    """All that an event has beside its content type and its data."""
+    attributes = [("specversion", "1.0"), ("id", event.id), ("source", event.source), ("type", event.type)]
+    if event.subject:
+        attributes.append(("subject", event.subject))
+    if event.time is not None:
+        attributes.append(("time", write_time(event.time)))
+    if event.schema:
+        attributes.append(("dataschema", event.schema))
+    for name, value in event.extensions.items():
+        if not name or name in _KNOWN or name == "data" or not _NAME.issuperset(name):
+            raise EncodeError(f"a CloudEvent can't have the extension {name!r}: possible are names of a-z and 0-9")
+        attributes.append((name, value))
+    for name, value in attributes:
+        if not isinstance(value, str):
+            raise EncodeError(f"the CloudEvent's {name} is a str, not {type(value).__name__}")
+    return attributes
+
+
+def write_time(time: datetime) -> str:
+    """A time as RFC 3339 has it, in UTC."""
+    from datetime import UTC
+
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _percent_encoded(name: str, value: str) -> str:
+    # What the binding names in its section 3.1.3.2: space, double quote, percent, and all but printable ASCII.
+    if value.isascii() and value.isprintable() and not any(char in value for char in ' "%'):
+        return value
+    try:
+        return "".join(
+            char if "!" <= char <= "~" and char not in '"%' else "".join(f"%{byte:02X}" for byte in char.encode())
+            for char in value
+        )
+    except UnicodeEncodeError as exc:
+        raise EncodeError(f"the CloudEvent's {name} has half of a surrogate pair, which no header can carry") from exc

@@ -1,0 +1,512 @@
+"""Dead letters, in one format on every provider: what is sent for a rejected event, and the event that a letter is about.
+
+A rejected message keeps its body and its attributes, and gets these attributes beside them:
+
+    portable-fn-reason     why it was rejected, cut to 1,000 bytes
+    portable-fn-source     the event's source
+    portable-fn-id         the event's id
+    portable-fn-attempt    which delivery was rejected, if the provider tells
+    portable-fn-time       when the event happened, if the provider tells; the letter's own time is when it was rejected
+    portable-fn-fields     JSON of what the destination has no place for: channel, key, subject, partition, sequence,
+                           content_type, attributes, "encoding": "base64" of a body that isn't text
+
+What isn't a message is a structured CloudEvent (`as_cloudevent` has the types) with the same facts as extensions,
+portablefnreason and so on; so is a message if the destination takes a text alone, or too few attributes.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+
+from portable_fn.adapter import as_cloudevent, cloudevents
+from portable_fn.data import parse_json, to_json
+from portable_fn.errors import DecodeError
+from portable_fn.events import UNREADABLE, CloudEvent, Event, Message
+from portable_fn.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from portable_fn.outcomes import Reject
+
+PREFIX = "portable-fn-"
+REASON, SOURCE, ID, ATTEMPT, TIME, FIELDS = (
+    PREFIX + name for name in ("reason", "source", "id", "attempt", "time", "fields")
+)
+NO_REASON = "no reason given"
+# In UTF-8: Pub/Sub takes 1,024 bytes.
+LONGEST_REASON = 1000
+
+_EXTENSIONS = {name: name.replace("-", "") for name in (REASON, SOURCE, ID, ATTEMPT, TIME, FIELDS)}
+# A message's fields that are none of the facts, by their names in portable-fn-fields; so is the channel, if the source doesn't
+# end in it.
+_PLACE = {"key": None, "subject": "", "partition": None, "sequence": None, "content_type": ""}
+
+
+class Destination(Record):
+    """What a queue or topic takes beside a body.
+
+    `room` is how many attributes, `longest` how many bytes a value of one may have. `takes_name` says whether it takes an
+    attribute of that name, `legible` gives the text in the characters that it takes, the same if it takes it as it is.
+    `total` is how many bytes all attributes together may have. `names_content_type` says that the content type is one of the attributes, `takes_bytes` that attributes may be bytes,
+    `takes_text` that a body must be a text.
+    """
+
+    _fields = ("room", "longest", "names_content_type", "takes_bytes", "takes_text")
+
+    def __init__(
+        self,
+        room: int,
+        longest: int,
+        takes_name: Callable[[str], bool],
+        legible: Callable[[str], str],
+        *,
+        names_content_type: bool = False,
+        takes_bytes: bool = False,
+        takes_text: bool = False,
+        total: int | None = None,
+    ) -> None:
+        self.room = room
+        self.longest = longest
+        self.takes_name = takes_name
+        self.legible = legible
+        self.names_content_type = names_content_type
+        self.takes_bytes = takes_bytes
+        self.takes_text = takes_text
+        self.total = total
+
+    def takes(self, name: str, value: object) -> bool:
+        """Whether it takes the attribute as it is."""
+        if not self.takes_name(name) or name.startswith(PREFIX) or name.lower() == "content-type":
+            return False
+        if isinstance(value, bytes):
+            return self.takes_bytes and 0 < len(value) <= self.longest
+        return isinstance(value, str) and self.takes_value(value)
+
+    def takes_value(self, value: str) -> bool:
+        """Whether it takes a text as an attribute's value."""
+        return bool(value) and self.legible(value) == value and _size(value) <= self.longest
+
+    def nearest(self, value: str) -> str:
+        """The text as far as it takes it."""
+        return _cut(self.legible(value), self.longest) or "?"
+
+
+class Letter(Record):
+    """What is sent: `key` and `subject` are the message's own, for a destination that has a place for them."""
+
+    _fields = ("body", "content_type", "attributes", "key", "subject")
+
+    def __init__(
+        self, body: bytes, content_type: str, attributes: dict[str, str | bytes], key: str | None, subject: str
+    ) -> None:
+        self.body = body
+        self.content_type = content_type
+        self.attributes = attributes
+        self.key = key
+        self.subject = subject
+
+
+def letter(event: Event[Any], reject: Reject, to: Destination) -> Letter:
+    """Return what is sent for a rejected event to a destination that takes attributes.
+
+    Raises:
+        TypeError: The event has no form as a CloudEvent and is no message, such as a Task.
+    """
+    told = _facts(event, reject)
+    if isinstance(event, Message):
+        made = _as_message(event, told, to)
+        if made is not None:
+            return made
+    attributes: dict[str, str | bytes] = {name: to.nearest(value) for name, value in told.items()}
+    attributes[FIELDS] = _shown({"format": "cloudevent"}, to)
+    if to.names_content_type:
+        attributes["content-type"] = cloudevents.STRUCTURED
+    key = getattr(event, "key", None)
+    return Letter(
+        structured(event, reject),
+        cloudevents.STRUCTURED,
+        attributes,
+        key if isinstance(key, str) else None,
+        event.subject,
+    )
+
+
+def _as_message(message: Message[Any], told: dict[str, str], to: Destination) -> Letter | None:
+    """The message with its body as it is; None if the attributes don't take all that it has."""
+    fields: dict[str, Any] = {
+        name: value for name, empty in _PLACE.items() if (value := getattr(message, name)) != empty
+    }
+    if (channel := message.channel) != _last(message.source):
+        fields["channel"] = channel
+    if (through := message.envelopes and message.envelopes[0].source) and through != message.source:
+        fields["through"] = through
+    content_type: str = fields.pop("content_type", "")
+    attributes: dict[str, str | bytes] = {}
+    if not to.takes_value(content_type):
+        if content_type or not to.names_content_type:
+            fields["content_type"] = content_type
+        content_type = ""
+    elif to.names_content_type:
+        attributes["content-type"] = content_type
+    for name, value in told.items():
+        attributes[name] = value
+        if not to.takes_value(value):
+            attributes[name] = to.nearest(value)
+            fields[name.removeprefix(PREFIX)] = value
+    body = message.body
+    if to.takes_text and not _is_text(body, to):
+        fields["encoding"] = "base64"
+        # An empty text is none that SQS takes.
+        body = b2a_base64(body, newline=False) or b"="
+    left = dict(message.attributes)
+    own = {name: value for name, value in left.items() if value is not None and to.takes(name, value)}
+    room = to.room - len(attributes)
+    if len(own) < len(left) or len(own) > room or fields:
+        own = dict(list(own.items())[: max(room - 1, 0)])
+        others = {name: value for name, value in left.items() if name not in own}
+        if others:
+            fields["attributes"] = {name: _in_json(value) for name, value in others.items()}
+        attributes[FIELDS] = shown = _shown(fields, to)
+        if _size(shown) > to.longest:
+            return None
+    everything = {**own, **attributes}
+    if to.total is not None and sum(len(name) + len(value) for name, value in everything.items()) > to.total:
+        return None
+    return Letter(body, content_type, everything, message.key, message.subject)
+
+
+def is_like(body: bytes) -> bool:
+    """Whether a body could be taken for a dead letter: it isn't to be sent to the dead letters as it is."""
+    return b"portablefnid" in body
+
+
+def structured(event: Event[Any], reject: Reject) -> bytes:
+    """Return what is sent for a rejected event to a destination that takes a text alone: a structured CloudEvent, as JSON.
+
+    Raises:
+        TypeError: The event has no form as a CloudEvent, such as a Task.
+    """
+    return written(cloud_event(event, reject))
+
+
+def cloud_event(event: Event[Any], reject: Reject) -> CloudEvent[Any]:
+    """Return the rejected event as a CloudEvent whose extensions say why, and what it was."""
+    try:
+        # What passes the letter on, such as Dapr or Knative, adds extensions of its own.
+        made = as_cloudevent.write(event, together=True)
+    except DecodeError:
+        made = _unread(event)
+    extensions = dict(made.extensions)
+    told = {_EXTENSIONS[name]: value for name, value in _facts(event, reject).items()}
+    fields: dict[str, Any] = {}
+    # Those of a letter that is rejected in its turn.
+    if earlier := {name: extensions.pop(name) for name in _EXTENSIONS.values() if name in extensions}:
+        fields["extensions"] = earlier
+    if isinstance(event, Message) and (through := event.envelopes and event.envelopes[0].source) != event.source:
+        fields.update({"through": through} if through else {})
+    if fields:
+        told[_EXTENSIONS[FIELDS]] = to_json(fields)
+    return CloudEvent(
+        made.id,
+        made.source,
+        made.type,
+        made.body,
+        subject=made.subject,
+        time=made.time,
+        content_type=made.content_type,
+        schema=made.schema,
+        extensions={**extensions, **told},
+    )
+
+
+def _unread(event: Event[Any]) -> CloudEvent[Any]:
+    """An event some of whose contents can't be read, such as a row: what the provider sent is its data."""
+    type = str(event.type) or event.__class__.__name__
+    try:
+        body = to_json(event.native).encode()
+    except (TypeError, ValueError, RecursionError):
+        body = b""
+    return CloudEvent(event.id, event.source, type, body, content_type="application/json")
+
+
+def written(event: CloudEvent[Any], *, in_base64: bool = False) -> bytes:
+    """Return the event in structured form, in printable characters, its data as the very bytes that it has.
+
+    With `in_base64` they stay so even if somebody reads and writes the JSON anew.
+    """
+    value = cloudevents.write_structured(event)
+    try:
+        is_same = cloudevents.structured(parse_json(to_json(value))).body == event.body  # type: ignore[arg-type]  # an object
+    except UNREADABLE:
+        is_same = False
+    if not is_same or (in_base64 and event.body):
+        value.pop("data", None)
+        value["data_base64"] = b2a_base64(event.body, newline=False).decode()
+    text = to_json(value)
+    if not text.isprintable():
+        from json import dumps
+
+        text = dumps(value)
+    return text.encode()
+
+
+def restored(letter: Event[Any]) -> Event[Any]:
+    """Return the event that a dead letter is about, as it was when its handler rejected it; `envelopes` end with the letter.
+
+    A message that a provider dead-lettered itself, after too many deliveries, is given as it is.
+
+    Raises:
+        DecodeError: It is a dead letter and can't be read.
+    """
+    if (held := _held(letter)) is not None:
+        return _of_cloud_event(held, letter)
+    if not isinstance(letter, Message) or ID not in letter.attributes:
+        return _without_knative(letter)
+    fields = _fields(letter)
+    body = letter.body
+    if fields.get("encoding") == "base64":
+        body = b"" if body == b"=" else _decoded(body)
+    source = _told(letter, fields, SOURCE)
+    attempt, time = _told(letter, fields, ATTEMPT), _told(letter, fields, TIME)
+    others = {name: _of_json(value) for name, value in fields.get("attributes", {}).items()}
+    own = {name: value for name, value in letter.attributes.items() if not name.startswith(PREFIX)}
+    return Message(
+        _told(letter, fields, ID),
+        source,
+        body,
+        channel=fields.get("channel", _last(source)),
+        time=cloudevents.parse_time(time) if time else None,
+        content_type=fields.get("content_type", letter.content_type),
+        attributes={**own, **others},
+        subject=fields.get("subject", ""),
+        attempt=_count(attempt),
+        key=fields.get("key"),
+        partition=fields.get("partition"),
+        sequence=fields.get("sequence"),
+        native=letter.native,
+        envelopes=(*letter.envelopes, letter),
+    )
+
+
+def reason(letter: Event[Any]) -> str | None:
+    """Return why the event of a dead letter was rejected; None if the letter doesn't tell."""
+    if (held := _held(letter)) is not None:
+        return held.extensions.get(_EXTENSIONS[REASON])
+    attributes = letter.attributes if isinstance(letter, Message) else {}
+    if ID in attributes:
+        return _told(letter, _fields(letter), REASON)  # type: ignore[arg-type]  # it is a message
+    # By Service Bus itself, with `settlement=True`, or by Knative.
+    told = attributes.get("DeadLetterReason")
+    return told if isinstance(told, str) else _of_knative(letter)
+
+
+# What Knative adds to an event for its dead-letter sink, the last with the body of the answer, in base64.
+# https://knative.dev/docs/eventing/event-delivery/
+_KNATIVE = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")
+
+
+def _of_knative(letter: Event[Any]) -> str | None:
+    """The reason of an event that Knative dead-lettered, which is in the problem document that it was answered with."""
+    for one in (letter, *letter.envelopes[-1:]):
+        told = one.extensions.get(_KNATIVE[2]) if isinstance(one, CloudEvent) else None
+        if told:
+            try:
+                problem: Any = parse_json(told if told.startswith("{") else a2b_base64(told).decode())
+            except ValueError:
+                return None
+            detail = problem.get("detail") if isinstance(problem, dict) else None
+            return detail if isinstance(detail, str) else None
+    return None
+
+
+def _without_knative(letter: Event[Any]) -> Event[Any]:
+    """The event without what Knative added to it."""
+    name = "extensions" if isinstance(letter, CloudEvent) else "attributes"
+    told: Mapping[str, Any] = getattr(letter, name, None) or {}
+    if _KNATIVE[1] not in told:
+        return letter
+    from copy import copy
+
+    made = copy(letter)
+    setattr(made, name, {key: value for key, value in told.items() if key not in _KNATIVE})
+    made.envelopes = (*letter.envelopes, letter)
+    return made
+
+
+def through(letter: Event[Any]) -> str:
+    """Return the source from which the rejected event reached its function: the queue of a message that a topic published."""
+    if (held := _held(letter)) is not None:
+        fields = _json(held.extensions.get(_EXTENSIONS[FIELDS]) or "{}")
+        return fields.get("through") or held.extensions.get(_EXTENSIONS[SOURCE], "")
+    if isinstance(letter, Message) and ID in letter.attributes:
+        fields = _fields(letter)
+        return fields.get("through") or _told(letter, fields, SOURCE)
+    return ""
+
+
+def _held(letter: Event[Any]) -> CloudEvent[Any] | None:
+    """The CloudEvent that the letter is or holds, if it is one of ours."""
+    if isinstance(letter, CloudEvent):
+        return letter if _EXTENSIONS[ID] in letter.extensions else None
+    if not isinstance(letter, Message):
+        return None
+    if ID in letter.attributes:
+        if _fields(letter).get("format") != "cloudevent":
+            return None
+        if (found := _in_body(letter)) is None:
+            raise DecodeError("the body of a dead letter is no CloudEvent, as its attributes say")
+        return found
+    # What came as a CloudEvent, by Dapr or over HTTP, is a message only to who asks for one.
+    for one in (getattr(letter, "cloud_event", None), *letter.envelopes[-1:]):
+        if isinstance(one, CloudEvent) and _EXTENSIONS[ID] in one.extensions:
+            return one
+    return _in_body(letter)
+
+
+def _in_body(letter: Message[Any]) -> CloudEvent[Any] | None:
+    if b'"portablefnid"' not in letter.body:
+        return None
+    try:
+        value = parse_json(letter.body.decode())
+    except ValueError:
+        return None
+    if not cloudevents.is_structured(value):
+        return None
+    found = cloudevents.structured(value, native=letter.native)  # type: ignore[arg-type]  # an object
+    return found if _EXTENSIONS[ID] in found.extensions else None
+
+
+def _of_cloud_event(held: CloudEvent[Any], letter: Event[Any]) -> Event[Any]:
+    extensions = dict(held.extensions)
+    told = {name: extensions.pop(name, "") for name in _EXTENSIONS.values()}
+    extensions.update(_json(told[_EXTENSIONS[FIELDS]] or "{}").get("extensions", {}))
+    if held.type == as_cloudevent.MESSAGE:
+        extensions = {name: value for name, value in extensions.items() if name in as_cloudevent.PLACE}
+    envelopes = (*letter.envelopes, letter)
+    plain: CloudEvent[Any] = CloudEvent(
+        held.id,
+        held.source,
+        held.type,
+        held.body,
+        subject=held.subject,
+        time=held.time,
+        content_type=held.content_type,
+        schema=held.schema,
+        extensions=extensions,
+        attempt=_count(told[_EXTENSIONS[ATTEMPT]]),
+        native=letter.native,
+        envelopes=envelopes,
+    )
+    if plain.type == as_cloudevent.MESSAGE:
+        message = as_cloudevent.message(plain)
+        message.attempt, message.envelopes = plain.attempt, envelopes
+        return message
+    found = as_cloudevent.read(plain)
+    if found is None:
+        return plain
+    found.envelopes = envelopes
+    return found
+
+
+def _facts(event: Event[Any], reject: Reject) -> dict[str, str]:
+    told = {REASON: _reason(reject.why), SOURCE: event.source, ID: event.id}
+    if (attempt := getattr(event, "attempt", None)) is not None:
+        told[ATTEMPT] = str(attempt)
+    if event.time is not None:
+        told[TIME] = cloudevents.write_time(event.time)
+    return told
+
+
+def _reason(why: str) -> str:
+    """The reason in printable characters, cut."""
+    text = why if why.isprintable() else "".join(char if char.isprintable() else " " for char in why)
+    return _cut(text.strip(), LONGEST_REASON) or NO_REASON
+
+
+def _cut(text: str, size: int) -> str:
+    """The text's beginning that has so many bytes at most."""
+    return text if len(text) * 4 <= size else text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _is_text(body: bytes, to: Destination) -> bool:
+    try:
+        return bool(body) and to.legible(text := body.decode()) == text
+    except UnicodeDecodeError:
+        return False
+
+
+def _last(source: str) -> str:
+    """What a source's name ends in, which is the channel as a rule."""
+    return source.rpartition("/")[2].rpartition(":")[2].removesuffix(".fifo")
+
+
+def _shown(fields: Mapping[str, Any], to: Destination) -> str:
+    """The fields as a text of ASCII; in base64 if the destination doesn't take JSON's characters."""
+    from json import dumps
+
+    text = dumps(fields, separators=(",", ":"))
+    return text if to.legible(text) == text else b2a_base64(text.encode(), newline=False).decode()
+
+
+def _in_json(value: object) -> object:
+    return {"base64": b2a_base64(value, newline=False).decode()} if isinstance(value, bytes) else value
+
+
+def _of_json(value: Any) -> str | bytes | None:
+    if isinstance(value, dict):
+        value = value.get("base64")
+        return _decoded(value if isinstance(value, str) else "?")
+    if value is not None and not isinstance(value, str):
+        raise DecodeError(f"an attribute in the {FIELDS} of a dead letter is a {type(value).__name__}, not a text")
+    return value
+
+
+def _decoded(text: str | bytes) -> bytes:
+    try:
+        return a2b_base64(text, strict_mode=True)
+    except ValueError as exc:
+        raise DecodeError("a dead letter has something in base64 that is none") from exc
+
+
+def _fields(letter: Message[Any]) -> dict[str, Any]:
+    told = letter.attributes.get(FIELDS)
+    if not told:
+        return {}
+    try:
+        text = told.decode() if isinstance(told, bytes) else told
+        return _json(text if text.startswith("{") else _decoded(text).decode())
+    except UnicodeDecodeError as exc:
+        raise DecodeError(f"the {FIELDS} of a dead letter are no text") from exc
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        value = parse_json(text)
+    except ValueError as exc:
+        raise DecodeError(f"the {FIELDS} of a dead letter can't be read: {exc}") from exc
+    if not isinstance(value, dict):
+        raise DecodeError(f"the {FIELDS} of a dead letter are a {type(value).__name__}, not an object")
+    for name, one in value.items():
+        wanted: Any = dict if name in ("attributes", "extensions") else str
+        if not isinstance(one, wanted) or (
+            name == "extensions" and not all(isinstance(text, str) for text in one.values())
+        ):
+            raise DecodeError(f"{name[:40]!r} in the {FIELDS} of a dead letter is a {type(one).__name__}")
+    return value
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else None
+
+
+def _told(letter: Message[Any], fields: Mapping[str, Any], name: str) -> str:
+    """A fact: as it was if the attribute has it only as far as the destination took it."""
+    given = fields.get(name.removeprefix(PREFIX), letter.attributes.get(name)) or ""
+    return given if isinstance(given, str) else given.decode("utf-8", "replace")

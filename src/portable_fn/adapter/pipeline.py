@@ -1,0 +1,135 @@
+"""The road that every adapter's entry takes between its `decode` and its `encode`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+
+from portable_fn.adapter.calling import is_awaitable, is_not_ours
+from portable_fn.adapter.routing import refusing
+from portable_fn.errors import HTTPError
+from portable_fn.http import Request, Response, finish, to_response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from portable_fn.adapter.routing import Router, Target
+    from portable_fn.context import Context
+
+
+def respond(router: Router, request: Request[Any], context: Context) -> Response | Awaitable[Response]:
+    """The answer to a request, to be awaited where its function is async; whatever is raised becomes a problem document."""
+    try:
+        call, max_body, _, use = router.find(request)
+        if request.raw_body and is_over(request, max_body):
+            call = refusing(too_large(max_body), use)[0]
+        result = call(request, context)
+        if type(result) is dict or not is_awaitable(result):
+            return finish(to_response(result), request)
+    except BaseException as exc:
+        return failed(exc, request, context)
+    return _respond_later(result, request, context)
+
+
+def refuse(
+    router: Router, error: BaseException, request: Request[Any], context: Context
+) -> Response | Awaitable[Response]:
+    """Answer a request that was refused before its function was called, with the middleware that its answer would have."""
+    try:
+        result = router.refusal(error, request)[0](request, context)
+        if not is_awaitable(result):
+            return finish(to_response(result), request)
+    except BaseException as exc:
+        return failed(exc, request, context)
+    return _respond_later(result, request, context)
+
+
+async def _respond_later(result: Any, request: Request[Any], context: Context) -> Response:
+    # Nobody cancels a task here but the handler itself: it runs alone in its loop, or in a Worker.
+    try:
+        return finish(to_response(await result), request)
+    except BaseException as exc:
+        return failed(exc, request, context)
+
+
+async def respond_in_loop(target: Target, request: Request[Any], context: Context) -> Response:
+    """The answer of what the router found, where nothing may block the event loop: a function that isn't async runs in a
+    thread."""
+    call, max_body, is_async, use = target
+    try:
+        if request.raw_body and is_over(request, max_body):
+            call, _, is_async, _ = refusing(too_large(max_body), use)
+        result = call(request, context) if is_async else await _in_thread(call, request, context)
+        if is_awaitable(result):
+            result = await result
+        return finish(to_response(result), request)
+    except BaseException as exc:
+        if is_not_ours(exc):
+            raise
+        return failed(exc, request, context)
+
+
+async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any], context: Context) -> Any:
+    from portable_fn.adapter.threads import run
+
+    def called() -> Any:
+        # Caught in the thread, since a Future takes no StopIteration; encoded there, since that may take long.
+        try:
+            result = call(request, context)
+            if is_awaitable(result):
+                return result
+            response = finish(to_response(result), request)
+            stream = response.stream
+            if stream and not isinstance(stream, AsyncIterable):
+                from portable_fn.adapter.streams import Threaded
+
+                # Made here, it keeps the context variables that the handler has set.
+                response = response.copy()
+                response.body = Threaded(stream)
+            return response
+        except BaseException as exc:
+            return failed(exc, request, context)
+
+    return await run(called)
+
+
+def failed(
+    error: BaseException, request: Request[Any], context: Context, instead_of: Response | None = None
+) -> Response:
+    """The problem document for what was raised on the way.
+
+    If that kept a response from being sent, the document stands `instead_of` it and has its CORS headers.
+    """
+    from portable_fn.adapter.problem import problem
+
+    response = problem(error, context)
+    if instead_of is not None:
+        for name, value in instead_of.headers.pairs:
+            if name == "vary" or name.startswith("access-control-"):
+                response.headers.add(name, value)
+    return finish(response, request)
+
+
+def answer_too_large(
+    size: int, limit: int, taker: str, request: Request[Any], context: Context, instead_of: Response
+) -> Response:
+    """The problem document in place of an answer of more bytes than its taker, such as "Lambda", takes; it is logged."""
+    detail = f"The answer has {size} bytes; {taker} takes {limit}."
+    context.log.error("invocation %s failed: %s", context.invocation_id, detail)
+    error = HTTPError(500, detail, extensions={"invocation_id": context.invocation_id})
+    return failed(error, request, context, instead_of)
+
+
+def is_over(request: Request[Any], limit: int) -> bool:
+    """Whether the body has over `limit` bytes, which hold once it is inflated too; below 0 is no limit."""
+    if len(request.raw_body) > limit:
+        return limit >= 0
+    request._max_body = limit
+    # What looks for events has inflated the body by a limit of its own.
+    return "body" in request.__dict__ and len(request.body) > limit
+
+
+def too_large(limit: int) -> HTTPError:
+    """The error for a body of over `limit` bytes."""
+    return HTTPError(413, f"The body is over {limit} bytes.")

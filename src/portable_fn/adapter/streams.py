@@ -1,0 +1,256 @@
+"""A response's stream, chunk by chunk: whatever it waits for and sets, one task goes through the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+
+from portable_fn.errors import EncodeError, PortableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import Task
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
+    from contextvars import Context as Variables
+    from typing import Any
+
+    from portable_fn.context import Context
+
+    Stream = Iterable[bytes | str] | AsyncIterable[bytes | str]
+
+_END = object()
+
+
+def chunk_bytes(chunk: object) -> bytes:
+    """A stream's chunk as bytes, str as UTF-8; EncodeError for anything else."""
+    if isinstance(chunk, bytes):
+        return chunk
+    if isinstance(chunk, str):
+        return chunk.encode()
+    if isinstance(chunk, (bytearray, memoryview)):
+        return bytes(chunk)
+    raise EncodeError(f"a stream's chunks are bytes or str, not {type(chunk).__name__}")
+
+
+def broken(error: BaseException, context: Context) -> PortableError:
+    """Logs what a stream raised, and gives the error that has the server cut the connection.
+
+    It is an Exception whatever was raised: servers let SystemExit and its kin end the worker.
+    """
+    from portable_fn.logs import log
+
+    log(env=context.env).error(
+        "invocation %s failed while it streamed: %s", context.invocation_id, type(error).__name__, exc_info=error
+    )
+    error.__traceback__ = None
+    return PortableError(f"the stream of invocation {context.invocation_id} broke off: {type(error).__name__}")
+
+
+async def pump(stream: Stream, write: Callable[[bytes], Awaitable[object]]) -> None:
+    """Writes each chunk as it comes, empty ones left out, and closes the iterator however that ends."""
+    iterator: AsyncIterator[bytes | str] = aiter(stream) if isinstance(stream, AsyncIterable) else Threaded(stream)
+    try:
+        async for chunk in iterator:
+            if data := chunk_bytes(chunk):
+                await write(data)
+    finally:
+        await aclose(iterator)
+
+
+class TooMuch(PortableError):
+    """A stream that is collected has more bytes than anybody takes; `size` is how many came."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the stream has at least {size} bytes")
+        self.size = size
+
+
+class _Collected:
+    """Chunks up to a limit."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._size = 0
+        self._chunks: list[bytes] = []
+
+    def add(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._limit is not None and self._size > self._limit:
+            raise TooMuch(self._size)
+        self._chunks.append(chunk)
+
+    def whole(self) -> bytes:
+        return b"".join(self._chunks)
+
+
+async def joined(stream: Stream, limit: int | None = None) -> bytes:
+    """Return the whole stream; TooMuch if it has over `limit` bytes."""
+    collected = _Collected(limit)
+
+    async def write(chunk: bytes) -> None:
+        collected.add(chunk)
+
+    await pump(stream, write)
+    return collected.whole()
+
+
+def collected(
+    stream: Stream,
+    variables: Variables,
+    run: Callable[[Coroutine[Any, Any, Any], Variables], Any],
+    limit: int | None = None,
+) -> bytes:
+    """Return the whole stream, where no event loop runs; `run` runs a coroutine on one, which a sync stream doesn't need.
+
+    TooMuch if it has over `limit` bytes.
+    """
+    if isinstance(stream, AsyncIterable):
+        whole: bytes = run(joined(stream, limit), variables)
+        return whole
+    found = _Collected(limit)
+    made = chunks(stream, variables, run)
+    try:
+        for chunk in made:
+            found.add(chunk)
+    finally:
+        made.close()
+    return found.whole()
+
+
+def chunks(
+    stream: Stream, variables: Variables, run: Callable[[Coroutine[Any, Any, Any], Variables], Any]
+) -> Generator[bytes]:
+    """The chunks of a stream, each as it comes, where no event loop runs; `run` runs a coroutine on one.
+
+    The stream has the context variables given, and is closed however its reading ends.
+    """
+    if isinstance(stream, AsyncIterable):
+        driven = Driven(stream, variables)
+        try:
+            while chunk := run(driven.next(), variables):
+                yield chunk
+        finally:
+            run(driven.close(), variables)
+        return
+    iterator = variables.run(iter, stream)
+    try:
+        while (step := variables.run(next, iterator, _END)) is not _END:
+            if data := chunk_bytes(step):
+                yield data
+    finally:
+        if close := getattr(iterator, "close", None):
+            variables.run(close)
+
+
+class Driven:
+    """A stream's chunks for one who asks for each, made by a task of their own: while a chunk is sent, it makes the next one.
+
+    A stream so means what it means where one task sends all of it: a timeout or a task group around its chunks holds, and it
+    has the context variables given, with what it sets in them.
+    """
+
+    def __init__(self, stream: Stream, variables: Variables) -> None:
+        from asyncio import Queue, Semaphore
+
+        self._stream = stream
+        self._variables = variables
+        self._chunks: Queue[bytes | None] = Queue()
+        self._room = Semaphore(1)
+        self._task: Task[None] | None = None
+        self._error: BaseException | None = None
+        self._closed = False
+
+    async def next(self) -> bytes | None:
+        """The next chunk, None after the last; raises what the stream raised."""
+        if self._task is None:
+            from asyncio import get_running_loop
+
+            self._task = get_running_loop().create_task(self._drive(), context=self._variables)
+            # A task that cancelled itself may come to no end of its own.
+            self._task.add_done_callback(lambda task: self._chunks.put_nowait(None))
+        chunk = await self._chunks.get()
+        if chunk is not None:
+            self._room.release()
+        elif self._error is not None:
+            raise self._error
+        return chunk
+
+    async def close(self) -> None:
+        """Ends the stream where it is; raises the error that it raises then."""
+        from asyncio import wait
+
+        self._closed = True
+        if self._task is None:
+            await _close(self._stream)
+        elif self._task.cancel():
+            await wait({self._task})
+            if isinstance(self._error, Exception) and not isinstance(self._error, _Closed):
+                raise self._error
+
+    async def _drive(self) -> None:
+        try:
+            await pump(self._stream, self._write)
+        except BaseException as exc:
+            # A task that raises SystemExit would end the event loop.
+            self._error = exc
+
+    async def _write(self, chunk: bytes) -> None:
+        await self._room.acquire()
+        if self._closed:  # and the iterator swallowed the cancellation
+            raise _Closed
+        self._chunks.put_nowait(chunk)
+
+
+class _Closed(Exception):
+    """Nobody asks for another chunk."""
+
+
+async def _close(stream: object) -> None:
+    """Closes a stream that nobody has begun to read."""
+    if isinstance(stream, AsyncIterable):
+        await aclose(stream)
+    elif close := getattr(stream, "close", None):
+        close()
+
+
+async def aclose(iterator: object) -> None:
+    """Closes an async iterator, where it can be."""
+    close = getattr(iterator, "aclose", None)
+    if close is not None:
+        await close()
+
+
+class Threaded:
+    """A sync iterable as an async iterator: its steps run in a thread, one after the other."""
+
+    def __init__(self, iterable: Iterable[bytes | str]) -> None:
+        from contextvars import copy_context
+        from threading import Lock
+
+        self._iterator = iter(iterable)
+        self._variables = copy_context()
+        # A cancelled step goes on in its thread; a generator can't be closed before it is through.
+        self._one_at_a_time = Lock()
+
+    def __aiter__(self) -> Threaded:
+        return self
+
+    async def __anext__(self) -> bytes | str:
+        chunk = await self._in_thread(next, self._iterator, _END)
+        if chunk is _END:
+            raise StopAsyncIteration
+        return chunk  # type: ignore[no-any-return]  # chunk_bytes looks at it
+
+    async def aclose(self) -> None:
+        """Closes the iterator once the step that runs is through."""
+        close = getattr(self._iterator, "close", None)
+        if close is not None:
+            await self._in_thread(close)
+
+    async def _in_thread(self, function: Callable[..., Any], *args: object) -> Any:
+        from portable_fn.adapter.threads import run
+
+        return await run(self._step, function, *args)
+
+    def _step(self, function: Callable[..., Any], *args: object) -> Any:
+        with self._one_at_a_time:
+            return self._variables.run(function, *args)

@@ -1,0 +1,1 @@
+"""Middleware that runs around a handler."""
