@@ -20,7 +20,8 @@ from typing_extensions import TypedDict
 
 from portable_fn import HTTPError, Message, Reject, Request, Retry, Task, on, portable
 from portable_fn.adapter.binding import Binding
-from portable_fn.data import InvalidData, Validator, parse_json
+from portable_fn.data import Validator, parse_json
+from portable_fn.errors import InvalidData
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import deliver, fake
 
@@ -249,7 +250,8 @@ CHECK = """
 import sys, pydantic
 sys.path.insert(0, sys.argv[3])
 from test_what_errors_tell import MANY
-from portable_fn.data import InvalidData, Validator
+from portable_fn.errors import InvalidData
+from portable_fn.data import Validator
 
 def resident():
     with open("/proc/self/status") as lines:

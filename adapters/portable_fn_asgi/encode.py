@@ -5,4 +5,4 @@ from __future__ import annotations
 
 from portable_fn.adapter.asgi import start
 
-__all__ = ["cloud_events", "dapr_bulk", "dapr_message", "done", "problem", "start", "task"]
+__all__ = ["start"]

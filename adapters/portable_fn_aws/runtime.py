@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 # An answer of as many bytes is in no case too large.
 _SURE = 1_000_000
-_STREAMED = "application/vnd.awslambda.http-integration-response"
 
 
 def load(target: str) -> object:

@@ -9,12 +9,13 @@ import sys
 import time
 
 from portable_fn.record import lazy
-from portable_fn_aws.runtime import _STREAMED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
     from typing import Any
+
+_STREAMED = "application/vnd.awslambda.http-integration-response"
 
 
 _VERSION = "/2018-06-01/runtime"

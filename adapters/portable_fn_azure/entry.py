@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from portable_fn.adapter.binding import bindings
 from portable_fn.adapter.calling import finish_alone, finish_background
 from portable_fn.adapter.pipeline import failed, respond, respond_in_loop
@@ -17,10 +15,10 @@ from portable_fn.recording import recorder
 from portable_fn_azure import decode, encode
 from portable_fn_azure.decode import EVERYWHERE, FunctionInvocation, Place, logged, logged_steps
 from portable_fn_azure.names import METHODS, legal_name
+from portable_fn_azure.running import on_worker_loop, run_in_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from contextvars import Context as Variables
     from typing import Any, Literal
@@ -244,39 +242,6 @@ def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[A
         return native
 
     return function
-
-
-_worker_loop: AbstractEventLoop | None = None
-
-
-def on_worker_loop() -> None:
-    """Remember the running event loop, the worker's: what sync functions leave to await runs there, too."""
-    global _worker_loop
-    from asyncio import get_running_loop
-
-    own = sys.modules.get("portable_fn.adapter.loop")
-    running = get_running_loop()
-    # `deliver` awaits on the process's own, which nobody runs between calls.
-    if own is None or running is not own._loop:
-        _worker_loop = running
-
-
-def run_in_thread(awaitable: Awaitable[Any], variables: Variables) -> Any:
-    """Return the awaitable's result: of the worker's event loop if it has awaited a function, else of the process's own.
-
-    Raises RuntimeError if an event loop runs in this thread, which would wait for itself.
-    """
-    from asyncio import _get_running_loop, run_coroutine_threadsafe
-
-    if _worker_loop is None or not _worker_loop.is_running() or _get_running_loop() is not None:
-        from portable_fn.adapter import loop
-
-        return loop.run_in_thread(awaitable, variables)
-
-    async def awaited() -> Any:
-        return await awaitable
-
-    return variables.run(run_coroutine_threadsafe, awaited(), _worker_loop).result()
 
 
 def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callable[[Any, Any], Awaitable[HttpResponse]]:

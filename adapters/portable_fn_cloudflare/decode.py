@@ -8,7 +8,6 @@ from portable_fn.context import Context
 from portable_fn.http import Principal, Request, given_id
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
-from portable_fn_cloudflare import decode
 from portable_fn_cloudflare.running import finish
 
 TYPE_CHECKING = False
@@ -135,7 +134,7 @@ def _principal(cf: Cf | None) -> Principal | None:
     return Principal(subject, "mtls", claims)
 
 
-def env_of(env: Env, js: JavaScript, ffi: FFI) -> decode.Bindings:
+def env_of(env: Env, js: JavaScript, ffi: FFI) -> Bindings:
     """A Worker's variables, secrets and bindings."""
 
     def plain(value: Any) -> Any:
@@ -147,4 +146,4 @@ def env_of(env: Env, js: JavaScript, ffi: FFI) -> decode.Bindings:
             return loads(js.JSON.stringify(value))
         return value
 
-    return decode.Bindings(env, js.Object.keys(env._env).to_py(), plain)
+    return Bindings(env, js.Object.keys(env._env).to_py(), plain)

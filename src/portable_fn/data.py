@@ -20,8 +20,6 @@ MAX_JSON_MEMORY = 60 * 1024 * 1024
 # What values take at most of memory for each character: {"":{"":{"":[]}}}.
 _MOST_A_CHARACTER = 42
 
-MAX_ERRORS = 100
-
 # Those of https://encoding.spec.whatwg.org, and UTF-32. Python has more, among them some that take quadratic time
 # (punycode) or are no charsets at all (zip), and it keeps every unknown name that it was ever asked for.
 _CHARSETS = frozenset(
@@ -33,18 +31,6 @@ _CHARSETS = frozenset(
         *(f"{prefix}{number}" for prefix in ("windows-", "cp") for number in (874, *range(1250, 1259))),
     )
 )  # fmt: skip
-
-
-class InvalidData(ValueError):
-    """The data is JSON but not what the handler's annotation asks for.
-
-    `errors` lists pointer, type and detail of the first hundred faults, `count` is how many there are. No value is in them.
-    """
-
-    def __init__(self, errors: list[dict[str, str]], count: int, what: str = "") -> None:
-        super().__init__(what + "; ".join(f"{error['pointer']}: {error['detail']}" for error in errors))
-        self.errors = errors
-        self.count = count
 
 
 def decode_text(body: bytes, charset: str) -> str:

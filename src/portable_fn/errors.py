@@ -108,3 +108,15 @@ def parameter_error(name: str, place: str, detail: str, kind: str) -> dict[str, 
     """The extensions of a problem document for a value of a request."""
     pointer = "#/" + name.replace("~", "~0").replace("/", "~1")
     return {"errors": [{"in": place, "pointer": pointer, "type": kind, "detail": detail}]}
+
+
+class InvalidData(ValueError):
+    """The data is JSON but not what the handler's annotation asks for.
+
+    `errors` lists pointer, type and detail of the first hundred faults, `count` is how many there are. No value is in them.
+    """
+
+    def __init__(self, errors: list[dict[str, str]], count: int, what: str = "") -> None:
+        super().__init__(what + "; ".join(f"{error['pointer']}: {error['detail']}" for error in errors))
+        self.errors = errors
+        self.count = count

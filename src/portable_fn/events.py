@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     ChangeAction = Literal["inserted", "updated", "removed"]
 else:
     T = R = M = None
-    from portable_fn.events import Event
 
 # What reading a payload that isn't as its provider documents it may raise.
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)

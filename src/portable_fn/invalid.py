@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from portable_fn.data import MAX_ERRORS, InvalidData
+from portable_fn.errors import InvalidData
+
+MAX_ERRORS = 100
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

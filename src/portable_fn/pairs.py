@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from portable_fn.errors import MissingValue
-from portable_fn.pairs import Pairs
 from portable_fn.record import Generic, overload
 
 TYPE_CHECKING = False

@@ -8,9 +8,9 @@ from portable_fn.adapter.calling import finish_alone, finish_background
 from portable_fn.errors import ConfigurationError
 from portable_fn.outcomes import Done, Reject
 from portable_fn_azure import decode
-from portable_fn_azure.entry import on_worker_loop, run_in_thread
 from portable_fn_azure.events import encode as encode_events
 from portable_fn_azure.events import messages
+from portable_fn_azure.running import on_worker_loop, run_in_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

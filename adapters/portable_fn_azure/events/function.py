@@ -10,16 +10,17 @@ from portable_fn.events import ChangeEvent
 from portable_fn.record import Record
 from portable_fn_azure.events.event_grid import unwrap
 from portable_fn_azure.events.progress import Progress
-from portable_fn_azure.events.register import _sender
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from portable_fn.adapter.batch import Item
+    from portable_fn.adapter.batch import Item, Settle
     from portable_fn.adapter.binding import Binding
+    from portable_fn.events import Event
     from portable_fn.on import RetryPolicy
+    from portable_fn.outcomes import Reject
     from portable_fn_azure.native import FunctionContext
 
 
@@ -116,3 +117,15 @@ def order_of(event: Any) -> object:
         return event.table
     partition = getattr(event, "partition", None)
     return partition if partition is not None else getattr(event, "key", None)
+
+
+def _sender(kind: str, name: str, connection: str, file: str) -> Settle:
+    """What sends rejected events to a queue; an output binding would send only one of an invocation, without its attributes."""
+
+    def send(event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+        from portable_fn_azure.drivers import queue as queues
+
+        queues.dead_letter(kind, name, connection, event, reject, seconds, file)
+        return True
+
+    return send

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
     from azure.functions import FunctionApp
 
-    from portable_fn.adapter.batch import Settle
     from portable_fn.adapter.binding import Binding
-    from portable_fn.events import Event
-    from portable_fn.outcomes import Reject
     from portable_fn_azure.events.entry import Begin
 
     Options = Mapping[str, Mapping[str, Any]]
@@ -205,18 +202,6 @@ def _refuse_competition(planned: Iterable[Wiring]) -> None:
                 f"{other.function.name} and {wiring.function.name} are both for {wiring.channel!r}, and Azure would give each event "
                 "to one of them only: make them one function, or give each a consumer_group or subscription_name in options"
             )
-
-
-def _sender(kind: str, name: str, connection: str, file: str) -> Settle:
-    """What sends rejected events to a queue; an output binding would send only one of an invocation, without its attributes."""
-
-    def send(event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
-        from portable_fn_azure.drivers import queue as queues
-
-        queues.dead_letter(kind, name, connection, event, reject, seconds, file)
-        return True
-
-    return send
 
 
 def _policy(policy: RetryPolicy) -> dict[str, str]:

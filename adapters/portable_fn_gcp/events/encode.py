@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from portable_fn.adapter.pipeline import failed
-from portable_fn.data import InvalidData
-from portable_fn.errors import DecodeError, EncodeError, HTTPError
+from portable_fn.errors import DecodeError, EncodeError, HTTPError, InvalidData
 from portable_fn.http import Response, encode_json
 from portable_fn.outcomes import Done, Reject, Retry
 

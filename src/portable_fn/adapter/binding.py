@@ -7,8 +7,8 @@ from types import FunctionType, ModuleType
 
 from portable_fn.adapter.calling import _VARARGS, _is_async, _unwrapped, any_is_async, around
 from portable_fn.context import Context
-from portable_fn.data import InvalidData, Validator, to_json
-from portable_fn.errors import ConfigurationError, HTTPError
+from portable_fn.data import Validator, to_json
+from portable_fn.errors import ConfigurationError, HTTPError, InvalidData
 from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
 from portable_fn.on import (
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-    from portable_fn.adapter.binding import Binding
     from portable_fn.adapter.calling import Handler, Middleware
 
 
@@ -187,18 +186,6 @@ class Binding:
         if rest:
             raise TypeError(f"{self.name}() got an unexpected argument {next(iter(rest))!r}")
         return args
-
-
-def _is_left(awaitable: Any, is_request: bool) -> bool:
-    """Whether nobody awaits a handler's work, or an event would be acknowledged before it is done, as if a task does it.
-
-    What has begun may go on behind the answer to a request.
-    """
-    if hasattr(awaitable, "cr_suspended"):
-        has_begun = awaitable.cr_suspended or awaitable.cr_running
-        return awaitable.cr_frame is not None and not (has_begun and is_request)
-    done = getattr(awaitable, "done", None)
-    return done is not None and not done() and not is_request
 
 
 def middleware(use: object, name: str) -> tuple[Middleware, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from portable_fn.adapter.binding import _is_left
 from portable_fn.errors import EncodeError
 from portable_fn.http import Request, Response, to_response
 
@@ -185,3 +184,15 @@ def _unwrapped(function: Any) -> Any:
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     return function
+
+
+def _is_left(awaitable: Any, is_request: bool) -> bool:
+    """Whether nobody awaits a handler's work, or an event would be acknowledged before it is done, as if a task does it.
+
+    What has begun may go on behind the answer to a request.
+    """
+    if hasattr(awaitable, "cr_suspended"):
+        has_begun = awaitable.cr_suspended or awaitable.cr_running
+        return awaitable.cr_frame is not None and not (has_begun and is_request)
+    done = getattr(awaitable, "done", None)
+    return done is not None and not done() and not is_request

@@ -62,7 +62,7 @@ HIDDEN = "The function failed; its log has the reason under the invocation id."
 def is_for_caller(error: BaseException) -> bool:
     """Whether whoever calls a task over HTTP may see the error's class and message: it was raised for that, as Reject, Retry,
     HTTPError and classes of one's own that are one of them, or says why the input can't be read."""
-    from portable_fn.data import InvalidData
+    from portable_fn.errors import InvalidData
     from portable_fn.outcomes import Reject, Retry
 
     return isinstance(error, (Reject, Retry, HTTPError, DecodeError, InvalidData))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from portable_fn.adapter import loop
 from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 # What a test's handlers use, such as a connection of sqlite3, often belongs to the thread that made it.
 loop.may_start_thread = False
-
-T = TypeVar("T")
 
 
 Deliverable = (

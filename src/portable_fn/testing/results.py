@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Literal
+from typing import Literal, TypeVar
 
 from portable_fn.record import Record
-from portable_fn.testing.delivery import T
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from portable_fn.events import Event
     from portable_fn.pairs import Headers
 
+
+T = TypeVar("T")
 
 OutcomeWord = Literal["acknowledged", "retried", "dead-lettered", "lost"]
 
