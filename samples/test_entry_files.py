@@ -1,6 +1,6 @@
 """Each sample's entry files give what their providers look for, and import nothing from elsewhere.
 
-On the real runtimes, and for Cloudflare only there: tests/test_samples_on_real_runtimes.py.
+On the real runtimes, and for Cloudflare only there: tests/project/test_samples_on_real_runtimes.py.
 """
 
 import ast

@@ -9,7 +9,7 @@ from portable_fn.adapter.pipeline import respond_in_loop
 from portable_fn.adapter.routing import Router
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.http import MAX_BODY, Request, Response
-from portable_fn.recording import recorder
+from portable_fn.recording import make_recorder
 from portable_fn_asgi import decode
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ def entry(
         task_errors: Whether the caller of a task sees the class and message of whatever it raises. Otherwise it sees those of
             Reject, Retry and HTTPError, and of classes that are one of them.
     """
-    if (recording := recorder()) is not None:
+    if (recording := make_recorder()) is not None:
         recorded: Application = recording.application(
             "asgi", lambda *those: _entry(those, pubsub, use, root_path, task_errors), targets
         )

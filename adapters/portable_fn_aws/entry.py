@@ -11,7 +11,7 @@ from portable_fn.adapter.routing import Router
 from portable_fn.errors import HTTPError
 from portable_fn.events import Task
 from portable_fn.http import Request, Response
-from portable_fn.recording import recorder
+from portable_fn.recording import make_recorder
 from portable_fn_aws import decode, encode
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "")
         use: Middleware around every function and around what is answered without one, such as a 404.
         root_path: What stands before every path, such as "/v1", if nothing in the payload tells: an HTTP API's mapping.
     """
-    recording = recorder()
+    recording = make_recorder()
     handler: LambdaHandler
     if recording is None:
         handler = _entry(targets, use, root_path)

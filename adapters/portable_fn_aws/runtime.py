@@ -18,7 +18,7 @@ import sys
 from types import FunctionType, ModuleType
 
 from portable_fn.errors import ConfigurationError, PortableError
-from portable_fn.recording import recorder
+from portable_fn.recording import make_recorder
 from portable_fn_aws.entry import collected, finish, invoker, run
 from portable_fn_aws.runtime_api import RuntimeAPI, _log
 
@@ -87,7 +87,7 @@ def serve(api: RuntimeAPI, target: str, mode: str | None) -> NoReturn:
     """Loads the target and answers invocations until Lambda ends the process."""
     answer = _answer
     try:
-        recording = recorder()
+        recording = make_recorder()
         invoke, records = _invoker(target, recording)
         if records:
             from portable_fn_aws import recorded

@@ -11,7 +11,7 @@ from portable_fn.http import Request, Response
 from portable_fn.on import HTTPTrigger
 from portable_fn.pairs import unquoted
 from portable_fn.record import Record
-from portable_fn.recording import recorder
+from portable_fn.recording import make_recorder
 from portable_fn_azure import decode, encode
 from portable_fn_azure.decode import EVERYWHERE, FunctionInvocation, Place, logged, logged_steps
 from portable_fn_azure.names import METHODS, legal_name
@@ -127,7 +127,7 @@ def entry(
     app = PortableApp(http_auth_level=level)
     taken: set[str] = set()
     direct: Callable[[Any, Any], object] = _no_http
-    recording = recorder() if functions else None
+    recording = make_recorder() if functions else None
     if recording is not None:
         functions = bindings(recording.telling_of(functions))
     if functions:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from portable_fn.adapter.binding import declared, resolved
 from portable_fn.adapter.routing import Router
 from portable_fn.http import Response
-from portable_fn.recording import recorder
 from portable_fn_cloudflare.decode import env_of
 from portable_fn_cloudflare.methods import methods
 
@@ -71,7 +70,7 @@ def worker(
                     functions = resolved(functions, _names(functions, env_of(self.env, js, ffi)))
                     found.update(methods(functions, router, first, js, ffi))
                 is_first = False
-                if (recording := recorder(getattr(self.env, "PORTABLE_FN_RECORD", None))) is not None:
+                if (recording := make_recorder(getattr(self.env, "PORTABLE_FN_RECORD", None))) is not None:
                     from portable_fn_cloudflare.recorded import recording_methods
 
                     found.update(recording_methods(functions, router, first, js, ffi, recording))

@@ -14,7 +14,7 @@ from portable_fn.adapter.streams import broken, chunks
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.http import Request, Response
 from portable_fn.outcomes import Retry, to_raise
-from portable_fn.recording import recorder
+from portable_fn.recording import make_recorder
 from portable_fn_gcp import decode, encode
 
 TYPE_CHECKING = False
@@ -56,7 +56,7 @@ def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "",
         task_errors: Whether the caller of a task sees the class and message of whatever it raises. Otherwise it sees those of
             Reject, Retry and HTTPError, and of classes that are one of them.
     """
-    if (recording := recorder()) is not None:
+    if (recording := make_recorder()) is not None:
         recorded: Target = recording.target("gcp", lambda *those: _entry(those, use, root_path, task_errors), targets)
         return recorded
     return _entry(targets, use, root_path, task_errors)

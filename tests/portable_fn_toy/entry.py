@@ -10,7 +10,7 @@ from portable_fn.adapter.pipeline import failed, respond_in_loop
 from portable_fn.adapter.routing import Router
 from portable_fn.adapter.streams import joined
 from portable_fn.http import Request
-from portable_fn.recording import recorder
+from portable_fn.recording import make_recorder
 from portable_fn_toy import decode, encode
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "")
     It raises DecodeError for an invocation that can't be read, which Toy then repeats. A stream is collected. `use` is
     middleware around all that is answered, `root_path` what stands before every path.
     """
-    if (recording := recorder()) is not None:
+    if (recording := make_recorder()) is not None:
         recorded: Function = recording.function(
             "portable_fn_toy", lambda *those: _entry(those, use, root_path), targets
         )

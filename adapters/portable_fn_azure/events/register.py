@@ -7,7 +7,7 @@ import os
 from portable_fn.adapter.binding import bindings
 from portable_fn.errors import ConfigurationError
 from portable_fn.on import HTTPTrigger, RetryPolicy
-from portable_fn.recording import recorder
+from portable_fn.recording import make_recorder
 from portable_fn_azure.events.entry import azure_function
 from portable_fn_azure.events.function import Service, Wiring
 from portable_fn_azure.events.services import A_FEW_TIMES, SERVICES, consumer_group, subscription
@@ -41,7 +41,7 @@ def register(
         # Else the library warns at each start that an app without HTTP functions has an auth level, which it always has:
         # seen with azure-functions 1.26 and 2.3.
         app._require_auth_level = True
-    recording = recorder()
+    recording = make_recorder()
     if recording is not None:
         functions = bindings(recording.telling_of(functions))
     planned = plan(functions, taken, services, connections, options, settlement)

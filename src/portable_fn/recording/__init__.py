@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def recorder(where: str | None = None) -> Any:
+def make_recorder(where: str | None = None) -> Any:
     """What records the invocations of an entry, where `where`, else PORTABLE_FN_RECORD, says where to; None where nothing does."""
     import os
 
@@ -23,9 +23,9 @@ def recorder(where: str | None = None) -> Any:
         log().warning("nothing is recorded in %s: no file lasts here, but PORTABLE_FN_RECORD=- prints lines", where)
         return None
     try:
-        from portable_fn.recording import recorder as recording
+        from portable_fn.recording import recorder
 
-        return recording.recorder(where)
+        return recorder.recorder(where)
     except Exception as exc:
         from portable_fn.logs import log
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from importlib.util import find_spec
 
 from portable_fn.data import to_json
 from portable_fn.http import Request
@@ -14,17 +13,21 @@ from portable_fn.providers import adapter
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import ModuleType
+    from importlib import import_module
+from types import ModuleType
     from typing import Any
 
 
 def of_adapter(provider: str) -> ModuleType | None:
-    """The adapter's `simulate_json`; None for one that has none."""
-    package = adapter(provider)
-    if not hasattr(package, "__path__") or find_spec(f"{package.__name__}.simulate_json") is None:
+    """Return the adapter's `simulate.native_json`, or None if it has none."""
+    simulate = f"{adapter(provider).__name__}.simulate"
+    try:
+        return import_module(f"{simulate}.native_json")
+    except ModuleNotFoundError as exc:
+        # An adapter may have a module `simulate`, or none at all.
+        if exc.name not in (simulate, f"{simulate}.native_json"):
+            raise
         return None
-    module: ModuleType = adapter(provider, "simulate_json")
-    return module
 
 
 def written(native: Any, provider: str, service: str = "", body: bytes | None = None) -> Any:

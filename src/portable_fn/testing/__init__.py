@@ -15,7 +15,7 @@ __all__ = ["Duplicates", "Redelivery", "Reordered", "Throttled", "deliver", "fak
 # name of what is in it, since the package has its modules as attributes once they are imported.
 _HOMES = {
     "delivery": ("deliver",),
-    "failure": ("Duplicates", "Redelivery", "Reordered", "Throttled"),
+    "faults": ("Duplicates", "Redelivery", "Reordered", "Throttled"),
     "parsing": ("parse",),
     "rendering": ("render",),
     "replaying": ("replay",),

@@ -1,0 +1,71 @@
+"""What `import portable_fn` gives, and what it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import portable_fn
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {
+    "typing",
+    "dataclasses",
+    "inspect",
+    "asyncio",
+    "email",
+    "http.client",
+    "uuid",
+    "zoneinfo",
+    "pydantic",
+    "logging",
+}
+
+
+def imported(code: str) -> set[str]:
+    script = f"import sys; sys.path[:0] = {[str(ROOT / 'src'), str(ROOT / 'adapters')]!r}\n{code}\nprint(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", script]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_all_names_are_sorted_there_and_all_that_is_public() -> None:
+    assert sorted(portable_fn.__all__) == portable_fn.__all__ == dir(portable_fn)
+    assert all(getattr(portable_fn, name) for name in portable_fn.__all__)
+    # pytest adds names such as "@pytest_ar" to modules of a distribution with a plugin.
+    public = {
+        name for name in vars(portable_fn) if name[0] not in "_@" and name not in sys.modules["portable_fn"].__all__
+    }
+    modules = {name for name in public if f"portable_fn.{name}" in sys.modules}
+    assert public - modules == {"TYPE_CHECKING"}
+
+
+def test_importing_the_package_and_the_aws_adapter_imports_nothing_heavy() -> None:
+    lazily = {"Trace", "Upload", "asgi_app", "cors", "wsgi_app"}
+    names = ", ".join(name for name in portable_fn.__all__ if name not in lazily)
+    assert imported(f"from portable_fn import {names}\nimport portable_fn_aws") & HEAVY == set()
+
+
+def test_answering_a_request_on_aws_imports_nothing_heavy() -> None:
+    code = """
+from portable_fn import Context, Request, on, portable
+
+@portable(on.http("GET", "/hello/{name}"))
+def hello(request: Request, ctx: Context) -> dict:
+    return {"hello": request.params["name"], "a": request.query["a"], "h": request.headers["h"], "c": request.cookies["c"]}
+
+class LambdaContext:
+    aws_request_id = function_name = function_version = invoked_function_arn = "x"
+
+payload = {
+    "version": "2.0", "rawPath": "/hello/Ada", "rawQueryString": "a=1", "headers": {"h": "1"}, "cookies": ["c=1"],
+    "requestContext": {"http": {"method": "GET", "sourceIp": "192.0.2.1"}, "requestId": "r", "timeEpoch": 0},
+}
+answer = hello(payload, LambdaContext())
+assert answer["statusCode"] == 200, answer
+"""
+    assert imported(code) & (HEAVY | {"aws_lambda_powertools", "urllib.parse", "base64"}) == set()
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    assert not hasattr(portable_fn, "nonsense")

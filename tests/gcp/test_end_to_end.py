@@ -1,0 +1,252 @@
+"""Google's emulators, functions-framework and handlers: what is triggered arrives, comes again, and is dead-lettered."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portable_fn.testing.stories.events_app import MARK
+from portable_fn_gcp import simulate
+from tests.gcp.test_corpus import CASES, case, from_legacy
+from tests.runtimes.cloud_tasks import cloud_tasks
+from tests.runtimes.environments import ROOT
+from tests.runtimes.firestore import firestore
+from tests.runtimes.gcp import functions_framework
+from tests.runtimes.gcs import cloud_storage
+from tests.runtimes.process import Server
+from tests.runtimes.pubsub import PROJECT, PubSub, pubsub
+from tests.runtimes.wire import Received, send
+
+pytestmark = pytest.mark.runtime
+
+APP = Path(__file__).parents[1] / "runtimes" / "apps" / "gcp_events.py"
+Serve = Callable[..., AbstractContextManager[Server]]
+
+
+@contextmanager
+def serving(target: str, *, env: dict[str, str] | None = None, **options: Any) -> Iterator[Server]:
+    given = {"PORTABLE_FN_STORIES": "print", **(env or {})}
+    pythonpath = (ROOT / "src", ROOT / "adapters", ROOT)
+    with functions_framework(APP, target, env=given, pythonpath=pythonpath, **options) as server:
+        yield server
+
+
+def seen(server: Server, count: int, *, timeout: float = 30) -> list[dict[str, Any]]:
+    """What the function saw, awaited until it is that much; and that it stays so."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end and len(_seen(server)) < count:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    found = _seen(server)
+    assert count == len(found), server.process.tail()
+    return found
+
+
+def _seen(server: Server) -> list[dict[str, Any]]:
+    lines = [line for line in list(server.logs) if line.startswith(MARK)]
+    return [json.loads(line.removeprefix(MARK)) for line in lines]
+
+
+def body(one: dict[str, Any]) -> bytes:
+    return base64.b64decode(one["body"])
+
+
+@pytest.fixture(scope="module")
+def topics() -> Iterator[PubSub]:
+    with pubsub() as running:
+        for name in ("orders-dead", "rejected"):
+            running.topic(name)
+            running.subscribe(f"{name}-pull", name)
+        yield running
+
+
+TARGETS = [("ship", False), ("ship", True), ("ship_async", True)]
+
+
+@pytest.mark.parametrize(("target", "asgi"), TARGETS)
+@pytest.mark.parametrize("unwrapped", [False, True])
+def test_a_message_whose_handler_fails_twice_comes_three_times_and_no_more(
+    topics: PubSub, target: str, asgi: bool, unwrapped: bool
+) -> None:
+    name = f"twice-{target}-{asgi}-{unwrapped}".replace("_", "-")
+    topics.topic(name)
+    with serving(target, asgi=asgi) as server:
+        topics.subscribe(name, name, server.url, unwrapped=unwrapped)
+        id = topics.publish(name, b'{"fail": 2}', {"tenant": "7"})
+        found = seen(server, 3)
+    assert {id} == {one["id"] for one in found}
+    assert {b'{"fail": 2}'} == {body(one) for one in found}
+    [one, *_] = found
+    assert (name, f"projects/{PROJECT}/subscriptions/{name}", "7") == (one["channel"], one["source"], one["attributes"]["tenant"])  # fmt: skip
+
+
+@pytest.mark.parametrize("unwrapped", [False, True])
+def test_a_message_of_attributes_alone_comes_once(topics: PubSub, unwrapped: bool) -> None:
+    name = f"attributes-{unwrapped}"
+    topics.topic(name)
+    with serving("ship") as server:
+        topics.subscribe(name, name, server.url, unwrapped=unwrapped)
+        topics.publish(name, attributes={"only": "this"})
+        [one] = seen(server, 1)
+    assert (b"", {"only": "this"}) == (body(one), one["attributes"])
+
+
+def test_a_retry_that_says_after_comes_again_for_its_429(topics: PubSub) -> None:
+    topics.topic("after")
+    with serving("ship") as server:
+        topics.subscribe("after", "after", server.url)
+        topics.publish("after", b'{"fail": 1, "after": 1}')
+        assert 2 == len(seen(server, 2))
+
+
+def test_a_message_that_always_fails_is_dead_lettered_by_its_subscription(topics: PubSub) -> None:
+    topics.topic("always")
+    with serving("ship") as server:
+        topics.subscribe("always", "always", server.url, dead_letter_topic="orders-dead", max_delivery_attempts=5)
+        topics.publish("always", b'{"fail": 99}')
+        [received] = topics.pull("orders-dead-pull", timeout=60)
+        assert b'{"fail": 99}' == base64.b64decode(received["message"]["data"])
+        found = len(_seen(server))
+        assert 5 <= found == len(seen(server, found))
+
+
+@pytest.mark.parametrize(("target", "asgi"), TARGETS[:2])
+def test_a_rejected_message_is_published_to_the_triggers_dead_letters_and_comes_once(
+    topics: PubSub, target: str, asgi: bool
+) -> None:
+    name = f"reject-{asgi}".lower()
+    topics.topic(name)
+    with serving(
+        target, asgi=asgi, env={"PUBSUB_EMULATOR_HOST": topics.host, "GOOGLE_CLOUD_PROJECT": PROJECT}
+    ) as server:
+        topics.subscribe(name, name, server.url)
+        id = topics.publish(name, b'{"reject": true}', {"a": "b"})
+        [received] = topics.pull("rejected-pull")
+        seen(server, 1)
+    message = received["message"]
+    assert b'{"reject": true}' == base64.b64decode(message["data"])
+    told = dict(message["attributes"])
+    assert told.pop("portable-fn-time").startswith("20")
+    assert {
+        "a": "b",
+        "portable-fn-id": id,
+        "portable-fn-source": f"projects/{PROJECT}/subscriptions/{name}",
+        "portable-fn-reason": "unknown sku",
+    } == told
+
+
+def test_an_object_in_cloud_storage_arrives_by_pubsub(topics: PubSub) -> None:
+    topics.topic("uploads")
+    key = "a b/ü+%.txt"
+    with serving("stored") as server, cloud_storage(topics, "uploads") as storage:
+        topics.subscribe("uploads", "uploads", server.url)
+        storage.bucket("bucket")
+        storage.put("bucket", key, b"first", metadata={"k": "v"})
+        seen(server, 1)
+        storage.put("bucket", key, b"second")
+        seen(server, 3)
+        storage.delete("bucket", key)
+        found = seen(server, 4)
+    assert {("bucket", key)} == {(one["bucket"], one["key"]) for one in found}
+    created, *overwritten, deleted = found
+    assert ("created", 5, "text/plain") == tuple(created[name] for name in ("action", "size", "content_type"))
+    assert {"created", "changed"} == {one["action"] for one in overwritten}
+    assert "deleted" == deleted["action"]
+    assert 4 == len({one["id"] for one in found})
+
+
+def test_documents_of_firestore_arrive_by_triggers_of_both_generations() -> None:
+    with serving("changed") as server, firestore(server.url) as database:
+        database.legacy_trigger("legacy", "write", "users/{id}")
+        database.eventarc_trigger("created", "create", "users/{id}")
+        database.eventarc_trigger("written", "write", "users/{id}", auth_context=True)
+        database.write("users/ada", {"name": {"stringValue": "Ada"}, "n": {"integerValue": "1"}})
+        seen(server, 3)
+        database.write("users/ada", {"name": {"stringValue": "Ada"}, "n": {"integerValue": "2"}})
+        seen(server, 5)
+        database.delete("users/ada")
+        found = seen(server, 7)
+    first, second = {"name": "Ada", "n": 1}, {"name": "Ada", "n": 2}
+    assert [("inserted", None, first)] * 3 + [("updated", first, second)] * 2 + [("removed", second, None)] * 2 == [
+        (one["action"], one["before"], one["after"]) for one in found
+    ]
+    assert {f"//firestore.googleapis.com/projects/{PROJECT}/databases/(default)"} == {one["source"] for one in found}
+    assert [("users", {"id": "ada"})] * 7 == [(one["table"], one["row"]) for one in found]
+    assert 7 == len({one["id"] for one in found})
+
+
+@pytest.mark.parametrize("asgi", [False, True])
+def test_a_task_of_a_queue_counts_its_attempts(asgi: bool) -> None:
+    headers = {"X-Tenant": "7", "Content-Type": "application/json"}
+    with serving("ship", asgi=asgi) as server, cloud_tasks() as tasks:
+        tasks.queue("orders")
+        name = tasks.task("orders", f"{server.url}/any/path", b'{"fail": 2}', headers)
+        found = seen(server, 3)
+        assert [] == tasks.waiting("orders")
+    queue = "projects/portable/locations/europe-west1/queues/orders"
+    assert {(f"{queue}/{name}", "orders")} == {(one["id"], one["channel"]) for one in found}
+    assert [1, 2, 3] == [one["attempt"] for one in found]
+    assert "7" == found[0]["attributes"]["x-tenant"]
+
+
+def post(server: Server, headers: list[tuple[str, str]], sent: bytes) -> Received:
+    return send(server.url, "POST", "/", headers, sent)
+
+
+@pytest.mark.parametrize("asgi", [False, True])
+def test_the_cases_of_the_conformance_suite_arrive_in_both_formats(asgi: bool) -> None:
+    with serving("happened", asgi=asgi) as server:
+        for name in CASES:
+            structured = json.dumps(case(f"{name}-cloudevent-input")).encode()
+            answers = [
+                post(server, [("Content-Type", "application/cloudevents+json")], structured),
+                post(server, [("Content-Type", "application/json")], json.dumps(case(f"{name}-legacy-input")).encode()),
+            ]
+            assert [204, 204] == [answer.status for answer in answers], name
+        found = seen(server, 2 * len(CASES))
+    expected = [from_legacy(name) for name in CASES for _ in range(2)]
+    assert [(one.id, one.source, one.type, one.subject) for one in expected] == [
+        (one["id"], one["source"], one["type"], one["subject"]) for one in found
+    ]
+
+
+def test_a_workflow_gets_a_result_or_an_error() -> None:
+    with serving("double") as server:
+        done, failed = (post(server, [("Content-Type", "application/json")], sent) for sent in (b"21", b'"x"'))
+    assert (200, b"42") == (done.status, done.body)
+    # The function's log alone has what it raised.
+    assert (500, "InternalServerError") == (failed.status, json.loads(failed.body)["error"]["type"])
+    assert b"no number" not in failed.body
+
+
+@pytest.mark.parametrize("target", ["mismatched", "renamed"])
+@pytest.mark.parametrize("signature_type", ["cloudevent", "event"])
+def test_a_function_that_the_framework_takes_for_one_of_its_own_gets_its_events(
+    signature_type: str, target: str
+) -> None:
+    with serving(target, signature_type=signature_type) as server:
+        legacy = json.dumps(case("storage-legacy-input")).encode()
+        answers = [post(server, [("Content-Type", "application/json")], legacy)]
+        if signature_type == "cloudevent":
+            for type in ("sold", "fail"):
+                [request] = simulate.payloads([from_type(type)], "eventarc")
+                answers.append(post(server, list(request.headers.pairs), request.body))
+        found = seen(server, len(answers))
+    assert [200, 200, 500][: len(answers)] == [answer.status for answer in answers]
+    assert ["google.cloud.storage.object.v1.finalized", "sold", "fail"][: len(answers)] == [
+        one["type"] for one in found
+    ]
+    assert "//storage.googleapis.com/projects/_/buckets/some-bucket" == found[0]["source"]
+
+
+def from_type(type: str) -> Any:
+    from portable_fn.testing import fake
+
+    return fake.cloud_event(type, {"n": 1})
