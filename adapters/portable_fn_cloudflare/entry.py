@@ -5,6 +5,7 @@ from __future__ import annotations
 from portable_fn.adapter.binding import declared, resolved
 from portable_fn.adapter.routing import Router
 from portable_fn.http import Response
+from portable_fn.recording import make_recorder
 from portable_fn_cloudflare.decode import env_of
 from portable_fn_cloudflare.methods import methods
 

@@ -39,6 +39,7 @@ from portable_fn.adapter.calling import finish_alone, finish_background
 from portable_fn.adapter.pipeline import respond, respond_in_loop
 from portable_fn.adapter.routing import Router
 from portable_fn.on import TaskTrigger
+from portable_fn.recording import make_recorder
 from portable_fn.testing import fake
 
 if TYPE_CHECKING:

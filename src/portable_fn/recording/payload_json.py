@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from importlib import import_module
 
 from portable_fn.data import to_json
 from portable_fn.http import Request
@@ -13,8 +14,7 @@ from portable_fn.providers import adapter
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from importlib import import_module
-from types import ModuleType
+    from types import ModuleType
     from typing import Any
 
 
