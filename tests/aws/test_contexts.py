@@ -230,7 +230,7 @@ def test_a_region_that_is_none_is_no_host(region: str, no_settings: pytest.Monke
 
 def test_a_forged_arn_gets_no_signed_request(no_settings: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     posted: list[str] = []
-    no_settings.setattr(sqs, "post", lambda endpoint, *_: posted.append(endpoint) or (200, b"{}"))
+    no_settings.setattr(sqs.api, "post", lambda endpoint, *_: posted.append(endpoint) or (200, b"{}"))
     no_settings.setenv("AWS_ACCESS_KEY_ID", "key")
     no_settings.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 

@@ -422,7 +422,7 @@ def test_each_rejected_message_is_dead_lettered_and_the_record_goes_on(
         sent.append(request)
         return {}
 
-    monkeypatch.setattr(sqs, "call", call)
+    monkeypatch.setattr(sqs.api, "call", call)
     fails[0] = fails[2] = Reject("no such page")
     handler = clicker(dead_letter="dead.fifo")
     assert report() == entry(handler)(batch(several(0, 1, 2)), LambdaContext())

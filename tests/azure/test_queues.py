@@ -182,7 +182,7 @@ def test_a_storage_account_is_found_by_its_connection_string(
 ) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", text)
     asked: list[str] = []
-    monkeypatch.setattr(queues, "call", lambda method, url, *rest: asked.append(url) or (201, b""))
+    monkeypatch.setattr(queues.api, "call", lambda method, url, *rest: asked.append(url) or (201, b""))
     send()
     assert asked[0].startswith(f"{url}/orders-dead/messages?messagettl=-1")
     assert ("sig=a%3D" in asked[0]) is ("SharedAccessSignature" in text)
@@ -212,7 +212,7 @@ def test_an_identity_gets_in_with_a_token_that_is_kept(
             return 200, json.dumps({"access_token": "t", "expires_on": str(int(time.time()) + 3600)}).encode()
         return 201, b""
 
-    monkeypatch.setattr(queues, "call", call)
+    monkeypatch.setattr(queues.api, "call", call)
     for _ in range(2):
         queues.dead_letter("storage_queue", "dead", "Mine", fake.message({}), Reject(), None, __file__)
     assert ["GET", "POST", "POST"] == [method for method, _, _ in asked]
@@ -235,7 +235,7 @@ def test_a_token_is_fetched_anew_before_it_ends(monkeypatch: pytest.MonkeyPatch)
             else (201, b"")
         )
 
-    monkeypatch.setattr(queues, "call", call)
+    monkeypatch.setattr(queues.api, "call", call)
     for _ in range(2):
         queues.dead_letter("service_bus_queue", "dead", "Mine", fake.message({}), Reject(), None, __file__)
     assert 4 == len(asked)
@@ -366,7 +366,7 @@ def test_an_identity_without_a_token_is_told(monkeypatch: pytest.MonkeyPatch, an
     monkeypatch.setenv("Mine__accountName", "shop")
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://identity")
     monkeypatch.setenv("IDENTITY_HEADER", "secret")
-    monkeypatch.setattr(queues, "call", lambda *args: answer)
+    monkeypatch.setattr(queues.api, "call", lambda *args: answer)
     with pytest.raises(api.QueueError, match=r"the app's identity gets no token for https://storage.azure.com/"):
         queues.dead_letter("storage_queue", "dead", "Mine", fake.message({}), Reject(), None, __file__)
 

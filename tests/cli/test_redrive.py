@@ -299,7 +299,7 @@ class SQS:
 @pytest.fixture
 def fake_sqs(monkeypatch: pytest.MonkeyPatch) -> SQS:
     served = SQS()
-    monkeypatch.setattr(sqs, "post", served.post)
+    monkeypatch.setattr(sqs.api, "post", served.post)
     for name, value in (
         ("AWS_ACCESS_KEY_ID", "key"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
@@ -484,7 +484,7 @@ class Topics:
 @pytest.fixture
 def topics(monkeypatch: pytest.MonkeyPatch) -> Topics:
     served = Topics()
-    monkeypatch.setattr(pubsub, "call", served.call)
+    monkeypatch.setattr(pubsub.api, "call", served.call)
     monkeypatch.setattr(gcp_redrive, "WAIT", 0.05)
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "localhost:1")
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "shop")

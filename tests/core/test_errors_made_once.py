@@ -33,7 +33,7 @@ held: list[ref[Big]] = []
 @pytest.fixture(autouse=True)
 def _nothing_held(monkeypatch: pytest.MonkeyPatch) -> None:
     held.clear()
-    monkeypatch.setattr(sqs, "call", lambda *args, **named: {})
+    monkeypatch.setattr(sqs.api, "call", lambda *args, **named: {})
 
 
 @pytest.fixture

@@ -346,7 +346,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         sent.append(json.loads(body))
         return 200, b"{}"
 
-    monkeypatch.setattr(sqs, "post", post)
+    monkeypatch.setattr(sqs.api, "post", post)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     return sent

@@ -373,7 +373,7 @@ def test_an_emulator_takes_dead_letters_for_the_events_project(monkeypatch: pyte
         called.append((host, path))
         return 200, b""
 
-    monkeypatch.setattr(pubsub, "call", call)
+    monkeypatch.setattr(pubsub.api, "call", call)
     pubsub.dead_letter(fake.message({}, source="projects/p/subscriptions/orders"), Reject("no"), "dead")
     assert [("http://localhost:8085", "/v1/projects/p/topics/dead:publish")] == called
 

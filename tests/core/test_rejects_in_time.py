@@ -144,7 +144,7 @@ def test_google_that_is_silent_costs_no_more_than_the_time_given(
     emulated: bool, silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GCE_METADATA_HOST", silent)
-    monkeypatch.setattr(pubsub, "_access", ("", 0.0))
+    monkeypatch.setattr(pubsub.api, "_access", ("", 0.0))
     if emulated:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", silent)
     else:

@@ -560,7 +560,7 @@ def test_a_rejected_event_that_cannot_be_published_comes_again(
 ) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "localhost:1")
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "portable")
-    monkeypatch.setattr(pubsub, "call", lambda *args: (status, b""))
+    monkeypatch.setattr(pubsub.api, "call", lambda *args: (status, b""))
     made = simulate.sent(entry(rejecting(Message, "dead")), push())
     assert 503 == made.answer(made.invoke()).status
     assert f"Pub/Sub answers {status} for projects/portable/topics/dead" in caplog.text
@@ -618,13 +618,13 @@ def test_the_project_and_a_token_come_from_the_metadata_server_the_token_once(
     for name in ("PUBSUB_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GCE_METADATA_HOST", host)
-    monkeypatch.setattr(pubsub, "_access", ("", 0.0))
+    monkeypatch.setattr(pubsub.api, "_access", ("", 0.0))
     call = api.call
 
     def rerouted(method: str, to: str, *args: Any) -> Any:
         return call(method, to.replace("https://pubsub.googleapis.com", f"http://{host}"), *args)
 
-    monkeypatch.setattr(pubsub, "call", rerouted)
+    monkeypatch.setattr(pubsub.api, "call", rerouted)
     for _ in range(2):
         assert pubsub.dead_letter(fake.cloud_event(), Reject("no"), "dead")
     metadata = "/computeMetadata/v1"

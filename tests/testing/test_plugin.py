@@ -17,7 +17,7 @@ APP = """
 import asyncio
 import pytest
 from portable_fn import CloudEvent, Message, Reject, Request, Retry, Task, on, portable
-from portable_fn.testing.delivery import Delivery, Settled
+from portable_fn.testing.results import Delivery, Settled
 
 @portable
 async def ship(order: Message) -> None:

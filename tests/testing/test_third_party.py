@@ -193,7 +193,7 @@ def test_what_it_records_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_contributing_shows_the_harness_that_tells_its_stories() -> None:
     root = Path(__file__).parents[2]
     (block,) = re.findall(r"^```python\n(.*?)^```", (root / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert (root / "tests" / "test_toy_adapter.py").read_text() == block
+    assert (root / "tests" / "testing" / "test_toy_adapter.py").read_text() == block
 
 
 # The command line

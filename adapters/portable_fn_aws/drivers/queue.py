@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from portable_fn_aws.drivers.api import TIMEOUT, SQSError, _endpoint, _host, call
+from portable_fn_aws.drivers import api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,36 +25,36 @@ MAX_MESSAGE = 1024 * 1024
 
 
 def delay(queue_arn: str, delays: Sequence[tuple[str, float]], within: float = 3600.0) -> None:
-    """Has messages, by their receipt handles, come again after so many seconds; SQSError where SQS refuses that for one.
+    """Has messages, by their receipt handles, come again after so many seconds; api.SQSError where SQS refuses that for one.
 
-    `within` is how many seconds it may take for all of them, ten at a time; SQSError where that is too short.
+    `within` is how many seconds it may take for all of them, ten at a time; api.SQSError where that is too short.
     """
     url, region = queue_url(queue_arn)
     refused = []
     end = time.monotonic() + within
     for start in range(0, len(delays), 10):
-        timeout = min(TIMEOUT, end - time.monotonic())
+        timeout = min(api.TIMEOUT, end - time.monotonic())
         if timeout <= 0:
-            raise SQSError(f"the time is too short for {len(delays) - start} of {len(delays)}")
+            raise api.SQSError(f"the time is too short for {len(delays) - start} of {len(delays)}")
         entries = [
             {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": min(-int(-seconds // 1), MAX_DELAY)}
             for number, (handle, seconds) in enumerate(delays[start : start + 10])
         ]
-        answer = call("ChangeMessageVisibilityBatch", {"QueueUrl": url, "Entries": entries}, url, region, timeout)
+        answer = api.call("ChangeMessageVisibilityBatch", {"QueueUrl": url, "Entries": entries}, url, region, timeout)
         refused += [f"{one.get('Code')}" for one in answer.get("Failed") or ()]
     if refused:
-        raise SQSError(f"ChangeMessageVisibilityBatch refused {len(refused)} of {len(delays)}: {refused[0]}")
+        raise api.SQSError(f"ChangeMessageVisibilityBatch refused {len(refused)} of {len(delays)}: {refused[0]}")
 
 
 def dead_letter(event: Event[Any], reject: Reject, queue: str, owner: str, seconds: float | None = None) -> None:
     """Send a rejected event to a queue, by its name, ARN or URL, as `portable_fn.adapter.dead_letter` writes it.
 
     A queue's name is one of the account and region of `owner`, an ARN. It takes at most `seconds`, and never more than
-    TIMEOUT; SQSError if SQS doesn't have it by then.
+    api.TIMEOUT; api.SQSError if SQS doesn't have it by then.
     """
     url, region = queue_url(queue, owner)
     request = message(event, reject, url)
-    call("SendMessage", request, url, region, TIMEOUT if seconds is None else min(seconds, TIMEOUT))
+    api.call("SendMessage", request, url, region, api.TIMEOUT if seconds is None else min(seconds, api.TIMEOUT))
 
 
 def message(event: Event[Any], reject: Reject, url: str) -> dict[str, Any]:
@@ -136,12 +136,12 @@ def queue_url(queue: str, owner: str = "") -> tuple[str, str]:
     """The URL and the region of a queue by its name, ARN or URL.
 
     Raises:
-        SQSError: The account isn't known, or an ARN or a URL is malformed. An ARN may come from a payload, and its region
+        api.SQSError: The account isn't known, or an ARN or a URL is malformed. An ARN may come from a payload, and its region
             becomes a host that gets a signed request.
     """
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     if queue.startswith(("https://", "http://")):
-        host = _host(queue, "the queue's URL").split(".")
+        host = api._host(queue, "the queue's URL").split(".")
         return queue, host[1] if host[0] == "sqs" and len(host) > 3 else region
     name, account, partition = queue, "", "aws"
     for arn in (queue, owner):
@@ -153,10 +153,10 @@ def queue_url(queue: str, owner: str = "") -> tuple[str, str]:
                 name = parts[5]
             break
         if arn is queue and ("/" in arn or ":" in arn):
-            raise SQSError(f"a queue is a name, an ARN or a URL, not {arn[:100]!a}")
+            raise api.SQSError(f"a queue is a name, an ARN or a URL, not {arn[:100]!a}")
     if not (region.isascii() and region.replace("-", "").isalnum()):
-        raise SQSError(f"the region of the queue is no region: {region[:100]!a}")
+        raise api.SQSError(f"the region of the queue is no region: {region[:100]!a}")
     if not account:
-        raise SQSError(f"the account of the queue {queue} isn't known: give its ARN or its URL")
+        raise api.SQSError(f"the account of the queue {queue} isn't known: give its ARN or its URL")
     domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
-    return f"{_endpoint() or f'https://sqs.{region}.{domain}'}/{account}/{name}", region
+    return f"{api._endpoint() or f'https://sqs.{region}.{domain}'}/{account}/{name}", region

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from binascii import b2a_base64
 
-from portable_fn_azure.drivers.api import TIMEOUT, QueueError, _call, _code, _encoding, _namespace, storage
+from portable_fn_azure.drivers import api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,15 +34,15 @@ def dead_letter(
     Args:
         kind: "storage_queue" or "service_bus_queue".
         connection: The setting that says where the queue is, a connection string or the prefix of an identity's.
-        seconds: How long it may take, TIMEOUT at most.
+        seconds: How long it may take, api.TIMEOUT at most.
         file: The handler's.
 
     Raises:
-        QueueError: The queue doesn't have it by then.
+        api.QueueError: The queue doesn't have it by then.
     """
-    end = time.monotonic() + (TIMEOUT if seconds is None else min(seconds, TIMEOUT))
+    end = time.monotonic() + (api.TIMEOUT if seconds is None else min(seconds, api.TIMEOUT))
     if kind == "storage_queue":
-        send_text(queue, connection, _text(event, reject, _encoding(file)), end)
+        send_text(queue, connection, _text(event, reject, api._encoding(file)), end)
         return
     from portable_fn.adapter.dead_letter import Destination, letter
 
@@ -68,7 +68,7 @@ def _text(event: Event[Any], reject: Reject, encoding: str) -> str:
         log().warning("the dead letter of %s has no room for the reason: it is the message as it was", shown)
         text = encoded(event.body, encoding)
     if len(text) > MAX_TEXT:
-        raise QueueError(f"the message has {len(text)} characters, and a storage queue takes {MAX_TEXT}")
+        raise api.QueueError(f"the message has {len(text)} characters, and a api.storage queue takes {MAX_TEXT}")
     return text
 
 
@@ -78,7 +78,7 @@ def encoded(body: bytes, encoding: str) -> str:
 
 
 def send_text(queue: str, connection: str, text: str, end: float, *, make: bool = True) -> None:
-    """Put a message into a storage queue.
+    """Put a message into a api.storage queue.
 
     With `make`, a queue that isn't there is made, as the host does for its output bindings.
     """
@@ -87,12 +87,14 @@ def send_text(queue: str, connection: str, text: str, end: float, *, make: bool 
     content = f"<QueueMessage><MessageText>{escape(text)}</MessageText></QueueMessage>".encode()
     # A message that nobody has read yet is not to expire after 7 days.
     query = {"messagettl": "-1"}
-    status, answer = storage("POST", connection, f"{queue}/messages", query, content, end)
+    status, answer = api.storage("POST", connection, f"{queue}/messages", query, content, end)
     if status == 404 and make:
-        storage("PUT", connection, queue, {}, b"", end)
-        status, answer = storage("POST", connection, f"{queue}/messages", query, content, end)
+        api.storage("PUT", connection, queue, {}, b"", end)
+        status, answer = api.storage("POST", connection, f"{queue}/messages", query, content, end)
     if status != 201:
-        raise QueueError(f"the storage queue {queue} refused a message with {status} {_code(answer)}".rstrip())
+        raise api.QueueError(
+            f"the api.storage queue {queue} refused a message with {status} {api._code(answer)}".rstrip()
+        )
 
 
 # Service Bus
@@ -103,7 +105,7 @@ def send_message(queue: str, connection: str, letter: Letter, id: str, end: floa
     from json import dumps
     from urllib.parse import quote
 
-    endpoint, token = _namespace(connection, end)
+    endpoint, token = api._namespace(connection, end)
     broker = {"MessageId": id}
     if letter.subject:
         broker["Label"] = letter.subject[:128]
@@ -117,9 +119,11 @@ def send_message(queue: str, connection: str, letter: Letter, id: str, end: floa
         "x-ms-retrypolicy": "NoRetry",
     }
     headers.update({name: f'"{value}"' for name, value in letter.attributes.items()})  # type: ignore[str-bytes-safe]  # texts
-    status, answer = _call("POST", f"{endpoint}/{quote(queue)}/messages", headers, letter.body, end)
+    status, answer = api._call("POST", f"{endpoint}/{quote(queue)}/messages", headers, letter.body, end)
     if status != 201:
-        raise QueueError(f"the Service Bus queue {queue} refused a message with {status} {_code(answer)}".rstrip())
+        raise api.QueueError(
+            f"the Service Bus queue {queue} refused a message with {status} {api._code(answer)}".rstrip()
+        )
 
 
 # What else is in the headers of a request, so that no property can have its name.

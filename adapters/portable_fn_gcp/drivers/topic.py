@@ -10,7 +10,7 @@ import time
 
 from portable_fn.data import to_json
 from portable_fn.errors import PortableError
-from portable_fn_gcp.drivers.api import _SECONDS, _left, _metadata, _origin, _token, call
+from portable_fn_gcp.drivers import api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def dead_letter(event: Event[Any], reject: Reject, topic: str, seconds: float | 
     The topic is a short name in the function's own project or a whole `projects/…/topics/…`. Raises if Pub/Sub doesn't take it
     within `seconds`, 10 at most.
     """
-    end = time.monotonic() + (_SECONDS if seconds is None else min(seconds, _SECONDS))
+    end = time.monotonic() + (api._SECONDS if seconds is None else min(seconds, api._SECONDS))
     from portable_fn.adapter.dead_letter import Destination, letter
 
     made = letter(event, reject, Destination(_MAX_ATTRIBUTES, _MAX_VALUE, _is_name, _legible, names_content_type=True))
@@ -64,7 +64,7 @@ def _whole(topic: str, source: str, end: float) -> str:
     project = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
     if not project and os.environ.get("PUBSUB_EMULATOR_HOST"):
         project = source.partition("projects/")[2].partition("/")[0].strip("_")
-    project = project or _metadata("project/project-id", end).decode()
+    project = project or api._metadata("project/project-id", end).decode()
     return f"projects/{project}/topics/{topic}"
 
 
@@ -78,10 +78,10 @@ def publish(topic: str, body: bytes, attributes: Mapping[str, str], key: str | N
     if key:
         message["orderingKey"] = key
     headers = {"content-type": "application/json"}
-    host = _origin("PUBSUB_EMULATOR_HOST") or "https://pubsub.googleapis.com"
+    host = api._origin("PUBSUB_EMULATOR_HOST") or "https://pubsub.googleapis.com"
     if not os.environ.get("PUBSUB_EMULATOR_HOST"):
-        headers["authorization"] = f"Bearer {_token(end)}"
+        headers["authorization"] = f"Bearer {api._token(end)}"
     path = f"/v1/{quote(topic)}:publish"
-    status, _ = call("POST", host, path, headers, to_json({"messages": [message]}).encode(), _left(end))
+    status, _ = api.call("POST", host, path, headers, to_json({"messages": [message]}).encode(), api._left(end))
     if status != 200:
         raise PortableError(f"Pub/Sub answers {status} for {topic}")
