@@ -33,7 +33,7 @@ def http_cannot() -> dict[tuple[str, str], dict[str, str]]:
     return found
 
 
-_GATEWAY = ("test_aws_adapter.py", "test_the_principal_is_whom_the_gateway_verified")
+_GATEWAY = ("aws/test_adapter.py", "test_the_principal_is_whom_the_gateway_verified")
 # For a provider, its service, the kind and the feature, the file and the name of the test that shows what no story tells.
 TESTS: dict[tuple[str, str, str, str], tuple[str, str]] = {
     (provider, service, "Request", "typed principal"): test
@@ -41,12 +41,12 @@ TESTS: dict[tuple[str, str, str, str], tuple[str, str]] = {
         ("aws", "http_api", _GATEWAY),
         ("aws", "function_url", _GATEWAY),
         ("aws", "rest_api", _GATEWAY),
-        ("aws", "lattice_v2", ("test_aws_adapter.py", "test_the_principal_of_vpc_lattice_is_the_iam_caller")),
-        ("azure", "http", ("test_azure_adapter.py", "test_the_principal_is_easy_auths_where_it_is_on")),
-        ("cloudflare", "fetch", ("test_cloudflare_adapter.py", "test_a_verified_client_certificate_is_the_principal")),
+        ("aws", "lattice_v2", ("aws/test_adapter.py", "test_the_principal_of_vpc_lattice_is_the_iam_caller")),
+        ("azure", "http", ("azure/test_adapter.py", "test_the_principal_is_easy_auths_where_it_is_on")),
+        ("cloudflare", "fetch", ("cloudflare/test_adapter.py", "test_a_verified_client_certificate_is_the_principal")),
     )
 } | {
     # The context is the same, whichever service the request came by.
-    ("aws", service, "Request", "deadline"): ("test_aws_adapter.py", "test_the_context_is_lambdas")
+    ("aws", service, "Request", "deadline"): ("aws/test_adapter.py", "test_the_context_is_lambdas")
     for service in ("http_api", "function_url", "rest_api", "alb", "alb_multi_value", "lattice_v1", "lattice_v2")
 }

@@ -12,7 +12,7 @@ sys.path[:0] = [
 
 from event_harnesses import all_that_cannot
 from harnesses import IN_PROCESS, Harness
-from portable_fn.capabilities import FEATURES, Capability, Service
+from portable_fn.adapter.capabilities import FEATURES, Capability, Service
 from portable_fn.cli.declared import Declared, declared
 from portable_fn.cli.matrix import escaped, markdown, noted
 from portable_fn.providers import ADAPTERS

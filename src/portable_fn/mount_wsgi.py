@@ -6,10 +6,11 @@ import sys
 from io import BytesIO
 
 from portable_fn import on
-from portable_fn.asgi import text
+from portable_fn.adapter.asgi import text
 from portable_fn.decorator import portable
 from portable_fn.errors import ConfigurationError, PortableError
-from portable_fn.http import MAX_BODY, Request, Response, unquoted_bytes
+from portable_fn.http import MAX_BODY, Request, Response
+from portable_fn.pairs import unquoted_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBas
 from django.urls import path
 
 from portable_fn import ConfigurationError, Context, PortableError, Request, asgi_app, wsgi_app
+from portable_fn.mount import http_scope
 from portable_fn.mount_wsgi import environ
-from portable_fn.mounted import http_scope
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import deliver, fake
 

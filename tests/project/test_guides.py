@@ -12,7 +12,7 @@ import pytest
 
 from tools import pictures
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 LISTING = re.compile(r"^```py\n# ([\w/]+\.py)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = [
