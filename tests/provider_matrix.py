@@ -284,7 +284,9 @@ def limits(provider: str) -> str:
         for reason, names in rows.items():
             lines.append(_row(LABELS[feature], "every source" if names == every else ", ".join(names), reason))
     link = f"[Every service in full](providers-in-full.md#{TITLES[provider].lower().replace(' ', '-')})."
-    return "\n".join([*lines, "", f"{link} The names are those of `portable-fn invoke --via`.", ""])
+    return "\n".join(
+        [*lines, "", f"{link} The names are those of `deliver(…, via=)` and `portable-fn check --via`.", ""]
+    )
 
 
 def _row(*cells: str) -> str:
