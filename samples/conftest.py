@@ -3,4 +3,4 @@
 import sys
 from pathlib import Path
 
-sys.path += [str(file.parent) for file in sorted(Path(__file__).parent.glob("*/lambda_function.py"))]
+sys.path += [str(file.parent) for file in sorted(Path(__file__).parent.glob("*/README.md"))]

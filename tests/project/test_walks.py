@@ -7,39 +7,36 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.walk import ROOT, available, commands, follow, matches
+from tests.project.walk import ROOT, available, commands, follow, matches, run
 
 README = ROOT / "README.md"
 
-pytestmark = pytest.mark.skipif(
+needs_programs = pytest.mark.skipif(
     not available("uvicorn", "curl", "portable-fn"), reason="uvicorn, curl or typer is missing"
 )
 
 
+@needs_programs
 def test_the_readme_works_as_written(tmp_path: Path) -> None:
     ran = follow(README, tmp_path)
 
     assert ["echo", "uvicorn", "curl"] == [command.split()[0] for command in ran]
-    assert {"app.py", "asgi.py", "test_app.py"} <= {file.name for file in tmp_path.iterdir()}
+    assert "5 passed" in run("pytest -q", tmp_path)[0]
+    for provider in ("aws", "gcp", "azure", "asgi"):
+        (line,) = re.findall(rf"`(import app; from portable_fn_{provider} import .*)` \|", README.read_text())
+        name = line.split("; ")[-1].split(" = ")[0]
+        assert "True" == run(f"python -c '{line}; print(callable({name}))'", tmp_path)[0].split()[-1], line
 
 
-def test_the_test_in_the_readme_passes_five_times(tmp_path: Path) -> None:
-    from tests.project.walk import run
+@needs_programs
+@pytest.mark.runtime
+def test_the_tutorial_works_as_written_and_ends_with_the_sample(tmp_path: Path) -> None:
+    sample = ROOT / "samples" / "shop"
 
-    follow(README, tmp_path)
+    follow(ROOT / "docs" / "tutorial.md", tmp_path)
 
-    assert "5 passed" in run("pytest -q", tmp_path)
-
-
-@pytest.mark.parametrize("provider", ["aws", "gcp", "azure", "asgi"])
-def test_the_entry_in_the_readme_is_an_entry(provider: str, tmp_path: Path) -> None:
-    from tests.project.walk import run
-
-    follow(README, tmp_path)
-    (line,) = re.findall(rf"`(import app; from portable_fn_{provider} import .*)` \|", README.read_text())
-    name = line.split("; ")[-1].split(" = ")[0]
-
-    assert "True" == run(f"python -c '{line}; print(callable({name}))'", tmp_path).strip().splitlines()[-1]
+    for name in ("shop.py", "test_shop.py", "asgi.py"):
+        assert (sample / name).read_text() == (tmp_path / name).read_text(), f"{name} differs"
 
 
 def test_a_command_goes_on_after_a_backslash_and_ends_at_a_comment() -> None:

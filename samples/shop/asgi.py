@@ -1,0 +1,4 @@
+import shop
+from portable_fn_asgi import entry
+
+app = entry(shop)
