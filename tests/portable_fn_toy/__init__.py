@@ -1,4 +1,4 @@
-"""portable_fn on Toy, a provider that isn't: written by CONTRIBUTING's six steps, as a third party would."""
+"""Run portable functions on Toy, an invented provider, by the six steps of docs/how-to/add-a-provider.md."""
 
 from portable_fn_toy.entry import entry
 

@@ -60,3 +60,21 @@ def test_a_picture_needs_nothing_from_elsewhere_and_is_for_dark_pages_too(pictur
     assert ["http://www.w3.org/2000/svg"] == re.findall(r"=[\"'](https?:[^\"']+)", text)
     for word in ("url(", "@import", "<image", "<script", "href"):
         assert word not in text
+
+
+def test_the_architecture_names_every_file_of_the_core_and_no_other() -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    core = page[page.index("## The neutral half") : page.index("## Decisions")]
+    words, adapter = core.split("In `adapter/`")
+    package = ROOT / "src" / "portable_fn"
+
+    for text, folder in ((words, package), (adapter, package / "adapter")):
+        files = {file.name for file in folder.glob("*.py") if not file.name.startswith("__")}
+        assert files == set(re.findall(r"`(\w+\.py)`", text))
+
+
+def test_the_architecture_names_the_files_of_an_adapter() -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    roles = page[page.index("## An adapter") : page.index("## The neutral half")]
+    for name in re.findall(r"^\| `([\w./]+)` \|", roles, re.MULTILINE):
+        assert list(ROOT.glob(f"adapters/*/{name}")), name

@@ -190,10 +190,14 @@ def test_what_it_records_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert ([], []) == (replayed.differences, replayed.skipped)
 
 
-def test_contributing_shows_the_harness_that_tells_its_stories() -> None:
+def test_the_guide_shows_its_code_and_the_harness_that_tells_its_stories() -> None:
     root = Path(__file__).parents[2]
-    (block,) = re.findall(r"^```python\n(.*?)^```", (root / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL)
+    page = (root / "docs" / "how-to" / "add-a-provider.md").read_text()
+    *excerpts, block = re.findall(r"^```py\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert (root / "tests" / "testing" / "test_toy_adapter.py").read_text() == block
+    for excerpt in excerpts:
+        title, _, code = excerpt.partition("\n")
+        assert code in (root / "tests" / title.removeprefix("# ")).read_text()
 
 
 # The command line
