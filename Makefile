@@ -53,10 +53,11 @@ coverage: .venv/.made  ## which branches the tests without real runtimes take
 mutation: .venv/.made  ## which changes of the code no test notices (most of an hour)
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python tools/mutation.py
 
-lint: .venv/.made  ## ruff, codespell, mypy and pyright
+lint: .venv/.made  ## ruff, codespell, import-linter, mypy and pyright
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/codespell
+	.venv/bin/lint-imports --no-cache --no-logo
 	.venv/bin/mypy
 	.venv/bin/pyright --pythonpath .venv/bin/python
 

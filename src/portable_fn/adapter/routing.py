@@ -276,11 +276,8 @@ def _cors_of(functions: Iterable[Binding]) -> tuple[Middleware, ...]:
             for one in function.use:
                 if key := getattr(one, "__cors__", None):
                     settings.setdefault(key, one)
-    if len(settings) < 2:
-        return tuple(settings.values())
-    from portable_fn.middleware.cors import first_that_allows
-
-    return (first_that_allows(list(settings.values())),)
+    several = list(settings.values())
+    return (several[0].__first_that_allows__(several),) if len(several) > 1 else tuple(several)
 
 
 def _rank(literal: str, name: str) -> tuple[int, str]:

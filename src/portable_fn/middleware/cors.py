@@ -84,6 +84,7 @@ def cors(
 
     # How an entry knows it, and one of the same settings: for answers that no function gives.
     expected = None if headers is None else tuple(headers)
+    around.__first_that_allows__ = first_that_allows  # type: ignore[attr-defined]
     around.__cors__ = (frozenset(allowed), tuple(methods), expected, tuple(expose), credentials, max_age)  # type: ignore[attr-defined]
     return around
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from copy import copy
 from typing import Any
 
@@ -15,6 +16,9 @@ from portable_fn.outcomes import Reject, Retry
 
 # A call as JSON has it: the function, the kind of event, and each event's id and outcome.
 Call = dict[str, Any]
+
+# How many calls of `deliver` are under way around this one; 0 if a provider calls. A handler may deliver to another one.
+deliveries: ContextVar[int] = ContextVar("deliveries", default=0)
 
 
 def replaced(function: Binding, call: Callable[[Any, Context], Any]) -> Any:

@@ -23,9 +23,8 @@ from portable_fn.adapter.binding import Binding, bindings
 from portable_fn.data import to_json
 from portable_fn.logs import log
 from portable_fn.recording import payload_json
-from portable_fn.recording.calls import Call, telling
+from portable_fn.recording.calls import Call, deliveries, telling
 from portable_fn.recording.redaction import missing_words, redacted, without_words
-from portable_fn.testing import loop
 
 VARIABLE = "PORTABLE_FN_RECORD"
 # Of a longer body nothing is kept: to look for secrets in a megabyte of addresses takes two seconds.
@@ -85,7 +84,7 @@ class Recording:
         self.sent = Kept()
         self._write = write
         # What a function sends by `deliver` is sent again where the function is replayed.
-        self._is_inside = _calls.get() is not None and loop.depth() > 0
+        self._is_inside = _calls.get() is not None and deliveries.get() > 0
         self._start = time.perf_counter()
 
     @contextmanager

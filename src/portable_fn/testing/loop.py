@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from typing import Any
 
 from portable_fn.adapter import loop
-
-# How many exchanges are under way around this one: a handler may send a request to another one.
-_depth: ContextVar[int] = ContextVar("_depth", default=0)
+from portable_fn.recording.calls import deliveries
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -24,9 +22,9 @@ def outside(invoke: Callable[[], Any]) -> Any:
 
     Raises RuntimeError in a handler that is itself called so in an event loop, which would wait for ever.
     """
-    depth = _depth.get()
+    depth = deliveries.get()
     variables = copy_context()
-    variables.run(_depth.set, depth + 1)
+    variables.run(deliveries.set, depth + 1)
     # What anyio takes for the library that runs a coroutine, before it looks; `anyio.to_thread` does the same.
     if (sniffio := sys.modules.get("sniffio")) is not None:
         variables.run(sniffio.current_async_library_cvar.set, None)
@@ -42,11 +40,6 @@ def outside(invoke: Callable[[], Any]) -> Any:
 
     with ThreadPoolExecutor(1, "portable_fn.testing") as executor:
         return executor.submit(variables.run, invoke).result()
-
-
-def depth() -> int:
-    """How many exchanges are under way around here: none where a provider calls."""
-    return _depth.get()
 
 
 def _is_in_trio() -> bool:
