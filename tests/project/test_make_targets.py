@@ -42,3 +42,10 @@ def test_contributing_names_targets_that_are_there() -> None:
     named = set(re.findall(r"`make ([a-z-]+)", (ROOT / "CONTRIBUTING.md").read_text()))
     assert named <= TARGETS
     assert TARGETS - named <= {"clean", "demo", "help"}
+
+
+def test_contributing_names_files_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text().replace("<p>", "portable_fn_aws")
+    named = re.findall(r"\b(?:adapters|src|tests|docs)/[-\w/.]+", text)
+    assert len(named) > 15
+    assert [] == [name for name in named if not (ROOT / name).exists() and "<provider>" not in name]
