@@ -63,7 +63,7 @@ lint: .venv/.made  ## ruff, codespell, import-linter, mypy and pyright
 
 docs: .venv/.made  ## build the documentation in site/, and check its links
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
-	@echo "Open site/index.html"
+	@echo "Read it: python3 -m http.server --directory site"
 
 lock: .venv/.made  ## pin what constraints.txt names by hash, for every Python and system
 	.venv/bin/python tools/lock.py

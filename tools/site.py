@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
-# Pages that live in the repository's root, because GitHub looks for them there.
-PROJECT = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+# Pages that live in the repository's root, because GitHub looks for them there, with their names in the site. MkDocs takes README.md for index.md.
+PROJECT = {name: f"project/{name.lower()}" for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")}
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 CODE = re.compile(r"^(```|~~~).*?^\1|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 
@@ -27,8 +27,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the repository's own pages."""
     from mkdocs.structure.files import File
 
-    for name in PROJECT:
-        files.append(File.generated(config, name, content=(ROOT / name).read_text()))
+    for name, place in PROJECT.items():
+        files.append(File.generated(config, place, content=(ROOT / name).read_text()))
     return files
 
 
@@ -46,7 +46,7 @@ def on_post_build(config: MkDocsConfig) -> None:
         html = page.read_text()
         name = page.relative_to(config.site_dir)
         problems += [f"{name} loads from another host: {request}" for request in external_requests(html)]
-        unread = [] if name.with_suffix(".md").name in PROJECT else unread_markdown(html)
+        unread = [] if str(name.with_suffix(".md")) in PROJECT.values() else unread_markdown(html)
         problems += [f"{name} shows Markdown as text (indent by 4, leave a line empty): {line}" for line in unread]
     if problems:
         raise PluginError("\n".join(problems))
@@ -60,17 +60,18 @@ def site_links(markdown: str, source: str) -> str:
     Args:
         source: The page's path in the site, such as `reference/aws.md`.
     """
-    here = ROOT / ("" if source in PROJECT else "docs") / Path(source).parent
+    here = ROOT if source in PROJECT.values() else ROOT / "docs" / Path(source).parent
 
     def link(match: re.Match[str]) -> str:
         text, target, anchor = match[1], match[2], match[3] or ""
         path = Path(os.path.normpath(here / target))
         if not path.exists():
             return match[0]  # MkDocs names it
+        name = path.relative_to(ROOT)
         if path.is_relative_to(ROOT / "docs"):
-            place = path.relative_to(ROOT / "docs")
-        elif str(place := path.relative_to(ROOT)) not in PROJECT:
-            return text if place.name in text or str(place) in text else f"{text} (`{place}`)"
+            place = str(path.relative_to(ROOT / "docs"))
+        elif not (place := PROJECT.get(str(name), "")):
+            return text if name.name in text or str(name) in text else f"{text} (`{name}`)"
         return f"[{text}]({os.path.relpath(place, Path(source).parent)}{anchor})"
 
     parts, end = [], 0

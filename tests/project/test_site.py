@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import re
 import sys
 from pathlib import Path
 
 import pytest
+
+import portable_fn
+import portable_fn.testing
+from portable_fn import on
+from portable_fn.providers import ADAPTERS
 
 ROOT = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("site_hooks", ROOT / "tools" / "site.py")
@@ -20,25 +27,71 @@ spec.loader.exec_module(hooks)
 @pytest.mark.parametrize(
     ("source", "text", "expected"),
     [
-        ("README.md", "[HTTP](docs/reference/http.md#cookies)", "[HTTP](reference/http.md#cookies)"),
-        ("README.md", "[help](CONTRIBUTING.md)", "[help](CONTRIBUTING.md)"),
+        ("project/readme.md", "[HTTP](docs/reference/http.md#cookies)", "[HTTP](../reference/http.md#cookies)"),
+        ("project/readme.md", "[help](CONTRIBUTING.md)", "[help](contributing.md)"),
         ("reference/aws.md", "[deploy](../how-to/deploy-aws.md)", "[deploy](../how-to/deploy-aws.md)"),
-        ("reference/aws.md", "[help](../../CONTRIBUTING.md#a)", "[help](../CONTRIBUTING.md#a)"),
+        ("reference/aws.md", "[help](../../CONTRIBUTING.md#a)", "[help](../project/contributing.md#a)"),
         ("reference/aws.md", "[the shop](../../samples/hello)", "the shop (`samples/hello`)"),
         ("reference/aws.md", "[samples/hello](../../samples/hello)", "samples/hello"),
         ("reference/aws.md", "[nowhere](../nowhere.md)", "[nowhere](../nowhere.md)"),
         ("reference/aws.md", "[web](https://example.com/a.md)", "[web](https://example.com/a.md)"),
         ("reference/aws.md", "[above](#what-to-set)", "[above](#what-to-set)"),
-        ("README.md", "`[a](docs/index.md)`", "`[a](docs/index.md)`"),
+        ("project/readme.md", "`[a](docs/index.md)`", "`[a](docs/index.md)`"),
         (
-            "README.md",
-            "```md\n[a](docs/index.md)\n```\n[a](docs/index.md)",
-            "```md\n[a](docs/index.md)\n```\n[a](index.md)",
+            "index.md",
+            "```\n[a](../README.md)\n```\n[a](../README.md)",
+            "```\n[a](../README.md)\n```\n[a](project/readme.md)",
         ),
     ],
 )
 def test_a_link_leads_to_a_page_of_the_site(source: str, text: str, expected: str) -> None:
     assert expected == hooks.site_links(text, source)
+
+
+def documented(page: str) -> list[str]:
+    """Return the names that a page of the API shows."""
+    return re.findall(r"^::: ([\w.]+)$", (ROOT / "docs" / "reference" / page).read_text(), re.MULTILINE)
+
+
+def test_the_api_page_has_every_public_name() -> None:
+    public = {f"portable_fn.{name}" for name in portable_fn.__all__ if name != "on"}
+
+    assert public == {name for name in documented("api.md") if re.fullmatch(r"portable_fn\.\w+", name)}
+
+
+def test_the_api_page_has_every_trigger() -> None:
+    returns = {name: one.__annotations__.get("return", "") for name, one in vars(on).items() if inspect.isfunction(one)}
+    triggers = {f"portable_fn.on.{name}" for name, one in returns.items() if one.endswith("Trigger") and name[0] != "_"}
+
+    assert triggers | {"portable_fn.on.RetryPolicy"} == {
+        name for name in documented("api.md") if name.startswith("portable_fn.on.")
+    }
+
+
+def test_the_api_page_has_every_provider_s_entry() -> None:
+    entries = {f"{module}.entry.entry" for module in ADAPTERS.values()}
+
+    assert entries == {name for name in documented("api.md") if name.endswith(".entry")}
+
+
+def test_the_testing_page_has_every_public_name() -> None:
+    public = {f"portable_fn.testing.{name}" for name in portable_fn.testing.__all__ if name != "fake"}
+    fakes = {name for name in documented("api-testing.md") if name.startswith("portable_fn.testing.fake.")}
+
+    assert public <= set(documented("api-testing.md"))
+    assert {
+        f"portable_fn.testing.fake.{name}"
+        for name, one in vars(portable_fn.testing.fake).items()
+        if inspect.isfunction(one) and one.__module__ == "portable_fn.testing.fake" and name[0] != "_"
+    } == fakes
+
+
+def test_the_adapter_page_has_every_module() -> None:
+    folder = ROOT / "src" / "portable_fn" / "adapter"
+
+    assert {f"portable_fn.adapter.{file.stem}" for file in folder.glob("*.py") if file.stem != "__init__"} == set(
+        documented("api-adapter.md")
+    )
 
 
 @pytest.mark.parametrize(
