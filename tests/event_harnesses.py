@@ -20,7 +20,7 @@ def all_that_cannot() -> dict[tuple[str, str], dict[str, str]]:
     found: dict[tuple[str, str], dict[str, str]] = {}
     for cell in _all():
         is_told = told(cell.provider, cell.service, cell.story.name)
-        why = cell.cannot if is_told else "its messages have a form of their own"
+        why = cell.cannot if is_told else "its messages have their own form"
         if why is not None:
             found.setdefault((cell.provider, cell.service), {})[cell.story.name] = why
     return found

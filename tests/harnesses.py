@@ -38,18 +38,18 @@ GCP_ASYNC = {
     "unusual methods arrive: PROPFIND, PURGE": "functions-framework has Starlette route seven methods; the others are its 405"
 }
 _AZURE_ASCII = {
-    "a non-ASCII response header value is received as it is": "the host answers 500 for one, so it is percent-encoded as UTF-8"
+    "a non-ASCII response header value is received unchanged": "the host answers 500 for one, so it is percent-encoded as UTF-8"
 }
-AZURE = {**_AZURE_ASCII, STREAM: "only the streaming extension sends chunks; else a stream is collected"}
-_AZURE_404 = "where no function's route matches the host answers itself, with a bare 404"
+AZURE = {**_AZURE_ASCII, STREAM: "only the streaming extension sends chunks; otherwise a stream is collected"}
+_AZURE_404 = "if no function's route matches, the host answers with a bare 404"
 AZURE_EACH = {
     **AZURE,
-    "a path that no function has is a 404": _AZURE_404,
+    "an unknown path is a 404": _AZURE_404,
     "a missing path parameter is a 404": _AZURE_404,
 }
 AZURE_STREAMING = {
     **_AZURE_ASCII,
-    "a non-ASCII header value arrives as it is": "the host's proxy before the streaming extension refuses one with 502",
+    "a non-ASCII header value arrives unchanged": "the host's proxy before the streaming extension refuses one with 502",
     "unusual methods arrive: PROPFIND, PURGE": "the streaming extension's server routes eight methods; Azure names seven",
 }
 
@@ -64,7 +64,7 @@ def simulated(provider: str, service: str | None = None, cannot: dict[str, str] 
     return Harness(f"{provider} {service}" if service else provider, start, cannot)
 
 
-_RAW_PATH = "the raw path is the path as it came"
+_RAW_PATH = "the raw path is the path as sent"
 _SLASH = "an encoded slash doesn't split a path parameter"
 
 IN_PROCESS = [
@@ -79,7 +79,7 @@ IN_PROCESS = [
     simulated(
         "aws",
         "function_url",
-        {**AWS_COLLECTS, "the host is what the client called": "a function URL has no host but its own"},
+        {**AWS_COLLECTS, "the host is what the client called": "a function URL has only its own host"},
     ),
     simulated("aws", "rest_api", AWS_COLLECTS),
     simulated(

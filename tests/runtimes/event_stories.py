@@ -211,7 +211,7 @@ def _azure(kind: str, app: str, seconds: float, python: str) -> AbstractContextM
 CANNOT = {
     (
         "scheduler_input",
-        "ScheduleEvent: it has the id that it had when it comes again",
+        "ScheduleEvent: its id stays the same when it is redelivered",
     ): "its id is the invocation's, which Lambda alone can have again"
 }
 

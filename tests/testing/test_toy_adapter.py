@@ -10,7 +10,7 @@ CANNOT = {
     "web": {"a stream's chunks arrive one by one": "an answer is one JSON object"},
     "queue": {
         "Message: its key arrives": "its messages have no keys",
-        "Message: what follows a failed one of its key comes again, unhandled": "it has no order",
+        "Message: those after a failed one of the same key are redelivered, unhandled": "it has no order",
     },
 }
 # By service, kind and feature, the test that shows what no story tells.

@@ -119,7 +119,7 @@ def _(deliver: Deliver) -> None:
     assert first["id"] != second["id"]
 
 
-@story("Message", "redelivered it has the id that it had")
+@story("Message", "its id stays the same when it is redelivered")
 def _(deliver: Deliver) -> None:
     (sent,) = messages({})
     first = deliver([sent]).saw["id"]
@@ -138,7 +138,7 @@ def _(deliver: Deliver) -> None:
     assert datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC) == time
 
 
-@story("Message", "a text that is no JSON arrives as it is")
+@story("Message", "text that isn't JSON arrives unchanged")
 def _(deliver: Deliver) -> None:
     assert "plain text, naïve ☃".encode() == body_of(deliver([fake.message(body="plain text, naïve ☃")]).saw)
 
@@ -168,23 +168,23 @@ def _(deliver: Deliver) -> None:
     assert 3 == deliver([fake.message({}, attempt=3)]).saw["attempt"]
 
 
-@story("Message", "one that fails comes again", "retry")
+@story("Message", "a failed one is redelivered", "retry")
 def _(deliver: Deliver) -> None:
     assert [AGAIN] == deliver(messages(FAIL)).outcomes
 
 
-@story("Message", "a function that exits has failed", "retry")
+@story("Message", "a function that exits fails", "retry")
 def _(deliver: Deliver) -> None:
     assert [AGAIN] == deliver(messages({"do": "exit"})).outcomes
 
 
-@story("Message", "all that fail come again", "retry")
+@story("Message", "all failed ones are redelivered", "retry")
 def _(deliver: Deliver) -> None:
     told = deliver(messages(FAIL, FAIL, FAIL))
     assert [AGAIN] * 3 == told.outcomes
 
 
-@story("Message", "what came before a failed one is done", "partial failure")
+@story("Message", "those before a failed one are acknowledged", "partial failure")
 def _(deliver: Deliver) -> None:
     assert [ACK, AGAIN] == deliver(messages({}, FAIL, {})).outcomes[:2]
 
@@ -196,7 +196,7 @@ def _(deliver: Deliver) -> None:
     assert 3 == len(told.seen)
 
 
-@story("Message", "several that fail are each told apart")
+@story("Message", "several failed ones are reported one by one")
 def _(deliver: Deliver) -> None:
     assert [AGAIN, ACK, AGAIN, ACK] == deliver(messages(FAIL, {}, FAIL, {})).outcomes
 
@@ -213,12 +213,12 @@ def _(deliver: Deliver) -> None:
     assert [DEAD] == deliver(messages({"do": "reject"})).outcomes
 
 
-@story("Message", "one whose data can't be read is dead-lettered", "reject")
+@story("Message", "one with unreadable data is dead-lettered", "reject")
 def _(deliver: Deliver) -> None:
     assert [DEAD] == deliver([fake.message(body='{"do": "read"')]).outcomes
 
 
-@story("Message", "a batch is handled without the one whose data can't be read", "reject", app="batch")
+@story("Message", "a batch is handled without the one with unreadable data", "reject", app="batch")
 def _(deliver: Deliver) -> None:
     first, second, third = messages({"n": 1}, {"n": 2}, {"n": 3}, key="one")
     second.body = b'{"do": "read"'
@@ -230,7 +230,7 @@ def _(deliver: Deliver) -> None:
     assert deliver(messages({"do": "reject"})).outcomes in ([DEAD], [AGAIN])
 
 
-@story("Message", "what follows a failed one of its key comes again, unhandled", "order")
+@story("Message", "those after a failed one of the same key are redelivered, unhandled", "order")
 def _(deliver: Deliver) -> None:
     told = deliver(messages({"n": 1}, FAIL, {"n": 3}, key="one"))
     assert [ACK, AGAIN, AGAIN] == told.outcomes
@@ -242,7 +242,7 @@ def _(deliver: Deliver) -> None:
     assert "customer-7" == deliver(messages({}, key="customer-7")).saw["key"]
 
 
-@story("Message", "one that comes twice in a batch is handled once")
+@story("Message", "one that is twice in a batch is handled once")
 def _(deliver: Deliver) -> None:
     (sent,) = messages({"n": 1})
     told = deliver([sent, sent])
@@ -250,7 +250,7 @@ def _(deliver: Deliver) -> None:
     assert 1 == len(told.seen)
 
 
-@story("Message", "those not begun when time runs short come again")
+@story("Message", "those not started when time runs short are redelivered")
 def _(deliver: Deliver) -> None:
     # In process it need not take so long.
     second = getattr(deliver, "second", 1.0)
@@ -275,12 +275,12 @@ def _(deliver: Deliver) -> None:
     assert [{"n": 1}, {"n": 2}, {"n": 3}] == [json.loads(body_of(one)) for one in told.seen]
 
 
-@story("Message", "a batch handler that fails has all come again", app="batch")
+@story("Message", "all are redelivered if a batch handler fails", app="batch")
 def _(deliver: Deliver) -> None:
     assert [AGAIN] * 2 == deliver(messages(FAIL, FAIL)).outcomes
 
 
-@story("Message", "a batch handler can have one of them come again", app="batch")
+@story("Message", "a batch handler can retry one of them", app="batch")
 def _(deliver: Deliver) -> None:
     assert [ACK, AGAIN] == deliver(messages({}, {"do": "retry"}, {})).outcomes[:2]
 
@@ -357,7 +357,7 @@ LOOKALIKES: list[Any] = [
 ]
 
 
-@story("Message", "whatever its text looks like, it reaches no function but its own", app="among others")
+@story("Message", "whatever its text looks like, it reaches only its own function", app="among others")
 def _(deliver: Deliver) -> None:
     told = deliver(messages(*LOOKALIKES))
     assert [ACK] * len(LOOKALIKES) == told.outcomes
@@ -365,7 +365,7 @@ def _(deliver: Deliver) -> None:
     assert LOOKALIKES == [json.loads(body_of(one)) for one in told.seen]
 
 
-@story("Message", "whatever its attributes look like, it reaches no function but its own", app="among others")
+@story("Message", "whatever its attributes look like, it reaches only its own function", app="among others")
 def _(deliver: Deliver) -> None:
     posing = {"eventType": "OBJECT_DELETE", "bucketId": "uploads", "objectId": "a.png", "objectGeneration": "1"}
     event = {"specversion": "1.0", "id": "1", "source": "shop", "type": "order.created"}
@@ -412,13 +412,13 @@ def _(deliver: Deliver) -> None:
     assert ("deleted", "a b+c%.png") == (told.saw["action"], told.saw["key"])
 
 
-@story("ObjectEvent", "one has the id that it had when it comes again")
+@story("ObjectEvent", "its id stays the same when it is redelivered")
 def _(deliver: Deliver) -> None:
     sent = fake.object("uploads", "picture.png")
     assert deliver([sent]).saw["id"] == deliver([sent]).saw["id"] != ""
 
 
-@story("ObjectEvent", "one that fails comes again", "retry")
+@story("ObjectEvent", "a failed one is redelivered", "retry")
 def _(deliver: Deliver) -> None:
     assert [AGAIN] == deliver([fake.object("uploads", "fail.png")]).outcomes
 
@@ -433,7 +433,7 @@ def _(deliver: Deliver) -> None:
     assert [DEAD] == deliver([fake.object("uploads", "reject.png")]).outcomes
 
 
-@story("ObjectEvent", "what came before a failed one is done", "partial failure")
+@story("ObjectEvent", "those before a failed one are acknowledged", "partial failure")
 def _(deliver: Deliver) -> None:
     keys = ["a.png", "fail.png", "b.png"]
     assert [ACK, AGAIN] == deliver([fake.object("uploads", key, id=f"object-{key}") for key in keys]).outcomes[:2]
@@ -476,24 +476,24 @@ def _(deliver: Deliver) -> None:
     assert ("removed", None) == (told.saw["action"], told.saw["after"])
 
 
-@story("ChangeEvent", "what identifies the row arrives")
+@story("ChangeEvent", "the row's key arrives")
 def _(deliver: Deliver) -> None:
     assert "7" in map(str, deliver([fake.change("users", after=ADA)]).saw["row"].values())
 
 
-@story("ChangeEvent", "one that fails comes again", "retry")
+@story("ChangeEvent", "a failed one is redelivered", "retry")
 def _(deliver: Deliver) -> None:
     assert [AGAIN] == deliver([fake.change("users", after={**ADA, **FAIL})]).outcomes
 
 
-@story("ChangeEvent", "what came before a failed one is done", "partial failure")
+@story("ChangeEvent", "those before a failed one are acknowledged", "partial failure")
 def _(deliver: Deliver) -> None:
     rows = [{**ADA, "id": "1"}, {**ADA, "id": "2", **FAIL}, {**ADA, "id": "3"}]
     sent = [fake.change("users", after=row, id=f"change-{row['id']}", sequence=f"10{row['id']}") for row in rows]
     assert [ACK, AGAIN] == deliver(sent).outcomes[:2]
 
 
-@story("ChangeEvent", "what follows a failed one comes again, unhandled", "order")
+@story("ChangeEvent", "those after a failed one are redelivered, unhandled", "order")
 def _(deliver: Deliver) -> None:
     rows = [{**ADA, "id": "1"}, {**ADA, "id": "2", **FAIL}, {**ADA, "id": "3"}]
     sent = [fake.change("users", after=row, id=f"change-{row['id']}", sequence=f"10{row['id']}") for row in rows]
@@ -528,7 +528,7 @@ def _(deliver: Deliver) -> None:
 # Schedules
 
 
-@story("ScheduleEvent", "it comes with the time at which it was due")
+@story("ScheduleEvent", "it arrives with the time it was due")
 def _(deliver: Deliver) -> None:
     due = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2)
     told = deliver([fake.schedule(at=due, cron="0 3 * * *")])
@@ -538,13 +538,13 @@ def _(deliver: Deliver) -> None:
     assert False is told.saw["is_late"]
 
 
-@story("ScheduleEvent", "one that is late says so")
+@story("ScheduleEvent", "a late one says so")
 def _(deliver: Deliver) -> None:
     due = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
     assert True is deliver([fake.schedule(at=due, cron="0 3 * * *", is_late=True)]).saw["is_late"]
 
 
-@story("ScheduleEvent", "it has the id that it had when it comes again")
+@story("ScheduleEvent", "its id stays the same when it is redelivered")
 def _(deliver: Deliver) -> None:
     sent = fake.schedule(cron="0 3 * * *")
     assert deliver([sent]).saw["id"] == deliver([sent]).saw["id"] != ""
@@ -555,7 +555,7 @@ def _(deliver: Deliver) -> None:
     assert {"report": "sales"} == deliver([fake.schedule(input={"report": "sales"}, cron="0 3 * * *")]).saw["input"]
 
 
-@story("ScheduleEvent", "one that fails comes again", "retry", app="failing")
+@story("ScheduleEvent", "a failed one is redelivered", "retry", app="failing")
 def _(deliver: Deliver) -> None:
     assert [AGAIN] == deliver([fake.schedule(cron="0 3 * * *")]).outcomes
 
@@ -563,7 +563,7 @@ def _(deliver: Deliver) -> None:
 # Events of a bus
 
 
-@story("CloudEvent", "it arrives with all that identifies it")
+@story("CloudEvent", "it arrives with its id, source and type")
 def _(deliver: Deliver) -> None:
     told = deliver([fake.cloud_event("order.created", {"n": 1}, subject="orders/7", source="shop")])
     assert [ACK] == told.outcomes
@@ -592,14 +592,14 @@ def _(deliver: Deliver) -> None:
     assert every == body_of(told.saw)
 
 
-@story("CloudEvent", "one of a type that nobody knows arrives all the same")
+@story("CloudEvent", "one of an unknown type arrives")
 def _(deliver: Deliver) -> None:
     assert (
         "com.example.nobody/knows#this" == deliver([fake.cloud_event("com.example.nobody/knows#this", {})]).saw["type"]
     )
 
 
-@story("CloudEvent", "one that fails comes again", "retry")
+@story("CloudEvent", "a failed one is redelivered", "retry")
 def _(deliver: Deliver) -> None:
     assert [AGAIN] == deliver([fake.cloud_event(data=FAIL)]).outcomes
 
@@ -611,7 +611,7 @@ def _(deliver: Deliver) -> None:
     assert 30 == told.delivery.settled[0].waits
 
 
-@story("CloudEvent", "what came before a failed one is done", "partial failure")
+@story("CloudEvent", "those before a failed one are acknowledged", "partial failure")
 def _(deliver: Deliver) -> None:
     sent = [fake.cloud_event(data=data, id=f"event-{number}") for number, data in enumerate([{}, FAIL, {}])]
     assert [ACK, AGAIN] == deliver(sent).outcomes[:2]
@@ -622,7 +622,7 @@ def _(deliver: Deliver) -> None:
     assert deliver([fake.cloud_event(data={"do": "reject"})]).outcomes in ([DEAD], [AGAIN])
 
 
-@story("CloudEvent", "one that is returned is the reply", "reply")
+@story("CloudEvent", "a returned one is the reply", "reply")
 def _(deliver: Deliver) -> None:
     reply = deliver([fake.cloud_event(data={"do": "reply"})]).delivery.result
     assert reply is not None
@@ -634,7 +634,7 @@ def _(deliver: Deliver) -> None:
     assert [DEAD] == deliver([fake.cloud_event(data={"do": "reject"})]).outcomes
 
 
-@story("CloudEvent", "one whose data can't be read is dead-lettered", "reject")
+@story("CloudEvent", "one with unreadable data is dead-lettered", "reject")
 def _(deliver: Deliver) -> None:
     event = fake.cloud_event(data={})
     event.body = b'{"do": "read"'
@@ -644,7 +644,7 @@ def _(deliver: Deliver) -> None:
 # Tasks
 
 
-@story("Task", "a value comes in and a value goes out", "reply")
+@story("Task", "it passes a value in and a value out", "reply")
 def _(deliver: Deliver) -> None:
     value = {"n": [1, 2.5, None, True, "é"], "nested": {"a": {}}}
     told = deliver([task({"do": "return", "value": value})])
@@ -697,7 +697,7 @@ def _of_every_kind(event: Event[Any]) -> None:
 def _of_what_messages_hold(event: Event[Any]) -> None:
     kind = type(event).__name__
 
-    @story(kind, "one that comes in a message reaches the function that says so", app="by messages")
+    @story(kind, "one in a message reaches the function with via=", app="by messages")
     def _(deliver: Deliver) -> None:
         told = deliver([event])
         assert [ACK] == told.outcomes

@@ -88,7 +88,7 @@ def _(send: Send) -> None:
     assert sees(send, target="/echo/x")["query"] == []
 
 
-@story("a plus, a space, a percent, an ampersand and a non-ASCII character in the query arrive as they are")
+@story("a plus, a space, a percent, an ampersand and a non-ASCII character in the query arrive unchanged")
 def _(send: Send) -> None:
     query = "plus=%2B&space=a%20b&form=a+b&percent=%25&amp=%26&name=Zo%C3%AB"
     assert sees(send, target=f"/echo/x?{query}")["query"] == [
@@ -103,7 +103,7 @@ def _(send: Send) -> None:
     assert seen["params"]["rest"] == "a b/Zoë/100%"
 
 
-@story("the raw path is the path as it came")
+@story("the raw path is the path as sent")
 def _(send: Send) -> None:
     assert sees(send, target="/echo/a%20b/Zo%C3%AB")["raw_path"] == "/echo/a%20b/Zo%C3%AB"
 
@@ -135,12 +135,12 @@ def _(send: Send) -> None:
     is_problem(send(fake.request("GET", "/items/")), 404)
 
 
-@story("a path that no function has is a 404")
+@story("an unknown path is a 404")
 def _(send: Send) -> None:
     is_problem(send(fake.request("GET", "/no-such-path")), 404)
 
 
-@story("a method that the path's functions don't take is a 405 that names those that they take")
+@story("a method that the path's functions don't take is a 405 with the methods they take")
 def _(send: Send) -> None:
     answer = send(fake.request("DELETE", "/items/1"))
     is_problem(answer, 405)
@@ -164,12 +164,12 @@ def _(send: Send) -> None:
     assert sees(send, headers=[("X-MiXeD", "1")])["headers"]["x-mixed"] == "1"
 
 
-@story("a non-ASCII header value arrives as it is")
+@story("a non-ASCII header value arrives unchanged")
 def _(send: Send) -> None:
     assert sees(send, headers=[("x-name", "Zoë")])["headers"]["x-name"] == "Zoë"
 
 
-@story("header bytes that are no UTF-8 are read or refused, and the worker lives")
+@story("header bytes that aren't UTF-8 are read or refused, and the worker lives")
 def _(send: Send) -> None:
     # A lone surrogate stands for a byte, as in PEP 383: harnesses send 0xff and 0xfe.
     assert send(fake.request("GET", "/echo/x", headers=[("x-odd", "\udcff\udcfe")])).status in (200, 400)
@@ -261,7 +261,7 @@ def _(send: Send) -> None:
     assert re.fullmatch(rf"https?://{seen['host']}(/\w+)?/echo/a%20b[?]q=1&r=%2B", seen["url"]), seen["url"]
 
 
-@story("nobody is the principal without the platform's word, whatever the headers say")
+@story("headers alone never set the principal")
 def _(send: Send) -> None:
     forged = [
         ("x-ms-client-principal", "eyJhdXRoX3R5cCI6ImFhZCIsImNsYWltcyI6W119"),
@@ -314,7 +314,7 @@ def _(send: Send) -> None:
     assert answer.headers["x-one"] == "1"
 
 
-@story("a non-ASCII response header value is received as it is")
+@story("a non-ASCII response header value is received unchanged")
 def _(send: Send) -> None:
     assert send(fake.request("GET", "/headers")).headers["x-name"] == "Zoë"
 
@@ -367,7 +367,7 @@ def _(send: Send) -> None:
     assert answer.headers["content-type"] == "application/json"
 
 
-@story("4xx and 5xx of the handler's own are received as they are")
+@story("the handler's own 4xx and 5xx are received unchanged")
 def _(send: Send) -> None:
     for status in (400, 404, 409, 418, 500, 503):
         answer = send(fake.request("GET", f"/status/{status}"))
@@ -427,7 +427,7 @@ def _(send: Send) -> None:
         assert sees(send)["path"] == "/echo/x"
 
 
-@story("a result that can't be written is a 500")
+@story("a result that JSON can't hold is a 500")
 def _(send: Send) -> None:
     is_problem(send(fake.request("GET", "/unwritable")), 500)
 
@@ -459,7 +459,7 @@ def _(send: Send) -> None:
     is_problem(send(fake.request("POST", "/limited", body=b"x" * 1001, headers=headers)), 413)
 
 
-@story("a body that was sent as gzip is read as what it holds, within the function's limit")
+@story("a gzip body is read inflated, within the function's limit")
 def _(send: Send) -> None:
     headers = [("content-type", "application/json"), ("content-encoding", "gzip")]
     value = {"a": [1] * 300}
@@ -479,7 +479,7 @@ def _(send: Send) -> None:
     assert "gzip" in answer.headers["accept-encoding"]
 
 
-@story("a query parameter that is missing or of another type is a 422 that names it and shows no value")
+@story("a missing or mistyped query parameter is a 422 that names it and hides the value")
 def _(send: Send) -> None:
     assert send(fake.request("GET", "/search?q=a")).json() == {"q": "a", "limit": 20}
     for query, name in (("", "q"), ("q=a&limit=4711", "limit"), ("q=a&limit=xyzzy", "limit")):
@@ -489,7 +489,7 @@ def _(send: Send) -> None:
         assert "4711" not in answer.text and "xyzzy" not in answer.text, document
 
 
-@story("two requests at once don't meet")
+@story("two requests at once don't mix")
 def _(send: Send) -> None:
     def ask(name: str) -> Any:
         return send(fake.request("GET", f"/slow/{name}", headers=[("x-correlation-id", f"id-{name}")])).json()
