@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import time
 
-from portable_fn.adapter.asgi import ServerInvocation, headers, paths, percent_encoded
+from portable_fn.adapter.asgi import ASGIContext, headers, paths, percent_encoded
 from portable_fn.errors import HTTPError
 from portable_fn.http import Request, given_id
 from portable_fn.pairs import Headers, unquoted
@@ -50,7 +50,7 @@ class ScopeRequest(Request):
         return client[0] if client else None
 
 
-class EventInvocation(ServerInvocation):
+class EventInvocation(ASGIContext):
     """What surrounds events that came in a request; what an event doesn't tell itself is the request's."""
 
     def __init__(self, request: Request, cold_start: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter.asgi import Disconnected, ServerInvocation, read_body, respond, send_response
+from portable_fn.adapter.asgi import ASGIContext, Disconnected, read_body, respond, send_response
 from portable_fn.adapter.binding import bindings
 from portable_fn.adapter.calling import finish_background
 from portable_fn.adapter.pipeline import respond_in_loop
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from portable_fn.adapter.binding import Binding
     from portable_fn.adapter.calling import Middleware
     from portable_fn.context import Context
-    from portable_fn_asgi.events.entry import Road
+    from portable_fn_asgi.events.entry import EventRoute
     from portable_fn_asgi.native import Application, Receive, Send
 
 
@@ -73,7 +73,7 @@ def _entry(
         request = decode.ScopeRequest(scope)
         if root_path:
             router.strip_root_path(request)
-        context = ServerInvocation("asgi", request, cold_start)
+        context = ASGIContext("asgi", request, cold_start)
         cold_start = False
         try:
             response = await respond(router, request, context, scope, receive)
@@ -89,9 +89,9 @@ def _entry(
         return application
 
     from portable_fn.adapter import callers
-    from portable_fn_asgi.events.entry import Roads
+    from portable_fn_asgi.events.entry import EventRouter
 
-    roads = Roads(functions, router, pubsub, tells_all=task_errors)
+    roads = EventRouter(functions, router, pubsub, tells_all=task_errors)
     callers.warn_if_open(
         [function for function in functions if function.kind is not Request],
         ("APP_API_TOKEN", callers.TOKEN),
@@ -128,7 +128,7 @@ def _entry(
 
 
 async def _respond(
-    router: Router, found: Road | Response, request: decode.ScopeRequest, context: Context, receive: Receive
+    router: Router, found: EventRoute | Response, request: decode.ScopeRequest, context: Context, receive: Receive
 ) -> Response:
     """The answer to a request that is an event, whose body is still to be read."""
     try:

@@ -313,7 +313,7 @@ def unreadable(payload: Payload) -> Request:
 _YEAR = 366 * 24 * 3600 * 1000
 
 
-class LambdaInvocation(Context):
+class AWSContext(Context):
     """What surrounds an invocation, read from Lambda's context when it is asked for.
 
     Tests and emulators call with no context, a mock, or one that lacks some of it: what isn't there is "", or None.

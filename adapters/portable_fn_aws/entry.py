@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from portable_fn.adapter.binding import Binding
     from portable_fn.adapter.calling import Middleware
     from portable_fn.cookies import Cookie
-    from portable_fn_aws.decode import LambdaInvocation
-    from portable_fn_aws.events.entry import Events
+    from portable_fn_aws.decode import AWSContext
+    from portable_fn_aws.events.entry import EventRouter
     from portable_fn_aws.native import LambdaContext, ProxyAnswer
 
     LambdaHandler = Callable[[Any, LambdaContext | None], object]
     Write = Callable[[Response], ProxyAnswer]
-    Invoke = Callable[[Any, LambdaContext | None], tuple[Any, Write | None, LambdaInvocation, Variables]]
+    Invoke = Callable[[Any, LambdaContext | None], tuple[Any, Write | None, AWSContext, Variables]]
 
 
 # A body of as many characters is in no case too large: a load balancer takes 1 MiB.
@@ -95,12 +95,12 @@ def invoker(*targets: object, use: Sequence[Middleware] = (), root_path: str = "
     tasks_alone = all(function.kind is Task for function in functions)
     cold_start = True
 
-    def invoke(payload: Any, native: LambdaContext | None) -> tuple[Any, Write | None, LambdaInvocation, Variables]:
+    def invoke(payload: Any, native: LambdaContext | None) -> tuple[Any, Write | None, AWSContext, Variables]:
         nonlocal cold_start
         service = None if tasks_alone else decode.http_service(payload)
         if service is None and events is None:
             raise decode.unknown(payload)
-        context = decode.LambdaInvocation(native, cold_start)
+        context = decode.AWSContext(native, cold_start)
         cold_start = False
         variables = copy_context()
         if service is None:
@@ -126,15 +126,15 @@ def invoker(*targets: object, use: Sequence[Middleware] = (), root_path: str = "
     return invoke
 
 
-def _events(functions: list[Binding]) -> Events | None:
+def _events(functions: list[Binding]) -> EventRouter | None:
     """The road of what is no request; None where all functions are for requests, which then needn't load it."""
     if all(function.kind is Request for function in functions):
         return None
     from portable_fn.adapter.dispatch import Dispatcher
     from portable_fn_aws.events.decode import inside
-    from portable_fn_aws.events.entry import Events
+    from portable_fn_aws.events.entry import EventRouter
 
-    return Events(Dispatcher(functions, inside), run)
+    return EventRouter(Dispatcher(functions, inside), run)
 
 
 def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
@@ -144,7 +144,7 @@ def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
     return loop.run(awaitable, variables)
 
 
-def collected(response: Response, context: LambdaInvocation, variables: Variables) -> Response:
+def collected(response: Response, context: AWSContext, variables: Variables) -> Response:
     """The response with its stream read to the end; a problem document where the stream fails on the way."""
     from portable_fn.adapter import streams
     from portable_fn_aws.limits import limit
@@ -160,6 +160,6 @@ def collected(response: Response, context: LambdaInvocation, variables: Variable
     return response
 
 
-def finish(context: LambdaInvocation, variables: Variables) -> None:
+def finish(context: AWSContext, variables: Variables) -> None:
     """Does the background work that the handler left; what fails there is logged."""
     finish_alone(context, lambda work: run(work, variables))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portable_fn.http import Response
-    from portable_fn_aws.decode import LambdaInvocation
+    from portable_fn_aws.decode import AWSContext
     from portable_fn_aws.native import ProxyAnswer
 
 # What Lambda itself takes of a buffered answer, as JSON: seen with aws-lambda-rie, whose runtime ends for one more byte.
@@ -38,7 +38,7 @@ def limit(payload: Any) -> tuple[int, str]:
 
 
 def fitting(
-    answer: ProxyAnswer, write: Callable[[Response], ProxyAnswer], response: Response, context: LambdaInvocation
+    answer: ProxyAnswer, write: Callable[[Response], ProxyAnswer], response: Response, context: AWSContext
 ) -> ProxyAnswer:
     """The answer, or a problem document if it has more bytes than its service takes."""
     request = context.event or Request()
@@ -50,7 +50,7 @@ def fitting(
 
 
 def fitting_bytes(
-    written: bytes, write: Callable[[Response], ProxyAnswer], response: Response, context: LambdaInvocation
+    written: bytes, write: Callable[[Response], ProxyAnswer], response: Response, context: AWSContext
 ) -> bytes:
     """The answer that was written as JSON, or that of a problem document if it has more bytes than its service takes."""
     request = context.event or Request()
@@ -60,7 +60,7 @@ def fitting_bytes(
     return dumps(write(answer_too_large(len(written), most, taker, request, context, response))).encode()
 
 
-def fitting_stream(response: Response, context: LambdaInvocation) -> Response:
+def fitting_stream(response: Response, context: AWSContext) -> Response:
     """The response that goes out in the streaming format, or a problem document if it has more bytes than Lambda takes."""
     size = len(response.body)  # type: ignore[arg-type]  # bytes
     if size <= STREAMED:

@@ -121,7 +121,7 @@ def invocation_id(context: object) -> str:
     return given_invocation(context) or new_id()
 
 
-class FunctionInvocation(Context):
+class AzureContext(Context):
     """What surrounds an invocation, read from the worker's context when it is asked for."""
 
     version = ""

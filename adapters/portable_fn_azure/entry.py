@@ -13,7 +13,7 @@ from portable_fn.pairs import unquoted
 from portable_fn.record import Record
 from portable_fn.recording import make_recorder
 from portable_fn_azure import decode, encode
-from portable_fn_azure.decode import EVERYWHERE, FunctionInvocation, Place, logged, logged_steps
+from portable_fn_azure.decode import EVERYWHERE, AzureContext, Place, logged, logged_steps
 from portable_fn_azure.names import METHODS, legal_name
 from portable_fn_azure.running import on_worker_loop, run_in_thread
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from portable_fn_azure.native import FunctionContext, HttpRequest
 
     AuthLevel = Literal["anonymous", "function", "admin"]
-    Begin = Callable[[FunctionContext | None], FunctionInvocation]
+    Begin = Callable[[FunctionContext | None], AzureContext]
 
 # The host tries functions in the order of their names, whatever their routes: a route for all paths comes last, so that it
 # leaves the app's own functions theirs. Sources: Azure/azure-functions-host#9876, #6062.
@@ -106,9 +106,9 @@ def entry(
     in_loop = streaming or any(function.is_async for function in functions)
     cold_start = True
 
-    def begin(native: FunctionContext | None) -> FunctionInvocation:
+    def begin(native: FunctionContext | None) -> AzureContext:
         nonlocal cold_start
-        invocation = FunctionInvocation(native, cold_start)
+        invocation = AzureContext(native, cold_start)
         cold_start = False
         return invocation
 
@@ -132,7 +132,7 @@ def entry(
         functions = bindings(recording.telling_of(functions))
     if functions:
         router = Router(functions, use, root_path)
-        everywhere = Planned(http_name or "http", "{*path}", (), EVERYWHERE)
+        everywhere = HTTPFunction(http_name or "http", "{*path}", (), EVERYWHERE)
         first = next((trigger for trigger in functions[0].triggers if isinstance(trigger, HTTPTrigger)), None)
         alone = None if first is None else _place(first)
         direct = (_in_event_loop if in_loop else _in_thread)(router, begin, alone)
@@ -303,13 +303,13 @@ def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any
     return function
 
 
-async def _respond(target: Target, request: Request[Any], context: FunctionInvocation) -> Response:
+async def _respond(target: Target, request: Request[Any], context: AzureContext) -> Response:
     """The answer of what the router found, if nothing may block the event loop."""
     call, max_body, is_async, use = target
     return await respond_in_loop((call if is_async else logged(call), max_body, is_async, use), request, context)
 
 
-class Planned(Record):
+class HTTPFunction(Record):
     """An Azure function to be: no `methods` means all of them."""
 
     _fields = ("name", "route", "methods", "place")
@@ -321,9 +321,9 @@ class Planned(Record):
         self.place = place
 
 
-def _each(functions: Iterable[Binding], root_path: str) -> list[Planned]:
+def _each(functions: Iterable[Binding], root_path: str) -> list[HTTPFunction]:
     """An Azure function for each path of each function; ConfigurationError for a name or path that Azure can't have."""
-    planned: dict[str, Planned] = {}
+    planned: dict[str, HTTPFunction] = {}
     routes: dict[str, list[str]] = {}
     for function in functions:
         triggers = [trigger for trigger in function.triggers if isinstance(trigger, HTTPTrigger)]
@@ -337,7 +337,7 @@ def _each(functions: Iterable[Binding], root_path: str) -> list[Planned]:
             if "GET" in methods:
                 methods = (*methods, "HEAD")
             route = "{*path}" if trigger is None else _route(trigger, function.name, root_path)
-            planned[name.lower()] = Planned(name, route, methods, _place(trigger))
+            planned[name.lower()] = HTTPFunction(name, route, methods, _place(trigger))
             routes.setdefault(route.lower(), []).append(name.lower())
     # The host tries functions in the order of their names; the last one on a route takes the methods that the others don't,
     # so that OPTIONS and 405 are ours. Source: azure-functions-host#9876.

@@ -14,7 +14,7 @@ from portable_fn.recording.recorder import answered
 
 if TYPE_CHECKING:
     from portable_fn_azure.decode import Place
-    from portable_fn_azure.events.function import Wiring
+    from portable_fn_azure.events.function import TriggerFunction
     from portable_fn_azure.native import HttpRequest
 
 Function = Callable[..., Any]
@@ -51,7 +51,7 @@ def _beside(place: Place | None, url: str, params: Mapping[str, str], host: str 
     return prefix | ({"host": host} if host else {})
 
 
-def event(function: Function, wiring: Wiring, recorder: Any) -> Function:
+def event(function: Function, wiring: TriggerFunction, recorder: Any) -> Function:
     """The Azure function for what isn't HTTP, so that it is recorded."""
 
     def payload(event: Any, context: Any = None, **_: object) -> Any:
@@ -70,7 +70,7 @@ def event(function: Function, wiring: Wiring, recorder: Any) -> Function:
     return recorded
 
 
-def _service(wiring: Wiring, native: Any) -> str:
+def _service(wiring: TriggerFunction, native: Any) -> str:
     """The service by the name that it has in the simulation."""
     name: str = wiring.service.name
     if wiring.settles:
@@ -82,7 +82,7 @@ def _service(wiring: Wiring, native: Any) -> str:
     return "event_grid_cloud_events" if hasattr(native, "specversion") else name
 
 
-def _sent(wiring: Wiring, native: Any) -> tuple[Typed, dict[str, Typed]]:
+def _sent(wiring: TriggerFunction, native: Any) -> tuple[Typed, dict[str, Typed]]:
     """The trigger's data and metadata."""
     if wiring.settles:
         return _json([_received(one) for one in (native if isinstance(native, list) else [native])]), {}

@@ -41,7 +41,7 @@ def request(method: str, url: str, lines: list[list[str]], cf: Cf | None, native
     )
 
 
-class WorkerInvocation(Context):
+class CloudflareContext(Context):
     """What surrounds a request to a Worker, read when it is asked for.
 
     `region` is the data centre that took the request, by its airport's code; it runs the Worker too, unless Smart

@@ -7,7 +7,7 @@ from portable_fn.errors import HTTPError
 from portable_fn.http import Request, Response
 from portable_fn_cloudflare import decode, encode
 from portable_fn_cloudflare.decode import env_of
-from portable_fn_cloudflare.running import finish_unawaited, settled
+from portable_fn_cloudflare.running import finish_unawaited, run_in_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def answering(
         event = decode.request(native.method, native.url, lines, cf, request)
         if router.root_path:
             router.strip_root_path(event)
-        context = decode.WorkerInvocation(self.ctx, event, cf, next(first, False), lambda: env_of(self.env, js, ffi))
+        context = decode.CloudflareContext(self.ctx, event, cf, next(first, False), lambda: env_of(self.env, js, ffi))
         response: Any = None
         try:
             try:
@@ -55,7 +55,7 @@ def answering(
             else:
                 response = respond(router, event, context)
             if not isinstance(response, Response):
-                response = await settled(response)
+                response = await run_in_task(response)
             await finish_unawaited(context)
             return encoded(response, context, js, ffi)
         except BaseException as exc:

@@ -137,4 +137,4 @@ class FFI(Protocol):
     create_proxy: Callable[[Callable[..., object]], Proxy]
 
 
-Pairs = Iterable[Iterable[str]]
+MultiDict = Iterable[Iterable[str]]

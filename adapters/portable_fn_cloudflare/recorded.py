@@ -51,7 +51,7 @@ def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, re
         def asked(event: Request[Any]) -> None:
             nonlocal is_read
             is_read = True
-            one.payload = snapshot(lambda: http(event.method, url, event.headers.pairs, event.raw_body))
+            one.payload = snapshot(lambda: http(event.method, url, event.headers.multi_items(), event.raw_body))
 
         def encoded(response: Response, context: Context, js: JavaScript, ffi: FFI) -> object:
             nonlocal is_streamed

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from portable_fn.context import Context
 
 
-async def settled(awaitable: Awaitable[Any]) -> Any:
+async def run_in_task(awaitable: Awaitable[Any]) -> Any:
     """The result of the awaitable; where it has cancelled the task, that ends with it."""
     try:
         return await awaitable
@@ -39,7 +39,7 @@ async def finish(context: Context) -> None:
     from asyncio import CancelledError
 
     try:
-        await settled(finish_background(context))
+        await run_in_task(finish_background(context))
     except (CancelledError, GeneratorExit):
         # Of the work itself, and logged.
         pass

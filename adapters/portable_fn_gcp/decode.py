@@ -65,7 +65,7 @@ def _request(method: str, raw_path: str, raw_query: str, headers: Headers, schem
     )
 
 
-class FunctionInvocation(asgi.ServerInvocation):
+class GCPContext(asgi.ASGIContext):
     """What surrounds an invocation of functions-framework, read when it is asked for."""
 
     def __init__(self, event: Request, cold_start: bool) -> None:

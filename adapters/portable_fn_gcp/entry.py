@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from portable_fn.adapter.streams import Stream
     from portable_fn.context import Context
     from portable_fn.outcomes import Outcome
-    from portable_fn_gcp.events.entry import Received, Receiver
+    from portable_fn_gcp.events.entry import EventRouter, IncomingEvents
     from portable_fn_gcp.native import Answer, FlaskRequest, Receive, Send, StarletteRequest
 
     Target = Callable[..., Any]
@@ -80,19 +80,19 @@ def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: st
     return target
 
 
-def _receiver(functions: list[Binding], router: Router, task_errors: bool) -> Receiver | None:
+def _receiver(functions: list[Binding], router: Router, task_errors: bool) -> EventRouter | None:
     """What takes events; None where all functions are for HTTP."""
     if all(function.kind is Request for function in functions):
         return None
     from portable_fn.adapter import callers
-    from portable_fn_gcp.events.entry import Receiver
+    from portable_fn_gcp.events.entry import EventRouter
 
     callers.warn_if_open(
         [function for function in functions if function.kind is not Request],
         (callers.TOKEN,),
         "let only the triggers' service account invoke the function (--no-allow-unauthenticated)",
     )
-    return Receiver(functions, router, tells_all=task_errors)
+    return EventRouter(functions, router, tells_all=task_errors)
 
 
 def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,12 +123,12 @@ def _is_coroutine_function(handler: object) -> bool:
     return iscoroutinefunction(unwrap(handler))  # type: ignore[arg-type]  # a handler is callable
 
 
-def _flask(router: Router, receiver: Receiver | None, native: FlaskRequest, cold_start: bool) -> WerkzeugResponse:
+def _flask(router: Router, receiver: EventRouter | None, native: FlaskRequest, cold_start: bool) -> WerkzeugResponse:
     """The answer to Flask's request."""
     request = decode.http(native)
     if router.root_path:
         router.strip_root_path(request)
-    context = decode.FunctionInvocation(request, cold_start)
+    context = decode.GCPContext(request, cold_start)
     # What a handler sets in a context variable is for its stream as well, and not for the thread's next request.
     variables = copy_context()
     received = None
@@ -153,7 +153,7 @@ def _flask(router: Router, receiver: Receiver | None, native: FlaskRequest, cold
     return encode.http(response, None if isinstance(body, bytes) else _chunks(body, context, variables))
 
 
-def _outcomes(received: Received, context: Context, variables: Variables) -> list[Outcome]:
+def _outcomes(received: IncomingEvents, context: Context, variables: Variables) -> list[Outcome]:
     outcomes = variables.run(received.handle, context)
     if isinstance(outcomes, list):
         return outcomes
@@ -161,7 +161,7 @@ def _outcomes(received: Received, context: Context, variables: Variables) -> lis
     return awaited
 
 
-def _converted(functions: list[Binding], receiver: Receiver | None, args: tuple[Any, ...], cold_start: bool) -> None:
+def _converted(functions: list[Binding], receiver: EventRouter | None, args: tuple[Any, ...], cold_start: bool) -> None:
     """Handles what functions-framework has made of the request, where it runs the function as `cloudevent` or `event`.
 
     What the handler raised is raised, so that the framework answers with a 500 and the event comes again.
@@ -172,7 +172,7 @@ def _converted(functions: list[Binding], receiver: Receiver | None, args: tuple[
             f"functions-framework hands over a {type(args[0]).__name__}, and {names} takes requests alone"
         )
     received, request = receiver.converted(args, _under_way())
-    context = decode.FunctionInvocation(request, cold_start)
+    context = decode.GCPContext(request, cold_start)
     variables = copy_context()
     outcomes = _outcomes(received, context, variables)
     _finish(context, variables)
@@ -237,7 +237,7 @@ def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
     return loop.run_in_thread(awaitable, variables)
 
 
-def _starlette(router: Router, receiver: Receiver | None, native: StarletteRequest, cold_start: bool) -> Answer:
+def _starlette(router: Router, receiver: EventRouter | None, native: StarletteRequest, cold_start: bool) -> Answer:
     """The answer to Starlette's request: an ASGI application, as its responses are.
 
     It does the whole road, since functions-framework calls a `def` in a thread that has no event loop.
@@ -245,7 +245,7 @@ def _starlette(router: Router, receiver: Receiver | None, native: StarletteReque
     request = decode.http_async(native)
     if router.root_path:
         router.strip_root_path(request)
-    context = decode.FunctionInvocation(request, cold_start)
+    context = decode.GCPContext(request, cold_start)
     # The framework's log records take the execution id from a context variable, which it resets before it sends.
     variables = copy_context()
 
@@ -269,7 +269,7 @@ def _starlette(router: Router, receiver: Receiver | None, native: StarletteReque
 
 async def _received(
     router: Router,
-    receiver: Receiver,
+    receiver: EventRouter,
     request: Request[Any],
     context: Context,
     scope: Mapping[str, Any],

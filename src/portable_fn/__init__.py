@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from portable_fn.mount_wsgi import wsgi_app
     from portable_fn.on import env
     from portable_fn.outcomes import Reject, Retry
-    from portable_fn.pairs import Headers, MutableHeaders, Pairs
+    from portable_fn.pairs import Headers, MultiDict, MutableHeaders
     from portable_fn.trace import Trace
 
 __version__ = "0.1.0"
@@ -42,9 +42,9 @@ __all__ = [
     "HTTPError",
     "Headers",
     "Message",
+    "MultiDict",
     "MutableHeaders",
     "ObjectEvent",
-    "Pairs",
     "PortableError",
     "Principal",
     "Reject",
@@ -77,7 +77,7 @@ _HOMES = {
     "mount_wsgi": ("wsgi_app",),
     "on": ("env",),
     "outcomes": ("Reject", "Retry"),
-    "pairs": ("Headers", "MutableHeaders", "Pairs"),
+    "pairs": ("Headers", "MutableHeaders", "MultiDict"),
     "trace": ("Trace",),
 }
 

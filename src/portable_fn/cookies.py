@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.pairs import Pairs, is_token
+from portable_fn.pairs import MultiDict, is_token
 from portable_fn.record import Record
 
 TYPE_CHECKING = False
@@ -119,7 +119,7 @@ def http_date(when: datetime) -> str:
     return f"{day}, {when.day:02} {months[when.month - 1]} {when.year:04} {when:%H:%M:%S} GMT"
 
 
-def parse_cookies(headers: Iterable[str]) -> Pairs:
+def parse_cookies(headers: Iterable[str]) -> MultiDict:
     """The cookies of the given Cookie headers; a pair of quotes around a value is dropped, as servers commonly do."""
     pairs = []
     for header in headers:
@@ -129,4 +129,4 @@ def parse_cookies(headers: Iterable[str]) -> Pairs:
                 if value[:1] == '"' == value[-1:] and len(value) > 1:
                     value = value[1:-1]
                 pairs.append((name, value))
-    return Pairs(pairs, "cookie")
+    return MultiDict(pairs, "cookie")

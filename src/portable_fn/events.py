@@ -308,7 +308,7 @@ class Batch(Record, Sequence[M], Generic[M]):
         self.window = window
         self.state: dict[str, Any] = {} if state is None else state
         self.native = native
-        self.settled: dict[int, Outcome] = {}
+        self.outcomes: dict[int, Outcome] = {}
 
     @overload
     def __getitem__(self, index: int) -> M: ...
@@ -342,7 +342,7 @@ class Batch(Record, Sequence[M], Generic[M]):
     def _settle(self, message: M, outcome: Outcome) -> None:
         if not any(message is one for one in self.messages):
             raise ValueError(f"{message!r} is not of this batch")
-        self.settled[id(message)] = outcome
+        self.outcomes[id(message)] = outcome
 
 
 OBJECT_ACTIONS = ("created", "deleted", "archived", "changed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portable_fn.data import decode_text
 from portable_fn.errors import ConfigurationError, HTTPError
-from portable_fn.pairs import MAX_FIELDS, Headers, Pairs, unquoted_bytes
+from portable_fn.pairs import MAX_FIELDS, Headers, MultiDict, unquoted_bytes
 from portable_fn.record import Record
 
 TYPE_CHECKING = False
@@ -27,18 +27,18 @@ class Upload(Record):
         self.body = body
 
 
-def read_form(request: Request[Any]) -> Pairs[str | Upload]:
+def read_form(request: Request[Any]) -> MultiDict[str | Upload]:
     """The form in the request's body; HTTPError 415 for another content type, 400 for a malformed one, 413 for one of over
     MAX_FIELDS fields."""
     if request.content_type == "application/x-www-form-urlencoded":
-        return _urlencoded(request)  # type: ignore[return-value]  # Pairs is read-only, so str will do
+        return _urlencoded(request)  # type: ignore[return-value]  # MultiDict is read-only, so str will do
     if request.content_type == "multipart/form-data":
         return _multipart(request)
     seen = request.content_type or "no content type"
     raise HTTPError(415, f"A form is application/x-www-form-urlencoded or multipart/form-data, not {seen}.")
 
 
-def _urlencoded(request: Request[Any]) -> Pairs:
+def _urlencoded(request: Request[Any]) -> MultiDict:
     body = request.body
     is_utf_8 = request.charset in ("utf-8", "utf8")
     if not (is_utf_8 and body.isascii()):
@@ -65,7 +65,7 @@ def _urlencoded(request: Request[Any]) -> Pairs:
             equals = end if equals < 0 else equals
             fields.append((_decoded(body[at:equals]), _decoded(body[equals + 1 : end])))
         at = end + 1
-    return Pairs(fields, "form")
+    return MultiDict(fields, "form")
 
 
 def _decoded(value: bytes) -> str:
@@ -76,7 +76,7 @@ def _decoded(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def _multipart(request: Request[Any]) -> Pairs[str | Upload]:
+def _multipart(request: Request[Any]) -> MultiDict[str | Upload]:
     try:
         from multipart import (  # type: ignore[import-untyped]  # the library has no annotations
             MultipartError,
@@ -119,4 +119,4 @@ def _multipart(request: Request[Any]) -> Pairs[str | Upload]:
         ) from exc
     except (MultipartError, ValueError, LookupError) as exc:
         raise HTTPError(400, "The multipart form is malformed.") from exc
-    return Pairs(fields, "form")
+    return MultiDict(fields, "form")

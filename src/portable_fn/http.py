@@ -10,7 +10,7 @@ from portable_fn.cookies import Cookie, parse_cookies
 from portable_fn.data import decode_text, read_json, to_json
 from portable_fn.errors import ConfigurationError, EncodeError, HTTPError, is_error
 from portable_fn.events import Event
-from portable_fn.pairs import MAX_FIELDS, Headers, MutableHeaders, Pairs, Params, checked, parse_query, unquoted
+from portable_fn.pairs import MAX_FIELDS, Headers, MultiDict, MutableHeaders, Params, checked, parse_query, unquoted
 from portable_fn.record import Generic, Record, lazy
 
 TYPE_CHECKING = False
@@ -214,14 +214,14 @@ class Request(Event[T], Generic[T]):
             raise HTTPError(400, f"The request's time can't be read: {exc}.") from exc
 
     @lazy
-    def query(self) -> Pairs:
+    def query(self) -> MultiDict:
         """The query parameters, decoded, in order, with repeats and empty values; HTTPError 414 for over MAX_FIELDS of them."""
         if self.raw_query.count("&") >= MAX_FIELDS:
             raise HTTPError(414, f"The query has over {MAX_FIELDS} parameters.")
         return parse_query(self.raw_query)
 
     @lazy
-    def cookies(self) -> Pairs:
+    def cookies(self) -> MultiDict:
         """The cookies, in order; if a name repeats, the first is the more specific one. HTTPError 431 for over MAX_FIELDS."""
         headers = self.headers.get_all("cookie")
         if sum(header.count(";") for header in headers) >= MAX_FIELDS:
@@ -331,7 +331,7 @@ class Request(Event[T], Generic[T]):
             headers = {"accept": "application/json, application/x-www-form-urlencoded"}
             raise HTTPError(415, f"The function takes no {self.content_type}.", headers=headers) from exc
         grouped: dict[str, list[Any]] = {}
-        for name, value in form.pairs:
+        for name, value in form.multi_items():
             grouped.setdefault(name, []).append(value)
         return {name: values[0] if len(values) == 1 else values for name, values in grouped.items()}
 
@@ -341,7 +341,7 @@ class Request(Event[T], Generic[T]):
         return self.content_type in ("application/x-www-form-urlencoded", "multipart/form-data")
 
     @lazy
-    def form(self) -> Pairs[str | Upload]:
+    def form(self) -> MultiDict[str | Upload]:
         """The fields of a urlencoded or multipart form, files as `Upload`; HTTPError 400 or 415 where it is none."""
         from portable_fn.forms import read_form
 
@@ -423,7 +423,7 @@ class Response(Record):
 
     def wire_headers(self) -> list[tuple[str, str]]:
         """Every header line of the response, a Set-Cookie for each cookie among them."""
-        lines = list(self.headers.pairs)
+        lines = list(self.headers.multi_items())
         lines.extend(("set-cookie", checked("set-cookie", str(cookie))) for cookie in self.cookies)
         return lines
 

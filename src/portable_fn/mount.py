@@ -350,7 +350,7 @@ def http_scope(request: Request[Any], context: Context, state: Mapping[str, Any]
     left_out = _REWRITTEN if is_as_sent else (*_REWRITTEN, "content-encoding")
     lines = [
         (name.encode("latin-1"), value.encode("utf-8", "surrogateescape"))
-        for name, value in request.headers.pairs
+        for name, value in request.headers.multi_items()
         if name not in left_out
     ]
     if "host" in request.headers or request.host:

@@ -160,7 +160,7 @@ def environ(request: Request[Any], context: Context) -> dict[str, Any]:
     }
     if request.client_ip is not None:
         variables["REMOTE_ADDR"] = request.client_ip
-    for name, value in request.headers.pairs:
+    for name, value in request.headers.multi_items():
         # "x_user" would pose as "x-user", which a proxy may have set. gunicorn and Django's server leave it out too.
         if "_" in name or name in _REWRITTEN or (name == "content-encoding" and not is_as_sent):
             continue

@@ -124,16 +124,16 @@ class Params(Typed, dict[str, str]):
         return KeyError(name)
 
 
-class Pairs(Typed, Mapping[str, V], Generic[V]):
-    """A read-only mapping that keeps repeated names; `pairs[name]` is the first value.
+class MultiDict(Typed, Mapping[str, V], Generic[V]):
+    """A read-only mapping that keeps repeated names; `values[name]` is the first value.
 
-    `get_all(name)` gives every value, `pairs.pairs` every pair in order, `dict(pairs)` the first of each name. A name that
+    `get_all(name)` gives every value, `multi_items()` every pair in order, `dict(values)` the first of each name. A name that
     isn't there is a KeyError, which a request's client sees as a 422.
     """
 
     def __init__(self, pairs: Iterable[tuple[str, V]] = (), place: Place = "query") -> None:
-        self.pairs: tuple[tuple[str, V], ...] = tuple(pairs)
-        self._first = dict(self.pairs[::-1])
+        self._items: tuple[tuple[str, V], ...] = tuple(pairs)
+        self._first = dict(self._items[::-1])
         self._place = place
 
     def __getitem__(self, name: str) -> V:
@@ -152,10 +152,14 @@ class Pairs(Typed, Mapping[str, V], Generic[V]):
 
     def get_all(self, name: str) -> list[V]:
         """Every value of the name in order; an empty list where there is none."""
-        return [value for known, value in self.pairs if known == name]
+        return [value for known, value in self._items if known == name]
+
+    def multi_items(self) -> tuple[tuple[str, V], ...]:
+        """Return every (name, value), in order."""
+        return self._items
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(name for name, _ in self.pairs))
+        return iter(dict.fromkeys(name for name, _ in self._items))
 
     def __len__(self) -> int:
         return len(self._first)
@@ -164,8 +168,8 @@ class Pairs(Typed, Mapping[str, V], Generic[V]):
         return name in self._first
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Pairs):
-            return self.pairs == other.pairs
+        if isinstance(other, MultiDict):
+            return self._items == other._items
         if isinstance(other, Mapping):
             return dict(self) == dict(other)
         return NotImplemented
@@ -173,7 +177,7 @@ class Pairs(Typed, Mapping[str, V], Generic[V]):
     __hash__ = None  # type: ignore[assignment]  # the standard way to say unhashable
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({list(self.pairs)!r})"
+        return f"{type(self).__name__}({list(self._items)!r})"
 
 
 class Headers(Typed, Mapping[str, str]):
@@ -206,9 +210,8 @@ class Headers(Typed, Mapping[str, str]):
         else:
             self._values[name] = [known, value]
 
-    @property
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Every (lower-case name, value), repeats of a name beside each other and in order."""
+    def multi_items(self) -> tuple[tuple[str, str], ...]:
+        """Return every (lower-case name, value), repeats of a name beside each other and in order."""
         pairs: list[tuple[str, str]] = []
         for name, value in self._values.items():
             if isinstance(value, str):
@@ -263,7 +266,7 @@ class Headers(Typed, Mapping[str, str]):
     __hash__ = None  # type: ignore[assignment]  # the standard way to say unhashable
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({list(self.pairs)!r})"
+        return f"{type(self).__name__}({list(self.multi_items())!r})"
 
 
 class MutableHeaders(Headers):
@@ -310,7 +313,7 @@ def _join(name: str, values: list[str]) -> str:
 
 def _pairs_of(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
     if isinstance(headers, Headers):
-        return headers.pairs
+        return headers.multi_items()
     return headers.items() if isinstance(headers, Mapping) else headers  # pyright: ignore[reportReturnType]
 
 
@@ -347,12 +350,12 @@ _PUNCTUATION = dict.fromkeys(map(ord, "!#$%&'*+-.^_`|~"), "0")
 MAX_FIELDS = 1000
 
 
-def parse_query(raw_query: str) -> Pairs:
+def parse_query(raw_query: str) -> MultiDict:
     """The parameters of a query string, decoded, in order, with repeats and empty values."""
     parts = [(name, value) for name, _, value in [part.partition("=") for part in raw_query.split("&") if part]]
     if "%" not in raw_query and "+" not in raw_query:
-        return Pairs(parts)
-    return Pairs([(_form_decoded(name), _form_decoded(value)) for name, value in parts])
+        return MultiDict(parts)
+    return MultiDict([(_form_decoded(name), _form_decoded(value)) for name, value in parts])
 
 
 def _form_decoded(text: str) -> str:

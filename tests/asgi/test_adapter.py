@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from portable_fn import Context, HTTPError, PortableError, Request, Response, on, portable
-from portable_fn.adapter.asgi import ServerInvocation
+from portable_fn.adapter.asgi import ASGIContext
 from portable_fn.errors import DecodeError
 from portable_fn.testing import fake
 from portable_fn_asgi import decode, entry, simulate
@@ -456,7 +456,7 @@ def test_the_names_of_the_context_are_those_of_knative(monkeypatch: pytest.Monke
     monkeypatch.setenv("K_SERVICE", "orders")
     monkeypatch.setenv("K_REVISION", "orders-00001")
     scope = simulate.scope(fake.request(headers={"x-request-id": "r-1"}))
-    context = ServerInvocation("asgi", decode.ScopeRequest(scope), True)
+    context = ASGIContext("asgi", decode.ScopeRequest(scope), True)
     assert ("orders", "orders-00001", "r-1", None) == (
         context.function, context.version, context.invocation_id, context.remaining(),
     )  # fmt: skip

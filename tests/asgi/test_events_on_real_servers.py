@@ -93,7 +93,7 @@ def send(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with request.param(folder) as server:
 
         def over_http(sent: Request[Any]) -> Answer:
-            lines = [(name, wire.octets(value)) for name, value in sent.headers.pairs if name != "host"]
+            lines = [(name, wire.octets(value)) for name, value in sent.headers.multi_items() if name != "host"]
             body = sent.body if sent.method == "POST" else None
             received = wire.send(server.url, sent.method, sent.raw_path, lines, body)
             assert received.complete, f"the answer breaks off: {received}"
@@ -116,7 +116,7 @@ def test_each_message_has_its_own_outcome(send: Send, service: str) -> None:
     ]
     listed = send(fake.request("GET", "/dapr/subscribe"))
     answers = [simulate.from_sidecar(send(request), listed) for request in simulate.payloads(events, service)]
-    made = simulate.settled(events, service, answers)
+    made = simulate.results(events, service, answers)
     rejected = "retried" if service == "dapr_binding" else "dead-lettered"
     assert ["acknowledged", "retried", rejected, "retried"] == made.outcomes
     assert [[one.id, "orders", one.key, "grün"] for one in events] == seen(send)
@@ -125,7 +125,7 @@ def test_each_message_has_its_own_outcome(send: Send, service: str) -> None:
 @pytest.mark.parametrize("service", ["binary", "structured"])
 def test_a_cloud_event_is_answered_by_another_one(send: Send, service: str) -> None:
     event = fake.cloud_event(data={"n": "ü"}, id="ü 1", subject="Zoë 😀%")
-    made = simulate.settled([event], service, [send(request) for request in simulate.payloads([event], service)])
+    made = simulate.results([event], service, [send(request) for request in simulate.payloads([event], service)])
     expected = fake.cloud_event("order.billed", {"of": {"n": "ü"}, "for": "Zoë 😀%"}, id="ü 1")
     assert (["acknowledged"], expected) == (made.outcomes, made.result)
 
@@ -137,11 +137,11 @@ def test_a_batch_an_object_a_job_and_a_task(send: Send) -> None:
         ([fake.object(key="a b+ü%.png", size=3)], "cloud_event"),
         ([fake.schedule(name="nightly", input={"n": 1})], "dapr_job"),
     ):
-        made = simulate.settled(event, service, [send(request) for request in simulate.payloads(event, service)])
+        made = simulate.results(event, service, [send(request) for request in simulate.payloads(event, service)])
         assert ["acknowledged"] * len(event) == made.outcomes
     assert [["a b+ü%.png", 3], ["0 3 * * *", {"n": 1}]] == seen(send)
     [call] = simulate.payloads([fake.task([1, 2], name="add")], "post")
-    assert 3 == simulate.settled([fake.task()], "post", [send(call)]).result
+    assert 3 == simulate.results([fake.task()], "post", [send(call)]).result
 
 
 def test_what_is_no_event_is_told(send: Send) -> None:

@@ -50,8 +50,8 @@ def payload(name: str) -> Any:
     return json.loads(re.sub(r"\{\{\{?(\w+)\}\}\}?", lambda hole: HOLES.get(hole[1], hole[1]), text))
 
 
-def context() -> decode.LambdaInvocation:
-    return decode.LambdaInvocation(LambdaContext(), True)
+def context() -> decode.AWSContext:
+    return decode.AWSContext(LambdaContext(), True)
 
 
 def events(native: Any) -> list[Event[Any]]:

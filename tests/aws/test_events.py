@@ -55,8 +55,8 @@ from portable_fn_aws.simulate.events import s3, sqs_record
 ROOT = Path(__file__).parents[2]
 
 
-def context() -> decode.LambdaInvocation:
-    return decode.LambdaInvocation(LambdaContext(), True)
+def context() -> decode.AWSContext:
+    return decode.AWSContext(LambdaContext(), True)
 
 
 def arrived(native: Any) -> list[Any]:

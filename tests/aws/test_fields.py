@@ -34,18 +34,18 @@ from portable_fn.outcomes import Done, Outcome
 from portable_fn_aws import decode, encode
 from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.events import encode as encode_events
-from portable_fn_aws.events.decode import Arrival
+from portable_fn_aws.events.decode import IncomingEvents
 from portable_fn_aws.simulate import LambdaContext
 
 REQUEST_ID = LambdaContext().aws_request_id
 FUNCTION = LambdaContext().invoked_function_arn
 
 
-def context() -> decode.LambdaInvocation:
-    return decode.LambdaInvocation(LambdaContext(), True)
+def context() -> decode.AWSContext:
+    return decode.AWSContext(LambdaContext(), True)
 
 
-def arrival(native: Any) -> Arrival:
+def arrival(native: Any) -> IncomingEvents:
     return decode_events.arrival(native, context())
 
 
@@ -503,7 +503,7 @@ def test_a_tumbling_window_is_read(more: Any, service: str, window: Window | Non
 
 
 def test_a_direct_call_of_a_test_without_a_context_has_no_id() -> None:
-    ctx = decode.LambdaInvocation(None, True)
+    ctx = decode.AWSContext(None, True)
     assert told(Task("", "", INPUT, native=INPUT)) == told(decode_events.task(INPUT, ctx))
     assert ("", None) == (ctx.version, ctx.deadline)
 
@@ -910,7 +910,7 @@ def test_every_field_of_a_request_is_read(name: str, monkeypatch: pytest.MonkeyP
     actual = decode.request(native, decode.service(native))
     names = (*(name for name in expected._fields if name != "headers"), "path", "native", "type")
     assert service == decode.http_service(native)
-    assert list(expected.headers.pairs) == list(actual.headers.pairs)
+    assert list(expected.headers.multi_items()) == list(actual.headers.multi_items())
     assert {name: getattr(expected, name) for name in names} == {name: getattr(actual, name) for name in names}
 
 
@@ -1100,7 +1100,7 @@ def test_x_rays_trace_is_w3cs(
     monkeypatch.delenv("_X_AMZN_TRACE_ID", raising=False)
     if environment is not None:
         monkeypatch.setenv("_X_AMZN_TRACE_ID", environment)
-    ctx = decode.LambdaInvocation(LambdaContext(), False)
+    ctx = decode.AWSContext(LambdaContext(), False)
     ctx.event = None if attributes is None else Message("m", "q", b"", attributes=attributes)
     assert expected == str(ctx.trace)
 
@@ -1122,15 +1122,15 @@ def test_the_context_is_what_lambda_says(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("time.time", lambda: NOW)
     native: Any = LambdaContext(30, "named")
     native.function_version = "7"
-    ctx = decode.LambdaInvocation(native, False)
+    ctx = decode.AWSContext(native, False)
     assert ("aws", REQUEST_ID, "named", "7", FUNCTION, "eu-north-1", False, native, NOW + 30, None) == (
         ctx.provider, ctx.invocation_id, ctx.function, ctx.version, ctx.arn, ctx.region, ctx.cold_start, ctx.native,
         ctx._deadline_seconds, ctx.trace,
     )  # fmt: skip
     monkeypatch.delenv("AWS_REGION")
     assert ("", True) == (
-        decode.LambdaInvocation(native, True).region,
-        decode.LambdaInvocation(native, True).cold_start,
+        decode.AWSContext(native, True).region,
+        decode.AWSContext(native, True).cold_start,
     )
 
 
@@ -1182,9 +1182,9 @@ ANSWERS: list[tuple[Any, Response, dict[str, Any]]] = [
 def test_a_response_is_answered_as_the_service_takes_it(
     native: Any, response: Response, expected: dict[str, Any]
 ) -> None:
-    before = list(response.headers.pairs)
+    before = list(response.headers.multi_items())
     assert expected == encode.answer(decode.service(native), native)(response)
-    assert before == list(response.headers.pairs)
+    assert before == list(response.headers.multi_items())
 
 
 @pytest.mark.parametrize(

@@ -699,7 +699,7 @@ def test_a_time_is_utc_whatever_zone_the_machine_is_in(monkeypatch: pytest.Monke
 
 def test_a_context_is_the_workers() -> None:
     for cold in (True, False):
-        got = decode.FunctionInvocation(INVOKED, cold)
+        got = decode.AzureContext(INVOKED, cold)
         assert ("azure", INVOKED, cold, "i-1") == (got.provider, got.native, got.cold_start, got.invocation_id)
 
 

@@ -397,7 +397,7 @@ def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
         return True
 
     def alive() -> list[object]:
-        return [found for found in gc.get_objects() if isinstance(found, (Request, decode.WorkerInvocation))]
+        return [found for found in gc.get_objects() if isinstance(found, (Request, decode.CloudflareContext))]
 
     gc.collect()
     gc.disable()

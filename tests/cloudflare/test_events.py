@@ -40,7 +40,7 @@ from portable_fn import (
 from portable_fn.adapter.dead_letter import reason, restored
 from portable_fn.testing import deliver, fake
 from portable_fn.testing.loop import run
-from portable_fn.testing.results import Delivery, Settled
+from portable_fn.testing.results import Delivery, EventResult
 from portable_fn_cloudflare import values
 from portable_fn_cloudflare.entry import worker
 from portable_fn_cloudflare.events import decode as events
@@ -612,7 +612,7 @@ def test_each_schedule_calls_the_function_with_its_expression() -> None:
 
     for cron in ("0 3 * * *", "0 12 * * *"):
         delivery = deliver((night, day), fake.schedule(cron=cron, at=NOON), to="cloudflare")
-        assert [Settled("acknowledged")] == delivery.settled
+        assert [EventResult("acknowledged")] == delivery.settled
     assert [("night", "0 3 * * *@1772625600005", NOON), ("day", "0 12 * * *@1772625600005", NOON)] == seen
 
 
@@ -694,13 +694,13 @@ def test_an_email_without_an_id_is_told_to_its_sender_and_handled_by_nobody() ->
 @pytest.mark.parametrize(
     ("raised", "settled"),
     [
-        (Reject("no such mailbox"), Settled("dead-lettered", why="no such mailbox")),
-        (Reject(), Settled("dead-lettered", why="rejected")),
-        (LookupError("no"), Settled("retried")),
-        (SystemExit("no"), Settled("retried")),
+        (Reject("no such mailbox"), EventResult("dead-lettered", why="no such mailbox")),
+        (Reject(), EventResult("dead-lettered", why="rejected")),
+        (LookupError("no"), EventResult("retried")),
+        (SystemExit("no"), EventResult("retried")),
     ],
 )
-def test_what_becomes_of_an_email(raised: BaseException, settled: Settled) -> None:
+def test_what_becomes_of_an_email(raised: BaseException, settled: EventResult) -> None:
     @portable(on.queue("inbox@example.com"))
     async def inbox(message: Message[Any]) -> None:
         raise raised
@@ -761,7 +761,7 @@ def test_what_is_no_value_is_an_error_to_the_caller(argument: Any) -> None:
 
 
 def test_a_task_gives_a_value_or_an_error_by_its_name() -> None:
-    assert Delivery([Settled("acknowledged")], result=14) == deliver(
+    assert Delivery([EventResult("acknowledged")], result=14) == deliver(
         double, fake.task(7, name="double"), to="cloudflare"
     )
     failed = deliver(double, fake.task({}, name="double"), to="cloudflare")

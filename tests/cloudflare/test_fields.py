@@ -83,7 +83,7 @@ def test_a_url_is_scheme_host_path_and_query(url: str, fields: dict[str, str]) -
     assert expected == {name: getattr(seen, name) for name in expected}
     assert ("PUT", ACCEPT, NATIVE, None, None, b"") == (
         seen.method,
-        [list(pair) for pair in seen.headers.pairs],
+        [list(pair) for pair in seen.headers.multi_items()],
         seen.native,
         seen.client_ip,
         seen.principal,
@@ -127,7 +127,7 @@ def test_the_certificate_that_the_edge_verified_is_the_principal(
 def test_a_context_is_what_cloudflare_tells(cf: Any, env: dict[str, Any], region: str, version: str) -> None:
     native: Any = object()
     for context, id in (
-        (decode.WorkerInvocation(native, fake.request(id="ray-7"), cf, True, lambda: env), "ray-7"),
+        (decode.CloudflareContext(native, fake.request(id="ray-7"), cf, True, lambda: env), "ray-7"),
         (events.Invocation(native, True, lambda: env), None),
     ):
         assert ("cloudflare", "", native, True, version, env, None, None) == (
@@ -155,7 +155,7 @@ def test_background_work_is_told_to_the_worker_and_begun() -> None:
 
     async def invoked() -> None:
         native: Any = SimpleNamespace(waitUntil=waited.append)
-        decode.WorkerInvocation(native, fake.request(), None, False, dict).background(work())
+        decode.CloudflareContext(native, fake.request(), None, False, dict).background(work())
         await asyncio.gather(*waited)
 
     asyncio.run(invoked())
@@ -484,7 +484,7 @@ def test_a_message_is_told_once_what_becomes_of_it(
     outcome: Outcome, call: tuple[str, dict[str, int]], log: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     native = Told()
-    encode_events.settle(native, outcome, Context())  # type: ignore[arg-type]  # as far as it is read
+    encode_events.acknowledge(native, outcome, Context())  # type: ignore[arg-type]  # as far as it is read
     assert ([call], log) == (native.calls, [record.getMessage() for record in caplog.records])
     assert all(record.levelno == logging.WARNING for record in caplog.records)
 

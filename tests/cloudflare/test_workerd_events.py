@@ -18,7 +18,7 @@ from portable_fn.adapter.dead_letter import reason, restored
 from portable_fn.events import Event
 from portable_fn.testing import fake, replay
 from portable_fn.testing.results import Raised
-from portable_fn.testing.stories import Told
+from portable_fn.testing.stories import StoryRun
 from portable_fn_cloudflare.simulate import events as simulate_events
 from tests.runtimes.cloudflare import JS, JSError, Workerd
 from tests.runtimes.cloudflare_stories import through_the_edge, worker
@@ -117,11 +117,11 @@ def fields(id: str, time: datetime, attempts: int, body: Any) -> dict[str, Any]:
 
 
 def told(running: Workerd, cell: EventCell) -> None:
-    def deliver(events: Any, *, seconds: float = 30) -> Told:
+    def deliver(events: Any, *, seconds: float = 30) -> StoryRun:
         seen(running)
         events = list(events)
         delivery = simulate_events.settled(events, cell.service, brought(running, events, cell.service))
-        return Told(delivery, seen(running))
+        return StoryRun(delivery, seen(running))
 
     if cell.cannot is None:
         cell.story.tell(deliver)

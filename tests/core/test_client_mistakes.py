@@ -17,7 +17,7 @@ import pytest
 
 from portable_fn import ConfigurationError, HTTPError, Request, Response, Upload, cors, on, portable
 from portable_fn.errors import MissingValue
-from portable_fn.pairs import Headers, MutableHeaders, Pairs
+from portable_fn.pairs import Headers, MultiDict, MutableHeaders
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import deliver, fake
 from portable_fn.testing.results import Answer
@@ -101,7 +101,7 @@ def test_a_missing_value_can_be_pickled() -> None:
 
 def test_a_name_is_escaped_in_its_pointer() -> None:
     with pytest.raises(MissingValue) as caught:
-        Pairs()["a/b~c"]
+        MultiDict()["a/b~c"]
     assert "#/a~1b~0c" == caught.value.extensions["errors"][0]["pointer"]  # type: ignore[index]
 
 
@@ -205,7 +205,7 @@ def test_path_parameters_are_a_dict() -> None:
 
 
 def test_an_upload_is_no_number() -> None:
-    form: Pairs[Any] = Pairs([("photo", Upload("a.png", "image/png", Headers(), b"7"))], "form")
+    form: MultiDict[Any] = MultiDict([("photo", Upload("a.png", "image/png", Headers(), b"7"))], "form")
     with pytest.raises(HTTPError, match="form field 'photo'"):
         form.get_int("photo", 1)
 

@@ -1,4 +1,4 @@
-"""Pairs, headers, cookies and the trace context."""
+"""MultiDict, headers, cookies and the trace context."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portable_fn import Cookie, Headers, MutableHeaders, Pairs, Response
+from portable_fn import Cookie, Headers, MultiDict, MutableHeaders, Response
 from portable_fn.cookies import parse_cookies
 from portable_fn.pairs import parse_query, unquoted
 from portable_fn.trace import parse_traceparent
@@ -24,7 +24,7 @@ values = st.text(
 @given(pairs)
 def test_a_query_string_gives_back_the_pairs_that_made_it(given: list[tuple[str, str]]) -> None:
     text = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in given)
-    assert tuple(given) == parse_query(text).pairs
+    assert tuple(given) == parse_query(text).multi_items()
 
 
 @given(st.text(st.sampled_from("aé%2F+g0Cc\U0001f600"), max_size=12))
@@ -33,7 +33,7 @@ def test_percent_decoding_is_the_standard_librarys(text: str) -> None:
 
 
 def test_pairs_give_the_first_value_and_every_value() -> None:
-    query = Pairs([("a", "1"), ("b", "2"), ("a", "3")])
+    query = MultiDict([("a", "1"), ("b", "2"), ("a", "3")])
     assert (query["a"], query.get_all("a"), list(query), len(query), "b" in query) == (
         "1",
         ["1", "3"],
@@ -52,7 +52,7 @@ def test_headers_keep_every_value_of_a_name_in_order_whatever_its_case(lines: li
     for name, _ in lines:
         assert [value for known, value in lines if known.lower() == name.lower()] == headers.get_all(name.upper())
         assert ", ".join(headers.get_all(name)) == headers[name] == headers.get(name)
-    assert Headers(headers.pairs) == headers
+    assert Headers(headers.multi_items()) == headers
 
 
 def test_repeated_cookie_headers_are_one_list() -> None:
@@ -68,7 +68,7 @@ def test_a_cookie_that_was_changed_into_one_that_breaks_the_message_is_refused()
 
 
 def test_equal_header_values_are_all_kept() -> None:
-    assert [("a", "1"), ("a", "1"), ("a", "1")] == list(Headers([("A", "1"), ("a", "1"), ("a", "1")]).pairs)
+    assert [("a", "1"), ("a", "1"), ("a", "1")] == list(Headers([("A", "1"), ("a", "1"), ("a", "1")]).multi_items())
 
 
 def test_a_response_header_can_be_set_added_and_removed() -> None:
@@ -137,8 +137,8 @@ def test_an_expired_cookie_is_in_the_past() -> None:
 
 def test_cookies_are_read_with_repeats_quotes_and_equals_signs() -> None:
     cookies = parse_cookies(['a=1; b="two"; c=x=y; a=3', "d="])
-    assert cookies.pairs == (("a", "1"), ("b", "two"), ("c", "x=y"), ("a", "3"), ("d", ""))
-    assert parse_cookies(["nonsense; =x; ;"]).pairs == ()
+    assert cookies.multi_items() == (("a", "1"), ("b", "two"), ("c", "x=y"), ("a", "3"), ("d", ""))
+    assert parse_cookies(["nonsense; =x; ;"]).multi_items() == ()
 
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -104,7 +104,7 @@ def test_outcomes_of_a_task_group_are_what_they_are_alone(errors: Any, outcome: 
     handler: Any = whole if style == "whole" else each
     function = portable(on.queue("orders", dead_letter="dead"), concurrency=concurrency)(handler)
     functions = [function, another] if style == "beside another" else [function]
-    (settled,) = deliver(functions, [fake.message({}, id="m-1")], to="aws").settled
+    (settled,) = deliver(functions, [fake.message({}, id="m-1")], to="aws").results
     assert outcome == (settled.outcome, settled.after)
 
 

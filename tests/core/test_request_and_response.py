@@ -22,7 +22,7 @@ from portable_fn.adapter.calling import finish_alone
 from portable_fn.adapter.streams import chunk_bytes
 from portable_fn.data import MAX_JSON_DEPTH, Validator
 from portable_fn.http import finish, forwarded_scheme, to_response
-from portable_fn.pairs import Headers, Pairs
+from portable_fn.pairs import Headers, MultiDict
 from portable_fn.testing import fake
 
 
@@ -280,11 +280,11 @@ def test_an_http_error_is_from_400_to_599() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "equal"),
     [
-        (Pairs([("a", "1"), ("a", "2")]), Pairs([("a", "1"), ("a", "2")]), True),
-        (Pairs([("a", "1"), ("a", "2")]), Pairs([("a", "2"), ("a", "1")]), False),
-        (Pairs([("a", "1"), ("a", "2")]), {"a": "1"}, True),
-        (Pairs([("a", "1")]), {"a": "2"}, False),
-        (Pairs([("a", "1")]), [("a", "1")], False),
+        (MultiDict([("a", "1"), ("a", "2")]), MultiDict([("a", "1"), ("a", "2")]), True),
+        (MultiDict([("a", "1"), ("a", "2")]), MultiDict([("a", "2"), ("a", "1")]), False),
+        (MultiDict([("a", "1"), ("a", "2")]), {"a": "1"}, True),
+        (MultiDict([("a", "1")]), {"a": "2"}, False),
+        (MultiDict([("a", "1")]), [("a", "1")], False),
         (Headers([("A", "1"), ("b", "2")]), Headers([("b", "2"), ("a", "1")]), True),
         (Headers([("a", "1"), ("a", "2")]), Headers([("a", "2"), ("a", "1")]), False),
         (Headers([("a", "1"), ("a", "2")]), {"a": "1, 2"}, True),
@@ -298,13 +298,13 @@ def test_parameters_keep_their_order_and_headers_that_of_one_name(one: Any, othe
 
 
 def test_parameters_and_headers_are_mappings_of_their_first_or_joined_values() -> None:
-    pairs, headers = Pairs([("b", "1"), ("a", "2"), ("b", "3")]), Headers([("B", "1"), ("A", "2"), ("b", "3")])
+    pairs, headers = MultiDict([("b", "1"), ("a", "2"), ("b", "3")]), Headers([("B", "1"), ("A", "2"), ("b", "3")])
     for mapping, value in ((pairs, "1"), (headers, "1, 3")):
         assert (["b", "a"], 2, value, ["1", "3"], []) == (
             list(mapping), len(mapping), mapping["b"], mapping.get_all("b"), mapping.get_all("c"),
         )  # fmt: skip
         assert (True, False, False) == ("b" in mapping, "c" in mapping, 1 in mapping)
-    assert "Pairs([('b', '1'), ('a', '2'), ('b', '3')])" == repr(pairs)
+    assert "MultiDict([('b', '1'), ('a', '2'), ('b', '3')])" == repr(pairs)
     assert "Headers(" in repr(headers)
 
 
@@ -466,7 +466,7 @@ def test_a_body_in_an_unknown_charset_is_a_415() -> None:
     ],
 )
 def test_a_query_is_decoded_in_order(query: str, pairs: list[tuple[str, str]]) -> None:
-    assert tuple(pairs) == fake.request("GET", f"/?{query}").query.pairs
+    assert tuple(pairs) == fake.request("GET", f"/?{query}").query.multi_items()
 
 
 @pytest.mark.parametrize("body", [None, b""])

@@ -76,7 +76,7 @@ def test_what_is_no_json_is_dead_lettered_whatever_the_handler_is_like(body: byt
     for provider, service in (("aws", "kinesis"), ("azure", "event_hubs")):
         delivery = deliver(function, events, to=provider, via=service)
         assert ["acknowledged", "dead-lettered", "acknowledged"] == delivery.outcomes
-        assert "is not JSON" in delivery.settled[1].why
+        assert "is not JSON" in delivery.results[1].why
 
 
 @pytest.mark.parametrize(("provider", "service"), BINARY)

@@ -268,7 +268,7 @@ def test_what_the_edge_says_of_a_request_may_be_anything(odd: Any) -> None:
     )
     request = worker_decode.request("GET", "https://a.example/", [], cf, None)
     assert None is request.principal
-    context = worker_decode.WorkerInvocation(
+    context = worker_decode.CloudflareContext(
         ExecutionContext(), request, cf, False, lambda: {"CF_VERSION_METADATA": {"id": odd}}
     )
     look(context)

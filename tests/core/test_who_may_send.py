@@ -208,7 +208,7 @@ def asgi_answer(request: Request[Any], *functions: Any, **options: Any) -> int:
             sent.append(message)
 
         application = portable_fn_asgi.entry(*functions, **options)
-        lines = [(name.encode(), value.encode()) for name, value in request.headers.pairs]
+        lines = [(name.encode(), value.encode()) for name, value in request.headers.multi_items()]
         scope = {
             "type": "http",
             "method": request.method,

@@ -93,7 +93,7 @@ def test_the_invocation_id_is_the_execution_id_or_else_the_request_id(
     execution_id: str | None, request_id: str | None, expected: str | None
 ) -> None:
     made = decode.http(flask(HTTP_FUNCTION_EXECUTION_ID=execution_id, HTTP_X_REQUEST_ID=request_id))
-    context = decode.FunctionInvocation(made, False)
+    context = decode.GCPContext(made, False)
     assert context.invocation_id == made.id
     assert made.id == expected if expected else len(made.id) == 32
 
@@ -133,7 +133,7 @@ def test_the_context_is_what_cloud_run_says_of_itself(monkeypatch: pytest.Monkey
     monkeypatch.setenv("K_SERVICE", "orders")
     monkeypatch.setenv("K_REVISION", "orders-00001")
     monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", "60")
-    context = decode.FunctionInvocation(decode.http(flask()), True)
+    context = decode.GCPContext(decode.http(flask()), True)
     assert ("gcp", "orders", "orders-00001", True) == (
         context.provider, context.function, context.version, context.cold_start,
     )  # fmt: skip
@@ -146,7 +146,7 @@ def test_there_is_no_deadline_where_cloud_run_tells_none(seconds: str | None, mo
     monkeypatch.delenv("CLOUD_RUN_TIMEOUT_SECONDS", raising=False)
     if seconds is not None:
         monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", seconds)
-    assert decode.FunctionInvocation(decode.http(flask()), True).remaining() is None
+    assert decode.GCPContext(decode.http(flask()), True).remaining() is None
 
 
 class Endless:
@@ -196,7 +196,7 @@ def test_no_content_type_is_invented_and_the_length_is_told_once() -> None:
         return Response(200, {"content-length": "3"}, (), b"abc")
 
     answer = deliver(bare, fake.request(), to="gcp")
-    assert [("content-length", "3")] == list(answer.headers.pairs)
+    assert [("content-length", "3")] == list(answer.headers.multi_items())
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
@@ -376,7 +376,7 @@ def test_how_the_body_is_framed_is_not_the_handlers_business() -> None:
     def handler(request: Request) -> Response:
         return Response(200, {"transfer-encoding": "chunked"}, (), b"abc")
 
-    assert [("content-length", "3")] == list(deliver(handler, fake.request(), to="gcp").headers.pairs)
+    assert [("content-length", "3")] == list(deliver(handler, fake.request(), to="gcp").headers.multi_items())
 
 
 # Registration

@@ -237,7 +237,7 @@ def test_a_function_that_the_framework_takes_for_one_of_its_own_gets_its_events(
         if signature_type == "cloudevent":
             for type in ("sold", "fail"):
                 [request] = simulate.payloads([from_type(type)], "eventarc")
-                answers.append(post(server, list(request.headers.pairs), request.body))
+                answers.append(post(server, list(request.headers.multi_items()), request.body))
         found = seen(server, len(answers))
     assert [200, 200, 500][: len(answers)] == [answer.status for answer in answers]
     assert ["google.cloud.storage.object.v1.finalized", "sold", "fail"][: len(answers)] == [

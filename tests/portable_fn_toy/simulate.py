@@ -14,7 +14,7 @@ from portable_fn.events import Event, Message, Task
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.loop import run
-from portable_fn.testing.results import Answer, Delivery, Exchange, Raised, Settled
+from portable_fn.testing.results import Answer, Delivery, EventResult, Exchange, Raised
 from portable_fn_toy.entry import entry
 
 if TYPE_CHECKING:
@@ -66,23 +66,25 @@ def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callab
     return invoke
 
 
-def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
+def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
     """What became of each event: an invocation that fails, or an answer that Toy doesn't know, has all come again."""
     answer = answers[0]
     if service == "call":
         if isinstance(answer, Raised):
-            return Delivery([Settled("retried")], error=(answer.name, answer.message))
+            return Delivery([EventResult("retried")], error=(answer.name, answer.message))
         if "error" in answer:
-            return Delivery([Settled("retried")], error=(answer["error"], answer["message"]))
-        return Delivery([Settled("acknowledged")], result=json.loads(answer["result"]))
+            return Delivery([EventResult("retried")], error=(answer["error"], answer["message"]))
+        return Delivery([EventResult("acknowledged")], result=json.loads(answer["result"]))
     told = [] if isinstance(answer, Raised) else answer["messages"]
-    return Delivery([_settled(one) for one in told] if len(told) == len(events) else [Settled("retried")] * len(events))
+    return Delivery(
+        [_settled(one) for one in told] if len(told) == len(events) else [EventResult("retried")] * len(events)
+    )
 
 
-def _settled(told: dict[str, Any]) -> Settled:
+def _settled(told: dict[str, Any]) -> EventResult:
     if "reject" in told:
-        return Settled("dead-lettered", why=told["reject"])
-    return Settled("acknowledged") if told.get("done") is True else Settled("retried", told.get("after"))
+        return EventResult("dead-lettered", why=told["reject"])
+    return EventResult("acknowledged") if told.get("done") is True else EventResult("retried", told.get("after"))
 
 
 def _web(request: Request[Any]) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def _web(request: Request[Any]) -> dict[str, Any]:
         "deadline": time.time() + 30,
         "method": request.method,
         "target": f"{request.raw_path}?{request.raw_query}" if request.raw_query else request.raw_path,
-        "headers": [list(pair) for pair in request.headers.pairs],
+        "headers": [list(pair) for pair in request.headers.multi_items()],
         "body": b64encode(request.raw_body).decode(),
         "host": request.host,
         "scheme": request.scheme,

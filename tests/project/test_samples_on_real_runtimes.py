@@ -202,7 +202,7 @@ class Provider(Record):
         """What becomes of the events on the runtime, of those of its functions that the provider knows in the one."""
         simulate = adapter(self.name, "simulate")
         service = service_for(simulate, self.name, events[0], via)
-        delivery: Delivery = simulate.settled(events, service, runtime.calls[function](events, service))
+        delivery: Delivery = simulate.results(events, service, runtime.calls[function](events, service))
         return delivery
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from event_harnesses import EventCell
 from portable_fn.events import Event
-from portable_fn.testing.results import Delivery, Raised, Settled
-from portable_fn.testing.stories import EVENT_STORIES, Told
+from portable_fn.testing.results import Delivery, EventResult, Raised
+from portable_fn.testing.stories import EVENT_STORIES, StoryRun
 from portable_fn_azure.simulate.events import EVENT_SERVICES, invocations, payloads, settled
 from portable_fn_azure.simulate.payloads import Sent
 from portable_fn_azure.simulate.worker import ADAPTERS, LOST, Invoked
@@ -106,7 +106,7 @@ class Worker:
         self._hosts: dict[bool, AzureHost] = {}
         self._messages = count()
 
-    def told(self, cell: EventCell) -> Callable[..., Told]:
+    def told(self, cell: EventCell) -> Callable[..., StoryRun]:
         """Brings a cell's events to the function."""
         is_settled = cell.service == SETTLED
         if is_settled not in self._hosts:
@@ -114,13 +114,13 @@ class Worker:
         host = self._hosts[is_settled]
         name = _name(cell.story.kind, cell.story.app, cell.service)
 
-        def deliver(events: Any, *, seconds: float = 30) -> Told:
+        def deliver(events: Any, *, seconds: float = 30) -> StoryRun:
             events = list(events)
             self._seen.write_text("")
             delivery = (
                 self._settled(host, name, events) if is_settled else self._delivered(host, name, events, cell.service)
             )
-            return Told(delivery, [json.loads(line) for line in self._seen.read_text().splitlines()])
+            return StoryRun(delivery, [json.loads(line) for line in self._seen.read_text().splitlines()])
 
         return deliver
 
@@ -155,11 +155,11 @@ class Worker:
         return Invoked(indices, error, answered.returned, letters, retries=retries, function=name)
 
 
-def _verb(line: str) -> tuple[str, Settled]:
+def _verb(line: str) -> tuple[str, EventResult]:
     words, _, lock = line.removeprefix("[host] ").rpartition(" ")
     verb, _, why = words.partition(" ")
     outcome = {"complete": "acknowledged", "abandon": "retried", "deadletter": "dead-lettered"}[verb]
-    return lock, Settled(outcome, why=why.strip("'"))
+    return lock, EventResult(outcome, why=why.strip("'"))
 
 
 def _lines(host: AzureHost, before: int, wanted: int) -> list[str]:

@@ -65,7 +65,7 @@ def over_front_end(host: AzureHost, request: Request, prefix: str = "/api") -> A
         ("client-ip", client),
         ("x-forwarded-for", ", ".join([*request.headers.get_all("x-forwarded-for"), client])),
         ("x-forwarded-proto", request.scheme),
-        *(pair for pair in request.headers.pairs if pair[0] not in ADDED),
+        *(pair for pair in request.headers.multi_items() if pair[0] not in ADDED),
     ]
     target = prefix + request.raw_path + (f"?{request.raw_query}" if request.raw_query else "")
     on_the_wire = [(name, wire.octets(value)) for name, value in headers]

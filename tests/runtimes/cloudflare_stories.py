@@ -70,7 +70,7 @@ def through_the_edge(running: Workerd, request: Request[Any]) -> Answer:
         CF_HEADER.lower(): json.dumps(found_out(request)),
         SCHEME_HEADER.lower(): request.scheme,
     }
-    lines = [*edge.items(), *(pair for pair in request.headers.pairs if pair[0] not in edge)]
+    lines = [*edge.items(), *(pair for pair in request.headers.multi_items() if pair[0] not in edge)]
     lines = [(name, octets(value)) for name, value in lines]
     target = f"{request.raw_path}?{request.raw_query}" if request.raw_query else request.raw_path
     try:

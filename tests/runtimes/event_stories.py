@@ -20,7 +20,7 @@ from portable_fn.http import Request
 from portable_fn.providers import adapter
 from portable_fn.record import Record
 from portable_fn.testing.results import Raised
-from portable_fn.testing.stories import Told
+from portable_fn.testing.stories import StoryRun
 from portable_fn_asgi.simulate.events import from_sidecar
 from portable_fn_aws.simulate import events as aws_simulate
 from portable_fn_gcp.simulate import events as gcp_simulate
@@ -53,18 +53,18 @@ class Running(Record):
         self.invoke = invoke
         self.seen = seen
 
-    def told(self, cell: EventCell) -> Callable[..., Told]:
+    def told(self, cell: EventCell) -> Callable[..., StoryRun]:
         """Brings a cell's events to the function."""
         simulate = adapter(cell.provider, "simulate")
 
-        def deliver(events: Any, *, seconds: float = 30) -> Told:
+        def deliver(events: Any, *, seconds: float = 30) -> StoryRun:
             events = list(events)
             self.seen.write_text("")
             with simulate.playing(cell.service):
                 invoke = self.invoke if cell.provider != "gcp" else _in_order(self.invoke, cell.service)
                 answers = [invoke(native) for native in simulate.payloads(events, cell.service)]
-                delivery = simulate.settled(events, cell.service, answers)
-            return Told(delivery, [json.loads(line) for line in self.seen.read_text().splitlines()])
+                delivery = simulate.results(events, cell.service, answers)
+            return StoryRun(delivery, [json.loads(line) for line in self.seen.read_text().splitlines()])
 
         return deliver
 

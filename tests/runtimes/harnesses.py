@@ -28,7 +28,11 @@ def over_http(server: Server, request: Request) -> Answer:
         ("host", request.host),
         ("x-forwarded-for", ", ".join(forwarded)),
         ("x-forwarded-proto", request.scheme),
-        *(pair for pair in request.headers.pairs if pair[0] not in ("host", "x-forwarded-for", "x-forwarded-proto")),
+        *(
+            pair
+            for pair in request.headers.multi_items()
+            if pair[0] not in ("host", "x-forwarded-for", "x-forwarded-proto")
+        ),
     ]
     target = f"{request.raw_path}?{request.raw_query}" if request.raw_query else request.raw_path
     on_the_wire = [(name, wire.octets(value)) for name, value in headers]

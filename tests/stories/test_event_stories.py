@@ -124,7 +124,7 @@ def test_a_delivery_has_what_the_function_said_whether_or_not_the_provider_keeps
         raise error
 
     delivery = deliver(raises, [event], to=provider, via=service)
-    (settled,) = delivery.settled
+    (settled,) = delivery.results
     # A timer and some streams of Azure's forget an event whose function has no retry policy.
     expected = after if settled.outcome == "retried" else None
     assert (expected, why, told) == (settled.after, settled.why, delivery.error)
@@ -154,7 +154,7 @@ def test_what_a_function_said_stands_with_the_event_of_which_it_said_it(provider
         for number, body in enumerate(bodies)
     ]
     delivery = deliver(some_again, orders, to=provider, via=service)
-    told = [one.after for one in delivery.settled]
+    told = [one.after for one in delivery.results]
     assert [{wait for wait, body in waits if body == sent} or {None} for sent in bodies] == [{one} for one in told]
 
 

@@ -12,7 +12,7 @@ from portable_fn import Batch, Context, Message, ObjectEvent, Reject, Request, R
 from portable_fn.events import kind_of
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import Duplicates, Redelivery, Reordered, Throttled, deliver, fake
-from portable_fn.testing.results import Background, Settled
+from portable_fn.testing.results import Background, EventResult
 
 EVERYWHERE = pytest.mark.parametrize("provider", list(ADAPTERS))
 # Where a queue tells how often a message was delivered.
@@ -98,10 +98,10 @@ def test_delays_of_an_earlier_delivery_are_not_those_of_the_last() -> None:
         raise Retry("later", after=30) if len(seen) == 1 else Retry("again")
 
     first = deliver(ship, fake.message(1))
-    assert [Settled("retried", 30)] == first.settled
+    assert [EventResult("retried", 30)] == first.results
     seen.clear()
     delivery = deliver(ship, fake.message(1), redelivery=Redelivery(max_attempts=2))
-    assert [Settled("dead-lettered")] == delivery.settled
+    assert [EventResult("dead-lettered")] == delivery.results
     assert 2 == len(delivery.native_answers)
 
 
@@ -294,7 +294,7 @@ def test_what_is_rejected_where_it_can_be_is_not_sent_again() -> None:
         raise Reject("never")
 
     delivery = deliver(ship, fake.message(1), redelivery=Redelivery())
-    assert ([1], [Settled("dead-lettered", None, "never")]) == (delivery.attempts, delivery.settled)
+    assert ([1], [EventResult("dead-lettered", None, "never")]) == (delivery.attempts, delivery.results)
 
 
 @pytest.mark.parametrize(

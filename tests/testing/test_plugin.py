@@ -17,7 +17,7 @@ APP = """
 import asyncio
 import pytest
 from portable_fn import CloudEvent, Message, Reject, Request, Retry, Task, on, portable
-from portable_fn.testing.results import Delivery, Settled
+from portable_fn.testing.results import Delivery, EventResult
 
 @portable
 async def ship(order: Message) -> None:
@@ -267,24 +267,24 @@ EXPLAINED = [
         ],
     ),
     (
-        'assert [Settled("retried", 10)] == deliver(ship, fake.message("busy")).settled',
+        'assert [EventResult("retried", 10)] == deliver(ship, fake.message("busy")).results',
         [
             "  Message(id='message-1', channel='orders', attempt=1): after 30 s, expected after 10 s",
             "    log: ship retries message-1: busy",
         ],
     ),
     (
-        'assert Settled("acknowledged") == deliver(ship, fake.message("busy")).settled[0]',
+        'assert EventResult("acknowledged") == deliver(ship, fake.message("busy")).results[0]',
         [
             "  Message(id='message-1', channel='orders', attempt=1): was retried, expected acknowledged; after 30 s, expected without a delay",
         ],
     ),
     (
-        'assert Delivery([Settled("acknowledged")], result=4) == deliver(add, fake.task([1, 2]), to="gcp")',
+        'assert Delivery([EventResult("acknowledged")], result=4) == deliver(add, fake.task([1, 2]), to="gcp")',
         ["  the result is 3, expected 4"],
     ),
     (
-        "assert Delivery([Settled('acknowledged')]) == Delivery([Settled('lost')])",
+        "assert Delivery([EventResult('acknowledged')]) == Delivery([EventResult('lost')])",
         ["  event 1 of 1: was acknowledged, expected lost"],
     ),
     (
@@ -331,7 +331,7 @@ def test_a_failed_assertion_says_which_event_what_became_of_it_and_why(pytester:
 
 ODD = [
     (
-        'assert [Settled("retried", "3")] == deliver(ship, fake.message("busy")).settled',
+        'assert [EventResult("retried", "3")] == deliver(ship, fake.message("busy")).results',
         "after 30 s, expected after '3'",
     ),
     (
@@ -341,11 +341,11 @@ ODD = [
     ("assert [Odd()] == deliver(ship, fake.message()).acknowledged", "E   AssertionError: assert "),
     ("assert Delivery([], result=Odd()) == deliver(ship, fake.message())", "E   AssertionError: assert "),
     (
-        "d = deliver(ship, fake.message()); got = d.lost; d.settled.clear(); assert [fake.message()] == got",
+        "d = deliver(ship, fake.message()); got = d.lost; d.results.clear(); assert [fake.message()] == got",
         "E   AssertionError: assert [Message(",
     ),
     (
-        "d = deliver(ship, fake.message()); got = d.outcomes; d.settled[0] = 1; assert [] == got",
+        "d = deliver(ship, fake.message()); got = d.outcomes; d.results[0] = 1; assert [] == got",
         "E   AssertionError: assert [] == ",
     ),
 ]

@@ -86,12 +86,12 @@ GIVEN: dict[str, Any] = {
 }
 READ: dict[str, Callable[[Any], Any]] = {
     "at": lambda event: event.time,
-    "cookies": lambda event: dict(event.cookies.pairs),
-    "form": lambda event: dict(event.form.pairs),
+    "cookies": lambda event: dict(event.cookies.multi_items()),
+    "form": lambda event: dict(event.form.multi_items()),
     "files": lambda event: {
-        name: (file.filename, file.body, file.content_type) for name, file in event.form.pairs if file.filename
+        name: (file.filename, file.body, file.content_type) for name, file in event.form.multi_items() if file.filename
     },
-    "headers": lambda event: [pair for pair in event.headers.pairs if pair[0] == "x-a"],
+    "headers": lambda event: [pair for pair in event.headers.multi_items() if pair[0] == "x-a"],
     "json": lambda event: event.json(),
     "target": lambda event: f"{event.raw_path}?{event.raw_query}",
 }
@@ -254,7 +254,7 @@ def test_requests_come_through(deliver: Deliver, request_sent: Request[Any]) -> 
 
     @portable
     def keep(request: Request) -> None:
-        seen.append((request.method, request.query.pairs, request.body))
+        seen.append((request.method, request.query.multi_items(), request.body))
 
     assert 204 == deliver(keep, request_sent).status
-    assert [(request_sent.method, request_sent.query.pairs, request_sent.body)] == seen
+    assert [(request_sent.method, request_sent.query.multi_items(), request_sent.body)] == seen

@@ -24,7 +24,7 @@ from portable_fn import (
 )
 from portable_fn.testing import deliver, fake, parse, strategies
 from portable_fn.testing.plugin import Deliver
-from portable_fn.testing.results import Answer, Delivery, Settled
+from portable_fn.testing.results import Answer, Delivery, EventResult
 
 
 @portable
@@ -47,7 +47,7 @@ assert_type(deliver(ship, fake.batch([1])), Delivery)
 assert_type(deliver(ship, [fake.message(), fake.message()]), Delivery)
 assert_type(deliver(ship, fake.task()).result, Any)
 assert_type(deliver(ship, fake.message()).outcomes, list[Literal["acknowledged", "retried", "dead-lettered", "lost"]])
-assert_type(deliver(ship, fake.message()).settled, list[Settled])
+assert_type(deliver(ship, fake.message()).results, list[EventResult])
 assert_type(deliver(ship, fake.request()).cookies, list[str])
 assert_type(deliver(ship, fake.request(), to="all"), dict[str, Answer])
 assert_type(deliver(ship, fake.message(), to=["aws", "gcp"]), dict[str, Delivery])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from portable_fn import Batch, Context, Message, ObjectEvent, Task, on, portable
 from portable_fn.testing import deliver, fake, parse, strategies
 from portable_fn.testing.plugin import Deliver
-from portable_fn.testing.results import Settled
+from portable_fn.testing.results import EventResult
 
 
 class Order:
@@ -40,7 +40,7 @@ deliver(ship, fake.message()).status  # wrong
 deliver(ship, fake.request()).outcomes  # wrong
 deliver(ship, {"Records": []})  # wrong
 deliver(ship, fake.message(), to=1)  # wrong
-Settled("dead_lettered")  # wrong
+EventResult("dead_lettered")  # wrong
 parse({}, kind=Order)  # wrong
 parse({}, kind=ObjectEvent).channel  # wrong
 

@@ -36,7 +36,7 @@ _DECODE = {
 }
 
 
-class Road(Record):
+class EventRoute(Record):
     """How one request is handled as events: `decode` gives them and what encodes their outcomes; DecodeError is a 400.
 
     The body `is_json`, but for CloudEvents whose attributes are headers: those no page sends without asking.
@@ -62,7 +62,7 @@ class Road(Record):
             require_json(request)
 
 
-class Roads:
+class EventRouter:
     """The roads of an entry's functions; `pubsub` is the name of the Dapr component that their topics are of, `tells_all` says
     that callers of tasks see every error."""
 
@@ -85,11 +85,11 @@ class Roads:
         self._schedules = _schedules(dispatcher.functions)
         self._tasks = _tasks(dispatcher.functions)
         self._of_events = Consumer(dispatcher, key=cloud_events.key, rejects=True)
-        self._of_messages = Consumer(dispatcher, key=dapr.key, settle=self._dead_letter)
+        self._of_messages = Consumer(dispatcher, key=dapr.key, dead_letter=self._dead_letter)
         self._of_one = Consumer(dispatcher)
         self._of_tasks = Consumer(dispatcher, rejects=True)
 
-    def find(self, request: Request[Any]) -> Road | Response | None:
+    def find(self, request: Request[Any]) -> EventRoute | Response | None:
         """How the request is handled as an event, or answered; None where it is one for HTTP functions."""
         method = request.method
         if method == "POST":
@@ -108,46 +108,48 @@ class Roads:
     def _is_bound(self, name: str) -> bool:
         return bool(name) and (name in self._bindings or name in self._schedules or self._takes_any_binding)
 
-    def _event(self, request: Request[Any]) -> Road | None:
+    def _event(self, request: Request[Any]) -> EventRoute | None:
         path = request.raw_path
         # Named to Dapr, so these are no function's, not even of one that answers every path.
         if self._takes_messages and path.startswith(dapr.ROUTE):
-            return Road(self._of_messages, _pubsub)
+            return EventRoute(self._of_messages, _pubsub)
         if self._is_http(request):
             return None
         if self._takes_schedules and path.startswith("/job/"):
             name = unquoted(path[len("/job/") :])
-            return Road(self._of_one, lambda request: ([dapr.job(request, name, self._cron(name))], encode_events.done))
+            return EventRoute(
+                self._of_one, lambda request: ([dapr.job(request, name, self._cron(name))], encode_events.done)
+            )
         name = request.path[1:]
         is_bound = bool(name) and (name in self._bindings or self._takes_any_binding)
         # A binding's message first: its metadata are headers, and whoever wrote it chose them.
         if is_bound and dapr.is_binding(request):
-            return Road(self._of_one, lambda request: ([dapr.binding(request, name)], encode_events.done))
+            return EventRoute(self._of_one, lambda request: ([dapr.binding(request, name)], encode_events.done))
         try:
             mode = cloudevents.mode(request.headers)
         except DecodeError as exc:
-            return Road(self._of_events, _raising(exc))
+            return EventRoute(self._of_events, _raising(exc))
         if mode:
             decode = _DECODE[mode]
-            return Road(
+            return EventRoute(
                 self._of_events,
                 lambda request: ([self._strangers.told(item) for item in decode(request)], encode_events.cloud_events),
                 is_json=mode != "binary",
             )
         if name in self._tasks:
-            return Road(self._of_tasks, lambda request: self._called(request, _task(request, name)))
+            return EventRoute(self._of_tasks, lambda request: self._called(request, _task(request, name)))
         if path == "/" and len(self._tasks) == 1:
             (only,) = self._tasks
-            return Road(self._of_tasks, lambda request: self._called(request, _own(_task(request, only))))
+            return EventRoute(self._of_tasks, lambda request: self._called(request, _own(_task(request, only))))
         if "readtimeutc" in request.headers and (name in self._schedules or self._takes_schedules):
-            return Road(
+            return EventRoute(
                 self._of_one, lambda request: ([dapr.cron(request, name, self._cron(name))], encode_events.done)
             )
         if is_bound:
-            return Road(self._of_one, lambda request: ([dapr.binding(request, name)], encode_events.done))
+            return EventRoute(self._of_one, lambda request: ([dapr.binding(request, name)], encode_events.done))
         if self._takes_messages and not self._takes_any and request.content_type == "application/json":
             # A bulk by a subscription with a route of its own: Dapr drops what is answered with 404.
-            return Road(self._of_messages, _bulk_or_nothing)
+            return EventRoute(self._of_messages, _bulk_or_nothing)
         return None
 
     def _called(self, request: Request[Any], task: Task[Any]) -> tuple[Sequence[Item], Encode]:

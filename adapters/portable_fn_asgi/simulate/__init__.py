@@ -11,7 +11,7 @@ from portable_fn.testing import asgi
 from portable_fn.testing.loop import run
 from portable_fn.testing.results import Exchange
 from portable_fn_asgi.entry import entry
-from portable_fn_asgi.simulate.events import EVENT_SERVICES, from_sidecar, invoker, payloads, playing, settled
+from portable_fn_asgi.simulate.events import EVENT_SERVICES, from_sidecar, invoker, payloads, playing, results
 from portable_fn_asgi.simulate.server import messages, scope
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ __all__ = [
     "messages",
     "payloads",
     "playing",
+    "results",
     "scope",
-    "settled",
 ]
 
 SERVICES = ("http",)

@@ -19,7 +19,7 @@ from portable_fn.http import Request
 from portable_fn.pairs import is_token
 from portable_fn.testing import asgi
 from portable_fn.testing.loop import run
-from portable_fn.testing.results import Answer, Delivery, Raised, Settled, refused
+from portable_fn.testing.results import Answer, Delivery, EventResult, Raised, refused
 from portable_fn_asgi.entry import entry
 from portable_fn_asgi.events import dapr
 from portable_fn_asgi.simulate.server import messages, scope
@@ -87,7 +87,7 @@ def from_sidecar(answer: Answer, listed: Answer) -> FromDapr:
     return known
 
 
-def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
+def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
     """What became of each event, as its sender has it."""
     if service == "post":
         return _called(answers[0])
@@ -96,7 +96,7 @@ def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
     return Delivery(_settled(events, service, answers), result=result, error=refused(answers))
 
 
-def _settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> list[Settled]:
+def _settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> list[EventResult]:
     if service == "batched":
         return [_knative(answers[0])] * len(events)
     if service == "dapr_bulk":
@@ -247,15 +247,15 @@ _ONE = {
 _KNATIVE_RETRIES = (404, 408, 409, 429)
 
 
-def _knative(answer: Any) -> Settled:
+def _knative(answer: Any) -> EventResult:
     if isinstance(answer, Raised):
-        return Settled("retried")
+        return EventResult("retried")
     if answer.status < 300:
-        return Settled("acknowledged")
+        return EventResult("acknowledged")
     if answer.status in _KNATIVE_RETRIES or answer.status >= 500:
         after = answer.headers.get("retry-after")
-        return Settled("retried", None if after is None else float(after))
-    return Settled("dead-lettered", why=_detail(answer))
+        return EventResult("retried", None if after is None else float(after))
+    return EventResult("dead-lettered", why=_detail(answer))
 
 
 def _detail(answer: Answer) -> str:
@@ -270,14 +270,14 @@ def _reply(answer: Any) -> CloudEvent[Any] | None:
     return cloudevents.binary(answer.headers, answer.body)
 
 
-def _pubsub_status(event: Any, answer: Any) -> Settled:
+def _pubsub_status(event: Any, answer: Any) -> EventResult:
     """As pkg/runtime/subscription/postman/http of Dapr has it."""
     if isinstance(answer, Raised):
-        return Settled("retried")
+        return EventResult("retried")
     if answer.status == 404:
         return _dropped(event, answer)
     if not 200 <= answer.status < 300:
-        return Settled("retried")
+        return EventResult("retried")
     try:
         status = answer.json()["status"] if answer.body else ""
     except (ValueError, KeyError, TypeError):
@@ -285,49 +285,49 @@ def _pubsub_status(event: Any, answer: Any) -> Settled:
     return _of_status(event, answer, status or "SUCCESS")
 
 
-def _of_status(event: Any, answer: Any, status: object) -> Settled:
+def _of_status(event: Any, answer: Any, status: object) -> EventResult:
     if status == "SUCCESS":
-        return Settled("acknowledged")
-    return _dropped(event, answer) if status == "DROP" else Settled("retried")
+        return EventResult("acknowledged")
+    return _dropped(event, answer) if status == "DROP" else EventResult("retried")
 
 
-def _dropped(event: Any, answer: Any) -> Settled:
+def _dropped(event: Any, answer: Any) -> EventResult:
     known = [one for one in getattr(answer, "subscriptions", []) if one["topic"] == event.channel]
-    return Settled("dead-lettered" if any(one.get("deadLetterTopic") for one in known) else "lost")
+    return EventResult("dead-lettered" if any(one.get("deadLetterTopic") for one in known) else "lost")
 
 
-def _bulk_statuses(events: Sequence[Any], answer: Any) -> list[Settled]:
+def _bulk_statuses(events: Sequence[Any], answer: Any) -> list[EventResult]:
     if isinstance(answer, Raised) or not (200 <= answer.status < 300 or answer.status == 404):
-        return [Settled("retried") for _ in events]
+        return [EventResult("retried") for _ in events]
     if answer.status == 404:
-        return [Settled("lost") for _ in events]
+        return [EventResult("lost") for _ in events]
     try:
         statuses = {one["entryId"]: one.get("status") for one in answer.json()["statuses"]}
     except (ValueError, KeyError, TypeError):
-        return [Settled("retried") for _ in events]
+        return [EventResult("retried") for _ in events]
     return [_of_status(event, answer, statuses.get(str(number), "RETRY")) for number, event in enumerate(events)]
 
 
-def _binding(answer: Any) -> Settled:
+def _binding(answer: Any) -> EventResult:
     # Another 2xx is done in the end, but counts as a failure where a resiliency policy is set.
-    return Settled("acknowledged" if not isinstance(answer, Raised) and answer.status == 200 else "retried")
+    return EventResult("acknowledged" if not isinstance(answer, Raised) and answer.status == 200 else "retried")
 
 
-def _job(answer: Any) -> Settled:
+def _job(answer: Any) -> EventResult:
     if isinstance(answer, Raised):
-        return Settled("retried")
-    return Settled("acknowledged" if 200 <= answer.status < 300 else "lost" if answer.status == 404 else "retried")
+        return EventResult("retried")
+    return EventResult("acknowledged" if 200 <= answer.status < 300 else "lost" if answer.status == 404 else "retried")
 
 
 def _called(answer: Any) -> Delivery:
     if isinstance(answer, Raised):
-        return Delivery([Settled("retried")], error=(answer.name, answer.message))
+        return Delivery([EventResult("retried")], error=(answer.name, answer.message))
     if answer.status == 200:
-        return Delivery([Settled("acknowledged")], result=answer.json())
+        return Delivery([EventResult("acknowledged")], result=answer.json())
     problem = answer.json()
     after = answer.headers.get("retry-after")
     is_rejected = answer.status == 400 and "error" in problem
-    settled = Settled(
+    settled = EventResult(
         "dead-lettered" if is_rejected else "retried",
         None if after is None else float(after),
         problem["detail"] if is_rejected else "",

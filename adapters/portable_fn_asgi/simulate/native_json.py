@@ -17,7 +17,7 @@ from portable_fn.events import (
     Task,
 )
 from portable_fn.http import Request
-from portable_fn.testing.native_json import Arrived, is_http, posted, request_of
+from portable_fn.testing.native_json import NativePayload, is_http, posted, request_of
 from portable_fn_asgi.events import dapr
 
 Kinds = tuple[type[Event[Any]], ...]
@@ -42,12 +42,12 @@ def recognises(value: Any) -> int:
     return 2 if from_dapr or (isinstance(value, dict) and "pubsubname" in value) else 1
 
 
-def read(value: Any, service: str | None) -> list[Arrived]:
+def read(value: Any, service: str | None) -> list[NativePayload]:
     """The request, or the POST with the value as its body."""
     request = _request(value)
     kinds = _SERVICES.get(service or "") or _kinds(request)
     name = request.path[1:] if kinds == (Task,) else ""
-    return [Arrived(service or "http", request, kinds, name=name)]
+    return [NativePayload(service or "http", request, kinds, name=name)]
 
 
 def _kinds(request: Request[Any]) -> Kinds:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portable_fn.events import ScheduleEvent, Task, Window
-    from portable_fn_aws.decode import LambdaInvocation
+    from portable_fn_aws.decode import AWSContext
 
     Item = Event[Any] | DecodeError
     Read = Callable[[Any], Item]
 
 
-class Arrival:
+class IncomingEvents:
     """The events of one invocation: `items` in the order of `records`, which are what AWS names when it is told of a failure.
 
     If some of the records hold several events, or none, `places` are the places of the records that the items are of, and
@@ -75,7 +75,7 @@ def topic_partition(event: Event[Any]) -> object:
     return event.channel, event.partition  # type: ignore[attr-defined]  # a Kafka message
 
 
-def arrival(payload: Any, context: LambdaInvocation) -> Arrival:
+def arrival(payload: Any, context: AWSContext) -> IncomingEvents:
     """The events in a payload that is no request; what nothing is known of is a task."""
     if isinstance(payload, dict):
         records = payload.get("Records")
@@ -86,26 +86,26 @@ def arrival(payload: Any, context: LambdaInvocation) -> Arrival:
         elif "eventSource" in payload and (found := _grouped(payload, context)) is not None:
             return found
         elif "detail-type" in payload and "source" in payload and "detail" in payload:
-            return Arrival("eventbridge", [payload], [_bus_event(payload)])
+            return IncomingEvents("eventbridge", [payload], [_bus_event(payload)])
         elif isinstance(payload.get("awslogs"), dict):
             from portable_fn_aws.events.messages import logs
 
             batch = logs(payload["awslogs"].get("data"))
-            return Arrival("logs", [payload], [] if batch is None else [batch])
+            return IncomingEvents("logs", [payload], [] if batch is None else [batch])
         elif payload.get("Event") == "s3:TestEvent" or records == []:
-            return Arrival("s3", [], [])
+            return IncomingEvents("s3", [], [])
     elif type(payload) is list and (found := _piped(payload, context)) is not None:
         found.pipe = True
         return found
     return called(payload, context)
 
 
-def called(payload: Any, context: LambdaInvocation) -> Arrival:
+def called(payload: Any, context: AWSContext) -> IncomingEvents:
     """The payload as a direct call, whatever it looks like."""
-    return Arrival("invoke", [payload], [task(payload, context)])
+    return IncomingEvents("invoke", [payload], [task(payload, context)])
 
 
-def task(payload: Any, context: LambdaInvocation) -> Task[Any]:
+def task(payload: Any, context: AWSContext) -> Task[Any]:
     """The payload as the input of a direct call. Its id is the invocation's, the same when Lambda invokes again."""
     from portable_fn.events import Task
     from portable_fn_aws.events.tasks import type_of
@@ -120,14 +120,14 @@ def task(payload: Any, context: LambdaInvocation) -> Task[Any]:
     )
 
 
-def scheduled(payload: Any, context: LambdaInvocation) -> ScheduleEvent[Any]:
+def scheduled(payload: Any, context: AWSContext) -> ScheduleEvent[Any]:
     """The payload as a schedule's own input, which has no mark of what it is; its id is the invocation's."""
     from portable_fn.events import ScheduleEvent
 
     return ScheduleEvent(context.invocation_id, context.arn, input=payload, native=payload)
 
 
-def _records(records: list[Any], payload: Mapping[str, Any]) -> Arrival | None:
+def _records(records: list[Any], payload: Mapping[str, Any]) -> IncomingEvents | None:
     """The events of a payload with Records; None where they are of a source that has no kind of its own."""
     first, source = _first_known(records) if records else ({}, _source_of(payload))
     if source is None:
@@ -148,7 +148,7 @@ def _first_known(records: list[Any]) -> tuple[Mapping[str, Any], str | None]:
     return {}, None
 
 
-def _of_source(source: str, first: Mapping[str, Any], records: list[Any]) -> Arrival | None:
+def _of_source(source: str, first: Mapping[str, Any], records: list[Any]) -> IncomingEvents | None:
     known = _SOURCES.get(source) or _known(source)
     if known is None:
         return None
@@ -159,10 +159,10 @@ def _of_source(source: str, first: Mapping[str, Any], records: list[Any]) -> Arr
         from portable_fn_aws.events.packed import Unpacked
 
         items = Unpacked(records)
-        found = Arrival(service, records, items, key)
+        found = IncomingEvents(service, records, items, key)
         found.places = items.places
         return found
-    return Arrival(service, records, Records(records, read), key)
+    return IncomingEvents(service, records, Records(records, read), key)
 
 
 def _is_fifo(first: Mapping[str, Any], records: list[Any]) -> bool:
@@ -222,7 +222,7 @@ def _source_of(payload: Mapping[str, Any]) -> str | None:
     return f"aws:{service[0]}" if service else None
 
 
-def _add_window(found: Arrival, payload: Mapping[str, Any]) -> None:
+def _add_window(found: IncomingEvents, payload: Mapping[str, Any]) -> None:
     from portable_fn.adapter.cloudevents import parse_time
     from portable_fn.events import Window
 
@@ -238,7 +238,7 @@ def _add_window(found: Arrival, payload: Mapping[str, Any]) -> None:
     found.state = {} if state is None else state
 
 
-def _grouped(payload: Mapping[str, Any], context: LambdaInvocation) -> Arrival | None:
+def _grouped(payload: Mapping[str, Any], context: AWSContext) -> IncomingEvents | None:
     """The events of a payload that names its source once, for all: Kafka, Amazon MQ, DocumentDB; None for any other."""
     service = str(payload["eventSource"]).removeprefix("aws:")
     if service in ("kafka", "SelfManagedKafka"):
@@ -251,7 +251,7 @@ def _grouped(payload: Mapping[str, Any], context: LambdaInvocation) -> Arrival |
         from portable_fn_aws.events.messages import activemq
 
         records = _list(payload.get("messages"), "messages")
-        return Arrival("mq", records, [activemq(one, source) for one in records])
+        return IncomingEvents("mq", records, [activemq(one, source) for one in records])
     if service == "rmq":
         from portable_fn_aws.events.messages import rabbitmq
 
@@ -262,21 +262,21 @@ def _grouped(payload: Mapping[str, Any], context: LambdaInvocation) -> Arrival |
             for index, one in enumerate(_list(queues[name], "messages"))
         ]
         items = [rabbitmq(one, source, name, place) for one, name, place in placed]
-        return Arrival("mq", [one for one, _, _ in placed], items)
+        return IncomingEvents("mq", [one for one, _, _ in placed], items)
     if service == "docdb":
         from portable_fn_aws.events.changes import docdb
 
         records = _list(payload.get("events"), "events")
-        return Arrival("docdb", records, [docdb(one, source) for one in records], shard)
+        return IncomingEvents("docdb", records, [docdb(one, source) for one in records], shard)
     return None
 
 
-def _kafka(records: list[Any], source: object) -> Arrival:
+def _kafka(records: list[Any], source: object) -> IncomingEvents:
     from portable_fn_aws.events.messages import kafka
 
     if not isinstance(source, str):
         raise DecodeError("the source of the Kafka records is no text")
-    return Arrival("kafka", records, [kafka(one, source) for one in records], topic_partition)
+    return IncomingEvents("kafka", records, [kafka(one, source) for one in records], topic_partition)
 
 
 def _members(payload: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -292,7 +292,7 @@ def _list(value: Any, name: str) -> list[Any]:
     return value
 
 
-def _piped(payload: list[Any], context: LambdaInvocation) -> Arrival | None:
+def _piped(payload: list[Any], context: AWSContext) -> IncomingEvents | None:
     """The events that EventBridge Pipes hands over: a list of records; None for any other list.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-event-source.html
@@ -316,7 +316,7 @@ def _piped(payload: list[Any], context: LambdaInvocation) -> Arrival | None:
                 items.append(rabbitmq(one, where, queue, f"{context.invocation_id}/{queue}/{index}"))
             else:
                 items.append(activemq(one, where))
-        return Arrival("mq", payload, items)
+        return IncomingEvents("mq", payload, items)
     return None
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portable_fn.outcomes import Outcome
-    from portable_fn_aws.events.decode import Arrival
+    from portable_fn_aws.events.decode import IncomingEvents
 
 # A result of as many characters is in no case too large.
 _SURE = 500_000
@@ -27,12 +27,12 @@ _NAMES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def success(arrival: Arrival) -> Any:
+def success(arrival: IncomingEvents) -> Any:
     """The answer where all is done, and no function returned anything."""
     return _of_batch(arrival, []) if arrival.service in _NAMES else None
 
 
-def _of_batch(arrival: Arrival, names: list[Any]) -> dict[str, Any]:
+def _of_batch(arrival: IncomingEvents, names: list[Any]) -> dict[str, Any]:
     """The answer of a batch of which these records failed, with the state of its tumbling window."""
     answer: dict[str, Any] = {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
     if arrival.window is not None:
@@ -40,7 +40,7 @@ def _of_batch(arrival: Arrival, names: list[Any]) -> dict[str, Any]:
     return answer
 
 
-def answer(arrival: Arrival, outcomes: Sequence[Outcome], *, report: bool, always: bool = False) -> Any:
+def answer(arrival: IncomingEvents, outcomes: Sequence[Outcome], *, report: bool, always: bool = False) -> Any:
     """The answer; raises what the first failed handler raised if the source takes nothing less, or if `report` is false.
 
     If every event failed it raises too, unless `always`: AWS doesn't tell whether ReportBatchItemFailures is set, and without it
@@ -67,7 +67,7 @@ def answer(arrival: Arrival, outcomes: Sequence[Outcome], *, report: bool, alway
     return success(arrival)
 
 
-def _names(arrival: Arrival, failed: list[int]) -> list[Any] | None:
+def _names(arrival: IncomingEvents, failed: list[int]) -> list[Any] | None:
     """What AWS is told of the failed records: all of a queue's, the first of a shard's or a partition's; None where one can't
     be named."""
     name = _NAMES[arrival.service]
@@ -90,7 +90,7 @@ def _names(arrival: Arrival, failed: list[int]) -> list[Any] | None:
     return names
 
 
-def _result(arrival: Arrival, outcome: Outcome) -> Any:
+def _result(arrival: IncomingEvents, outcome: Outcome) -> Any:
     """What a task's caller gets; raises what its handler raised."""
     if not isinstance(outcome, Done):
         raise error_of(outcome)

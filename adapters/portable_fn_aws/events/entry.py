@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portable_fn.outcomes import Outcome
-    from portable_fn_aws.decode import LambdaInvocation
-    from portable_fn_aws.events.decode import Arrival, Item
+    from portable_fn_aws.decode import AWSContext
+    from portable_fn_aws.events.decode import IncomingEvents, Item
 
     Run = Callable[[Any, Variables], Any]
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _REPORTED = ("sqs", "kinesis", "dynamodb", "kafka")
 
 
-class Events:
+class EventRouter:
     """What an entry's functions make of events; raises ConfigurationError where PORTABLE_FN_AWS_BATCH is no word that is known.
 
     PORTABLE_FN_AWS_BATCH says what happens if a part of a batch fails:
@@ -48,7 +48,7 @@ class Events:
         self._always = mode == "report-always"
         self._dispatcher = dispatcher
         self._consumers: dict[Callable[[Any], object] | None, Consumer] = {
-            key: Consumer(self._dispatcher, key=key, settle=self._settle)
+            key: Consumer(self._dispatcher, key=key, dead_letter=self._settle)
             for key in (None, decode_events.group, decode_events.shard, decode_events.topic_partition)
         }
         takes = self._dispatcher.takes
@@ -62,11 +62,11 @@ class Events:
             *(("sqs", "sns") if takes(ObjectEvent) or not kinds & {Event, Message} else ()),
             *(("docdb",) if Event not in kinds else ()),
         }
-        self._context: LambdaInvocation | None = None
+        self._context: AWSContext | None = None
         # Whoever says that all is to be reported knows the mapping.
         self._warned = self._always
 
-    def __call__(self, payload: Any, context: LambdaInvocation, variables: Variables) -> Any:
+    def __call__(self, payload: Any, context: AWSContext, variables: Variables) -> Any:
         """The answer to a payload; raises what the source is to see as the invocation's failure."""
         found = None if self._takes_tasks_alone else decode_events.arrival(payload, context)
         # Step Functions hands on what has started it, such as an event of a bus.
@@ -98,7 +98,7 @@ class Events:
             return True
 
     def _outcomes(
-        self, found: Arrival, items: Sequence[Item], context: LambdaInvocation, variables: Variables
+        self, found: IncomingEvents, items: Sequence[Item], context: AWSContext, variables: Variables
     ) -> list[Outcome]:
         outcomes: Any = self._consumers[found.key].handle(items, context, window=found.window, state=found.state)
         if type(outcomes) is not list:
@@ -116,7 +116,7 @@ class Events:
             outcomes = merged(outcomes, found.places, len(found.records))
         return outcomes  # type: ignore[no-any-return]  # a list of outcomes
 
-    def _without_notices(self, found: Arrival, context: LambdaInvocation, variables: Variables) -> list[Outcome]:
+    def _without_notices(self, found: IncomingEvents, context: AWSContext, variables: Variables) -> list[Outcome]:
         """The outcomes where what only tells how the source fares is done without a call."""
         quiet = [self._is_quiet(item) for item in found.items]
         items = [item for item, is_quiet in zip(found.items, quiet, strict=True) if not is_quiet]
@@ -127,7 +127,7 @@ class Events:
         # What a function takes as a message is one, whatever its text looks like.
         return isinstance(item, Event) and not self._dispatcher.takes_message(item) and decode_events.is_notice(item)
 
-    def _on_failure(self, found: Arrival, outcomes: Sequence[Outcome], context: LambdaInvocation) -> None:
+    def _on_failure(self, found: IncomingEvents, outcomes: Sequence[Outcome], context: AWSContext) -> None:
         if found.service == "sqs" and not found.pipe:
             _delay(found, outcomes, context)
         failed = sum(type(outcome) is Retry for outcome in outcomes)
@@ -147,7 +147,7 @@ class Events:
         return True
 
 
-def _delay(found: Arrival, outcomes: Sequence[Outcome], context: LambdaInvocation) -> None:
+def _delay(found: IncomingEvents, outcomes: Sequence[Outcome], context: AWSContext) -> None:
     """Has SQS wait with the messages whose handler asked for it; where it refuses, they come when the queue has them come."""
     delays = []
     arn = ""

@@ -14,7 +14,7 @@ from portable_fn.pairs import Headers
 from portable_fn.testing.results import Answer, Exchange, Raised
 from portable_fn_aws.entry import entry
 from portable_fn_aws.limits import ALB, LAMBDA, as_json
-from portable_fn_aws.simulate.events import EVENT_SERVICES, default_service, function_name, payloads, playing, settled
+from portable_fn_aws.simulate.events import EVENT_SERVICES, default_service, function_name, payloads, playing, results
 
 if TYPE_CHECKING:
     from portable_fn.adapter.calling import Middleware
@@ -31,7 +31,7 @@ __all__ = [
     "payload",
     "payloads",
     "playing",
-    "settled",
+    "results",
 ]
 
 SERVICES = ("http_api", "function_url", "rest_api", "alb", "alb_multi_value", "lattice_v1", "lattice_v2")
@@ -282,7 +282,11 @@ _PAYLOADS = {
 
 def _lines(request: Request[Any]) -> list[tuple[str, str]]:
     """The header lines as they reach the function: with the host, and what the service's proxy adds of the client."""
-    pairs = [pair for pair in request.headers.pairs if pair[0] not in ("host", "x-forwarded-for", "x-forwarded-proto")]
+    pairs = [
+        pair
+        for pair in request.headers.multi_items()
+        if pair[0] not in ("host", "x-forwarded-for", "x-forwarded-proto")
+    ]
     forwarded = [*request.headers.get_all("x-forwarded-for"), request.client_ip or ""]
     return [
         ("host", request.host),

@@ -18,7 +18,7 @@ from portable_fn.adapter.dead_letter import ID, REASON
 from portable_fn.data import to_json
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.on import Trigger
-from portable_fn.testing.results import Delivery, Raised, Settled, told_reason
+from portable_fn.testing.results import Delivery, EventResult, Raised, told_reason
 from portable_fn.testing.services import carried_by
 from portable_fn_aws.drivers import api
 from portable_fn_aws.events import objects
@@ -813,9 +813,9 @@ def playing(service: str) -> Iterator[Queues]:
         _queues.reset(token)
 
 
-def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
+def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
     """What became of each event by the function's answers, as the source takes them."""
-    outcomes: list[Settled] = [Settled("acknowledged")] * len(events)
+    outcomes: list[EventResult] = [EventResult("acknowledged")] * len(events)
     queues = _queues.get() or Queues()
     for indices, answer in zip(_together(events, service), answers, strict=True):
         sent = payloads([events[index] for index in indices], service)[0]
@@ -824,7 +824,7 @@ def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
         again = _again(sent, _outermost(service), answer)
         for place, index in enumerate(indices):
             if place in again:
-                outcomes[index] = Settled("retried", *_after(sent, place, queues))
+                outcomes[index] = EventResult("retried", *_after(sent, place, queues))
             else:
                 ids = {events[index].id, *_ids(_records(sent)[place])}
                 outcomes[index] = _dead_lettered(ids, queues) or outcomes[index]
@@ -912,9 +912,9 @@ def _ids(record: Any) -> set[str]:
     return ids | ({f"{_partition(record)}-{record['offset']}"} if "offset" in record else set())
 
 
-def _dead_lettered(ids: set[str], queues: Queues) -> Settled | None:
+def _dead_lettered(ids: set[str], queues: Queues) -> EventResult | None:
     for letter in queues.dead_letters():
         attributes = letter["MessageAttributes"]
         if attributes[ID]["StringValue"] in ids:
-            return Settled("dead-lettered", None, told_reason(attributes[REASON]["StringValue"]))
+            return EventResult("dead-lettered", None, told_reason(attributes[REASON]["StringValue"]))
     return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from portable_fn.errors import DecodeError
 from portable_fn.events import ScheduleEvent, Task
-from portable_fn.testing.native_json import Arrived
+from portable_fn.testing.native_json import NativePayload
 from portable_fn_aws import decode
 from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.simulate import EVENT_SERVICES, LambdaContext, answer
@@ -17,16 +17,16 @@ def recognises(value: Any) -> int:
     if decode.http_service(value) is not None:
         return 2
     try:
-        found = decode_events.arrival(value, decode.LambdaInvocation(LambdaContext(), False))
+        found = decode_events.arrival(value, decode.AWSContext(LambdaContext(), False))
     except DecodeError:
         return 2
     return 0 if found.service == "invoke" else 2
 
 
-def read(value: Any, service: str | None) -> list[Arrived]:
+def read(value: Any, service: str | None) -> list[NativePayload]:
     """The payload as it is; only a schedule's own input must be told from a task's."""
     kinds = (ScheduleEvent,) if service in EVENT_SERVICES["ScheduleEvent"] else (Task,) if service == "invoke" else ()
-    return [Arrived(service or "invoke", value, kinds)]
+    return [NativePayload(service or "invoke", value, kinds)]
 
 
 def http_answer(payload: Any, native: Any) -> Any:

@@ -68,7 +68,7 @@ def _text(event: Event[Any], reject: Reject, encoding: str) -> str:
         log().warning("the dead letter of %s has no room for the reason: it is the message as it was", shown)
         text = encoded(event.body, encoding)
     if len(text) > MAX_TEXT:
-        raise api.QueueError(f"the message has {len(text)} characters, and a api.storage queue takes {MAX_TEXT}")
+        raise api.QueueError(f"the message has {len(text)} characters, and a storage queue takes {MAX_TEXT}")
     return text
 
 
@@ -78,7 +78,7 @@ def encoded(body: bytes, encoding: str) -> str:
 
 
 def send_text(queue: str, connection: str, text: str, end: float, *, make: bool = True) -> None:
-    """Put a message into a api.storage queue.
+    """Put a message into a storage queue.
 
     With `make`, a queue that isn't there is made, as the host does for its output bindings.
     """
@@ -93,7 +93,7 @@ def send_text(queue: str, connection: str, text: str, end: float, *, make: bool 
         status, answer = api.storage("POST", connection, f"{queue}/messages", query, content, end)
     if status != 201:
         raise api.QueueError(
-            f"the api.storage queue {queue} refused a message with {status} {api._code(answer)}".rstrip()
+            f"the storage queue {queue} refused a message with {status} {api._code(answer)}".rstrip()
         )
 
 

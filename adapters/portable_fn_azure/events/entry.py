@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from portable_fn.adapter.batch import Item
     from portable_fn.outcomes import Outcome
-    from portable_fn_azure.decode import FunctionInvocation
-    from portable_fn_azure.events.function import Wiring
+    from portable_fn_azure.decode import AzureContext
+    from portable_fn_azure.events.function import TriggerFunction
     from portable_fn_azure.native import FunctionContext, ServiceBusMessageActions
 
-    Begin = Callable[[FunctionContext | None], FunctionInvocation]
+    Begin = Callable[[FunctionContext | None], AzureContext]
 
 
 # The worker wants no other parameters than those of the bindings and `context`, and no annotations.
 
 
-def azure_function(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
+def azure_function(wiring: TriggerFunction, begin: Begin) -> Callable[..., Any]:
     """The Azure function, which the worker calls in a thread of its pool, or awaits if its handler is async."""
     if wiring.function.is_async:
         work_in_loop = _in_event_loop(wiring, begin)
@@ -57,7 +57,7 @@ def azure_function(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
     return function
 
 
-def _in_thread(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
+def _in_thread(wiring: TriggerFunction, begin: Begin) -> Callable[..., Any]:
     def work(native: Any, context: FunctionContext | None, actions: ServiceBusMessageActions | None = None) -> Any:
         invocation = begin(context)
         variables = copy_context()
@@ -75,7 +75,7 @@ def _in_thread(wiring: Wiring, begin: Begin) -> Callable[..., Any]:
     return work
 
 
-def _in_event_loop(wiring: Wiring, begin: Begin) -> Callable[..., Awaitable[Any]]:
+def _in_event_loop(wiring: TriggerFunction, begin: Begin) -> Callable[..., Awaitable[Any]]:
     from asyncio import to_thread
 
     async def work(
@@ -100,19 +100,19 @@ def _in_event_loop(wiring: Wiring, begin: Begin) -> Callable[..., Awaitable[Any]
     return work
 
 
-def _items(native: Any, wiring: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items(native: Any, wiring: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     found = messages.read(f"what {wiring.service.name} hands over", wiring.service.items, native, wiring, context)
     return found if isinstance(found, list) else [found]
 
 
-def _answer(wiring: Wiring, outcomes: Sequence[Outcome]) -> Any:
+def _answer(wiring: TriggerFunction, outcomes: Sequence[Outcome]) -> Any:
     if wiring.service.name == "durable_activity":
         return encode_events.activity(outcomes[0])
     return encode_events.invocation(outcomes)
 
 
 def _settle_each(
-    natives: Any, outcomes: Sequence[Outcome], actions: ServiceBusMessageActions, context: FunctionInvocation
+    natives: Any, outcomes: Sequence[Outcome], actions: ServiceBusMessageActions, context: AzureContext
 ) -> None:
     """Settles each message with Service Bus; raises where the host couldn't for one, which comes again when its lock ends."""
     failure: Exception | None = None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from portable_fn.adapter.batch import Item, Settle
+    from portable_fn.adapter.batch import DeadLetter, Item
     from portable_fn.adapter.binding import Binding
     from portable_fn.events import Event
     from portable_fn.on import RetryPolicy
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from portable_fn_azure.native import FunctionContext
 
 
-class Wiring(Record):
+class TriggerFunction(Record):
     """An Azure function to be: a trigger of a function, with the service that it is for.
 
     `many` says that it takes all that come at once, `settles` that it settles each by itself, `dead_letter` where rejected
@@ -65,7 +65,7 @@ class Wiring(Record):
         alone = copy(function)
         alone.triggers = (trigger,)
         settle = None if dead_letter is None else _sender(*dead_letter, function.file)
-        self.consumer = Consumer(Dispatcher([alone], unwrap), key=order_of, rejects=settles, settle=settle)
+        self.consumer = Consumer(Dispatcher([alone], unwrap), key=order_of, rejects=settles, dead_letter=settle)
 
     @property
     def place(self) -> str:
@@ -94,8 +94,8 @@ class Service(Record):
         name: str,
         words: tuple[str, ...],
         connection: str,
-        declare: Callable[[Any, Wiring], Any],
-        items: Callable[[Any, Wiring, FunctionContext | None], list[Item]],
+        declare: Callable[[Any, TriggerFunction], Any],
+        items: Callable[[Any, TriggerFunction, FunctionContext | None], list[Item]],
         *,
         retry: RetryPolicy | None = None,
         takes_many: bool = False,
@@ -119,7 +119,7 @@ def order_of(event: Any) -> object:
     return partition if partition is not None else getattr(event, "key", None)
 
 
-def _sender(kind: str, name: str, connection: str, file: str) -> Settle:
+def _sender(kind: str, name: str, connection: str, file: str) -> DeadLetter:
     """What sends rejected events to a queue; an output binding would send only one of an invocation, without its attributes."""
 
     def send(event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:

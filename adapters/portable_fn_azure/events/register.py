@@ -9,7 +9,7 @@ from portable_fn.errors import ConfigurationError
 from portable_fn.on import HTTPTrigger, RetryPolicy
 from portable_fn.recording import make_recorder
 from portable_fn_azure.events.entry import azure_function
-from portable_fn_azure.events.function import Service, Wiring
+from portable_fn_azure.events.function import Service, TriggerFunction
 from portable_fn_azure.events.services import A_FEW_TIMES, SERVICES, consumer_group, subscription
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ def register(
     connections: Mapping[str, str],
     options: Options,
     settlement: bool,
-) -> list[Wiring]:
+) -> list[TriggerFunction]:
     """Adds an Azure function for each trigger of each function that isn't HTTP; `taken` are the names that are."""
     if not taken:
         # Else the library warns at each start that an app without HTTP functions has an auth level, which it always has:
@@ -68,9 +68,9 @@ def plan(
     connections: Mapping[str, str],
     options: Options,
     settlement: bool,
-) -> list[Wiring]:
+) -> list[TriggerFunction]:
     """The Azure functions to be; ConfigurationError for what Azure can't have, or what an option names that there isn't."""
-    planned: list[Wiring] = []
+    planned: list[TriggerFunction] = []
     used: set[str] = {"queue", "topic", "stream", "object", "change", "event", "schedule", "task", *SERVICES}
     for function in functions:
         if not function.triggers:
@@ -111,7 +111,7 @@ def _wire(
     connections: Mapping[str, str],
     options: Options,
     settlement: bool,
-) -> Wiring:
+) -> TriggerFunction:
     from portable_fn_azure.names import legal_name
 
     name = legal_name(trigger.name if trigger.word == "task" and trigger.name else function.name)
@@ -143,7 +143,7 @@ def _wire(
         channel = trigger.via
     if service.name == "durable_activity":
         channel = trigger.name or function.name
-    return Wiring(
+    return TriggerFunction(
         f"{name}-{number}" if number > 1 else name,
         function,
         trigger,
@@ -185,8 +185,8 @@ def _service(function: Binding, trigger: Any, asked: list[str]) -> Service:
     )
 
 
-def _refuse_competition(planned: Iterable[Wiring]) -> None:
-    places: dict[tuple[object, ...], Wiring] = {}
+def _refuse_competition(planned: Iterable[TriggerFunction]) -> None:
+    places: dict[tuple[object, ...], TriggerFunction] = {}
     for wiring in planned:
         if not wiring.service.competes:
             continue
@@ -225,7 +225,7 @@ def _interval(seconds: float) -> str:
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def _warnings(one: Wiring) -> list[str]:
+def _warnings(one: TriggerFunction) -> list[str]:
     """What a developer must know of a function that he may not expect."""
     found = []
     trigger, service = one.trigger, one.service.name

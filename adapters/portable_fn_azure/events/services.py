@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portable_fn.adapter.batch import Item
-    from portable_fn_azure.events.function import Wiring
+    from portable_fn_azure.events.function import TriggerFunction
     from portable_fn_azure.native import FunctionContext
 
 # The host's retry policy for what it would drop otherwise: it keeps the order, and loses nothing.
@@ -39,58 +39,58 @@ def _binary() -> Any:
     return DataType.BINARY
 
 
-def _storage_queue(app: Any, one: Wiring) -> Any:
+def _storage_queue(app: Any, one: TriggerFunction) -> Any:
     given = {"queue_name": one.channel, "connection": one.connection, "data_type": _binary(), **one.options}
     return app.queue_trigger(arg_name="event", **given)
 
 
-def _service_bus_queue(app: Any, one: Wiring) -> Any:
+def _service_bus_queue(app: Any, one: TriggerFunction) -> Any:
     return app.service_bus_queue_trigger(
         arg_name="event", **{"queue_name": one.channel, **_service_bus_arguments(one), **one.arguments}
     )
 
 
-def _service_bus_topic(app: Any, one: Wiring) -> Any:
+def _service_bus_topic(app: Any, one: TriggerFunction) -> Any:
     place = {"topic_name": one.channel, "subscription_name": subscription(one)}
     return app.service_bus_topic_trigger(arg_name="event", **{**place, **_service_bus_arguments(one), **one.arguments})
 
 
-def _service_bus_arguments(one: Wiring) -> dict[str, Any]:
+def _service_bus_arguments(one: TriggerFunction) -> dict[str, Any]:
     settling = {"auto_complete_messages": False} if one.settles else {"data_type": _binary()}
     return {"connection": one.connection, **settling}
 
 
-def subscription(one: Wiring) -> str:
+def subscription(one: TriggerFunction) -> str:
     name: str = one.options.get("subscription_name") or one.function.name
     return name
 
 
-def consumer_group(one: Wiring) -> str:
+def consumer_group(one: TriggerFunction) -> str:
     """The consumer group: Kafka makes one on first use, event hubs have one of their own."""
     group: str = one.options.get("consumer_group") or (one.name if one.service.name == "kafka" else "$Default")
     return group
 
 
-def _event_hubs(app: Any, one: Wiring) -> Any:
+def _event_hubs(app: Any, one: TriggerFunction) -> Any:
     given = {"event_hub_name": one.channel, "connection": one.connection, "consumer_group": consumer_group(one)}
     return app.event_hub_message_trigger(arg_name="event", **{**given, "data_type": _binary(), **one.arguments})
 
 
-def _kafka(app: Any, one: Wiring) -> Any:
+def _kafka(app: Any, one: TriggerFunction) -> Any:
     given = {"topic": one.channel, "broker_list": f"%{one.connection}%", "consumer_group": consumer_group(one)}
     return app.kafka_trigger(arg_name="event", **{**given, "data_type": _binary(), **one.arguments})
 
 
-def _blob(app: Any, one: Wiring) -> Any:
+def _blob(app: Any, one: TriggerFunction) -> Any:
     given = {"path": f"{one.channel}/{{name}}", "connection": one.connection, "data_type": _binary(), **one.options}
     return app.blob_trigger(arg_name="event", **given)
 
 
-def _event_grid(app: Any, one: Wiring) -> Any:
+def _event_grid(app: Any, one: TriggerFunction) -> Any:
     return app.event_grid_trigger(arg_name="event", **one.options)
 
 
-def _cosmos_db(app: Any, one: Wiring) -> Any:
+def _cosmos_db(app: Any, one: TriggerFunction) -> Any:
     database, container = _container(one)
     if not database:
         raise ConfigurationError(
@@ -109,7 +109,7 @@ def _cosmos_db(app: Any, one: Wiring) -> Any:
     return app.cosmos_db_trigger(arg_name="event", **given)
 
 
-def _container(one: Wiring) -> tuple[str, str]:
+def _container(one: TriggerFunction) -> tuple[str, str]:
     """The database and container of Cosmos DB."""
     database, slash, container = one.channel.partition("/")
     if not slash:
@@ -117,33 +117,33 @@ def _container(one: Wiring) -> tuple[str, str]:
     return one.options.get("database_name", database), one.options.get("container_name", container)
 
 
-def _sql(app: Any, one: Wiring) -> Any:
+def _sql(app: Any, one: TriggerFunction) -> Any:
     # sql_trigger is the same, but older ones of azure-functions have it not.
     given = {"tableName": one.channel, "connectionStringSetting": one.connection, **one.options}
     return app.generic_trigger(arg_name="event", type="sqlTrigger", **given)
 
 
-def _mysql(app: Any, one: Wiring) -> Any:
+def _mysql(app: Any, one: TriggerFunction) -> Any:
     given = {"table_name": one.channel, "connection_string_setting": one.connection, **one.options}
     return app.mysql_trigger(arg_name="event", **given)
 
 
-def _timer(app: Any, one: Wiring) -> Any:
+def _timer(app: Any, one: TriggerFunction) -> Any:
     # A function's timer has one status in the monitor, by the function's name.
     given = {"schedule": ncrontab(one.trigger.cron), "use_monitor": True, **one.options}
     return app.timer_trigger(arg_name="event", **given)
 
 
-def _durable_activity(app: Any, one: Wiring) -> Any:
+def _durable_activity(app: Any, one: TriggerFunction) -> Any:
     # activity_trigger is the same, but wants azure-functions-durable installed.
     return app.generic_trigger(arg_name="event", type="activityTrigger", **{"activity": one.channel, **one.options})
 
 
-def _items_of_storage_queue(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items_of_storage_queue(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     return [messages.storage_queue(native, one.channel)]
 
 
-def _items_of_service_bus(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items_of_service_bus(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     if one.settles:
         natives = native if isinstance(native, list) else [native]
         return [messages.read("a Service Bus message", messages.received, each, one.channel) for each in natives]
@@ -152,24 +152,24 @@ def _items_of_service_bus(native: Any, one: Wiring, context: FunctionContext | N
     return [messages.service_bus(native, one.channel)]
 
 
-def _items_of_event_hubs(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items_of_event_hubs(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     attempt = decode_events.attempt(context)
     if isinstance(native, list):
         return messages.event_hubs_batch(native, one.channel, attempt)
     return [messages.event_hubs(native, one.channel, attempt)]
 
 
-def _items_of_kafka(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items_of_kafka(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     attempt = decode_events.attempt(context)
     natives = native if isinstance(native, list) else [native]
     return [messages.read("a record of Kafka", messages.kafka, each, one.channel, attempt) for each in natives]
 
 
-def _items_of_blob(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items_of_blob(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     return [objects.blob(native)]
 
 
-def _items_of_event_grid(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items_of_event_grid(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     event = event_grid(native)
     # A storage account's events are of all its containers.
     if one.trigger.kind is ObjectEvent and not event.subject.startswith(f"{objects.CONTAINERS}{one.channel}/"):
@@ -177,24 +177,24 @@ def _items_of_event_grid(native: Any, one: Wiring, context: FunctionContext | No
     return [event]
 
 
-def _items_of_cosmos_db(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items_of_cosmos_db(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     database, container = _container(one)
     return changes.cosmos_db(native, f"{database}/{container}", container)
 
 
-def _items_of_sql(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items_of_sql(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     return changes.sql(native, one.channel, decode.invocation_id(context))
 
 
-def _items_of_mysql(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items_of_mysql(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     return changes.mysql(native, one.channel, decode.invocation_id(context))
 
 
-def _items_of_timer(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items_of_timer(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     return [decode_events.timer(native, context, one.channel or one.name, one.trigger.cron)]
 
 
-def _items_of_durable_activity(native: Any, one: Wiring, context: FunctionContext | None) -> list[Item]:
+def _items_of_durable_activity(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     return [decode_events.activity(native, context, one.channel)]
 
 

@@ -18,7 +18,7 @@ from portable_fn.pairs import Headers
 from portable_fn.testing.loop import run
 from portable_fn.testing.results import Answer, Exchange
 from portable_fn_azure.entry import entry
-from portable_fn_azure.simulate.events import EVENT_SERVICES, default_service, invoker, payloads, playing, settled
+from portable_fn_azure.simulate.events import EVENT_SERVICES, default_service, invoker, payloads, playing, results
 from portable_fn_azure.simulate.worker import FunctionContext, TraceContext
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ __all__ = [
     "payload",
     "payloads",
     "playing",
-    "settled",
+    "results",
 ]
 
 SERVICES = ("http",)
@@ -139,7 +139,7 @@ def encoded_path(decoded: str) -> str:
 
 def _lines(request: Request[Any]) -> list[tuple[str, str]]:
     """The header lines as they reach the host: with what the front end says of the client."""
-    pairs = [pair for pair in request.headers.pairs if pair[0] not in ADDED]
+    pairs = [pair for pair in request.headers.multi_items() if pair[0] not in ADDED]
     client = request.client_ip or "203.0.113.7"
     seen = f"[{client}]:54321" if ":" in client else f"{client}:54321"
     lines = [

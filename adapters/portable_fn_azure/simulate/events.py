@@ -18,7 +18,7 @@ from portable_fn.data import to_json
 from portable_fn.events import ChangeEvent, Event, Message, ObjectEvent
 from portable_fn.on import Trigger
 from portable_fn.record import Record
-from portable_fn.testing.results import Delivery, Raised, Settled, told_reason
+from portable_fn.testing.results import Delivery, EventResult, Raised, told_reason
 from portable_fn.testing.services import is_again
 from portable_fn_azure.events import register as triggers
 from portable_fn_azure.simulate import queues as simulate_queues
@@ -119,7 +119,7 @@ class Waiting(Record):
 
     _fields = ("event", "done")
 
-    def __init__(self, event: Event[Any], done: dict[str, Settled]) -> None:
+    def __init__(self, event: Event[Any], done: dict[str, EventResult]) -> None:
         self.event = event
         self.done = done
 
@@ -183,7 +183,7 @@ def invoker(
     return invoke
 
 
-def _taken(event: Event[Any]) -> dict[str, Settled]:
+def _taken(event: Event[Any]) -> dict[str, EventResult]:
     """What became of an event that comes again with the functions that are done with it."""
     waiting = _waiting.get() or []
     for one in waiting:
@@ -193,19 +193,19 @@ def _taken(event: Event[Any]) -> dict[str, Settled]:
     return {}
 
 
-def _invoked(arrival: Arrival, function: Wired, before: list[dict[str, Settled]]) -> list[Invoked]:
+def _invoked(arrival: Arrival, function: Wired, before: list[dict[str, EventResult]]) -> list[Invoked]:
     """How the invocations of the function ended, with what became of events with it at an earlier delivery."""
     done = {index: known[function.name] for index, known in enumerate(before) if function.name in known}
     if not done or arrival.only is None:
         return invocations(arrival, function.many, function.invoke)
-    earlier = Invoked(list(done), None, settled=done, function=function.name, earlier=True)
+    earlier = Invoked(list(done), None, results=done, function=function.name, earlier=True)
     left = [index for index in range(len(before)) if index not in done]
     if not left:
         return [earlier]
     again = invocations(arrival.only(left), function.many, function.invoke)
     for one in again:
         one.indices = [left[index] for index in one.indices]
-        one.settled = {left[index]: settled for index, settled in one.settled.items()}
+        one.results = {left[index]: settled for index, settled in one.results.items()}
     return [earlier, *again]
 
 
@@ -271,9 +271,9 @@ def default_service(trigger: Trigger, event: Event[Any]) -> str | None:
     return None if trigger.word == "event" or (name == "blob" and not trigger.wants(event)) else name
 
 
-def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
+def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
     """What became of each event, as the host and the service have it; for several functions, the worst."""
-    found = [Settled("acknowledged")] * len(events)
+    found = [EventResult("acknowledged")] * len(events)
     held = set(range(len(events)))
     error: Raised | None = None
     result: Any = None
@@ -292,17 +292,17 @@ def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
 
 
 # What the host doesn't hand over behind one that it tries again, and what nobody settles until its lock ends.
-_HELD_BACK = Settled("retried")
+_HELD_BACK = EventResult("retried")
 _WORST = ("acknowledged", "dead-lettered", "retried", "lost")
 
 
-def _badness(settled: Settled) -> int:
+def _badness(settled: EventResult) -> int:
     return _WORST.index(settled.outcome)
 
 
 def _of_function(
     invoked: Sequence[Invoked], indices: Sequence[int], events: Sequence[Event[Any]], service: str
-) -> dict[int, Settled]:
+) -> dict[int, EventResult]:
     """What became of events by one function's invocations, which number them from 0."""
     found = {}
     for one in invoked:
@@ -310,20 +310,20 @@ def _of_function(
         for number in one.indices:
             index = indices[number]
             if service == "service_bus_settled" or one.earlier:
-                found[index] = one.settled.get(number, _HELD_BACK)
+                found[index] = one.results.get(number, _HELD_BACK)
             else:
                 found[index] = _outcome(one, events[index], sent)
     return found
 
 
-def _outcome(one: Invoked, event: Event[Any], sent: list[Message[Any]]) -> Settled:
+def _outcome(one: Invoked, event: Event[Any], sent: list[Message[Any]]) -> EventResult:
     if one.error is not None:
-        return Settled("retried" if one.retries else "lost")
+        return EventResult("retried" if one.retries else "lost")
     for letter in sent:
         if len(one.indices) == 1 or _is_of(restored(letter), event):
             sent.remove(letter)
-            return Settled("dead-lettered", why=told_reason(reason(letter) or ""))
-    return Settled("acknowledged")
+            return EventResult("dead-lettered", why=told_reason(reason(letter) or ""))
+    return EventResult("acknowledged")
 
 
 def _is_of(rejected: Any, event: Event[Any]) -> bool:

@@ -11,7 +11,7 @@ from portable_fn.data import to_json
 from portable_fn.errors import DecodeError
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
-from portable_fn.testing.native_json import Arrived, is_http, request_of
+from portable_fn.testing.native_json import NativePayload, is_http, request_of
 from portable_fn_azure.simulate.events import EVENT_SERVICES
 from portable_fn_azure.simulate.events import Arrival as HostArrival
 from portable_fn_azure.simulate.payloads import Sent
@@ -59,17 +59,17 @@ def recognises(value: Any) -> int:
     return 3 if isinstance(source, str) and source.startswith("/subscriptions/") else 0
 
 
-def read(value: Any, service: str | None) -> list[Arrived]:
+def read(value: Any, service: str | None) -> list[NativePayload]:
     """What reaches the host by the value: one thing, or a list of several."""
     values = value if isinstance(value, list) else [value]
     return [_arrived(one, service) for one in values]
 
 
-def _arrived(value: Any, service: str | None) -> Arrived:
+def _arrived(value: Any, service: str | None) -> NativePayload:
     if not isinstance(value, dict):
         raise DecodeError(f"the host hands over objects, not a {type(value).__name__}")
     if is_http(value):
-        return Arrived("", _of_front_end(value), (Request,))
+        return NativePayload("", _of_front_end(value), (Request,))
     if _is_grid(value) or cloudevents.is_structured(value):
         name = service or ("event_grid" if _is_grid(value) else "event_grid_cloud_events")
         return _one(name, Sent({"json": to_json(value)}, {}))
@@ -84,14 +84,14 @@ def _arrived(value: Any, service: str | None) -> Arrived:
     return _one(name, Sent(data, metadata, retries if isinstance(retries, int) else 0), place, function)
 
 
-def _one(service: str, sent: Sent, place: str = "", function: str = "") -> Arrived:
+def _one(service: str, sent: Sent, place: str = "", function: str = "") -> NativePayload:
     kinds: tuple[type[Event[Any]], ...] = (ChangeEvent,) if service in _ROWS else _kinds(service)
     several = _several(service, sent)
     if several is None:
         arrival = HostArrival([None], [sent], None, place=place, function=function)
     else:
         arrival = HostArrival([None] * several, [], sent, place=place, function=function)
-    return Arrived(service, arrival, kinds, one_by_one=True)
+    return NativePayload(service, arrival, kinds, one_by_one=True)
 
 
 def _several(service: str, sent: Sent) -> int | None:
@@ -127,7 +127,7 @@ def _of_front_end(value: dict[str, Any]) -> Request[Any]:
     path = parts.path.removeprefix(prefix) if parts.path.startswith(f"{prefix}/") else parts.path
     url = parts._replace(path=path).geturl()
     request = request_of({**value, "url": url}, client="client-ip")
-    lines = [pair for pair in request.headers.pairs if pair[0] != "disguised-host"]
+    lines = [pair for pair in request.headers.multi_items() if pair[0] != "disguised-host"]
     host, colon, port = (request.client_ip or "").rpartition(":")
     client = host.strip("[]") if colon and port.isdecimal() else request.client_ip
     return Request(

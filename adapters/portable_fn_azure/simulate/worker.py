@@ -21,9 +21,9 @@ from portable_fn.http import Request
 from portable_fn.on import Trigger
 from portable_fn.record import Record
 from portable_fn.testing.loop import run
-from portable_fn.testing.results import Raised, Settled
-from portable_fn_azure.decode import FunctionInvocation
-from portable_fn_azure.events.function import Wiring
+from portable_fn.testing.results import EventResult, Raised
+from portable_fn_azure.decode import AzureContext
+from portable_fn_azure.events.function import TriggerFunction
 from portable_fn_azure.events.register import register
 from portable_fn_azure.events.services import SERVICES
 from portable_fn_azure.simulate.payloads import Sent
@@ -65,11 +65,11 @@ class Invoked(Record):
     """How an invocation for the events at `indices` ended: with an `error` or with what it `returned` and the dead letters that
     it sent, which are `out`.
 
-    `settled` has what became of each by a call of its own, `retries` says whether the host invokes it again, `function` is
+    `results` has what became of each by a call of its own, `retries` says whether the host invokes it again, `function` is
     the Azure function's name. With `earlier` it wasn't invoked now: it was done with them at an earlier delivery.
     """
 
-    _fields = ("indices", "error", "returned", "out", "settled", "retries", "function")
+    _fields = ("indices", "error", "returned", "out", "results", "retries", "function")
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Invoked(Record):
         error: Raised | None,
         returned: Any = None,
         out: Sequence[Any] = (),
-        settled: Mapping[int, Settled] | None = None,
+        results: Mapping[int, EventResult] | None = None,
         retries: bool = True,
         function: str = "",
         earlier: bool = False,
@@ -86,7 +86,7 @@ class Invoked(Record):
         self.error = error
         self.returned = returned
         self.out = list(out)
-        self.settled = dict(settled or {})
+        self.results = dict(results or {})
         self.retries = retries
         self.function = function
         self.earlier = earlier
@@ -95,7 +95,7 @@ class Invoked(Record):
 class Wired:
     """A function of a function app, called as the worker calls it."""
 
-    def __init__(self, function: Any, wiring: Wiring, service: str) -> None:
+    def __init__(self, function: Any, wiring: TriggerFunction, service: str) -> None:
         self.wiring = wiring
         self.service = service
         self.name = function.get_function_name()
@@ -137,8 +137,8 @@ class Wired:
                 raise RuntimeError(f"function {self.name!r} without a $return binding returned a non-None value")
         except Exception as exc:
             error = Raised.of(exc)
-            return Invoked(indices, error, None, (), actions.settled, self.retries, self.name)
-        return Invoked(indices, None, returned, letters()[before:], actions.settled, self.retries, self.name)
+            return Invoked(indices, error, None, (), actions.results, self.retries, self.name)
+        return Invoked(indices, None, returned, letters()[before:], actions.results, self.retries, self.name)
 
     def native(self, sent: Sent) -> Any:
         """What the worker makes of what the host sends; DecodeError where it can't."""
@@ -205,7 +205,7 @@ def functions_for(targets: tuple[object, ...], service: str, cold_start: bool = 
     wirings = register(
         app,
         functions,
-        lambda native: FunctionInvocation(native, next(cold_starts)),
+        lambda native: AzureContext(native, next(cold_starts)),
         set(),
         services=dict.fromkeys((*words, *(function.name for function in functions)), name),
         connections={},
@@ -254,22 +254,22 @@ class Actions:
 
     def __init__(self, natives: Any = ()) -> None:
         self._natives = natives if isinstance(natives, list) else []
-        self.settled: dict[int, Settled] = {}
+        self.results: dict[int, EventResult] = {}
 
-    def _settle(self, message: Any, settled: Settled) -> None:
+    def _settle(self, message: Any, settled: EventResult) -> None:
         index = next(index for index, one in enumerate(self._natives) if one is message)
-        if index in self.settled:
+        if index in self.results:
             raise ValueError("the lock of the message is gone: it is settled already")
-        self.settled[index] = settled
+        self.results[index] = settled
 
     def complete(self, message: Any) -> None:
-        self._settle(message, Settled("acknowledged"))
+        self._settle(message, EventResult("acknowledged"))
 
     def abandon(self, message: Any) -> None:
-        self._settle(message, Settled("retried"))
+        self._settle(message, EventResult("retried"))
 
     def deadletter(self, message: Any, deadletter_reason: str | None = None) -> None:
-        self._settle(message, Settled("dead-lettered", why=deadletter_reason or ""))
+        self._settle(message, EventResult("dead-lettered", why=deadletter_reason or ""))
 
 
 def _context(name: str, retry_count: int) -> FunctionContext:

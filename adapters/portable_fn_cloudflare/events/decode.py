@@ -9,7 +9,7 @@ from portable_fn.errors import DecodeError
 from portable_fn.events import UNREADABLE, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task, unreadable
 from portable_fn.http import new_id
 from portable_fn.record import lazy
-from portable_fn_cloudflare.decode import WorkerInvocation
+from portable_fn_cloudflare.decode import CloudflareContext
 from portable_fn_cloudflare.values import body, plain, raw, time
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ R2_ACTIONS = {
 }
 
 
-class Invocation(WorkerInvocation):
+class CloudflareEventContext(CloudflareContext):
     """What surrounds a Worker's call that isn't a request: Cloudflare gives it no id, so it has one of its own."""
 
     def __init__(self, native: ExecutionContext, cold_start: bool, env: Callable[[], Mapping[str, Any]]) -> None:

@@ -20,7 +20,7 @@ MAX_RESULT = 32 * 1024 * 1024
 MAX_DELAY = 43_200
 
 
-def settle(native: QueueMessage, outcome: Outcome, context: Context) -> None:
+def acknowledge(native: QueueMessage, outcome: Outcome, context: Context) -> None:
     """Has the queue take the message as done, or hand it over again: each by itself.
 
     https://developers.cloudflare.com/queues/configuration/batching-retries/#explicit-acknowledgement-and-retries

@@ -22,7 +22,7 @@ from portable_fn.outcomes import Done, Reject, Retry, to_raise
 from portable_fn_cloudflare.decode import env_of
 from portable_fn_cloudflare.events import decode as events
 from portable_fn_cloudflare.events import encode as encode_events
-from portable_fn_cloudflare.running import finish_unawaited, settled
+from portable_fn_cloudflare.running import finish_unawaited, run_in_task
 from portable_fn_cloudflare.values import raw
 
 TYPE_CHECKING = False
@@ -63,7 +63,7 @@ def methods(functions: Sequence[Binding], first: Iterator[bool], js: JavaScript,
     queued = [function for function in functions if _is_for(function, *_QUEUED)]
     mailed = [function for function in queued if issubclass(Message, function.kind) and _is_for(function, Message)]
     timed = [function for function in functions if _is_for(function, ScheduleEvent)]
-    calls = _Calls(first, js, ffi)
+    calls = EventRouter(first, js, ffi)
     found: dict[str, Method] = {}
     if queued:
         dispatcher = Dispatcher(queued, events.inside)
@@ -133,7 +133,7 @@ def _warn(message: str, *args: object) -> None:
     log().warning(message, *args)
 
 
-class _Calls:
+class EventRouter:
     """Makes the methods; each gets a Worker's instance of its own at each call."""
 
     def __init__(self, first: Iterator[bool], js: JavaScript, ffi: FFI) -> None:
@@ -141,14 +141,16 @@ class _Calls:
         self._js = js
         self._ffi = ffi
 
-    def _context(self, worker: WorkerEntrypoint) -> events.Invocation:
-        return events.Invocation(worker.ctx, next(self._first, False), lambda: env_of(worker.env, self._js, self._ffi))
+    def _context(self, worker: WorkerEntrypoint) -> events.CloudflareEventContext:
+        return events.CloudflareEventContext(
+            worker.ctx, next(self._first, False), lambda: env_of(worker.env, self._js, self._ffi)
+        )
 
     def queue(self, dispatcher: Dispatcher, whole: dict[str, Dispatcher]) -> Method:
         async def queue(worker: WorkerEntrypoint, batch: MessageBatch, *_: object) -> None:
             batch = raw(batch)
             context = self._context(worker)
-            await settled(self._consume(whole.get(events.queue_of(batch), dispatcher), batch, context))
+            await run_in_task(self._consume(whole.get(events.queue_of(batch), dispatcher), batch, context))
             await finish_unawaited(context)
 
         return queue
@@ -165,20 +167,20 @@ class _Calls:
             parked[id(reject)] = dead_letter
             return True
 
-        outcomes = await _handled(Consumer(dispatcher, settle=settle), items, context)
+        outcomes = await _handled(Consumer(dispatcher, dead_letter=settle), items, context)
         rejected = []
         for native, item, outcome in zip(natives, items, outcomes, strict=True):
             if isinstance(outcome, Reject) and isinstance(item, Message):
                 rejected.append((native, item, outcome))
             else:
-                encode_events.settle(native, outcome, context)
+                encode_events.acknowledge(native, outcome, context)
         sent: dict[object, Outcome] = {}
         for native, item, reject in rejected:
             # Two deliveries of one message, and not two messages of one id.
             message = item.id, item.fingerprint
             if message not in sent:
                 sent[message] = await self._dead_lettered(item, reject, parked[id(reject)], context)
-            encode_events.settle(native, sent[message], context)
+            encode_events.acknowledge(native, sent[message], context)
 
     async def _dead_lettered(self, message: Message[Any], reject: Reject, name: str, context: Context) -> Outcome:
         """Send the message to the queue of that binding, as `portable_fn.adapter.dead_letter` writes it; it is retried if that fails."""
@@ -273,9 +275,9 @@ def _read(decode: Callable[..., Event[Any]], *args: Any) -> Event[Any] | DecodeE
 
 async def _one(item: Event[Any] | DecodeError, consumer: Consumer, context: Context) -> Outcome:
     """The outcome of a call's one event."""
-    (outcome,) = await settled(_handled(consumer, [item], context))
+    (outcome,) = await run_in_task(_handled(consumer, [item], context))
     await finish_unawaited(context)
-    return outcome  # type: ignore[no-any-return]  # settled gives what it is given
+    return outcome  # type: ignore[no-any-return]  # run_in_task gives what it is given
 
 
 def _cause(outcome: Reject | Retry) -> BaseException:

@@ -11,7 +11,7 @@ from portable_fn.pairs import Headers
 from portable_fn.testing.loop import run
 from portable_fn.testing.results import Answer, Exchange
 from portable_fn_cloudflare.entry import worker
-from portable_fn_cloudflare.simulate.events import EVENT_SERVICES, invoker, payloads, playing, settled
+from portable_fn_cloudflare.simulate.events import EVENT_SERVICES, invoker, payloads, playing, results
 from portable_fn_cloudflare.simulate.javascript import (
     FFI,
     JS,
@@ -46,8 +46,8 @@ __all__ = [
     "invoker",
     "payloads",
     "playing",
+    "results",
     "served",
-    "settled",
 ]
 
 SERVICES = ("fetch",)
@@ -87,7 +87,7 @@ def fetch_request(request: Request[Any]) -> FetchRequest:
     """The request as a Worker gets it from the edge."""
     query = f"?{request.raw_query}" if request.raw_query else ""
     forwarded = [*request.headers.get_all("x-forwarded-for"), request.client_ip or ""]
-    lines = [pair for pair in request.headers.pairs if pair[0] not in (*SET, "x-forwarded-for")]
+    lines = [pair for pair in request.headers.multi_items() if pair[0] not in (*SET, "x-forwarded-for")]
     lines += [
         ("host", request.host),
         ("cf-connecting-ip", request.client_ip or ""),

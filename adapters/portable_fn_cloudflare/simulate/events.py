@@ -17,7 +17,7 @@ from portable_fn.adapter.binding import bindings
 from portable_fn.adapter.cloudevents import write_structured, write_time
 from portable_fn.events import CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.testing.loop import run
-from portable_fn.testing.results import Delivery, Raised, Settled, told_reason
+from portable_fn.testing.results import Delivery, EventResult, Raised, told_reason
 from portable_fn.testing.services import carried_by
 from portable_fn_cloudflare.entry import worker
 from portable_fn_cloudflare.simulate.javascript import (
@@ -138,45 +138,45 @@ async def called(native: Any, default: type[Any], env: Env, service: str) -> Any
     return answer
 
 
-def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
+def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
     """What became of the events: a message is done or comes again as was said for its id, else as its batch ended."""
     if service in ("queue", "queue_raw", "r2_queue"):
         return Delivery(_queued(events, answers))
-    made: list[Settled] = []
+    made: list[EventResult] = []
     for answer in answers:
         if isinstance(answer, Raised):
-            made.append(Settled("retried"))
+            made.append(EventResult("retried"))
         elif service == "scheduled" and answer["outcome"] != "ok":
-            made.append(Settled("dead-lettered" if answer["noRetry"] else "retried"))
+            made.append(EventResult("dead-lettered" if answer["noRetry"] else "retried"))
         elif service == "email" and answer["rejected"] is not None:
-            made.append(Settled("dead-lettered", why=answer["rejected"]))
+            made.append(EventResult("dead-lettered", why=answer["rejected"]))
         else:
-            made.append(Settled("acknowledged"))
+            made.append(EventResult("acknowledged"))
     last = answers[-1]
     if service != "rpc":
         return Delivery(made)
     return Delivery(made, error=(last.name, last.message)) if isinstance(last, Raised) else Delivery(made, result=last)
 
 
-def _queued(events: Sequence[Event[Any]], answers: Sequence[Any]) -> list[Settled]:
+def _queued(events: Sequence[Event[Any]], answers: Sequence[Any]) -> list[EventResult]:
     # Names of queues keep batches apart; in one, an id is a message.
     retries = {one["msgId"]: one.get("delaySeconds") for answer in answers for one in answer["retryMessages"]}
     acks = {id for answer in answers for id in answer["explicitAcks"]}
     dead = [one for answer in answers for one in answer.get("sent", ())]
     reasons = dict(told for content_type, body in dead if content_type == "text" and (told := _told(body)) is not None)
-    made: list[Settled] = []
+    made: list[EventResult] = []
     for event in events:
         if event.id in retries:
-            made.append(Settled("retried", retries[event.id]))
+            made.append(EventResult("retried", retries[event.id]))
         elif event.id in acks:
             # One that has no room for the reason is the message as it was.
             if (why := reasons.get(event.id)) is None and wire(value(event)) in dead:
                 why = ""
-            made.append(Settled("acknowledged") if why is None else Settled("dead-lettered", why=why))
+            made.append(EventResult("acknowledged") if why is None else EventResult("dead-lettered", why=why))
         elif all(_done(answer) for answer in answers):
-            made.append(Settled("acknowledged"))
+            made.append(EventResult("acknowledged"))
         else:
-            made.append(Settled("retried"))
+            made.append(EventResult("retried"))
     return made
 
 

@@ -12,7 +12,7 @@ from portable_fn.errors import DecodeError
 from portable_fn.events import UNREADABLE, CloudEvent, Message, ObjectEvent, ScheduleEvent, Task, unreadable
 from portable_fn.http import Request
 from portable_fn.recording.payload_json import in_text
-from portable_fn.testing.native_json import Arrived, is_http, request_of
+from portable_fn.testing.native_json import NativePayload, is_http, request_of
 from portable_fn_cloudflare.simulate.events import (
     Call,
     EmailMessage,
@@ -60,10 +60,10 @@ def recognises(value: Any) -> int:
     return 2 if any(shape <= set(value) for shape in shapes) else 0
 
 
-def read(value: Any, service: str | None) -> list[Arrived]:
+def read(value: Any, service: str | None) -> list[NativePayload]:
     """What a Worker is called with by the value."""
     if is_http(value):
-        return [Arrived("", request_of(value, id="cf-ray", client="cf-connecting-ip"), (Request,))]
+        return [NativePayload("", request_of(value, id="cf-ray", client="cf-connecting-ip"), (Request,))]
     if not isinstance(value, dict):
         raise DecodeError(f"a Worker is called with objects, not a {type(value).__name__}")
     try:
@@ -72,20 +72,22 @@ def read(value: Any, service: str | None) -> list[Arrived]:
         raise unreadable(exc, "what the Worker is called with") from exc
 
 
-def _arrived(value: dict[str, Any], service: str | None) -> Arrived:
+def _arrived(value: dict[str, Any], service: str | None) -> NativePayload:
     if "messages" in value:
         messages = [_queue_message(one) for one in value["messages"]]
-        return Arrived(service or "queue", MessageBatch(value["queue"], messages), (ObjectEvent, CloudEvent, Message))
+        return NativePayload(
+            service or "queue", MessageBatch(value["queue"], messages), (ObjectEvent, CloudEvent, Message)
+        )
     if "scheduledTime" in value:
         time = datetime.fromtimestamp(value["scheduledTime"] / 1000, UTC)
         controller = ScheduledController(ScheduleEvent("", "", time=time, cron=value["cron"]))
-        return Arrived("scheduled", controller, (ScheduleEvent,))
+        return NativePayload("scheduled", controller, (ScheduleEvent,))
     if "headers" in value:
-        return Arrived("email", _email(value), (Message,))
+        return NativePayload("email", _email(value), (Message,))
     if "method" in value:
         call = Call(Task("", "", name=value["method"]))
         call.args = list(value["args"])
-        return Arrived("rpc", call, (Task,), name=call.name)
+        return NativePayload("rpc", call, (Task,), name=call.name)
     raise DecodeError(
         f"nothing that a Worker is called with has {', '.join(sorted(map(str, value))[:10])}; known are a batch (queue, "
         "messages), a controller (cron, scheduledTime), an email (from, to, headers, raw) and a call (method, args)"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OF_EVENTARC = ("binary", "structured", "batched")
 
 
-def settled(outcomes: Sequence[Outcome], request: Request[Any], context: Context) -> Response:
+def acknowledge(outcomes: Sequence[Outcome], request: Request[Any], context: Context) -> Response:
     """204 where all is done or dead-lettered; else 503, or 429 with Retry-After for a `Retry(after=…)`.
 
     An answer is for the whole request: the events of a batch all come again where one has to. Pub/Sub, Eventarc, Cloud Tasks

@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 MAX_BODY = 16 * 1024 * 1024
 
 
-class Receiver:
+class EventRouter:
     """Takes the requests that are events for an entry's functions; `tells_all` says that callers of tasks see every error."""
 
     def __init__(self, functions: Sequence[Binding], router: Router, *, tells_all: bool) -> None:
         self.tells_all = tells_all
         self.dispatcher = Dispatcher(functions, triggers.unwrap)
-        self.consumer = Consumer(self.dispatcher, settle=pubsub.dead_letter)
+        self.consumer = Consumer(self.dispatcher, dead_letter=pubsub.dead_letter)
         self.max_body = max(MAX_BODY, router.max_body)
         self._router = router
         self._http = {function.call for function in functions if issubclass(Request, function.kind)}
 
-    def received(self, request: Request[Any]) -> Received | None:
+    def received(self, request: Request[Any]) -> IncomingEvents | None:
         """The events of the request, whose body is read; None where it is for an HTTP function, or for none.
 
         An event that no function takes is for the HTTP function on its path, where there is one, and what is no known event
@@ -74,9 +74,9 @@ class Receiver:
         callers.refuse_page(request)
         if name == "task":
             callers.require_json(request)
-        return Received(self, name, items, request)
+        return IncomingEvents(self, name, items, request)
 
-    def converted(self, args: tuple[Any, ...], sent: Request[Any] | None) -> tuple[Received, Request[Any]]:
+    def converted(self, args: tuple[Any, ...], sent: Request[Any] | None) -> tuple[IncomingEvents, Request[Any]]:
         """The event that functions-framework has made of the request that was `sent`, where it runs the function as
         `cloudevent` or `event`, and a request that stands for that.
 
@@ -92,7 +92,7 @@ class Receiver:
         except DecodeError as exc:
             items = [exc]
         request: Request[Any] = Request("POST", native=args[-1])
-        return Received(self, "converted", items, request), request
+        return IncomingEvents(self, "converted", items, request), request
 
     def _answers(self, request: Request[Any]) -> bool:
         """Whether an HTTP function answers the request, and not just the router with a 404 or 405."""
@@ -113,10 +113,10 @@ def _check(request: Request[Any]) -> None:
     callers.check(request, {callers.TOKEN: callers.HEADER}, parameter=True)
 
 
-class Received:
+class IncomingEvents:
     """The events of one request."""
 
-    def __init__(self, receiver: Receiver, trigger: str, items: Sequence[Item], request: Request[Any]) -> None:
+    def __init__(self, receiver: EventRouter, trigger: str, items: Sequence[Item], request: Request[Any]) -> None:
         self._receiver = receiver
         self.trigger = trigger
         self._items = items
@@ -139,4 +139,4 @@ class Received:
             return encode_events.bigquery(outcomes[0], first, context, tells_all=self._receiver.tells_all)
         if isinstance(first, DecodeError) and len(self._items) == 1 and self.trigger not in encode_events.OF_EVENTARC:
             return encode_events.unreadable(first, self._request, context)
-        return encode_events.settled(outcomes, self._request, context)
+        return encode_events.acknowledge(outcomes, self._request, context)

@@ -16,7 +16,7 @@ from portable_fn.testing.loop import run
 from portable_fn.testing.results import Answer, Exchange, Raised
 from portable_fn_gcp import encode
 from portable_fn_gcp.entry import entry
-from portable_fn_gcp.simulate.events import EVENT_SERVICES, ordering_key, payloads, played, playing, settled
+from portable_fn_gcp.simulate.events import EVENT_SERVICES, ordering_key, payloads, played, playing, results
 
 if TYPE_CHECKING:
     from portable_fn.adapter.calling import Middleware
@@ -30,9 +30,9 @@ __all__ = [
     "invoker",
     "payloads",
     "playing",
+    "results",
     "scope",
     "sent",
-    "settled",
 ]
 
 SERVICES = ("http", "http_async")

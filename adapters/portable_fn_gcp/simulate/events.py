@@ -19,7 +19,7 @@ from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEv
 from portable_fn.http import Request
 from portable_fn.on import Trigger
 from portable_fn.testing import fake
-from portable_fn.testing.results import Delivery, Raised, Settled, refused, told_reason
+from portable_fn.testing.results import Delivery, EventResult, Raised, refused, told_reason
 from portable_fn.testing.services import carried_by
 from portable_fn_gcp.drivers import api
 from portable_fn_gcp.events import changes, firestore_wire, legacy, messages, objects
@@ -477,7 +477,7 @@ def _played(method: str, host: str, path: str, headers: Any, body: bytes | None,
     return 200, b'{"messageIds":["1"]}'
 
 
-def settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
+def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
     """What became of the events as the trigger has it, by the answers: of an HTTP server, a Raised, or None for a request
     that was not sent yet."""
     if service == "eventarc_batched":
@@ -498,28 +498,28 @@ def _rejected_id(one: Published) -> str:
     return one.attributes[ID].removeprefix(one.attributes[SOURCE] + "/")
 
 
-def _settled(event: Event[Any], service: str, answer: Any, rejected: dict[str, str]) -> Settled:
+def _settled(event: Event[Any], service: str, answer: Any, rejected: dict[str, str]) -> EventResult:
     if answer is None or isinstance(answer, Raised):
-        return Settled("retried")
+        return EventResult("retried")
     if answer.status in (200, 204):
         id = event.id.removeprefix(event.source + "/")
-        return Settled("dead-lettered", why=rejected[id]) if id in rejected else Settled("acknowledged")
+        return EventResult("dead-lettered", why=rejected[id]) if id in rejected else EventResult("acknowledged")
     # The others wait as their own retry policy says.
     after = answer.headers.get("retry-after") if service == "cloud_tasks" else None
-    return Settled("retried", None if after is None else float(after))
+    return EventResult("retried", None if after is None else float(after))
 
 
 def _called(service: str, answer: Any) -> Delivery:
     if isinstance(answer, Raised):
-        return Delivery([Settled("retried")], error=(answer.name, answer.message))
+        return Delivery([EventResult("retried")], error=(answer.name, answer.message))
     if error := refused([answer]):
-        return Delivery([Settled("retried")], error=error)
+        return Delivery([EventResult("retried")], error=error)
     value = answer.json()
     if answer.status == 200:
-        return Delivery([Settled("acknowledged")], result=value["replies"] if service == "bigquery" else value)
+        return Delivery([EventResult("acknowledged")], result=value["replies"] if service == "bigquery" else value)
     if service == "bigquery":
         name, _, message = value["errorMessage"].partition(": ")
         error = (name, message)
     else:
         error = (value["error"]["type"], value["error"]["message"])
-    return Delivery([Settled("retried")], error=error)
+    return Delivery([EventResult("retried")], error=error)

@@ -8,7 +8,7 @@ from portable_fn.adapter import cloudevents
 from portable_fn.errors import DecodeError
 from portable_fn.events import Task
 from portable_fn.http import Request
-from portable_fn.testing.native_json import Arrived, is_http, posted, request_of
+from portable_fn.testing.native_json import NativePayload, is_http, posted, request_of
 from portable_fn_gcp.events import decode as triggers
 
 
@@ -35,7 +35,7 @@ def recognises(value: Any) -> int:
     return 1 if is_http(value) and "function-execution-id" in request.headers else 0
 
 
-def read(value: Any, service: str | None) -> list[Arrived]:
+def read(value: Any, service: str | None) -> list[NativePayload]:
     """The request, or the POST with the value as its body."""
     request = _request(value)
     name, _ = triggers.trigger(request)
@@ -44,7 +44,7 @@ def read(value: Any, service: str | None) -> list[Arrived]:
         kinds = (Task,)
     elif not name and not is_http(value):
         raise DecodeError(f"the value is the body of no trigger of Google's; known are {triggers.KNOWN}")
-    return [Arrived(service or "http", _again(request), kinds)]
+    return [NativePayload(service or "http", _again(request), kinds)]
 
 
 def _is_of_workflows(request: Request[Any]) -> bool:
@@ -64,7 +64,7 @@ def _request(value: Any) -> Request[Any]:
 def _again(request: Request[Any]) -> Request[Any]:
     """The request without the id that the framework's simulation gives it anew."""
     id = request.headers.get("function-execution-id")
-    lines = [pair for pair in request.headers.pairs if pair[0] != "function-execution-id"]
+    lines = [pair for pair in request.headers.multi_items() if pair[0] != "function-execution-id"]
     return Request(
         request.method,
         request.raw_path,

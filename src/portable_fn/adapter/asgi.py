@@ -32,7 +32,7 @@ class Disconnected(Exception):
     """The client has gone; nobody waits for an answer, or for the rest of one."""
 
 
-class ServerInvocation(Context):
+class ASGIContext(Context):
     """What surrounds a request to a server in a container, read when it is asked for.
 
     The names are Knative's and Cloud Run's: https://knative.dev/docs/serving/ (K_SERVICE, K_REVISION).
@@ -175,7 +175,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 def start(response: Response) -> dict[str, Any]:
     """The message that begins the answer; a body that is whole has its length told."""
     # How the body is framed is the server's business.
-    pairs = response.wire_headers() if response.cookies else response.headers.pairs
+    pairs = response.wire_headers() if response.cookies else response.headers.multi_items()
     lines = [(name.encode(), value.encode()) for name, value in pairs if name != "transfer-encoding"]
     body = response.body
     if type(body) is bytes and response.status not in (204, 304) and response.headers.get("content-length") is None:

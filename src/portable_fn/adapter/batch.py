@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Key = Callable[[Any], object]
     # Sends a rejected event to the dead letters that its function's trigger names, within so many seconds (None: as long as
     # the adapter likes), and says whether they have it: True, or Done if the source is to hear no more of it than that.
-    Settle = Callable[[Any, Reject, str, float | None], bool | Done]
+    DeadLetter = Callable[[Any, Reject, str, float | None], bool | Done]
 
 # A message isn't begun where less than this is left, in seconds, or less than what the longest one took.
 MARGIN = 0.1
@@ -43,7 +43,7 @@ class Consumer:
     """How an adapter has events handled: by which functions, in which order, and what the provider can do with one.
 
     `key` gives the key within which events are in order: after the first of a key that is retried, the rest of that key comes
-    again too. `settle(event, reject, dead_letter, seconds)` sends a rejected event to where its trigger says, within that
+    again too. `dead_letter(event, reject, dead_letter, seconds)` sends a rejected event to where its trigger says, within that
     time; without it the provider takes rejections itself, if `rejects`. A rejected event that nobody takes is retried, and so
     is one for whose sending too little time is left: a send gets half of what is left. What `id` and `key` read
     must be known to be readable: an adapter gives a DecodeError in place of an event where it isn't.
@@ -55,12 +55,12 @@ class Consumer:
         *,
         key: Key | None = None,
         rejects: bool = False,
-        settle: Settle | None = None,
+        dead_letter: DeadLetter | None = None,
     ) -> None:
         self.dispatcher = dispatcher
         self.key = key
         self.rejects = rejects
-        self.settle = settle
+        self.dead_letter = dead_letter
         self._direct: dict[type, Binding | None] = {}
         functions = dispatcher.functions
         self._takes_batch = any(one.takes_batch for one in functions)
@@ -70,7 +70,7 @@ class Consumer:
         self._chooses = len(functions) == 1 and not all(trigger.wants_all for trigger in functions[0].triggers)
         # Sending blocks, which must not hold up the event loop.
         self._sends = (
-            settle is not None
+            dead_letter is not None
             and _has_threads()
             and any(one.dead_letter for each in functions for one in each.triggers)
         )
@@ -446,7 +446,7 @@ class Consumer:
             check(meaning)
             return meaning
         if isinstance(meaning, DecodeError) and meaning.event is not None and not isinstance(event, Task):
-            takes = self.settle is not None and self._dead_letter(function, event) is not None
+            takes = self.dead_letter is not None and self._dead_letter(function, event) is not None
             if takes or self.rejects:
                 reject = Reject(str(meaning))
                 reject.error = meaning
@@ -483,7 +483,7 @@ class Consumer:
         if self.rejects:
             context.log.error("%s rejects %s: %s", name, _shown(event), why)
             return reject
-        if dead_letter is not None and self.settle is not None:
+        if dead_letter is not None and self.dead_letter is not None:
             context.log.error("%s rejects %s: %s", name, _shown(event), why)
             remaining = context.remaining()
             # The answer must still be on time, and others may be rejected too.
@@ -492,8 +492,8 @@ class Consumer:
                 context.log.warning("%s is retried, since no time is left to send it to %s", _shown(event), dead_letter)
             else:
                 try:
-                    if settled := self.settle(event, reject, dead_letter, seconds):
-                        return reject if settled is True else settled
+                    if sent := self.dead_letter(event, reject, dead_letter, seconds):
+                        return reject if sent is True else sent
                 except Exception as exc:
                     context.log.error(
                         "%s can't be sent to the dead letters %s", _shown(event), dead_letter, exc_info=exc
@@ -683,7 +683,7 @@ class _WholeBatch:
             rest = self._rest(error)
         stopped: set[object] = set()
         for index, event in self._events:
-            outcome = self._batch.settled.get(id(event)) or rest
+            outcome = self._batch.outcomes.get(id(event)) or rest
             mine = self._key(index)
             if mine is not None and mine in stopped and not isinstance(outcome, Retry):
                 outcome = Retry(_EARLIER)

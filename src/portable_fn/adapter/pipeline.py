@@ -105,7 +105,7 @@ def failed(
 
     response = problem(error, context)
     if instead_of is not None:
-        for name, value in instead_of.headers.pairs:
+        for name, value in instead_of.headers.multi_items():
             if name == "vary" or name.startswith("access-control-"):
                 response.headers.add(name, value)
     return finish(response, request)

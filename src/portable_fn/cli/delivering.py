@@ -88,7 +88,7 @@ def as_json(found: Delivered) -> dict[str, Any]:
         "outcomes": made
         and [
             {"id": event.id, "outcome": one.outcome, "after": one.after, "why": one.why}
-            for event, one in zip(made.events, made.settled, strict=True)
+            for event, one in zip(made.events, made.results, strict=True)
         ],
         "result": made and plain(made.result),
         "error": found.error,

@@ -84,7 +84,7 @@ class _Pieces:
 
     def _request(self, request: Request[Any]) -> None:
         self.whole |= {"/", request.method, request.host}
-        for pairs in (request.query.pairs, request.headers.pairs, request.params.items()):
+        for pairs in (request.query.multi_items(), request.headers.multi_items(), request.params.items()):
             self.whole.update(value for _, value in pairs)
         self.inside |= {part for part in (request.path, request.raw_path, request.raw_query) if len(part) > 1}
 

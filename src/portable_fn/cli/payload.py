@@ -140,7 +140,7 @@ def _fields(event: Event[Any]) -> Iterator[tuple[str, Any]]:
         if isinstance(value, bytes):
             yield from (in_text(value) or {"body": ""}).items()
         elif name == "headers":
-            yield name, [list(pair) for pair in value.pairs]
+            yield name, [list(pair) for pair in value.multi_items()]
         else:
             yield name, _plain(value)
 

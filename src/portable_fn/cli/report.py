@@ -54,7 +54,7 @@ def _exchange(sent: Sent) -> dict[str, Any]:
         "neutral_request": sent.seen and _request(sent.seen),
         "native_answer": sent.native_answer,
         "answer": answer
-        and {"status": answer.status, "headers": list(answer.headers.pairs), "body": text(answer.body)},
+        and {"status": answer.status, "headers": list(answer.headers.multi_items()), "body": text(answer.body)},
         "overhead_us": sent.overhead and round(sent.overhead, 2),
         "calls": sent.calls,
         "error": sent.error,
@@ -68,6 +68,6 @@ def _request(request: Request[Any]) -> dict[str, Any]:
         "path": request.raw_path,
         "query": request.raw_query,
         "params": plain(request.params),
-        "headers": list(request.headers.pairs),
+        "headers": list(request.headers.multi_items()),
         "body": text(request.raw_body),
     }

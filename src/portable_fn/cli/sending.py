@@ -165,7 +165,7 @@ def _again(request: Request[Any]) -> Request[Any]:
         request.method,
         request.raw_path,
         request.raw_query,
-        list(request.headers.pairs),
+        list(request.headers.multi_items()),
         request.raw_body,
         params=dict(request.params),
         host=request.host,

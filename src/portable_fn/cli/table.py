@@ -100,7 +100,7 @@ def _panel(sent: Sent | Delivered, cells: Sequence[Text], titles: Sequence[str])
 def _cells(sent: Sent, request: Request[Any]) -> list[Text]:
     if sent.missing:
         return [Text(sent.error or "", "yellow"), Text(), Text(), Text(), Text()]
-    given = [name for name, _ in request.headers.pairs]
+    given = [name for name, _ in request.headers.multi_items()]
     seen = Text(neutral(sent.seen, given)) if sent.seen else Text("was not called", "yellow")
     overhead = Text("-", "dim") if sent.overhead is None else Text(f"{sent.overhead:.1f} µs")
     native_request = "" if sent.native_request is None else about(sent.native_request, request)
@@ -123,7 +123,7 @@ def _delivered_cells(one: Delivered) -> list[Text]:
 def _became(delivery: Delivery) -> Text:
     """The outcome of each event, and the result of a task or reply."""
     lines = []
-    for event, one in zip(delivery.events, delivery.settled, strict=True):
+    for event, one in zip(delivery.events, delivery.results, strict=True):
         cell = Text(f"{event.id} ", "default").append(one.outcome, _STYLES.get(one.outcome, "bold red"))
         if one.after is not None:
             cell.append(f" after {one.after:g} s")
@@ -171,7 +171,7 @@ def _answer(sent: Sent) -> Text:
     cell = Text(
         f"{status} {phrase}".strip(), "bold green" if status < 400 else "bold yellow" if status < 500 else "bold red"
     )
-    for name, value in sent.answer.headers.pairs:
+    for name, value in sent.answer.headers.multi_items():
         cell.append(f"\n{name}: ", "dim").append(value, "not bold default")
     if body := _body(sent.answer):
         cell.append("\n").append(Text(body if len(body) <= 500 else f"{body[:500]}…", "default"))

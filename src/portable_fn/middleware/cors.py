@@ -80,7 +80,7 @@ def cors(
         if event.method == "OPTIONS" and origin is not None and "access-control-request-method" in event.headers:
             return preflight(event, origin)
 
-        return settled(lambda: call_next(event, context), lambda response: mark(response, origin), context)
+        return after_response(lambda: call_next(event, context), lambda response: mark(response, origin), context)
 
     # How an entry knows it, and one of the same settings: for answers that no function gives.
     expected = None if headers is None else tuple(headers)
@@ -107,7 +107,7 @@ def first_that_allows(many: Sequence[Any]) -> Callable[[Any, Context, Callable[[
     return choose
 
 
-def settled(call: Callable[[], Any], follow: Callable[[Response], Response], context: Context) -> Any:
+def after_response(call: Callable[[], Any], follow: Callable[[Response], Response], context: Context) -> Any:
     """`follow` of the call's response, or of the problem document for what it raised; to be awaited where the call is."""
     from portable_fn.adapter.problem import problem
 

@@ -91,7 +91,7 @@ def _telling(function: Binding, tell: Callable[[Call], None]) -> Any:
 
 def _told(function: Binding, event: Any, error: BaseException | None) -> Call:
     each = (
-        [_outcome(one, event.settled.get(id(one), error)) for one in event]
+        [_outcome(one, event.outcomes.get(id(one), error)) for one in event]
         if isinstance(event, Batch)
         else [_outcome(event, error)]
     )

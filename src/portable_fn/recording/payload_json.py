@@ -43,7 +43,7 @@ def _plain(native: Any, body: bytes) -> Any:
     if isinstance(native, Request):
         query = f"?{native.raw_query}" if native.raw_query else ""
         url = f"{native.scheme}://{native.host}{native.raw_path}{query}"
-        return http(native.method, url, native.headers.pairs, native.body)
+        return http(native.method, url, native.headers.multi_items(), native.body)
     if isinstance(native, dict) and "REQUEST_METHOD" in native:
         return _of_wsgi(native, body)
     if isinstance(native, dict) and native.get("type") == "http" and "asgi" in native:

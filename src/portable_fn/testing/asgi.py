@@ -20,7 +20,7 @@ def proxied(request: Request[Any], *added: tuple[str, str]) -> list[tuple[str, s
         ("x-forwarded-for", ", ".join(forwarded)),
         ("x-forwarded-proto", request.scheme),
         *added,
-        *(pair for pair in request.headers.pairs if pair[0] not in left_out),
+        *(pair for pair in request.headers.multi_items() if pair[0] not in left_out),
     ]
     if request.raw_body:
         lines.append(("content-length", str(len(request.raw_body))))

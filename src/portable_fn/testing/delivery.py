@@ -210,7 +210,7 @@ def _deliver(
             for native in natives:
                 call = invoke or simulate.invoker((handler,), service, seconds, **colder)
                 answers.append(outside(partial(call, native)))
-            made: Delivery = simulate.settled(those, service, answers)
+            made: Delivery = simulate.results(those, service, answers)
         note(made, those, observed.handled)
         observed.handled.clear()
         made.native_requests, made.native_answers = natives, answers

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from portable_fn.providers import nearest
-from portable_fn.testing.results import OUTCOMES, Delivery, OutcomeWord, Raised, Settled, Told
+from portable_fn.testing.results import OUTCOMES, Delivery, EventResult, OutcomeWord, Raised, ResultList
 
 MAX_WIDTH = 160
 # pytest shows eight lines of an explanation unless it is asked for more.
@@ -29,38 +29,38 @@ def explanation(left: object, right: object) -> list[str] | None:
 def _differences(actual: object, expected: object) -> list[str]:
     """How a delivery, or what is of one, differs from the expected value; nothing where the actual one isn't."""
     if isinstance(actual, Delivery) and isinstance(expected, Delivery):
-        return [*_settled(actual, expected.settled), *_answered(actual, expected)]
-    if isinstance(actual, Settled) and isinstance(expected, Settled) and actual.delivery is not None:
-        places = [place for place, one in enumerate(actual.delivery.settled) if one is actual]
+        return [*_settled(actual, expected.results), *_answered(actual, expected)]
+    if isinstance(actual, EventResult) and isinstance(expected, EventResult) and actual.delivery is not None:
+        places = [place for place, one in enumerate(actual.delivery.results) if one is actual]
         return [line for place in places for line in _event(actual.delivery, place, expected)]
-    if not isinstance(actual, Told) or not isinstance(expected, list):
+    if not isinstance(actual, ResultList) or not isinstance(expected, list):
         return []
-    told: Told[Any] = actual
+    told: ResultList[Any] = actual
     delivery = told.delivery
     if told.outcome:
         return _those(told, told.outcome, expected)
-    if all(isinstance(one, Settled) for one in expected):
+    if all(isinstance(one, EventResult) for one in expected):
         return _settled(delivery, expected)
     if all(isinstance(one, str) for one in expected):
-        unknown = [Settled("retried")] * len(expected)
+        unknown = [EventResult("retried")] * len(expected)
         return _settled(
             delivery,
             [
-                Settled(word, was.after, was.why)
-                for word, was in zip(expected, [*delivery.settled, *unknown], strict=False)
+                EventResult(word, was.after, was.why)
+                for word, was in zip(expected, [*delivery.results, *unknown], strict=False)
             ],
         )
     return []
 
 
-def _those(told: Told[Any], outcome: OutcomeWord, expected: list[Any]) -> list[str]:
+def _those(told: ResultList[Any], outcome: OutcomeWord, expected: list[Any]) -> list[str]:
     """Which events are expected to be of the list's outcome and aren't, and the other way round."""
     delivery = told.delivery
     lacking = [place for place, event in enumerate(delivery.events) if event in expected and event not in told]
     lines = [
         line
         for place in lacking[:MAX_EVENTS]
-        for line in _event(delivery, place, Settled(outcome, None, delivery.settled[place].why), delay=False)
+        for line in _event(delivery, place, EventResult(outcome, None, delivery.results[place].why), delay=False)
     ]
     others = [event for event in told if event not in expected]
     lines += [f"{_shown(event)}: was {outcome}, and isn't expected" for event in others[:MAX_EVENTS]]
@@ -69,8 +69,8 @@ def _those(told: Told[Any], outcome: OutcomeWord, expected: list[Any]) -> list[s
     return lines
 
 
-def _settled(delivery: Delivery, expected: Sequence[Settled]) -> list[str]:
-    actual = delivery.settled
+def _settled(delivery: Delivery, expected: Sequence[EventResult]) -> list[str]:
+    actual = delivery.results
     lines = []
     if len(actual) != len(expected):
         lines.append(f"{_count(len(actual), 'event')}, but {_count(len(expected), 'outcome')} expected")
@@ -89,11 +89,11 @@ def _answered(delivery: Delivery, expected: Delivery) -> Iterable[str]:
             yield f"the {name} is {_shown(was)}, expected {_shown(wanted)}"
 
 
-def _event(delivery: Delivery, place: int, expected: Settled, *, delay: bool = True) -> list[str]:
+def _event(delivery: Delivery, place: int, expected: EventResult, *, delay: bool = True) -> list[str]:
     """What became of the event at the place, what was expected, and why."""
-    was = delivery.settled[place]
+    was = delivery.results[place]
     known = place < len(delivery.events)
-    name = _shown(delivery.events[place]) if known else f"event {place + 1} of {len(delivery.settled)}"
+    name = _shown(delivery.events[place]) if known else f"event {place + 1} of {len(delivery.results)}"
     told = []
     if was.outcome != expected.outcome:
         told.append(f"was {was.outcome}, expected {expected.outcome}{_unknown(expected.outcome)}")
@@ -122,7 +122,7 @@ def _logged(delivery: Delivery, id: str) -> str:
     for line in lines:
         if id and id in [word.rstrip(":,.") for word in line.split()]:
             return line
-    return lines[0] if lines and len(delivery.settled) == 1 else ""
+    return lines[0] if lines and len(delivery.results) == 1 else ""
 
 
 def _first_line(record: logging.LogRecord) -> str:

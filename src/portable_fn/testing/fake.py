@@ -79,7 +79,7 @@ def request(
     if not isinstance(headers, Mapping):
         headers = list(headers)
     _strings("headers", dict(headers))
-    lines = list(Headers(headers).pairs)
+    lines = list(Headers(headers).multi_items())
     given = {name for name, _ in lines}
     if json is not None:
         body = to_json(json)

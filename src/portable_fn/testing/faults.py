@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portable_fn.events import Event
-from portable_fn.testing.results import Delivery, Settled
+from portable_fn.testing.results import Delivery, EventResult
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def redelivered(
     throttled = next((one for one in failures if isinstance(one, Throttled)), None)
     order = _order(events, failures, has_order)
     attempts = [0] * len(events)
-    outcomes: list[list[Settled]] = [[] for _ in events]
+    outcomes: list[list[EventResult]] = [[] for _ in events]
     sent = _Sent()
     for before in range(times):
         wave = [_Copy.of(index, events[index], before) for index in order]
@@ -135,7 +135,7 @@ def redelivered(
                 if throttled is not None and throttled.times > 0:
                     throttled = Throttled(throttled.times - 1, throttled.counts)
                     if throttled.counts:
-                        again = [_counted(one, redelivery, Settled("retried"), outcomes) for one in wave]
+                        again = [_counted(one, redelivery, EventResult("retried"), outcomes) for one in wave]
                         wave = [one for one in again if one is not None]
                     continue
                 wave = _sent_once(wave, send, redelivery, outcomes, attempts, sent)
@@ -155,7 +155,7 @@ def _sent_once(
     wave: Sequence[_Copy],
     send: Send,
     redelivery: Redelivery | None,
-    outcomes: list[list[Settled]],
+    outcomes: list[list[EventResult]],
     attempts: list[int],
     sent: _Sent,
 ) -> list[_Copy]:
@@ -164,7 +164,7 @@ def _sent_once(
     sent.requests += made.native_requests
     sent.answers += made.native_answers
     due = []
-    for place, (one, settled) in enumerate(zip(wave, made.settled, strict=True)):
+    for place, (one, settled) in enumerate(zip(wave, made.results, strict=True)):
         is_held = place in made.held
         attempts[one.index] += not is_held
         if settled.outcome != "retried" or redelivery is None:
@@ -177,13 +177,13 @@ def _sent_once(
 
 
 def _counted(
-    one: _Copy, redelivery: Redelivery | None, settled: Settled, outcomes: list[list[Settled]]
+    one: _Copy, redelivery: Redelivery | None, settled: EventResult, outcomes: list[list[EventResult]]
 ) -> _Copy | None:
     """The next delivery after one that failed; None where that was the last, which is settled then."""
     again = one.again()
     if redelivery is None or again.delivered < redelivery.max_attempts:
         return again
-    outcomes[one.index].append(Settled("dead-lettered" if redelivery.dead_letter else "lost", None, settled.why))
+    outcomes[one.index].append(EventResult("dead-lettered" if redelivery.dead_letter else "lost", None, settled.why))
     return None
 
 

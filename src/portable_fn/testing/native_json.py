@@ -23,7 +23,7 @@ from portable_fn.testing.loop import outside
 from portable_fn.testing.settings import stood_in
 
 
-class Arrived(Record):
+class NativePayload(Record):
     """What a provider has handed over, for its `simulate.invoker` or, where `service` is "", a request for `exchange`.
 
     `kinds` are the kinds that it may be or hold, any where there are none; `one_by_one` says that a function is only ever for
@@ -115,20 +115,20 @@ def posted(value: object, content_type: str = "application/json") -> Request[Any
     return Request("POST", "/", "", [("content-type", content_type)], to_json(value).encode(), host="example.com")
 
 
-def arrived(value: Any, provider: str, via: str | None = None) -> list[Arrived]:
+def arrived(value: Any, provider: str, via: str | None = None) -> list[NativePayload]:
     """What the provider has handed over by the JSON value, and by that service where it doesn't tell; DecodeError where it
     can't be read."""
     module = of_adapter(provider)
     service = None if via is None else via.replace("/", "_")
     if module is not None:
-        found: list[Arrived] = module.read(value, service)
+        found: list[NativePayload] = module.read(value, service)
         return found
     if is_http(value):
-        return [Arrived("", request_of(value), (Request,))]
+        return [NativePayload("", request_of(value), (Request,))]
     simulate = adapter(provider, "simulate")
     if service is None:
         service = next(iter(next(iter(simulate.EVENT_SERVICES.values()), ())), "")
-    return [Arrived(service, value)]
+    return [NativePayload(service, value)]
 
 
 def recognised(value: Any) -> list[str]:

@@ -8,18 +8,18 @@ from typing import Any
 from portable_fn.events import Event, Message, Task
 from portable_fn.outcomes import Outcome, Reject, Retry
 from portable_fn.testing.observing import Handled
-from portable_fn.testing.results import Delivery, Raised, Settled
+from portable_fn.testing.results import Delivery, EventResult, Raised
 
 
 def note(delivery: Delivery, events: Sequence[Event[Any]], handled: Sequence[Handled]) -> None:
-    """Gives the `Settled` of each event the delay and the reason that a function gave, which a provider need not keep.
+    """Gives the `EventResult` of each event the delay and the reason that a function gave, which a provider need not keep.
 
     Also, unless it is a task's, the delivery the first error that a function raised. `handled` are the events as they were
     decoded; where there are none, none reached a function.
     """
     if not handled:
         return
-    for settled, outcomes in zip(delivery.settled, _of_each(events, handled), strict=True):
+    for settled, outcomes in zip(delivery.results, _of_each(events, handled), strict=True):
         _note(settled, outcomes)
     if not isinstance(events[0], Task):
         raised = (outcome.error for _, outcome in handled if isinstance(outcome, Retry) and outcome.error is not None)
@@ -28,7 +28,7 @@ def note(delivery: Delivery, events: Sequence[Event[Any]], handled: Sequence[Han
         delivery.error = None if told is None else (told.name, told.message)
 
 
-def _note(settled: Settled, outcomes: Sequence[Outcome]) -> None:
+def _note(settled: EventResult, outcomes: Sequence[Outcome]) -> None:
     if settled.outcome != "acknowledged":
         said = (found for one in outcomes for found in (one, getattr(one, "error", None)) if isinstance(found, Reject))
         settled.why = next((one.why for one in said if one.why), settled.why)

@@ -26,7 +26,7 @@ from portable_fn.providers import adapter, nearest
 from portable_fn.recording.calls import unregistered
 from portable_fn.recording.recorder import not_recorded
 from portable_fn.testing.extras import MissingExtra
-from portable_fn.testing.native_json import Arrived, arrived, recognised
+from portable_fn.testing.native_json import NativePayload, arrived, recognised
 from portable_fn.testing.observing import observing
 from portable_fn.testing.results import Raised
 
@@ -109,7 +109,7 @@ def _check_service(provider: str, via: str | None) -> None:
         raise ValueError(f"{provider} has no {via!r}{nearest(via, known)}; possible are {', '.join(sorted(known))}")
 
 
-def _events(one: Arrived, provider: str, kind: type[Event[Any]]) -> list[Event[Any]]:
+def _events(one: NativePayload, provider: str, kind: type[Event[Any]]) -> list[Event[Any]]:
     kinds = (one.kinds or KINDS) if kind is Event else (kind,)
     error: Exception | None = None
     for those in [(kind,) for kind in kinds] if one.one_by_one else [kinds]:
@@ -127,7 +127,7 @@ def _events(one: Arrived, provider: str, kind: type[Event[Any]]) -> list[Event[A
     raise error or DecodeError(f"nothing that {provider} hands over looks like this")
 
 
-def _invoked(one: Arrived, provider: str, functions: list[object]) -> Any:
+def _invoked(one: NativePayload, provider: str, functions: list[object]) -> Any:
     """What the functions answer; DecodeError where the payload calls one by a name that none can have."""
     try:
         return one.invoke(provider, functions)

@@ -339,7 +339,11 @@ def _request(request: Request[Any]) -> Request[Any]:
         request.method,
         request.raw_path,
         request.raw_query,
-        [pair for pair in request.headers.pairs if not pair[0].startswith("x-forwarded-") and pair[0] != "host"],
+        [
+            pair
+            for pair in request.headers.multi_items()
+            if not pair[0].startswith("x-forwarded-") and pair[0] != "host"
+        ],
         request.raw_body,
         host=request.host,
         scheme=request.scheme,

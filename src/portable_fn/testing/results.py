@@ -64,7 +64,7 @@ class Answer(Record):
         return self.headers.get_all("set-cookie")
 
 
-class Settled(Record):
+class EventResult(Record):
     """What became of one event, as the provider has it: "acknowledged", "retried", "dead-lettered" or "lost".
 
     `after` is how many seconds the function said that a retry is to wait, None where it didn't; `waits` is how many the provider
@@ -81,7 +81,7 @@ class Settled(Record):
         self.why = why
 
 
-class Told(list[T]):
+class ResultList(list[T]):
     """A list that knows the delivery that it is of, and of which outcome its events are; equal to any list with the same in it."""
 
     def __init__(self, values: Iterable[T], delivery: Delivery, outcome: OutcomeWord | None = None) -> None:
@@ -91,7 +91,7 @@ class Told(list[T]):
 
 
 class Delivery(Record):
-    """What became of events on a provider: each one's `Settled`, in their order.
+    """What became of events on a provider: each one's `EventResult`, in their order.
 
     - `result` is what a task's caller or a CloudEvent's sender receives. `error` is the name and message that a failed task's
       caller sees; of other events those of the first error, other than Retry and Reject, that a function raised or that kept
@@ -103,11 +103,11 @@ class Delivery(Record):
     - `native_requests` are what the provider handed over, `native_answers` what came back for each.
     """
 
-    _fields = ("settled", "result", "error")
+    _fields = ("results", "result", "error")
 
     def __init__(
         self,
-        settled: Sequence[Settled],
+        results: Sequence[EventResult],
         *,
         result: Any = None,
         error: tuple[str, str] | None = None,
@@ -117,8 +117,8 @@ class Delivery(Record):
         attempts: Sequence[int] = (),
         held: Iterable[int] = (),
     ) -> None:
-        self.settled: list[Settled] = Told(map(copy, settled), self)
-        for one in self.settled:
+        self.results: list[EventResult] = ResultList(map(copy, results), self)
+        for one in self.results:
             one.delivery = self
         self.result = result
         self.error = error
@@ -134,7 +134,7 @@ class Delivery(Record):
     @property
     def outcomes(self) -> list[OutcomeWord]:
         """The word for each event."""
-        return Told((one.outcome for one in self.settled), self)
+        return ResultList((one.outcome for one in self.results), self)
 
     @property
     def acknowledged(self) -> list[Event[Any]]:
@@ -157,8 +157,8 @@ class Delivery(Record):
         return self._those("lost")
 
     def _those(self, outcome: OutcomeWord) -> list[Event[Any]]:
-        pairs = zip(self.events, self.settled, strict=True)
-        return Told((event for event, one in pairs if one.outcome == outcome), self, outcome)
+        pairs = zip(self.events, self.results, strict=True)
+        return ResultList((event for event, one in pairs if one.outcome == outcome), self, outcome)
 
     @property
     def native_request(self) -> Any:

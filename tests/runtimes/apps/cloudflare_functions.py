@@ -20,7 +20,7 @@ def seen(request: Request, ctx: Context) -> dict[str, object]:
         "raw_path": request.raw_path,
         "raw_query": request.raw_query,
         "host": request.host,
-        "cookies": request.cookies.pairs,
+        "cookies": request.cookies.multi_items(),
         "cookie": request.headers.get("cookie"),
         "id": request.id,
         "principal": principal and [principal.id, principal.scheme, principal.claims],

@@ -17,9 +17,9 @@ def _seen(request: Request) -> dict[str, object]:
         "method": request.method,
         "path": request.path,
         "raw_path": request.raw_path,
-        "query": [list(pair) for pair in request.query.pairs],
+        "query": [list(pair) for pair in request.query.multi_items()],
         "headers": dict(request.headers),
-        "cookies": [list(pair) for pair in request.cookies.pairs],
+        "cookies": [list(pair) for pair in request.cookies.multi_items()],
         "body": request.body.hex(),
         "params": request.params,
         "host": request.host,
@@ -89,7 +89,7 @@ def read_text(request: Request) -> dict[str, str]:
 
 @portable(on.http("POST", "/form"))
 def read_form(request: Request) -> dict[str, object]:
-    return {"form": [list(pair) for pair in request.form.pairs]}
+    return {"form": [list(pair) for pair in request.form.multi_items()]}
 
 
 @portable(on.http("GET", "/search"))

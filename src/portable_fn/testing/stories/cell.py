@@ -12,7 +12,7 @@ from portable_fn.record import Record
 from portable_fn.testing.delivery import deliver
 from portable_fn.testing.results import Answer
 from portable_fn.testing.stories import app, events_app
-from portable_fn.testing.stories.events import EVENT_STORIES, EventStory, Told
+from portable_fn.testing.stories.events import EVENT_STORIES, EventStory, StoryRun
 from portable_fn.testing.stories.http import HTTP_STORIES, Story
 
 S = TypeVar("S", bound=Story | EventStory)
@@ -51,12 +51,12 @@ class HTTPCell(_Cell[Story]):
 class EventCell(_Cell[EventStory]):
     """A story of events on a service of a provider, with the reason where it can't hold there."""
 
-    def deliver(self, events: Sequence[Event[Any]], *, seconds: float = 30) -> Told:
+    def deliver(self, events: Sequence[Event[Any]], *, seconds: float = 30) -> StoryRun:
         """Brings the events through the service to the story's functions."""
         events_app.SEEN.clear()
         functions = events_app.functions_for(self.story.kind, self.story.app)
         delivery = deliver(functions, list(events), to=self.provider, via=self.service, seconds=seconds)
-        return Told(delivery, list(events_app.SEEN))
+        return StoryRun(delivery, list(events_app.SEEN))
 
     def tell(self) -> None:
         """Tells the story through the provider's `simulate`; AssertionError as `tell` has it."""

@@ -15,7 +15,7 @@ from portable_fn.testing.stories.http import HTTP_STORIES
 Shown = Mapping[tuple[str, str, str], str]
 
 
-class Told(Protocol):
+class StoryRun(Protocol):
     """A story as it is asked here."""
 
     @property
@@ -34,7 +34,7 @@ def false_claims(provider: str, cannot: Cannot | None = None, shown: Shown | Non
     Impossible is what none shows. Nothing is asked of what is emulated, since its note says how far it goes.
     """
     services = adapter(provider, "capabilities").SERVICES
-    stories: list[Told] = [*HTTP_STORIES, *EVENT_STORIES]
+    stories: list[StoryRun] = [*HTTP_STORIES, *EVENT_STORIES]
     return [
         *false_services(services, adapter(provider, "simulate")),
         *silences(services),
@@ -63,7 +63,7 @@ def silences(services: Iterable[Service]) -> list[str]:
     ]
 
 
-def false_features(services: Iterable[Service], stories: Iterable[Told], cannot: Cannot, shown: Shown) -> list[str]:
+def false_features(services: Iterable[Service], stories: Iterable[StoryRun], cannot: Cannot, shown: Shown) -> list[str]:
     """Where a feature's declaration isn't what the stories, and the tests that stand for one, show."""
     stories = list(stories)
     found: list[str] = []

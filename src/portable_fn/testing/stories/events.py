@@ -16,7 +16,7 @@ from portable_fn.testing.results import Delivery, OutcomeWord
 ACK, AGAIN, DEAD = "acknowledged", "retried", "dead-lettered"
 
 
-class Told(Record):
+class StoryRun(Record):
     """What became of the events, and what the functions saw of them."""
 
     _fields = ("delivery", "seen")
@@ -37,7 +37,7 @@ class Told(Record):
 
 
 # Brings events that come together to the functions: deliver(events, seconds=30).
-Deliver = Callable[..., Told]
+Deliver = Callable[..., StoryRun]
 
 
 class EventStory(Record):
@@ -94,7 +94,7 @@ def body_of(seen: dict[str, Any]) -> bytes:
     return base64.b64decode(seen["body"])
 
 
-def ids(told: Told) -> list[str]:
+def ids(told: StoryRun) -> list[str]:
     return [one["id"] for one in told.seen]
 
 
@@ -205,7 +205,7 @@ def _(deliver: Deliver) -> None:
 def _(deliver: Deliver) -> None:
     told = deliver(messages({"do": "retry", "after": 30}))
     assert [AGAIN] == told.outcomes
-    assert 30 == told.delivery.settled[0].waits
+    assert 30 == told.delivery.results[0].waits
 
 
 @story("Message", "a rejected one is dead-lettered", "reject")
@@ -443,7 +443,7 @@ def _(deliver: Deliver) -> None:
 def _(deliver: Deliver) -> None:
     told = deliver([fake.object("uploads", "retry.png")])
     assert [AGAIN] == told.outcomes
-    assert 30 == told.delivery.settled[0].waits
+    assert 30 == told.delivery.results[0].waits
 
 
 # Rows
@@ -506,7 +506,7 @@ def _(deliver: Deliver) -> None:
 def _(deliver: Deliver) -> None:
     told = deliver([fake.change("users", after={**ADA, "do": "retry", "after": 30})])
     assert [AGAIN] == told.outcomes
-    assert 30 == told.delivery.settled[0].waits
+    assert 30 == told.delivery.results[0].waits
 
 
 @story("ChangeEvent", "a rejected one is not lost")
@@ -608,7 +608,7 @@ def _(deliver: Deliver) -> None:
 def _(deliver: Deliver) -> None:
     told = deliver([fake.cloud_event(data={"do": "retry", "after": 30})])
     assert [AGAIN] == told.outcomes
-    assert 30 == told.delivery.settled[0].waits
+    assert 30 == told.delivery.results[0].waits
 
 
 @story("CloudEvent", "those before a failed one are acknowledged", "partial failure")
