@@ -253,7 +253,7 @@ def test_each_message_has_its_own_outcome(via: str, outcomes: list[str], afters:
     if via == "dapr_binding":
         afters = [None] * 4
     made = deliver(ship, ORDERS, to="asgi", via=via)
-    assert (outcomes, afters) == (made.outcomes, [one.waits for one in made.settled])
+    assert (outcomes, afters) == (made.outcomes, [one.waits for one in made.results])
 
 
 def test_a_reject_is_told_to_knative_and_nothing_else_is() -> None:
@@ -828,10 +828,10 @@ def test_what_a_dapr_would_lose_is_seen_as_lost() -> None:
     dropped = Answer(200, fake.request().headers, b'{"status": "DROP"}')
     missing = Answer(404, fake.request().headers, b"")
     assert [["lost"], ["dead-lettered"], ["lost"]] == [
-        simulate.settled([message], "dapr_pubsub", [simulate.from_sidecar(answer, subscriptions)]).outcomes
+        simulate.results([message], "dapr_pubsub", [simulate.from_sidecar(answer, subscriptions)]).outcomes
         for answer, subscriptions in ((dropped, listed), (dropped, with_topic), (missing, listed))
     ]
-    assert ["retried"] == simulate.settled(
+    assert ["retried"] == simulate.results(
         [message], "dapr_bulk", [Answer(200, listed.headers, b'{"statuses":[]}')]
     ).outcomes
 

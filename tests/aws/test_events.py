@@ -49,7 +49,7 @@ from portable_fn_aws.drivers import api
 from portable_fn_aws.drivers import queue as sqs
 from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.events import encode as encode_events
-from portable_fn_aws.simulate import EVENT_SERVICES, LambdaContext, payloads, playing, settled
+from portable_fn_aws.simulate import EVENT_SERVICES, LambdaContext, payloads, playing, results
 from portable_fn_aws.simulate.events import s3, sqs_record
 
 ROOT = Path(__file__).parents[2]
@@ -975,7 +975,7 @@ def test_a_queue_is_found_by_name_arn_or_url(
 def test_an_answer_is_taken_as_aws_takes_it(service: str, answer: Any, again: list[int]) -> None:
     sent = [fake.message({}, id=f"e-{n}", partition="0", sequence=f"10{n}") for n in (1, 2, 3)]
     with playing(service):
-        outcomes = settled(sent, service, [answer]).outcomes
+        outcomes = results(sent, service, [answer]).outcomes
     assert again == [index for index, outcome in enumerate(outcomes) if outcome == "retried"]
 
 

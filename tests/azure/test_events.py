@@ -606,7 +606,7 @@ def test_a_rejected_message_goes_to_its_dead_letters_where_there_are_some(servic
 def test_settlement_dead_letters_with_the_reason() -> None:
     delivery = deliver(failing("reject"), three(), to="azure", via="service_bus_settled")
     assert ["acknowledged", "dead-lettered", "acknowledged"] == delivery.outcomes
-    assert "never" == delivery.settled[1].why
+    assert "never" == delivery.results[1].why
 
 
 def test_a_rejected_message_too_large_for_a_storage_queue_is_retried() -> None:
@@ -638,7 +638,7 @@ def test_every_rejected_message_of_a_batch_is_in_its_dead_letters_with_its_reaso
 
     delivery = deliver(each, sent, to="azure", via=service)
     assert ["dead-lettered"] * 4 == delivery.outcomes
-    assert ["no 2", "no 1", "no 8", "no 4"] == [one.why for one in delivery.settled]
+    assert ["no 2", "no 1", "no 8", "no 4"] == [one.why for one in delivery.results]
     assert list(bodies) == [restored(one).body for one in delivery.native_answers[0][0].out]
 
 
@@ -1260,7 +1260,7 @@ entry(hello)
 print(sorted(name for name in sys.modules if name.startswith("portable_fn_azure.")), "portable_fn.adapter.batch" in sys.modules)
 """
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    loaded = [f"portable_fn_azure.{name}" for name in ("decode", "encode", "entry")]
+    loaded = [f"portable_fn_azure.{name}" for name in ("decode", "encode", "entry", "names", "running")]
     assert f"{loaded} False" == result.stdout.strip()
 
 

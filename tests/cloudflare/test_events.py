@@ -440,7 +440,7 @@ def test_what_is_settled_is_read_strictly_from_what_workerd_says() -> None:
     said = {"outcome": "ok", "ackAll": False, "retryBatch": {"retry": False}, "explicitAcks": [], "retryMessages": []}
 
     def outcomes(**changed: Any) -> list[str]:
-        return simulate_events.settled(sent, "queue", [{**said, **changed}]).outcomes
+        return simulate_events.results(sent, "queue", [{**said, **changed}]).outcomes
 
     ack, again = "acknowledged", "retried"
     assert [ack] * 3 == outcomes()
@@ -592,7 +592,7 @@ worker((home,), object, None, None)
 print(sorted(name for name in sys.modules if name.startswith(("portable_fn_cloudflare.", "portable_fn.adapter.batch", "portable_fn.cl"))))
 """
     made = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    expected = ["decode", "encode", "entry", "task"]
+    expected = ["decode", "encode", "entry", "methods", "running"]
     assert [f"portable_fn_cloudflare.{name}" for name in expected] == ast.literal_eval(made.stdout)
 
 
@@ -612,7 +612,7 @@ def test_each_schedule_calls_the_function_with_its_expression() -> None:
 
     for cron in ("0 3 * * *", "0 12 * * *"):
         delivery = deliver((night, day), fake.schedule(cron=cron, at=NOON), to="cloudflare")
-        assert [EventResult("acknowledged")] == delivery.settled
+        assert [EventResult("acknowledged")] == delivery.results
     assert [("night", "0 3 * * *@1772625600005", NOON), ("day", "0 12 * * *@1772625600005", NOON)] == seen
 
 
@@ -706,7 +706,7 @@ def test_what_becomes_of_an_email(raised: BaseException, settled: EventResult) -
         raise raised
 
     sent = fake.message({}, channel="inbox@example.com")
-    assert [settled] == deliver(inbox, sent, to="cloudflare", via="email").settled
+    assert [settled] == deliver(inbox, sent, to="cloudflare", via="email").results
 
 
 def test_an_email_that_is_too_large_or_breaks_off_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ def test_a_context_is_what_cloudflare_tells(cf: Any, env: dict[str, Any], region
     native: Any = object()
     for context, id in (
         (decode.CloudflareContext(native, fake.request(id="ray-7"), cf, True, lambda: env), "ray-7"),
-        (events.Invocation(native, True, lambda: env), None),
+        (events.CloudflareEventContext(native, True, lambda: env), None),
     ):
         assert ("cloudflare", "", native, True, version, env, None, None) == (
             context.provider,
@@ -142,8 +142,11 @@ def test_a_context_is_what_cloudflare_tells(cf: Any, env: dict[str, Any], region
         )
         assert (region if id else "") == context.region
         assert (context.invocation_id == id) if id else re.fullmatch("[0-9a-f]{32}", context.invocation_id)
-    assert events.Invocation(native, False, dict).invocation_id != events.Invocation(native, False, dict).invocation_id
-    assert events.Invocation(native, False, dict).cold_start is False
+    assert (
+        events.CloudflareEventContext(native, False, dict).invocation_id
+        != events.CloudflareEventContext(native, False, dict).invocation_id
+    )
+    assert events.CloudflareEventContext(native, False, dict).cold_start is False
 
 
 def test_background_work_is_told_to_the_worker_and_begun() -> None:

@@ -120,7 +120,7 @@ def told(running: Workerd, cell: EventCell) -> None:
     def deliver(events: Any, *, seconds: float = 30) -> StoryRun:
         seen(running)
         events = list(events)
-        delivery = simulate_events.settled(events, cell.service, brought(running, events, cell.service))
+        delivery = simulate_events.results(events, cell.service, brought(running, events, cell.service))
         return StoryRun(delivery, seen(running))
 
     if cell.cannot is None:

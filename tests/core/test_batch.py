@@ -191,7 +191,7 @@ def test_a_rejected_message_goes_to_the_dead_letters_of_its_trigger() -> None:
         sent.append((event.id, reject.why, dead_letter))
         return True
 
-    assert ["reject"] == outcomes(with_dead_letter, messages("reject"), settle=settle)
+    assert ["reject"] == outcomes(with_dead_letter, messages("reject"), dead_letter=settle)
     assert [("0", "told to", "dead")] == sent
 
 
@@ -212,7 +212,7 @@ def test_a_rejected_message_goes_to_the_dead_letters_of_the_trigger_that_names_i
         went.append(dead_letter)
         return True
 
-    assert ([outcome], sent) == (outcomes(rejects, [fake.message(channel=channel)], settle=settle), went)
+    assert ([outcome], sent) == (outcomes(rejects, [fake.message(channel=channel)], dead_letter=settle), went)
 
 
 def test_sending_to_the_dead_letters_holds_up_no_event_loop() -> None:
@@ -227,7 +227,7 @@ def test_sending_to_the_dead_letters_holds_up_no_event_loop() -> None:
         threads.add(get_ident())
         return True
 
-    assert ["reject"] == outcomes(rejects, messages(1), settle=settle)
+    assert ["reject"] == outcomes(rejects, messages(1), dead_letter=settle)
     assert 2 == len(threads)
 
 
@@ -235,7 +235,7 @@ def test_a_rejected_message_that_cannot_be_sent_to_the_dead_letters_is_retried()
     def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         raise OSError("no network")
 
-    assert ["retry"] == outcomes(with_dead_letter, messages("reject"), settle=settle)
+    assert ["retry"] == outcomes(with_dead_letter, messages("reject"), dead_letter=settle)
 
 
 @portable
@@ -621,22 +621,22 @@ TO_RETRY = ("retry", "rejected: told to", None, Reject)
         (whole_rejects, 1, {"rejects": True}, ("reject", "told to", None, None), [TOLD]),
         (whole, "fail", {}, ("retry", "LookupError", None, LookupError), [fell("whole", "batch of 1", by=LookupError)]),
         *(
-            (one, "reject", {"settle": sends}, ("reject", "told to", None, None), [TOLD])
+            (one, "reject", {"dead_letter": sends}, ("reject", "told to", None, None), [TOLD])
             for one in (with_dead_letter, sends_later)
         ),
-        *((one, "reject", {"settle": sends_not}, TO_RETRY, [TOLD, UNTAKEN]) for one in (with_dead_letter, sends_later)),
+        *((one, "reject", {"dead_letter": sends_not}, TO_RETRY, [TOLD, UNTAKEN]) for one in (with_dead_letter, sends_later)),
         *(
             (
                 one,
                 "reject",
-                {"settle": cannot_send},
+                {"dead_letter": cannot_send},
                 TO_RETRY,
                 [TOLD, fell("m-1", "dead letters dead", by=OSError), UNTAKEN],
             )
             for one in (with_dead_letter, sends_later)
         ),
         # No dead letters are named, or nothing sends there.
-        (each, "reject", {"settle": sends}, TO_RETRY, [fell(*UNNAMED)]),
+        (each, "reject", {"dead_letter": sends}, TO_RETRY, [fell(*UNNAMED)]),
         (with_dead_letter, "reject", {}, TO_RETRY, [fell("rejects m-1: told to; it is retried")]),
         *(
             (
@@ -894,7 +894,7 @@ def test_where_there_are_no_threads_what_is_not_async_runs_in_the_loop(
 
     monkeypatch.setattr("sys.platform", platform)
     for functions in ((now, for_others_async), (later,)):
-        assert ["reject"] == outcomes(functions, [fake.message()], settle=settle)
+        assert ["reject"] == outcomes(functions, [fake.message()], dead_letter=settle)
     # The function that isn't async, and the sending for the one that is.
     assert [in_loop_thread] * 2 == [seen[0] == get_ident(), seen[-1] == get_ident()]
 
@@ -1135,11 +1135,11 @@ def test_a_source_has_the_dead_letters_of_its_trigger_or_where_its_place_cannot_
         return True
 
     two = portable(on.queue("a", dead_letter="dead-a"), on.queue("b", dead_letter="dead-b"))(takes_rejects)
-    assert ["reject"] == outcomes(two, [fake.message(channel="b")], settle=settle)
+    assert ["reject"] == outcomes(two, [fake.message(channel="b")], dead_letter=settle)
     assert ["dead-b"] == went
     went.clear()
     binding = portable(on.queue("a"), on.queue("b", dead_letter="dead"))(takes_rejects).__portable__  # type: ignore[attr-defined]
-    consumer = Consumer(Dispatcher([binding]), settle=settle)
+    consumer = Consumer(Dispatcher([binding]), dead_letter=settle)
     event = Unreadable("m-1", "orders", b"1", channel="orders", time=None)
     (found,) = in_loop(consumer.handle([event], Context()))
     assert (Reject, ["dead"]) == (type(found), went)

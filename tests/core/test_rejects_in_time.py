@@ -42,7 +42,7 @@ STYLES = pytest.mark.parametrize("handler", [each, each_later, whole, whole_late
 
 def handled(handler: Any, settle: Any, *, seconds: float | None, count: int = 4) -> list[str]:
     function = portable(on.queue("orders", dead_letter="dead"))(handler)
-    consumer = Consumer(Dispatcher(bindings(function)), settle=settle)
+    consumer = Consumer(Dispatcher(bindings(function)), dead_letter=settle)
     context = Context(deadline=None if seconds is None else time.time() + seconds)
     found: Any = consumer.handle([fake.message({}, id=str(number)) for number in range(count)], context)
 
@@ -113,7 +113,7 @@ def test_sending_what_several_async_handlers_reject_or_is_not_valid_holds_up_no_
     beside = portable(on.queue("others"))(whole_later)
     invalid = portable(on.queue("orders", dead_letter="dead"))(typed)
     for functions in ((rejecting, beside), (invalid,)):
-        consumer = Consumer(Dispatcher(bindings(*functions)), settle=settle)
+        consumer = Consumer(Dispatcher(bindings(*functions)), dead_letter=settle)
         (outcome,) = asyncio.run(consumer.handle_in_loop([fake.message("text")], Context()))
         assert isinstance(outcome, Reject)
     assert 2 == len(threads)

@@ -151,7 +151,7 @@ def test_an_event_that_is_read_inside_of_a_message_is_dead_lettered_too() -> Non
     event.body = b"{page: /"
     assert ["dead-lettered"] == deliver(handler, [event], to="aws", via="cloudevent_kinesis").outcomes
     # So is what can't be seen to be one: no redelivery makes it JSON.
-    consumer = Consumer(Dispatcher(bindings(handler)), settle=lambda *args: True)
+    consumer = Consumer(Dispatcher(bindings(handler)), dead_letter=lambda *args: True)
     outcomes: Any = consumer.handle([click("{page: /")], Context())
     assert ["Reject"] == [type(one).__name__ for one in outcomes]
 
@@ -185,7 +185,7 @@ def test_what_follows_in_order_is_handled_once_it_is_in_the_dead_letters_and_wai
         def settle(*_: Any, taken: bool = taken) -> bool:
             return taken
 
-        consumer = Consumer(Dispatcher(bindings(function)), key=lambda event: event.key, settle=settle)
+        consumer = Consumer(Dispatcher(bindings(function)), key=lambda event: event.key, dead_letter=settle)
         outcomes: Any = consumer.handle([bad, good], Context())
         assert expected == [type(one).__name__ for one in outcomes]
 
@@ -210,7 +210,7 @@ class Batches:
 def test_a_batch_is_handled_without_those_that_it_cannot_read() -> None:
     batches = Batches()
     sent = [click('{"page": "/"}', "m-0"), click("{", "m-1"), click('{"page": "again"}', "m-2"), click("[", "m-3")]
-    consumer = Consumer(Dispatcher(bindings(batches.function())), settle=lambda *_: True)
+    consumer = Consumer(Dispatcher(bindings(batches.function())), dead_letter=lambda *_: True)
     outcomes: Any = consumer.handle(sent, Context())
     assert ["Done", "Reject", "Retry", "Reject"] == [type(one).__name__ for one in outcomes]
     assert [["m-0", "m-1", "m-2", "m-3"], ["m-0", "m-2", "m-3"], ["m-0", "m-2"]] == batches.seen
@@ -218,14 +218,16 @@ def test_a_batch_is_handled_without_those_that_it_cannot_read() -> None:
 
 def test_a_batch_that_holds_nothing_else_is_not_handled_again() -> None:
     batches = Batches()
-    consumer = Consumer(Dispatcher(bindings(batches.function())), settle=lambda *_: True)
+    consumer = Consumer(Dispatcher(bindings(batches.function())), dead_letter=lambda *_: True)
     assert ["Reject"] == [type(one).__name__ for one in consumer.handle([click("{")], Context())]  # type: ignore[union-attr]
     assert [["m-1"]] == batches.seen
 
 
 def test_one_of_a_batch_that_nobody_takes_is_retried_with_what_follows_it() -> None:
     batches = Batches()
-    consumer = Consumer(Dispatcher(bindings(batches.function())), key=lambda event: event.key, settle=lambda *_: False)
+    consumer = Consumer(
+        Dispatcher(bindings(batches.function())), key=lambda event: event.key, dead_letter=lambda *_: False
+    )
     sent = [click('{"page": "/"}', "m-0"), click("{", "m-1"), click('{"page": "/"}', "m-2")]
     outcomes: Any = consumer.handle(sent, Context())
     assert ["Done", "Retry", "Retry"] == [type(one).__name__ for one in outcomes]
@@ -241,7 +243,7 @@ def test_a_batch_is_not_handled_again_if_the_time_is_too_short() -> None:
         time.sleep(0.3)
         batch[0].data["page"]
 
-    consumer = Consumer(Dispatcher(bindings(slow)), settle=lambda *_: True)
+    consumer = Consumer(Dispatcher(bindings(slow)), dead_letter=lambda *_: True)
     outcomes: Any = consumer.handle([click("{"), click("{}", "m-2")], Context(deadline=time.time() + 0.55))
     assert (["Reject", "Retry"], [2]) == ([type(one).__name__ for one in outcomes], calls)
 

@@ -171,15 +171,15 @@ def test_an_attempt_is_the_hosts_retry_or_the_first() -> None:
 @pytest.mark.parametrize("seconds", ["", "0", "-5", "1e3", "²", "٣", "60.5", " 60", "9" * 400, "nan", "999999999"])
 def test_a_time_limit_of_google_that_is_none_is_no_deadline(seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", seconds)
-    context = google_decode.FunctionInvocation(fake.request("POST"), False)
+    context = google_decode.GCPContext(fake.request("POST"), False)
     assert (None, None) == (context.remaining(), context.deadline)
     monkeypatch.delenv("CLOUD_RUN_TIMEOUT_SECONDS")
-    assert None is google_decode.FunctionInvocation(fake.request("POST"), False).remaining()
+    assert None is google_decode.GCPContext(fake.request("POST"), False).remaining()
 
 
 def test_a_time_limit_of_google_is_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", "3600")
-    context = google_decode.FunctionInvocation(fake.request("POST"), False)
+    context = google_decode.GCPContext(fake.request("POST"), False)
     assert 3599 < (context.remaining() or 0) <= 3600
     assert context.deadline is not None
     assert abs(context.deadline.timestamp() - time.time() - 3600) < 1
@@ -197,7 +197,7 @@ def test_a_time_limit_of_google_is_the_deadline(monkeypatch: pytest.MonkeyPatch)
 def test_headers_of_google_may_be_missing_or_repeated(headers: list[tuple[bytes, bytes]], scope: Any) -> None:
     native: Any = SimpleNamespace(scope={"type": "http", "method": "GET", "path": "/", "headers": headers, **scope})
     request = google_decode.http_async(native)
-    context = google_decode.FunctionInvocation(request, False)
+    context = google_decode.GCPContext(request, False)
     look(context)
     assert request.id == context.invocation_id
     assert "," not in request.id

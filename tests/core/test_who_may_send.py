@@ -337,7 +337,7 @@ def test_an_id_that_a_client_sends_is_taken_only_if_it_can_stand_in_a_log(forged
             "Native", (), {"scope": {"method": "GET", "path": "/", "headers": [(name.encode(), forged.encode())]}}
         )()
         request = google_decode.http_async(native)
-        ids += [request.id, google_decode.FunctionInvocation(request, False).invocation_id]
+        ids += [request.id, google_decode.GCPContext(request, False).invocation_id]
         environ = {
             "REQUEST_METHOD": "GET",
             "PATH_INFO": "/",
@@ -350,7 +350,7 @@ def test_an_id_that_a_client_sends_is_taken_only_if_it_can_stand_in_a_log(forged
         ids.append(asgi_decode.ScopeRequest(scope).id)
     ids.append(worker_decode.request("GET", "https://a/", [["cf-ray", forged]], None, None).id)
     context: Any = type("Context", (), {"invocation_id": forged})()
-    ids.append(azure_decode.FunctionInvocation(context, False).invocation_id)
+    ids.append(azure_decode.AzureContext(context, False).invocation_id)
     assert all(len(id) == 32 and id.isalnum() for id in ids), ids
 
 

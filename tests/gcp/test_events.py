@@ -537,7 +537,7 @@ def test_a_rejected_message_is_published_as_it_was(dead_letter: str, source: str
 def test_a_rejected_event_is_dead_lettered_where_the_trigger_names_a_topic(kind: str, service: str) -> None:
     [event] = [one for one in events() if type(one).__name__ == kind]
     delivery = deliver(rejecting(KINDS[kind], "dead"), event, to="gcp", via=service)
-    assert [("dead-lettered", "no such sku")] == [(one.outcome, one.why) for one in delivery.settled]
+    assert [("dead-lettered", "no such sku")] == [(one.outcome, one.why) for one in delivery.results]
 
 
 def test_what_is_published_of_an_event_is_that_event_for_the_function_of_the_dead_letters() -> None:

@@ -17,7 +17,7 @@ from event_harnesses import EventCell
 from portable_fn.events import Event
 from portable_fn.testing.results import Delivery, EventResult, Raised
 from portable_fn.testing.stories import EVENT_STORIES, StoryRun
-from portable_fn_azure.simulate.events import EVENT_SERVICES, invocations, payloads, settled
+from portable_fn_azure.simulate.events import EVENT_SERVICES, invocations, payloads, results
 from portable_fn_azure.simulate.payloads import Sent
 from portable_fn_azure.simulate.worker import ADAPTERS, LOST, Invoked
 from tests.runtimes import azure_amqp
@@ -136,7 +136,7 @@ class Worker:
         verbs = dict(map(_verb, _lines(host, before, len(events) if error is None else 0)))
         numbers = {azure_amqp.lock(first + number): number for number in range(len(events))}
         found = {numbers[lock]: what for lock, what in verbs.items()}
-        return settled(events, SETTLED, [[Invoked(list(numbers.values()), error, settled=found, function=name)]])
+        return results(events, SETTLED, [[Invoked(list(numbers.values()), error, results=found, function=name)]])
 
     def _delivered(self, host: AzureHost, name: str, events: list[Event[Any]], service: str) -> Delivery:
         function = next(one for one in host.functions if one.name == name)
@@ -144,7 +144,7 @@ class Worker:
         many = str(trigger.get("cardinality", "")).upper() == "MANY"
         retries = trigger["type"] not in LOST or function.retry is not None
         invoke = partial(self._invoked, host, name, retries)
-        return settled(events, service, [invocations(arrival, many, invoke) for arrival in payloads(events, service)])
+        return results(events, service, [invocations(arrival, many, invoke) for arrival in payloads(events, service)])
 
     def _invoked(self, host: AzureHost, name: str, retries: bool, sent: Sent, indices: list[int]) -> Invoked:
         retry = {"retry_count": sent.retry_count, "max_retry_count": 5} if sent.retry_count else {}
