@@ -624,7 +624,10 @@ TO_RETRY = ("retry", "rejected: told to", None, Reject)
             (one, "reject", {"dead_letter": sends}, ("reject", "told to", None, None), [TOLD])
             for one in (with_dead_letter, sends_later)
         ),
-        *((one, "reject", {"dead_letter": sends_not}, TO_RETRY, [TOLD, UNTAKEN]) for one in (with_dead_letter, sends_later)),
+        *(
+            (one, "reject", {"dead_letter": sends_not}, TO_RETRY, [TOLD, UNTAKEN])
+            for one in (with_dead_letter, sends_later)
+        ),
         *(
             (
                 one,

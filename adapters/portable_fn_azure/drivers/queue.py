@@ -92,9 +92,7 @@ def send_text(queue: str, connection: str, text: str, end: float, *, make: bool 
         api.storage("PUT", connection, queue, {}, b"", end)
         status, answer = api.storage("POST", connection, f"{queue}/messages", query, content, end)
     if status != 201:
-        raise api.QueueError(
-            f"the storage queue {queue} refused a message with {status} {api._code(answer)}".rstrip()
-        )
+        raise api.QueueError(f"the storage queue {queue} refused a message with {status} {api._code(answer)}".rstrip())
 
 
 # Service Bus
