@@ -330,7 +330,7 @@ def answering(parts: Iterable[bytes], *headers: tuple[str, str], status: str = "
     return app
 
 
-def test_a_body_with_the_length_of_its_first_part_is_no_stream() -> None:
+def test_a_body_with_the_length_of_its_first_part_isnt_a_stream() -> None:
     answer = call(answering(Parts(b"", b"ok"), ("Content-Length", "2")))
     assert (b"ok", [b"ok"], ["closed"]) == (answer.body, answer.chunks, LOG)
 
