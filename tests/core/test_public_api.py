@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import portable_fn
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +67,24 @@ answer = hello(payload, LambdaContext())
 assert answer["statusCode"] == 200, answer
 """
     assert imported(code) & (HEAVY | {"aws_lambda_powertools", "urllib.parse", "base64"}) == set()
+
+
+@pytest.mark.parametrize(("provider", "most"), [("aws", 22), ("asgi", 22), ("gcp", 24)])
+def test_an_http_function_loads_few_of_our_modules(provider: str, most: int) -> None:
+    code = f"""
+from portable_fn import Request, Response, on, portable
+from portable_fn_{provider} import entry
+
+@portable(on.http("GET", "/hello/{{name}}"))
+def hello(request: Request) -> Response:
+    return Response.text("hello")
+
+entry(hello)
+"""
+    ours = sorted(name for name in imported(code) if name.startswith("portable_fn"))
+    assert len(ours) <= most, ours
+    late = {"batch", "dispatch", "recorder", "events.entry", "drivers", "testing", "simulate"}
+    assert [] == [name for name in ours if name.endswith(tuple(f".{part}" for part in late))]
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
