@@ -8,7 +8,6 @@ from portable_fn.adapter.binding import Binding
 from portable_fn.context import Context
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import Batch, Event
-from portable_fn.http import Request
 from portable_fn.on import Trigger
 from portable_fn.record import overload
 
@@ -83,9 +82,7 @@ def _decorated(
 
 def _of_another_kind(binding: Binding, given: Event[Any] | Batch[Any], event: Event[Any]) -> TypeError:
     """The error for a call with an event, or a batch with one, that the handler isn't for."""
-    kind = next(
-        base.__name__ for base in type(event).__mro__ if base.__module__ in (Event.__module__, Request.__module__)
-    )
+    kind = event.kind_name
     wanted = f"Batch[{binding.kind.__name__}]" if binding.takes_batch else binding.kind.__name__
     return TypeError(f"{binding.name} takes {wanted}, not {f'Batch[{kind}]' if isinstance(given, Batch) else kind}")
 

@@ -98,6 +98,8 @@ class Event(Record, Generic[T]):
     time: datetime | lazy[datetime] | lazy[datetime | None] | None
     native: object
     envelopes: tuple[Event[Any], ...] = ()
+    # The name of its kind, whatever class an adapter has for it.
+    kind_name = "Event"
     # Whether whoever sent it wrote what is inside, and may have made it look like any source's event, as is so of messages.
     sender_wrote_contents = False
 
@@ -199,6 +201,7 @@ class Message(_Content[T], Generic[T]):
     (a shard too) and `sequence` say where in a stream it stands.
     """
 
+    kind_name = "Message"
     # Bodies and attributes hold secrets, and what is shown reaches logs.
     _shown = ("id", "channel", "attempt")
     _fields = (
@@ -356,6 +359,7 @@ class ObjectEvent(Event[T], Generic[T]):
     provider's own word for what happened. `data` is the notification as the provider has it.
     """
 
+    kind_name = "ObjectEvent"
     _fields = ("id", "source", "time", "bucket", "key", "action", "size", "etag", "version", "content_type")
 
     def __init__(
@@ -420,6 +424,7 @@ class ChangeEvent(Event[T], Generic[T]):
     it stands. `data` is `after`, or `before` of a removed row.
     """
 
+    kind_name = "ChangeEvent"
     _fields = ("id", "source", "time", "table", "action", "key", "before", "after", "partition", "sequence")
     _shown = ("id", "table", "action")
 
@@ -474,6 +479,7 @@ class ScheduleEvent(Event[T], Generic[T]):
     minute. `data` is the schedule's own input, None without one.
     """
 
+    kind_name = "ScheduleEvent"
     _fields = ("id", "source", "time", "name", "cron", "input")
     LATE = 60.0
 
@@ -517,6 +523,7 @@ class CloudEvent(_Content[T], Generic[T]):
     or text or bytes where the content type says so. `attempt` counts deliveries from 1, None where the provider doesn't tell.
     """
 
+    kind_name = "CloudEvent"
     _shown = ("id", "source", "type")
     _fields = ("id", "source", "type", "subject", "time", "content_type", "schema", "extensions", "body")
 
@@ -569,6 +576,7 @@ class Task(Event[T], Generic[T]):
     answer; what it raises reaches the caller by the name of its class and its message.
     """
 
+    kind_name = "Task"
     _fields = ("id", "source", "name", "type", "input")
     _shown = ("id", "name", "type")
 
@@ -605,8 +613,3 @@ class Task(Event[T], Generic[T]):
 
     def read_data(self) -> Any:
         return self.input
-
-
-def kind_of(event: Event[Any]) -> str:
-    """The name of the neutral kind that an event is of, whatever class an adapter made it of."""
-    return next(base.__name__ for base in type(event).__mro__ if base.__module__.startswith("portable_fn."))

@@ -81,9 +81,7 @@ def path_parameter(name: str, parameter: str) -> str:
 
 def subscript(event: Any, key: object) -> str:
     """What to read instead of `event[key]`."""
-    kind = next(
-        base.__name__ for base in type(event).__mro__ if base.__module__ in ("portable_fn.events", "portable_fn.http")
-    )
+    kind = getattr(event, "kind_name", "Batch")
     name = _event(kind)
     known = MEMBERS.get(key, "") if isinstance(key, str) else ""
     if kind == "Batch":

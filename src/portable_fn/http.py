@@ -63,6 +63,7 @@ class Request(Event[T], Generic[T]):
     `principal` is only what the platform itself verified, `client_ip` what the platform saw.
     """
 
+    kind_name = "Request"
     # Headers and body hold secrets, and what is shown reaches logs.
     _shown = ("method", "raw_path", "id")
     _fields = (
@@ -151,6 +152,29 @@ class Request(Event[T], Generic[T]):
     def principal(self) -> Principal | None:
         """Who calls, only as the platform itself verified it."""
         return self._principal
+
+    def copy(self, headers: HeadersInput | None = None) -> Request[T]:
+        """Return an equal request with its own headers and parameters, of which nothing has been read yet.
+
+        Args:
+            headers: The headers of the copy. If None, those of this request.
+        """
+        return Request(
+            self.method,
+            self.raw_path,
+            self.raw_query,
+            list(self.headers.multi_items()) if headers is None else headers,
+            self.raw_body,
+            params=dict(self.params),
+            host=self.host,
+            scheme=self.scheme,
+            root_path=self.root_path,
+            client_ip=self.client_ip,
+            principal=self.principal,
+            id=self.id,
+            time=self.time,
+            native=self.native,
+        )
 
     def __copy__(self) -> Self:
         return self._copied(self.native)

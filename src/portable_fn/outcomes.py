@@ -36,6 +36,16 @@ class Retry(PortableError):
         self.after = after  # type: ignore[assignment]  # seconds, once it is checked
         check(self)
 
+    @property
+    def cause(self) -> BaseException:
+        """The error that the handler raised: this outcome, or the other error that means it."""
+        return self if self.error is None else self.error
+
+    @property
+    def whole_seconds(self) -> int | None:
+        """The delay in whole seconds, rounded up; None if the handler sets none."""
+        return None if self.after is None else -int(-self.after // 1)
+
 
 class Reject(PortableError):
     """Raise it in a handler to have the event never come again: it is dead-lettered, with the reason where that can be told.
@@ -51,12 +61,18 @@ class Reject(PortableError):
         super().__init__(why)
         self.why = str(why)
 
+    @property
+    def cause(self) -> BaseException:
+        """The error that the handler raised: this outcome, or the other error that means it."""
+        return self if self.error is None else self.error
+
 
 class Done(Record):
     """The handler returned, `result` is what."""
 
     _fields = ("result",)
     __slots__ = _fields
+    cause = None
 
     def __init__(self, result: object = None) -> None:
         self.result = result

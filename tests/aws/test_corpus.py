@@ -27,7 +27,6 @@ from portable_fn import (
     Task,
     portable,
 )
-from portable_fn.events import kind_of
 from portable_fn_aws import decode, entry
 from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.simulate import LambdaContext, playing
@@ -271,7 +270,7 @@ def test_every_payload_is_expected_to_be_something() -> None:
 def test_what_has_no_kind_of_its_own_is_a_task_of_a_type(file: str, type: str) -> None:
     native = payload(f"{file}.json")
     (task,) = events(native)
-    assert ("Task", type, native) == (kind_of(task), task.type, task.data)
+    assert ("Task", type, native) == (task.kind_name, task.type, task.data)
     assert ("00000000-0000-4000-8000-000000000001", "function") == (task.id, task.name)  # type: ignore[attr-defined]
 
 
@@ -285,7 +284,7 @@ def test_a_request_is_no_event(file: str) -> None:
 def test_an_event_of_a_bus_is_a_cloudevent(file: str, source: str, type: str) -> None:
     native = payload(f"{file}.json")
     (event,) = events(native)
-    assert ("CloudEvent", source, type, native["id"]) == (kind_of(event), event.source, event.type, event.id)
+    assert ("CloudEvent", source, type, native["id"]) == (event.kind_name, event.source, event.type, event.id)
     assert (native["detail"], native["detail"]) == (event.data, json.loads(event.body))  # type: ignore[attr-defined]
     assert native["account"] == event.extensions["account"]  # type: ignore[attr-defined]
 
@@ -293,7 +292,7 @@ def test_an_event_of_a_bus_is_a_cloudevent(file: str, source: str, type: str) ->
 @pytest.mark.parametrize(("file", "kind", "expected"), [(file, *expected) for file, expected in FIELDS.items()])
 def test_the_fields_are_read(file: str, kind: str, expected: list[dict[str, Any]]) -> None:
     found = events(payload(f"{file}.json"))
-    assert [kind] * len(expected) == [kind_of(event) for event in found]
+    assert [kind] * len(expected) == [event.kind_name for event in found]
     assert expected == [
         {name: getattr(event, name) for name in one} for event, one in zip(found, expected, strict=True)
     ]

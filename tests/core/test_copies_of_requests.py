@@ -73,3 +73,14 @@ def test_a_request_whose_headers_can_not_be_read_is_copied_as_such() -> None:
     request: Request[Any] = Request("GET", "/", headers=lambda: [("x", None, 1)], id="i", host="h")  # type: ignore[arg-type, return-value]
     with pytest.raises(HTTPError):
         copy.copy(request).headers  # noqa: B018  # reading it is the test
+
+
+def test_copy_returns_an_equal_request_with_its_own_headers_and_parameters() -> None:
+    request: Request[Any] = Request("POST", "/a", "b=1", {"x-a": "1"}, b"{}", params={"id": "7"}, native=Native())
+    request.json()
+    copied = request.copy()
+    assert request == copied
+    assert request.native is copied.native
+    copied.params["id"] = "8"
+    assert "7" == request.params["id"]
+    assert {"x-b": "2"} == dict(request.copy([("x-b", "2")]).headers)

@@ -309,7 +309,7 @@ def test_each_event_is_looked_into_once_however_many_functions_there_are() -> No
 
     dispatcher = Dispatcher(bindings(deleted), counting)
     unwanted = fake.message({"inside": "object"}, id="m-2")
-    assert dispatcher.takes_any(unwanted)
+    assert dispatcher.takes_event(unwanted)
     assert [] == dispatcher.calls(unwanted)
     assert dispatcher.unwanted(unwanted).startswith("no function wants an ObjectEvent of 'uploads'")
     assert ["m-1", "m-2"] == looked
@@ -448,3 +448,18 @@ def test_a_batch_of_what_does_not_come_in_batches_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match=r"Batch\[ObjectEvent\]; possible are Batch\[Message\]"):
         portable(handler)
+
+
+def test_takes_event_ignores_the_names_of_triggers() -> None:
+    dispatcher = Dispatcher(bindings(pictures), unwrap)
+    assert dispatcher.takes_event(fake.object("elsewhere", "a"))
+    assert dispatcher.takes_event(fake.message({"inside": "object"}))
+    assert not dispatcher.takes_event(fake.message({"sku": "lamp"}))
+
+
+def test_takes_event_is_true_for_an_event_that_cannot_be_read() -> None:
+    def fails(event: Event[Any]) -> list[Event[Any]]:
+        raise DecodeError("malformed")
+
+    assert Dispatcher(bindings(pictures)).takes_event(DecodeError("malformed"))
+    assert Dispatcher(bindings(pictures), fails).takes_event(fake.message({}))

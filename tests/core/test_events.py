@@ -32,6 +32,14 @@ def test_every_kind_has_what_an_event_has(event: Event[Any]) -> None:
     assert () == event.envelopes
     assert event == event
     assert event.id in repr(event)
+    assert type(event).__name__ == event.kind_name
+
+
+def test_the_name_of_a_kind_is_the_same_for_the_class_of_an_adapter() -> None:
+    class Ours(Message[Any]):
+        pass
+
+    assert "Message" == Ours("i", "s", b"").kind_name
 
 
 def test_events_are_equal_when_their_fields_are_whatever_class_an_adapter_made() -> None:

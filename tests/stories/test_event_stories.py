@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from event_cannot import _CANNOT, OWN_CONTENT
 from event_harnesses import EventCell, cells
 from portable_fn import Event, Message, ObjectEvent, Reject, Retry, on, portable
-from portable_fn.events import kind_of
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.testing import deliver, fake
 from portable_fn.testing.stories import events_app
@@ -31,10 +30,10 @@ def test_what_cannot_hold_names_stories_and_services_that_there_are() -> None:
 
 
 SERVICES = [
-    pytest.param(provider, service, event, id=f"{provider} {service} {kind_of(event)}")
+    pytest.param(provider, service, event, id=f"{provider} {service} {event.kind_name}")
     for provider in ADAPTERS
     for event in every_event()
-    for service in adapter(provider, "simulate").EVENT_SERVICES.get(kind_of(event), ())
+    for service in adapter(provider, "simulate").EVENT_SERVICES.get(event.kind_name, ())
 ]
 
 # What an event comes in, outermost first, by the provider's service; on the others it comes in nothing.
@@ -93,9 +92,9 @@ def test_what_is_declared_to_come_inside_of_messages_does() -> None:
 @pytest.mark.parametrize(("provider", "service", "event"), SERVICES)
 def test_what_an_event_came_in_is_reachable_outermost_first(provider: str, service: str, event: Event[Any]) -> None:
     events_app.SEEN.clear()
-    deliver(events_app.BY_KIND[kind_of(event)], [event], to=provider, via=service)
+    deliver(events_app.BY_KIND[event.kind_name], [event], to=provider, via=service)
     (seen,) = events_app.SEEN
-    assert list(ENVELOPES.get((provider, service, kind_of(event)), ())) == seen["envelopes"]
+    assert list(ENVELOPES.get((provider, service, event.kind_name), ())) == seen["envelopes"]
 
 
 RAISED = [
@@ -119,7 +118,7 @@ def test_a_delivery_has_what_the_function_said_whether_or_not_the_provider_keeps
     why: str,
     told: tuple[str, str] | None,
 ) -> None:
-    @portable(*events_app.BY_KIND[kind_of(event)].__portable__.triggers)
+    @portable(*events_app.BY_KIND[event.kind_name].__portable__.triggers)
     def raises(event: Event[Any]) -> None:
         raise error
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from portable_fn import Batch, Context, Message, ObjectEvent, Reject, Request, Retry, Task, on, portable
-from portable_fn.events import kind_of
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import Duplicates, Redelivery, Reordered, Throttled, deliver, fake
 from portable_fn.testing.results import Background, EventResult
@@ -474,7 +473,7 @@ def test_a_service_inside_of_another_is_named_from_the_inside(via: str) -> None:
         seen.append(upload)
 
     assert ["acknowledged"] == deliver(thumbnail, fake.object(), via=via).outcomes
-    assert ["Message", "Message"] == [kind_of(one) for one in seen[0].envelopes]
+    assert ["Message", "Message"] == [one.kind_name for one in seen[0].envelopes]
 
 
 def test_http_services_are_named_so_too() -> None:

@@ -6,7 +6,7 @@ import os
 
 from portable_fn.adapter.batch import Consumer
 from portable_fn.adapter.dispatch import Dispatcher
-from portable_fn.errors import ConfigurationError, DecodeError
+from portable_fn.errors import ConfigurationError
 from portable_fn.events import Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.outcomes import DONE, Done, Reject, Retry
 from portable_fn_aws.events import decode as decode_events
@@ -92,10 +92,7 @@ class EventRouter:
 
     def _is_taken(self, item: Item) -> bool:
         """Whether any function takes the event, or would if it could be read."""
-        try:
-            return not isinstance(item, Event) or self._dispatcher.takes_any(item)
-        except DecodeError:
-            return True
+        return self._dispatcher.takes_event(item)
 
     def _outcomes(
         self, found: IncomingEvents, items: Sequence[Item], context: AWSContext, variables: Variables

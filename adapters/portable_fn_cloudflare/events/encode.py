@@ -27,10 +27,9 @@ def acknowledge(native: QueueMessage, outcome: Outcome, context: Context) -> Non
     """
     if not isinstance(outcome, Retry):
         native.ack()
-    elif outcome.after is None:
+    elif (seconds := outcome.whole_seconds) is None:
         native.retry()
     else:
-        seconds = -int(-outcome.after // 1)
         if seconds > MAX_DELAY:
             context.log.warning("a retry waits for %s seconds, not %s: more is not possible", MAX_DELAY, seconds)
         native.retry(delaySeconds=min(seconds, MAX_DELAY))

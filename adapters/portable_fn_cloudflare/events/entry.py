@@ -244,7 +244,7 @@ class EventRouter:
             item = _read(events.task, name, args, by_name, context.invocation_id, self._ffi)
             outcome = await _one(item, consumer, context)
             if not isinstance(outcome, Done):
-                return encode_events.Thrown(_cause(outcome), self._js)
+                return encode_events.Thrown(outcome.cause, self._js)
             try:
                 return encode_events.result(outcome.result, self._js)
             except EncodeError as exc:
@@ -280,14 +280,9 @@ async def _one(item: Event[Any] | DecodeError, consumer: Consumer, context: Cont
     return outcome  # type: ignore[no-any-return]  # run_in_task gives what it is given
 
 
-def _cause(outcome: Reject | Retry) -> BaseException:
-    """What the handler raised."""
-    return (outcome.error if isinstance(outcome, Retry) else None) or outcome
-
-
 def _failure(outcome: Reject | Retry) -> Exception:
     """What to raise for it: a SystemExit would end the isolate."""
-    cause = _cause(outcome)
+    cause = outcome.cause
     return to_raise(cause if isinstance(cause, Exception) else outcome, outcome.traceback)
 
 

@@ -101,11 +101,7 @@ class EventRouter:
         return self._router.find(request)[0] in self._http
 
     def _takes(self, item: Item) -> bool:
-        # What can't be read, or has something inside that can't be, was meant for the functions that take events.
-        try:
-            return isinstance(item, DecodeError) or self.dispatcher.takes_any(item)
-        except DecodeError:
-            return True
+        return self.dispatcher.takes_event(item)
 
 
 def _check(request: Request[Any]) -> None:

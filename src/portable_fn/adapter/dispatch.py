@@ -119,14 +119,19 @@ class Dispatcher:
             self._read = event, search.contents
         return found
 
-    def takes_any(self, event: Event[Any]) -> bool:
-        """Whether a function is for such an event or for anything inside of it, whatever the triggers name.
+    def takes_event(self, item: Event[Any] | DecodeError) -> bool:
+        """Return whether a function takes the event or anything inside it, whatever names the triggers have.
 
-        DecodeError if what is inside can't be read.
+        True if the event, or what is inside it, can't be read: the functions may be meant.
         """
-        contents = self._contents(event)
-        self._read = event, contents
-        return any(_find(function.kind, event, contents) for function in self.functions)
+        if isinstance(item, DecodeError):
+            return True
+        contents = self._contents(item)
+        self._read = item, contents
+        try:
+            return any(_find(function.kind, item, contents) for function in self.functions)
+        except DecodeError:
+            return True
 
     def unwanted(self, event: Event[Any]) -> str:
         """What a log says of an event for which `calls` gives none: what of it no function wants, and which functions there are."""
@@ -493,7 +498,7 @@ def _calls_for(trigger: Trigger, event: Event[Any]) -> bool:
 
 def describe(event: Event[Any]) -> str:
     """An event, as an error names it."""
-    kind = next(base.__name__ for base in type(event).__mro__ if base.__module__ == Event.__module__)
+    kind = event.kind_name
     place = getattr(event, "channel", "") or getattr(event, "bucket", "") or getattr(event, "table", "")
     article = "an" if kind == "ObjectEvent" else "a"
     return f"{article} {kind} of {place or event.type or event.source!r}"

@@ -9,7 +9,6 @@ from portable_fn.adapter.binding import Binding
 from portable_fn.cli.excerpt import Plain, plain
 from portable_fn.cli.sending import line, log_kept
 from portable_fn.cli.target import what
-from portable_fn.events import kind_of
 from portable_fn.providers import adapter
 from portable_fn.recording.payload_json import written
 from portable_fn.testing.delivery import deliver
@@ -45,8 +44,8 @@ def delivered(functions: list[Binding], event: Any, provider: str, service: str 
     with log_kept([]), stood_in(handler):
         try:
             simulate = adapter(provider, "simulate")
-            if kind_of(first) not in simulate.EVENT_SERVICES:
-                found.error, found.missing = f"hands over no {kind_of(first)}", True
+            if first.kind_name not in simulate.EVENT_SERVICES:
+                found.error, found.missing = f"hands over no {first.kind_name}", True
                 return found
             found.service = service_for(simulate, provider, first, service, handler)
             found.delivery = made = deliver(handler, event, to=provider, via=found.service)
@@ -73,7 +72,7 @@ def _written(native: Any, provider: str, service: str) -> Plain:
 
 def services(event: Any, provider: str) -> tuple[str, ...]:
     """The provider's services that hand over such events."""
-    found: tuple[str, ...] = adapter(provider, "simulate").EVENT_SERVICES.get(kind_of(several(event)[0]), ())
+    found: tuple[str, ...] = adapter(provider, "simulate").EVENT_SERVICES.get(several(event)[0].kind_name, ())
     return found
 
 

@@ -12,7 +12,7 @@ from portable_fn.adapter.binding import Binding
 from portable_fn.cli.errors import FAILED, Failure
 from portable_fn.data import parse_json, to_json
 from portable_fn.errors import ConfigurationError, PortableError
-from portable_fn.events import UNREADABLE, Event, kind_of
+from portable_fn.events import UNREADABLE, Event
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.recording.payload_json import in_text
@@ -82,11 +82,11 @@ def as_json(provider: str, found: Sequence[Event[Any]]) -> Any:
 
 def event_as_json(event: Event[Any]) -> dict[str, Any]:
     """The event as an object of JSON."""
-    made: dict[str, Any] = {"kind": kind_of(event), **dict(_fields(event))}
+    made: dict[str, Any] = {"kind": event.kind_name, **dict(_fields(event))}
     if (data := _data(event)) is not None:
         made["data"] = data
     if event.envelopes:
-        made["envelopes"] = [{"kind": kind_of(one), **dict(_fields(one))} for one in event.envelopes]
+        made["envelopes"] = [{"kind": one.kind_name, **dict(_fields(one))} for one in event.envelopes]
     return made
 
 
@@ -94,7 +94,7 @@ def text(provider: str, found: Sequence[Event[Any]]) -> str:
     """The events to be read, their fields without the empty ones."""
     lines = [f"{provider}: {len(found)} event{'' if len(found) == 1 else 's'}"]
     for event in found:
-        lines += ["", kind_of(event)]
+        lines += ["", event.kind_name]
         lines += [
             f"  {name:<12} {one if isinstance(one, str) else to_json(one)}"
             for name, one in _fields(event)
@@ -130,7 +130,7 @@ def replay_as_json(found: Replay) -> Any:
 
 
 def _envelope(event: Event[Any]) -> str:
-    return f"{kind_of(event)} {event.id} of {getattr(event, 'channel', '') or event.source}"
+    return f"{event.kind_name} {event.id} of {getattr(event, 'channel', '') or event.source}"
 
 
 def _fields(event: Event[Any]) -> Iterator[tuple[str, Any]]:

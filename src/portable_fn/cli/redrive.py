@@ -138,13 +138,13 @@ def _one(letters: Letters, letter: Message[Any], to: str | None, dry_run: bool) 
         return Redriven(letter.id, "", why, "", LEFT, f"it can't be read: {exc}")
     except PortableError as exc:
         # Such as a subscription that is gone.
-        return Redriven(event.id, _kind(event), why, "", LEFT, f"its place can't be found: {exc}")
+        return Redriven(event.id, event.kind_name, why, "", LEFT, f"its place can't be found: {exc}")
 
     def ended(outcome: str, told: str = "") -> Redriven:
-        return Redriven(event.id, _kind(event), why, there, outcome, told)
+        return Redriven(event.id, event.kind_name, why, there, outcome, told)
 
     if not there:
-        return ended(LEFT, f"nothing tells a queue that takes a {_kind(event)} of {event.source}: --to names one")
+        return ended(LEFT, f"nothing tells a queue that takes a {event.kind_name} of {event.source}: --to names one")
     if dry_run:
         return ended(WOULD)
     try:
@@ -158,10 +158,6 @@ def _one(letters: Letters, letter: Message[Any], to: str | None, dry_run: bool) 
     except PortableError as exc:
         return ended(SENT, f"but it is still among the dead letters: {exc}")
     return ended(SENT)
-
-
-def _kind(event: Event[Any]) -> str:
-    return next(base.__name__ for base in type(event).__mro__ if base.__module__ == Event.__module__)
 
 
 def summary(found: Sequence[Redriven]) -> str:

@@ -113,7 +113,7 @@ def send(functions: list[Binding], request: Request[Any], provider: str, service
     with log_kept(sent.logged), stood_in(*(probe.function for probe in probes)):
         try:
             needed(provider)
-            under_way = exchange(tuple(probe.function for probe in probes), _again(request), provider, service)
+            under_way = exchange(tuple(probe.function for probe in probes), request.copy(), provider, service)
             sent.native_request = plain(under_way.native_request)
             native = under_way.invoke()
             sent.native_answer = plain(native)
@@ -154,29 +154,9 @@ class Probe:
 
     def _call(self, event: Any, context: Context) -> Any:
         if self.seen is None:
-            self.seen = _again(event)
+            self.seen = event.copy()
             self.from_loop = _is_from_loop()
         return self.binding.call(event, context)
-
-
-def _again(request: Request[Any]) -> Request[Any]:
-    """An equal request of which nothing has been read yet."""
-    return Request(
-        request.method,
-        request.raw_path,
-        request.raw_query,
-        list(request.headers.multi_items()),
-        request.raw_body,
-        params=dict(request.params),
-        host=request.host,
-        scheme=request.scheme,
-        root_path=request.root_path,
-        client_ip=request.client_ip,
-        principal=request.principal,
-        id=request.id,
-        time=request.time,
-        native=request.native,
-    )
 
 
 def _is_from_loop() -> bool:
@@ -196,7 +176,7 @@ def _overhead(invoke: Callable[[], object], probe: Probe, seen: Request[Any], re
     differences: list[int] = []
     end = perf_counter_ns() + SECONDS * 1e9
     while len(differences) < repeat and (not differences or perf_counter_ns() < end):
-        request, context = _again(seen), Context()
+        request, context = seen.copy(), Context()
         start = perf_counter_ns()
         invoke()
         between = perf_counter_ns()

@@ -19,7 +19,7 @@ from rich.text import Text
 from portable_fn.cli.delivering import Delivered
 from portable_fn.cli.excerpt import about, compact, neutral, plain, text
 from portable_fn.cli.sending import Sent
-from portable_fn.events import Event, kind_of
+from portable_fn.events import Event
 from portable_fn.http import Request
 from portable_fn.testing.results import Answer, Delivery
 
@@ -54,7 +54,7 @@ def print_deliveries(
     console = stdout()
     name = f"{place}:{functions[0]}" if len(functions) == 1 else place
     told = ", ".join(event.id for event in events)
-    console.print(Text.assemble((f"{kind_of(events[0])} {told}", "bold"), f"  →  {name}"))
+    console.print(Text.assemble((f"{events[0].kind_name} {told}", "bold"), f"  →  {name}"))
     rows = [(one, _delivered_cells(one)) for one in all_delivered]
     if console.width >= NARROW:
         console.print(_columns(rows, _DELIVERY_TITLES, (32, 18, 22, 22)))

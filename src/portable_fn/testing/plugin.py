@@ -126,12 +126,11 @@ class Deliver:
         named = project(self._folder)
         if self.provider not in named.services:
             return None
-        from portable_fn.events import kind_of
         from portable_fn.providers import adapter
         from portable_fn.testing.services import several
 
         simulate = adapter(self.provider, "simulate")
-        kind = kind_of(several(event, handler)[0])
+        kind = several(event, handler)[0].kind_name
         return named.service_of(self.provider, simulate.EVENT_SERVICES.get(kind, simulate.SERVICES))
 
 

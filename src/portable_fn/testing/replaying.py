@@ -335,23 +335,12 @@ def _delivered(payload: Any, provider: str, handler: object, to: str) -> _Outcom
 
 def _request(request: Request[Any]) -> Request[Any]:
     """The request without what its provider had of it."""
-    return Request(
-        request.method,
-        request.raw_path,
-        request.raw_query,
-        [
-            pair
-            for pair in request.headers.multi_items()
-            if not pair[0].startswith("x-forwarded-") and pair[0] != "host"
-        ],
-        request.raw_body,
-        host=request.host,
-        scheme=request.scheme,
-        client_ip=request.client_ip,
-        principal=request.principal,
-        id=request.id,
-        time=request.time,
+    headers = request.headers.multi_items()
+    neutral = request.copy(
+        [(name, value) for name, value in headers if not name.startswith("x-forwarded-") and name != "host"]
     )
+    neutral.params, neutral.root_path, neutral.native = {}, "", None
+    return neutral
 
 
 def _neutral(event: Event[Any], function: Binding) -> Event[Any]:

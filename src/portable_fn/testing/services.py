@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 
-from portable_fn.events import CloudEvent, Event, Message, ScheduleEvent, Task, kind_of
+from portable_fn.events import CloudEvent, Event, Message, ScheduleEvent, Task
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter, nearest
 
@@ -52,7 +52,7 @@ def service_for(simulate: Any, to: str, event: Event[Any], via: str | None, hand
 
     Where none is named, it is the one that the adapter's `entry` takes for the handler's trigger, if that makes a difference.
     """
-    kind = kind_of(event)
+    kind = event.kind_name
     possible: tuple[str, ...] = simulate.EVENT_SERVICES.get(kind, ())
     if not possible:
         raise ValueError(f"{to} hands over no {kind}")
@@ -93,7 +93,7 @@ def _reaches_one(event: Event[Any], handler: object) -> None:
     if not any(_may_reach(event, function.kind) for function in functions):
         those = ", ".join(f"{function.name} (a {function.kind.__name__})" for function in functions)
         raise TypeError(
-            f"{kind_of(event)} {event.id!r} is of a kind that is for none of the functions; there are {those}"
+            f"{event.kind_name} {event.id!r} is of a kind that is for none of the functions; there are {those}"
         )
 
 
@@ -168,7 +168,7 @@ def _come_together(events: Sequence[Event[Any]]) -> None:
             raise TypeError(f"what is delivered is an event, as those of fake, or several, not a {type(one).__name__}")
         if isinstance(one, Request):
             raise ValueError("requests don't come together: deliver each by itself")
-    if len(kinds := dict.fromkeys(map(kind_of, events))) > 1:
+    if len(kinds := dict.fromkeys(event.kind_name for event in events)) > 1:
         raise ValueError(f"events that come together are of one kind, not {' and '.join(kinds)}")
     first: dict[tuple[str, str], Event[Any]] = {}
     for one in events:
@@ -188,7 +188,7 @@ def is_again(event: Event[Any], before: Event[Any]) -> bool:
 
 def providers_for(event: Any, via: str | None) -> list[str]:
     """The providers that hand over such events, by that service where one is named; ValueError where none does."""
-    kind = "Request" if isinstance(event, Request) else kind_of(several(event)[0])
+    kind = "Request" if isinstance(event, Request) else several(event)[0].kind_name
     name = _service_name(via)
     found = []
     every: dict[str, None] = {}

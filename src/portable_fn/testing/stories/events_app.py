@@ -66,8 +66,13 @@ def _shown(event: Any) -> dict[str, Any]:
         "CloudEvent": ("type", "subject", "schema", "content_type"),
         "Task": ("name", "type"),
     }
-    kind = _kind(event)
-    shown = {"kind": kind, "id": event.id, "source": event.source, "envelopes": [_kind(one) for one in event.envelopes]}
+    kind = event.kind_name
+    shown = {
+        "kind": kind,
+        "id": event.id,
+        "source": event.source,
+        "envelopes": [one.kind_name for one in event.envelopes],
+    }
     shown["time"] = None if event.time is None else event.time.isoformat()
     shown.update((name, getattr(event, name)) for name in names[kind])
     if kind in ("Message", "CloudEvent"):
@@ -82,10 +87,6 @@ def _shown(event: Any) -> dict[str, Any]:
     if kind in ("ScheduleEvent", "Task"):
         shown["input"] = event.input
     return shown
-
-
-def _kind(event: Event[Any]) -> str:
-    return next(base.__name__ for base in type(event).__mro__ if base.__module__ == "portable_fn.events")
 
 
 def _plain(value: Any) -> Any:
