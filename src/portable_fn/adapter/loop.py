@@ -305,14 +305,14 @@ def _close() -> None:
     if loop.is_running():
         return  # by a thread that waits for nobody
     try:
-        loop.run_until_complete(_cancel_all())
+        # Looked up before the loop runs here: in Python 3.14.8 a thread that runs a loop sees only the tasks that it began itself.
+        loop.run_until_complete(_cancel_all(asyncio.all_tasks(loop)))
     finally:
         loop.close()
 
 
-async def _cancel_all() -> None:
+async def _cancel_all(left: set[asyncio.Task[Any]]) -> None:
     """Cancel what is left, as asyncio.run does, but don't wait for ever."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
     if left:
