@@ -1,5 +1,7 @@
-"""What the harnesses of our own adapters say can't hold, for `portable_fn.testing.stories.false_claims`, and the adapters' own
-tests that stand for a story."""
+"""The stories that can't hold on our own adapters, for `portable_fn.testing.stories.false_claims`.
+
+Also the adapters' own tests that stand for a story.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""ASGI's scopes as neutral events. https://asgi.readthedocs.io/en/latest/specs/www.html"""
+"""ASGI's scopes as neutral events.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Neutral responses as what ASGI servers take, and outcomes as what the senders of events take: CloudEvents' and Knative, Dapr,
-the caller of a task."""
+"""Encode neutral responses as ASGI messages.
+
+The module `events.encode` encodes outcomes for the senders of events: CloudEvents and Knative, Dapr, the caller of a task.
+"""
 
 from __future__ import annotations
 

@@ -31,24 +31,28 @@ def entry(
     root_path: str = "",
     task_errors: bool = False,
 ) -> Application:
-    """The ASGI 3 application of portable functions, or of a module of them: `app = entry(functions)`.
+    """Build the ASGI 3 application of portable functions.
 
-    Async functions run in the event loop, the others in threads, up to 40 at once. `request.client_ip` and the scheme are the
-    server's word: behind a proxy it must be told to trust it, as `uvicorn --proxy-headers --forwarded-allow-ips=…` is.
-    The server's startup and shutdown are passed on to what `asgi_app` mounts. WebSockets are refused; another kind of scope
-    raises DecodeError.
+    The entry file has `app = entry(functions)`.
 
-    Functions for other events get them by POST, at paths that no HTTP function answers: CloudEvents at any, as Knative sends
-    them; tasks at their name; what a Dapr sidecar sends, whose component for topics is called `pubsub`. Whoever reaches the
-    server can send such events: keep it from the public, or set APP_API_TOKEN, as Dapr does, or PORTABLE_FN_TOKEN. If one is
-    set, no event is taken without it. If none is, a warning says so, unless PORTABLE_FN_CALLERS is "trusted". A web page can't
-    send any: they are JSON, but for CloudEvents in headers, and none is taken that a browser sends for another site.
+    Async functions run in the event loop, sync functions in threads, up to 40 at once. `request.client_ip` and
+    `request.scheme` are what the server says. Behind a proxy the server must trust the proxy's headers, for example with
+    `uvicorn --proxy-headers --forwarded-allow-ips=…`. Applications that `asgi_app` mounts start up and shut down with the
+    server. WebSockets are refused; another kind of scope raises DecodeError.
+
+    Functions for other events get them by POST, at paths that no HTTP function answers: CloudEvents at any path, as Knative
+    sends them, tasks at their name, and the events of a Dapr sidecar. Everybody who reaches the server can send such events.
+    Keep it from the public, or set APP_API_TOKEN, as Dapr does, or PORTABLE_FN_TOKEN: then an event without the token is
+    refused. Without a token the log has a warning, unless PORTABLE_FN_CALLERS is "trusted". Web pages can't send events: they
+    must be JSON, except CloudEvents in headers, and a browser's requests for another site are refused.
 
     Args:
-        use: Middleware around every function and around what is answered without one, such as a 404.
-        root_path: What stands before every path, such as "/v1", if neither the proxy takes it off nor the server is told.
-        task_errors: Whether the caller of a task sees the class and message of whatever it raises. Otherwise it sees those of
-            Reject, Retry and HTTPError, and of classes that are one of them.
+        targets: Portable functions, or a module that has some.
+        pubsub: The name of the Dapr pub/sub component of the topics.
+        use: Middleware around every function, and around answers without a function, such as a 404.
+        root_path: The path before every path, such as "/v1", if neither the proxy nor the server strips it.
+        task_errors: Show the caller of a task the class and message of every error. By default the caller sees only those of
+            Reject, Retry and HTTPError and of their subclasses.
     """
     if (recording := make_recorder()) is not None:
         recorded: Application = recording.application(

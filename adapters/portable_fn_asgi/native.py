@@ -7,7 +7,10 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 
 class HTTPScope(TypedDict):
-    """The scope of one request. https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope"""
+    """The scope of one request.
+
+    https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
+    """
 
     type: Literal["http"]
     method: str
@@ -27,7 +30,10 @@ class BulkSubscribe(TypedDict):
 
 
 class Subscription(TypedDict):
-    """What Dapr is to subscribe to. https://docs.dapr.io/reference/api/pubsub_api/"""
+    """What Dapr is to subscribe to.
+
+    https://docs.dapr.io/reference/api/pubsub_api/
+    """
 
     pubsubname: str
     topic: str

@@ -1,4 +1,7 @@
-"""AWS Lambda's payloads as neutral events. https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html"""
+"""AWS Lambda's payloads as neutral events.
+
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html
+"""
 
 from __future__ import annotations
 

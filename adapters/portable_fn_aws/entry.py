@@ -37,14 +37,17 @@ _SURE = 80_000
 
 
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> LambdaHandler:
-    """The Lambda handler of portable functions, or of a module of them: `lambda_handler = entry(hello)`.
+    """Build the Lambda handler of portable functions.
 
-    Where all functions are for requests, any other payload raises DecodeError; else what is no request and no service's that
-    is known is a Task, and for functions of tasks alone everything is. Streams are collected: awslambdaric can't stream.
+    The entry file has `lambda_handler = entry(hello)`.
+
+    If all functions take requests, any other payload raises DecodeError. Otherwise an unknown payload is a Task. If all
+    functions take tasks, every payload is a Task. Streams are collected, because awslambdaric can't stream.
 
     Args:
-        use: Middleware around every function and around what is answered without one, such as a 404.
-        root_path: What stands before every path, such as "/v1", if nothing in the payload tells: an HTTP API's mapping.
+        targets: Portable functions, or a module that has some.
+        use: Middleware around every function, and around answers without a function, such as a 404.
+        root_path: The path before every path, such as "/v1", if the payload doesn't have it: an HTTP API's mapping.
     """
     recording = make_recorder()
     handler: LambdaHandler

@@ -1,4 +1,7 @@
-"""Azure Functions' HTTP requests, timers and Durable activities as neutral events. https://learn.microsoft.com/azure/azure-functions/functions-reference-python"""
+"""Azure Functions' HTTP requests, timers and Durable activities as neutral events.
+
+https://learn.microsoft.com/azure/azure-functions/functions-reference-python
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,10 @@ if TYPE_CHECKING:
 
 
 class Place(Record):
-    """Where an Azure route has the path: in its last segments, whose parameters `names` has ("" for plain text), and in
-    those that the catch-all `rest` takes."""
+    """The place of the path in an Azure route.
+
+    `names` has the parameters of the last segments ("" for plain text), `rest` is the name of the catch-all.
+    """
 
     _fields = ("names", "rest")
     __slots__ = _fields

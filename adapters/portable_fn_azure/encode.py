@@ -120,9 +120,11 @@ def _answer_class() -> Any:
     from werkzeug.datastructures import Headers
 
     class AnswerHeaders(Headers):
-        """Headers for HttpResponseConverter, which adds a Content-Type where there is none, and takes all Set-Cookie out,
-        to parse them, by `in`, `get_all` and `pop`. One that it leaves is a header as any other to the host, and goes out
-        as it is. Source: azure-functions, HttpResponseConverter.encode; azure-functions-host, RawScriptResult.
+        """Headers for HttpResponseConverter.
+
+        It adds a Content-Type if there is none, and takes out all Set-Cookie to parse them, by `in`, `get_all` and `pop`. If it
+        leaves one, the host sends it unchanged, as any other header. Source: azure-functions, HttpResponseConverter.encode;
+        azure-functions-host, RawScriptResult.
         """
 
         def __init__(self, lines: list[tuple[str, str]], parsed: list[dict[str, Any]]) -> None:

@@ -51,40 +51,42 @@ def entry(
     root_path: str = "",
     http_name: str | None = None,
 ) -> FunctionApp:
-    """The FunctionApp of portable functions, or of a module of them: `app = entry(functions)`.
+    """Build the FunctionApp of portable functions.
 
-    It has one Azure function, `http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS mean what they mean
-    everywhere, and one for each other trigger of each function, with the function's name.
+    The entry file has `app = entry(functions)`.
 
-    If one of the functions is async, all run on the event loop of Azure's worker: it awaits them, and those that aren't async
-    block a thread. If none is, the worker calls each in a thread, and what they stream or leave as background work runs on one
-    event loop for the whole process.
+    The app has one Azure function, `http`, for all paths and methods, so 404, 405, HEAD and OPTIONS mean the same as
+    everywhere. It has one more for each other trigger of each function, with the function's name.
 
-    - `auth_level`: "function", as Azure has it, lets in who has the function's key; "anonymous" lets in everybody, "admin"
-      who has the app's master key.
-    - `one_function_each`: an Azure function for each handler and path, with the handler's name, for keys and metrics of its
-      own (`zzz_` before it if it takes every path). A path that no handler has is Azure's own 404 then, without a problem document, and of functions whose paths
-      overlap (`/items/{id}`, `/items/new`) the first in the alphabet gets the request, by its key, though the right handler
-      answers.
-    - `streaming`: a response's stream goes out chunk by chunk, and cookies, repeated headers and chunked request bodies as
-      they are. Needs azurefunctions-extensions-http-fastapi and holds for all HTTP functions of the app. Methods other than
-      GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS are Azure's own 404 then.
-    - `services`: which of Azure's services a trigger is for, by the function's name, the trigger's (`{"orders":
-      "service_bus_queue"}`) or its word (`{"stream": "kafka"}`). A queue is a storage_queue or service_bus_queue, a topic a
-      service_bus_topic, a stream event_hubs or kafka, an object blob or event_grid, a change cosmos_db, sql or mysql.
-    - `connections`: the names of the settings that say where a service is, by the function's name, the trigger's, the dead
-      letters' or the service's. AzureWebJobsStorage, ServiceBusConnection, EventHubsConnection, KafkaBrokers,
-      CosmosDBConnection, SqlConnection and MySqlConnection, where nothing is said.
-    - `options`: further arguments of the trigger's decorator in azure.functions, by the function's name or the trigger's:
-      `{"orders": {"is_sessions_enabled": True}}`, subscription_name, consumer_group, database_name.
-    - `settlement`: Service Bus messages come several at once and are settled each by itself, so that a rejected one is
-      dead-lettered. Needs azurefunctions-extensions-bindings-servicebus.
-    - `use`: middleware around every function and around what is answered without one, such as a 404.
-    - `root_path`: what stands before every path, such as "/v1", behind the route prefix of host.json.
-    - `http_name`: another name than `http`. The host tries functions in the order of their names, so that a name before that of
-      an HTTP function of your own takes its requests; without `http_name` it becomes `zzz_http` if there is such a one.
+    If one of the functions is async, all run on the event loop of Azure's worker: it awaits them, and a sync function blocks
+    that loop. Otherwise the worker calls each in a thread, and their streams and background work run on one event loop for
+    the whole process.
 
-    Raises ConfigurationError for what Azure can't have.
+    Args:
+        targets: Portable functions, or a module that has some.
+        auth_level: "function", Azure's default, lets in callers with the function's key; "anonymous" lets in everybody;
+            "admin" lets in callers with the app's master key.
+        one_function_each: Make an Azure function for each handler and path, with the handler's name, so that each has its own
+            keys and metrics. A handler that takes every path is `zzz_` and its name. Unknown paths then get Azure's own 404
+            without a problem document. If paths overlap (`/items/{id}`, `/items/new`), Azure checks the key of the function
+            whose name is first in the alphabet, but the right handler answers.
+        streaming: Send streams chunk by chunk, and keep cookies, repeated headers and chunked request bodies as they are.
+            Needs azurefunctions-extensions-http-fastapi and holds for all HTTP functions of the app. Methods other than GET,
+            HEAD, POST, PUT, PATCH, DELETE and OPTIONS then get Azure's own 404.
+        services: The Azure service of a trigger, by the function's name, the trigger's (`{"orders": "service_bus_queue"}`) or
+            its word (`{"stream": "kafka"}`). A queue is a storage_queue or service_bus_queue, a topic a service_bus_topic, a
+            stream event_hubs or kafka, an object blob or event_grid, a change cosmos_db, sql or mysql.
+        connections: The names of the settings with a service's address, by the name of the function, the trigger, the dead
+            letters or the service. Defaults: AzureWebJobsStorage, ServiceBusConnection, EventHubsConnection, KafkaBrokers,
+            CosmosDBConnection, SqlConnection, MySqlConnection.
+        options: More arguments of the trigger's decorator in azure.functions, by the function's name or the trigger's:
+            `{"orders": {"is_sessions_enabled": True}}`, subscription_name, consumer_group, database_name.
+        settlement: Get several Service Bus messages at once and settle each alone, so that a rejected one is dead-lettered.
+            Needs azurefunctions-extensions-bindings-servicebus.
+        use: Middleware around every function, and around answers without a function, such as a 404.
+        root_path: The path before every path, such as "/v1", after the route prefix of host.json.
+        http_name: Another name than `http`. The host tries functions in the order of their names, so an own HTTP function
+            with a later name would lose its requests. Without `http_name` the app then uses `zzz_http`.
     """
     try:
         import azure.functions as func

@@ -1,4 +1,7 @@
-"""A Worker's requests as neutral events. https://developers.cloudflare.com/workers/runtime-apis/request/"""
+"""A Worker's requests as neutral events.
+
+https://developers.cloudflare.com/workers/runtime-apis/request/
+"""
 
 from __future__ import annotations
 

@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 
 
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> type[Any]:
-    """The Worker's entrypoint of portable functions, or of a module of them: `Default = entry(functions)`.
+    """Build the Worker class of portable functions.
 
-    Sync functions run in the event loop, since Workers have no threads.
+    The entry file has `Default = entry(functions)`.
+
+    Sync functions run in the event loop, because Workers have no threads.
 
     Args:
-        use: Middleware around every function and around what is answered without one, such as a 404.
-        root_path: What stands before every path, such as "/v1", if a proxy leaves it there.
+        targets: Portable functions, or a module that has some.
+        use: Middleware around every function, and around answers without a function, such as a 404.
+        root_path: The path before every path, such as "/v1", if a proxy leaves it there.
     """
     # These are there in Workers alone.
     import js  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]

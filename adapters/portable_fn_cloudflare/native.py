@@ -13,7 +13,9 @@ class Buffer(Protocol):
 
 
 class FetchRequest(Protocol):
-    """JavaScript's Request: https://developers.cloudflare.com/workers/runtime-apis/request/
+    """JavaScript's Request.
+
+    https://developers.cloudflare.com/workers/runtime-apis/request/
 
     `body` is jsnull where there is none, `cf` None where another Worker calls.
     """
@@ -38,7 +40,10 @@ class Cf(Protocol):
 
 
 class Certificate(Protocol):
-    """The client's certificate, or "NONE" and empty strings: https://developers.cloudflare.com/ssl/client-certificates/"""
+    """The client's certificate, or "NONE" and empty strings.
+
+    https://developers.cloudflare.com/ssl/client-certificates/
+    """
 
     certVerified: str  # noqa: N815
 
@@ -52,7 +57,10 @@ class SDKRequest(Protocol):
 
 
 class ExecutionContext(Protocol):
-    """https://developers.cloudflare.com/workers/runtime-apis/context/"""
+    """The context of a call.
+
+    https://developers.cloudflare.com/workers/runtime-apis/context/
+    """
 
     def waitUntil(self, work: Awaitable[object]) -> object: ...  # noqa: N802
 
@@ -71,9 +79,11 @@ class WorkerEntrypoint(Protocol):
 
 
 class QueueMessage(Protocol):
-    """https://developers.cloudflare.com/queues/configuration/javascript-apis/#message
+    """A message of a queue.
 
-    `timestamp` is a Date, `body` what JavaScript has made of the message.
+    https://developers.cloudflare.com/queues/configuration/javascript-apis/#message
+
+    `timestamp` is a Date, `body` the value that JavaScript read from the message.
     """
 
     id: str
@@ -86,7 +96,10 @@ class QueueMessage(Protocol):
 
 
 class MessageBatch(Protocol):
-    """https://developers.cloudflare.com/queues/configuration/javascript-apis/#messagebatch"""
+    """The messages of one call.
+
+    https://developers.cloudflare.com/queues/configuration/javascript-apis/#messagebatch
+    """
 
     queue: str
     messages: Iterable[QueueMessage]
@@ -102,7 +115,10 @@ class ScheduledController(Protocol):
 
 
 class StreamController(Protocol):
-    """https://developer.mozilla.org/en-US/docs/Web/API/ReadableStreamDefaultController"""
+    """The controller of a stream.
+
+    https://developer.mozilla.org/en-US/docs/Web/API/ReadableStreamDefaultController
+    """
 
     def enqueue(self, chunk: object) -> None: ...
     def close(self) -> None: ...
@@ -116,7 +132,10 @@ class Proxy(Protocol):
 
 
 class JavaScript(Protocol):
-    """The module `js`: JavaScript's globals. https://pyodide.org/en/stable/usage/api/python-api.html"""
+    """The module `js`: JavaScript's globals.
+
+    https://pyodide.org/en/stable/usage/api/python-api.html
+    """
 
     Array: Any
     Error: Any

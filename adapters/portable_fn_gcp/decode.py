@@ -1,4 +1,7 @@
-"""What functions-framework hands over, as neutral events. https://cloud.google.com/run/docs/container-contract"""
+"""What functions-framework hands over, as neutral events.
+
+https://cloud.google.com/run/docs/container-contract
+"""
 
 from __future__ import annotations
 
@@ -111,7 +114,10 @@ def trace(headers: Headers) -> Trace | None:
 
 
 def _cloud_trace(value: str) -> Trace | None:
-    """`TRACE_ID/SPAN_ID;o=1`, the span in decimal. https://cloud.google.com/trace/docs/trace-context"""
+    """`TRACE_ID/SPAN_ID;o=1`, the span in decimal.
+
+    https://cloud.google.com/trace/docs/trace-context
+    """
     from portable_fn.trace import make_trace
 
     trace_id, _, rest = value.strip().partition("/")

@@ -37,24 +37,27 @@ if TYPE_CHECKING:
 
 
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "", task_errors: bool = False) -> Target:
-    """The functions-framework target of portable functions, or of a module of them: `main = entry(functions)`.
+    """Build the functions-framework target of portable functions.
 
-    It is the same for Flask and for Starlette (`functions-framework --asgi`). Under Flask, async functions run on one event
-    loop in a thread of its own, under Starlette, sync functions run in threads. The client's address and scheme are what
-    Google's front end says: behind a load balancer of one's own the address is the balancer's. `principal` is None, since
-    nobody has verified the headers of IAP, nor a bearer token, where the function is open to everybody.
+    The entry file has `main = entry(functions)`.
 
-    Where a function takes anything but requests, a request that comes from one of Google's triggers is the trigger's event:
-    Pub/Sub's, Eventarc's, Cloud Scheduler's, Cloud Tasks', BigQuery's, a first-generation one; any other POST that no HTTP
-    function answers is a task's, as Workflows sends it. By what such a request has nobody is authenticated: let only the
-    trigger's service account invoke the function, and say so by PORTABLE_FN_CALLERS=trusted, or set PORTABLE_FN_TOKEN, without
-    which no event is taken then. A batch of CloudEvents is answered as a whole.
+    The target works under Flask and under Starlette (`functions-framework --asgi`). Under Flask, async functions run on one
+    event loop in its own thread. Under Starlette, sync functions run in threads. The client's address and scheme are what
+    Google's front end says: behind your own load balancer the address is the balancer's. `principal` is None, because nobody
+    verifies the headers of IAP or a bearer token if the function is open to everybody.
+
+    If a function takes events, a request from one of Google's triggers is the trigger's event: Pub/Sub, Eventarc, Cloud
+    Scheduler, Cloud Tasks, BigQuery, or a first-generation one. Any other POST that no HTTP function answers is a task, as
+    Workflows sends it. Such a request doesn't prove who sent it. Let only the trigger's service account invoke the function,
+    and set PORTABLE_FN_CALLERS=trusted. Or set PORTABLE_FN_TOKEN: then an event without the token is refused. A batch of
+    CloudEvents gets one answer.
 
     Args:
-        use: Middleware around every function and around what is answered without one, such as a 404.
-        root_path: What stands before every path, such as "/v1", if a proxy leaves it there.
-        task_errors: Whether the caller of a task sees the class and message of whatever it raises. Otherwise it sees those of
-            Reject, Retry and HTTPError, and of classes that are one of them.
+        targets: Portable functions, or a module that has some.
+        use: Middleware around every function, and around answers without a function, such as a 404.
+        root_path: The path before every path, such as "/v1", if a proxy leaves it there.
+        task_errors: Show the caller of a task the class and message of every error. By default the caller sees only those of
+            Reject, Retry and HTTPError and of their subclasses.
     """
     if (recording := make_recorder()) is not None:
         recorded: Target = recording.target("gcp", lambda *those: _entry(those, use, root_path, task_errors), targets)

@@ -156,6 +156,7 @@ class _Content(Event[T], Generic[T]):
 
     @property
     def fingerprint(self) -> object:
+        """The fields that tell two events with one id apart."""
         return self.body
 
     @lazy
@@ -251,10 +252,12 @@ class Message(_Content[T], Generic[T]):
 
     @property
     def carrier(self) -> Mapping[str, Any]:
+        """The names and values that have the ids of the trace and the correlation."""
         return self.attributes
 
     @property
     def fingerprint(self) -> object:
+        """The fields that tell two events with one id apart."""
         attributes = tuple(sorted(self.attributes.items()))
         return self.sequence, self.body, self.content_type, self.subject, attributes
 
@@ -277,8 +280,11 @@ def join_repeated(pairs: Iterable[tuple[str, str | bytes | None]]) -> dict[str, 
 
 
 class Window(Record):
-    """The tumbling window that a batch of a stream belongs to: `start` and `end` aware UTC, whether this `is_final`, and
-    whether it was `ended_early` because its state grew too large."""
+    """The tumbling window of a stream's batch.
+
+    `start` and `end` are aware UTC. `is_final` marks the window's last batch, `ended_early` a window whose state grew too
+    large.
+    """
 
     _fields = ("start", "end", "is_final", "ended_early")
 
@@ -410,6 +416,7 @@ class ObjectEvent(Event[T], Generic[T]):
         return self._body() if callable(self._body) else self._body
 
     def read_data(self) -> Any:
+        """Return the data before validation."""
         return self._notification
 
 
@@ -468,6 +475,7 @@ class ChangeEvent(Event[T], Generic[T]):
         self.envelopes = envelopes
 
     def read_data(self) -> Any:
+        """Return the data before validation."""
         return self.before if self.after is None else self.after
 
 
@@ -513,11 +521,14 @@ class ScheduleEvent(Event[T], Generic[T]):
         return clock.time() - due.timestamp()
 
     def read_data(self) -> Any:
+        """Return the data before validation."""
         return self.input
 
 
 class CloudEvent(_Content[T], Generic[T]):
-    """An event of a bus, as CloudEvents 1.0 has it. https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
+    """An event of a bus, as CloudEvents 1.0 has it.
+
+    https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 
     `content_type` is its `datacontenttype`, `schema` its `dataschema`; `extensions` are its further attributes. `data` is JSON,
     or text or bytes where the content type says so. `attempt` counts deliveries from 1, None where the provider doesn't tell.
@@ -560,11 +571,13 @@ class CloudEvent(_Content[T], Generic[T]):
 
     @property
     def fingerprint(self) -> object:
+        """The fields that tell two events with one id apart."""
         # Not the extensions: a trace may be another one for each delivery.
         return self.type, self.subject, self.content_type, self.body
 
     @property
     def carrier(self) -> Mapping[str, Any]:
+        """The names and values that have the ids of the trace and the correlation."""
         return self.extensions
 
 
@@ -609,7 +622,9 @@ class Task(Event[T], Generic[T]):
 
     @property
     def carrier(self) -> Mapping[str, Any]:
+        """The names and values that have the ids of the trace and the correlation."""
         return self._carrier or {}
 
     def read_data(self) -> Any:
+        """Return the data before validation."""
         return self.input

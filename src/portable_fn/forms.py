@@ -28,8 +28,11 @@ class Upload(Record):
 
 
 def read_form(request: Request[Any]) -> MultiDict[str | Upload]:
-    """The form in the request's body; HTTPError 415 for another content type, 400 for a malformed one, 413 for one of over
-    MAX_FIELDS fields."""
+    """Read the form in the request's body.
+
+    Raises:
+        HTTPError: 415 for another content type, 400 for a malformed form, 413 for over MAX_FIELDS fields.
+    """
     if request.content_type == "application/x-www-form-urlencoded":
         return _urlencoded(request)  # type: ignore[return-value]  # MultiDict is read-only, so str will do
     if request.content_type == "multipart/form-data":

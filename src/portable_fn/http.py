@@ -220,6 +220,7 @@ class Request(Event[T], Generic[T]):
 
     @property
     def carrier(self) -> Headers:
+        """The headers, which have the ids of the trace and the correlation."""
         return self.headers
 
     @lazy
@@ -296,8 +297,10 @@ class Request(Event[T], Generic[T]):
 
     @property
     def sent_body(self) -> tuple[bytes, bool]:
-        """What whoever reads codings himself is to get: the raw body, or what middleware has put in the body's place, and
-        whether that has the coding that the headers say."""
+        """The body for an application that decodes Content-Encoding itself, and whether it has that coding.
+
+        It is the raw body, or the body that middleware set instead.
+        """
         body = self.__dict__.get("body", self.raw_body)
         if body is self.raw_body or body is self.__dict__.get("_decoded_body"):
             return self.raw_body, True

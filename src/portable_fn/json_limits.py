@@ -28,10 +28,18 @@ class TooManyValues(ValueError):
 
 
 def check(text: str, max_depth: int, budget: int) -> None:
-    """ValueError for a text that is nested more than `max_depth` levels deep, TooManyValues for one that takes over `budget`
-    bytes to read, itself among them.
+    """Check the depth of a JSON text, and the memory that reading it takes.
 
-    The text is looked at in parts, so the look takes no memory.
+    The check itself takes no memory: it looks at the text in parts.
+
+    Args:
+        text: The JSON.
+        max_depth: The most levels of nesting.
+        budget: The most bytes, the text itself among them.
+
+    Raises:
+        ValueError: The text is nested too deep.
+        TooManyValues: Reading it takes too many bytes.
     """
     width = _width(text)
     left = budget - len(text) * width

@@ -1,4 +1,7 @@
-"""An ASGI application as a portable function: `asgi_app`. https://asgi.readthedocs.io/en/latest/specs/www.html"""
+"""An ASGI application as a portable function: `asgi_app`.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Mount a WSGI application, such as one of Flask or Django, as a portable function. https://peps.python.org/pep-3333/"""
+"""Mount a WSGI application, such as one of Flask or Django, as a portable function.
+
+https://peps.python.org/pep-3333/
+"""
 
 from __future__ import annotations
 

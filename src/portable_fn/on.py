@@ -155,6 +155,7 @@ class MessageTrigger(Trigger):
 
     @property
     def channels(self) -> tuple[str, ...]:
+        """The queue, topic or stream, and the channel of `via`."""
         return (self.name, self.via) if self.via else (self.name,)
 
 
@@ -202,6 +203,7 @@ class ObjectTrigger(Trigger):
         self.via = via
 
     def wants(self, event: Any) -> bool:
+        """Return whether the trigger is for this event."""
         return (
             event.action in (self.actions or OBJECT_ACTIONS)
             and event.key.startswith(self.prefix)
@@ -210,6 +212,7 @@ class ObjectTrigger(Trigger):
 
     @property
     def wants_all(self) -> bool:
+        """Whether the trigger is for every event of its kind."""
         return not (self.actions or self.prefix or self.suffix)
 
 
@@ -235,10 +238,12 @@ class ChangeTrigger(Trigger):
         self.via = via
 
     def wants(self, event: Any) -> bool:
+        """Return whether the trigger is for this event."""
         return event.action in (self.actions or CHANGE_ACTIONS)
 
     @property
     def wants_all(self) -> bool:
+        """Whether the trigger is for every event of its kind."""
         return not self.actions
 
 
@@ -257,6 +262,7 @@ class ScheduleTrigger(Trigger):
         self.via = via
 
     def names(self, event: Any) -> bool:
+        """Return whether the trigger names the event's source."""
         if not isinstance(event, ScheduleEvent):
             return False
         return bool(self.name and self.name == event.name) or bool(event.cron and event.cron == self.cron)
@@ -276,13 +282,16 @@ class EventTrigger(Trigger):
         self.via = via
 
     def names(self, event: Any) -> bool:
+        """Return whether the trigger names the event's source."""
         return True
 
     def wants(self, event: Any) -> bool:
+        """Return whether the trigger is for this event."""
         return (not self.types or event.type in self.types) and self.source in ("", event.source)
 
     @property
     def wants_all(self) -> bool:
+        """Whether the trigger is for every event of its kind."""
         return not (self.types or self.source)
 
 

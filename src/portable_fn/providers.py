@@ -72,7 +72,7 @@ def adapter(provider: str, part: str = "") -> Any:
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """ " (is it 'aws'?)" where one of the known names is near, to be put behind the name in an error; else nothing."""
+    """Return " (is it 'aws'?)" for an error, if one of the known names is near, else ""."""
     from difflib import get_close_matches
 
     found = get_close_matches(str(name), list(known), 1)

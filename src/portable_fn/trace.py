@@ -1,4 +1,7 @@
-"""The W3C trace context: https://www.w3.org/TR/trace-context/"""
+"""The W3C trace context.
+
+https://www.w3.org/TR/trace-context/
+"""
 
 from __future__ import annotations
 

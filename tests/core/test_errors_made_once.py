@@ -38,7 +38,7 @@ def _nothing_held(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def unlogged() -> Iterator[None]:
-    """pytest keeps what is logged, with its traceback."""
+    """Pytest keeps what is logged, with its traceback."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)

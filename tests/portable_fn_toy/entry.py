@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> Function:
-    """The function for Toy of portable functions, or of a module of them: `function = entry(functions)`.
+    """Build Toy's function of portable functions.
+
+    The entry file has `function = entry(functions)`.
 
     It raises DecodeError for an invocation that can't be read, which Toy then repeats. A stream is collected. `use` is
     middleware around all that is answered, `root_path` what stands before every path.

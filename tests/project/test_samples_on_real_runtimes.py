@@ -59,8 +59,10 @@ ENTRIES = ("lambda_function", "main", "function_app", "worker", "asgi")
 
 
 class Runtime(Record):
-    """A sample on a runtime: `send` brings a request, each of `calls` what the provider's service hands over to a function
-    that it knows, mostly one for all, and `process` has logs."""
+    """A sample on a runtime.
+
+    `send` sends a request, each of `calls` delivers a native payload to a function, and `process` has the logs.
+    """
 
     _fields = ("process",)
 

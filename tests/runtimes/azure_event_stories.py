@@ -1,5 +1,7 @@
-"""The stories' functions for events in the real Azure library worker: `simulate` plays the host's extensions, the mock host hands
-over what they make of an event."""
+"""Run the stories' functions for events in the real Azure library worker.
+
+`simulate` plays the host's extensions, and the mock host delivers the payloads that they build.
+"""
 
 from __future__ import annotations
 

@@ -63,8 +63,14 @@ class EventRoute(Record):
 
 
 class EventRouter:
-    """The roads of an entry's functions; `pubsub` is the name of the Dapr component that their topics are of, `tells_all` says
-    that callers of tasks see every error."""
+    """Routes the requests that are events.
+
+    Args:
+        functions: The entry's functions.
+        router: The router of the entry's HTTP functions.
+        pubsub: The Dapr pub/sub component of their topics.
+        tells_all: Whether callers of tasks see every error.
+    """
 
     def __init__(self, functions: Sequence[Binding], router: Router, pubsub: str, *, tells_all: bool) -> None:
         self._tells_all = tells_all

@@ -52,8 +52,10 @@ def payloads(events: Sequence[Event[Any]], service: str) -> list[Request[Any]]:
 
 @contextmanager
 def playing(service: str) -> Iterator[None]:
-    """No sidecar runs beside the call, though the environment may name one: a rejected message is dropped, and Dapr sends it to
-    its dead letters."""
+    """Make sure that the call finds no sidecar, even if the environment names one.
+
+    A rejected message is dropped, and Dapr sends it to its dead letters.
+    """
     before = dapr.has_published
     dapr.has_published = lambda *args: False
     try:

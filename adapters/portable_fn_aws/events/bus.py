@@ -18,7 +18,9 @@ _SCHEDULES = ("aws.events", "aws.scheduler")
 
 
 class BusEvent(CloudEvent):
-    """An event of a bus. https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
+    """An event of a bus.
+
+    https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
 
     `type` is its detail-type, `data` its detail; the extensions are account, region and resources, several joined by commas.
     """

@@ -66,7 +66,10 @@ class TableChange(ChangeEvent):
 
 
 class DynamoDBChange(TableChange):
-    """A record of a table's stream. https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
+    """A record of a table's stream.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
+    """
 
     def __init__(self, record: Record) -> None:
         self.native = record
@@ -110,7 +113,10 @@ class KinesisTableChange(TableChange):
 
 
 def plain(image: Mapping[str, Any]) -> dict[str, Any]:
-    """DynamoDB's attribute values as Python's. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html"""
+    """DynamoDB's attribute values as Python's.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
+    """
     row = {}
     for name, value in image.items():
         # A value is an object with one member, whose name is its type.
@@ -172,7 +178,9 @@ _OPERATIONS = {"insert": "inserted", "update": "updated", "replace": "updated", 
 
 
 def docdb(record: Record, source: str) -> ChangeEvent[Any] | DecodeError:
-    """An event of a collection's change stream, as plain Python. https://docs.aws.amazon.com/lambda/latest/dg/with-documentdb.html
+    """An event of a collection's change stream, as plain Python.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-documentdb.html
 
     What isn't about one document, such as a dropped collection, has the operation itself as its action.
     """
@@ -206,7 +214,10 @@ def _document(value: Any) -> dict[str, Any] | None:
 
 
 def _extended(value: Any) -> Any:
-    """MongoDB's extended JSON as Python's values. https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/"""
+    """MongoDB's extended JSON as Python's values.
+
+    https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/
+    """
     if isinstance(value, list):
         return [_extended(one) for one in value]
     if not isinstance(value, dict):

@@ -1,4 +1,7 @@
-"""Lambda's payloads that are no requests as neutral events. https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html"""
+"""Lambda's payloads that are no requests as neutral events.
+
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html
+"""
 
 from __future__ import annotations
 
@@ -406,8 +409,11 @@ def _inside_value(value: Any, event: Event[Any]) -> list[Event[Any]]:
 
 
 def is_notice(item: Event[Any]) -> bool:
-    """Whether it only tells how the source fares, and is done where no function asks for such a thing: S3's test of a
-    notification in a message, a collection dropped from DocumentDB."""
+    """Return whether the event is a notice about its source, not about its content.
+
+    Examples are S3's test of a notification, and a dropped collection of DocumentDB. A notice is acknowledged if no function
+    asks for it.
+    """
     if isinstance(item, Message):
         try:
             text = item.text

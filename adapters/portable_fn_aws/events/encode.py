@@ -68,8 +68,10 @@ def answer(arrival: IncomingEvents, outcomes: Sequence[Outcome], *, report: bool
 
 
 def _names(arrival: IncomingEvents, failed: list[int]) -> list[Any] | None:
-    """What AWS is told of the failed records: all of a queue's, the first of a shard's or a partition's; None where one can't
-    be named."""
+    """Return the names of the failed records: all of a queue, the first of each shard or partition.
+
+    None means that one of them has no name.
+    """
     name = _NAMES[arrival.service]
     names: list[Any] = []
     seen = set()
@@ -138,8 +140,11 @@ def told(error: BaseException) -> Exception:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it, for awslambdaric to write; EncodeError for one that JSON has no form for, or that is
-    larger than Lambda takes."""
+    """Return a value that awslambdaric can write as JSON.
+
+    Raises:
+        EncodeError: JSON has no form for the value, or it is larger than Lambda accepts.
+    """
     if value is None or type(value) in (int, bool) or (type(value) is str and len(value) < _SURE):
         return value
     from json import loads

@@ -89,7 +89,9 @@ def short_name(arn: str) -> str:
 
 
 class SQSMessage(Message):
-    """A message of a standard queue. https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+    """A message of a standard queue.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 
     An attribute `content-type` is its content type.
     """
@@ -221,7 +223,10 @@ def _published(outer: SQSMessage) -> SNSMessage | None:
 
 
 class SNSMessage(Message):
-    """A published message. https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html"""
+    """A published message.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html
+    """
 
     def __init__(self, sns: Mapping[str, Any], native: object, outer: SQSMessage | None = None) -> None:
         self._sns = sns
@@ -312,7 +317,10 @@ def _content_type(attributes: Any) -> str:
 
 
 class KinesisMessage(Message):
-    """A record of a stream, also as EventBridge Pipes has it. https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html"""
+    """A record of a stream, also as EventBridge Pipes has it.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html
+    """
 
     native: Record
     attributes: Mapping[str, str | bytes | None] | lazy[Mapping[str, str | bytes | None]] = MappingProxyType({})
@@ -363,7 +371,9 @@ def kinesis(record: Record) -> Item:
 
 
 class KafkaMessage(Message):
-    """A record of a topic, whose coordinates are its id. https://docs.aws.amazon.com/lambda/latest/dg/with-msk.html
+    """A record of a topic, whose coordinates are its id.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-msk.html
 
     Partition and offset are numbers, or texts of digits, as AWS's guide to Pipes has them. A tombstone, whose value is null, has
     an empty body. A key that isn't UTF-8 stays in base64. A header that is null is None; those of one name are joined.
@@ -436,7 +446,9 @@ class MQMessage(Message):
 
 
 def activemq(record: Record, source: str) -> Item:
-    """A message of an ActiveMQ broker. https://docs.aws.amazon.com/lambda/latest/dg/with-mq.html
+    """A message of an ActiveMQ broker.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/with-mq.html
 
     AWS's guides write `physicalName` and `physicalname`, `correlationID` and `correlationId`.
     """

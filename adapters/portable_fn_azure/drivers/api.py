@@ -61,7 +61,10 @@ def storage(
 def _signature(
     method: str, account: str, key: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], length: int
 ) -> str:
-    """https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key"""
+    """Sign a request with the account's key.
+
+    https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
+    """
     own = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-ms-"))
     asked = "".join(f"\n{name}:{query[name]}" for name in sorted(query))
     lines = (method, "", "", str(length or ""), "", headers.get("content-type", ""), "", "", "", "", "", "")
@@ -142,7 +145,10 @@ def _namespace(connection: str, end: float) -> tuple[str, str]:
 
 
 def sas(uri: str, name: str, key: str, until: int) -> str:
-    """A shared access signature. https://learn.microsoft.com/rest/api/eventhub/generate-sas-token"""
+    """A shared access signature.
+
+    https://learn.microsoft.com/rest/api/eventhub/generate-sas-token
+    """
     from urllib.parse import quote_plus
 
     quoted = quote_plus(uri)

@@ -53,7 +53,10 @@ def _document(native: Mapping[str, Any], source: str, table: str) -> ChangeEvent
 
 
 def _version(native: Mapping[str, Any], change: Mapping[str, Any], source: str, table: str) -> ChangeEvent[Any]:
-    """https://learn.microsoft.com/azure/cosmos-db/nosql/change-feed-modes#all-versions-and-deletes-change-feed-mode"""
+    """Decode a change of the feed's mode "all versions and deletes".
+
+    https://learn.microsoft.com/azure/cosmos-db/nosql/change-feed-modes#all-versions-and-deletes-change-feed-mode
+    """
     operation = change["operationType"]
     action = {"create": "inserted", "replace": "updated", "delete": "removed"}.get(operation)
     if action is None:

@@ -1,4 +1,7 @@
-"""Cron expressions as Azure's timers have them. https://github.com/atifaziz/NCrontab"""
+"""Cron expressions as Azure's timers have them.
+
+https://github.com/atifaziz/NCrontab
+"""
 
 from __future__ import annotations
 

@@ -60,7 +60,10 @@ def _cloud_event(native: EventGridCloudEvent) -> CloudEvent[Any]:
 
 
 def _grid_event(value: Mapping[str, Any], native: object, envelopes: tuple[Event[Any], ...] = ()) -> CloudEvent[Any]:
-    """An event of Event Grid's own schema. https://learn.microsoft.com/azure/event-grid/event-schema"""
+    """An event of Event Grid's own schema.
+
+    https://learn.microsoft.com/azure/event-grid/event-schema
+    """
     version, data = text(value.get("dataVersion")), value.get("data")
     return CloudEvent(
         given(value.get("id"), "id"),

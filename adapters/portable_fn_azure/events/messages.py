@@ -266,8 +266,10 @@ def text(value: object) -> str:
 
 
 def texts(properties: object) -> dict[str, str | bytes | None]:
-    """Properties as text: numbers and the like as JSON has them, bytes where they aren't UTF-8; none of those without a value,
-    or of those that can't be read."""
+    """Return properties as text: values such as numbers as JSON, bytes if they aren't UTF-8.
+
+    Properties without a value, and those that can't be read, are left out.
+    """
     found: dict[str, str | bytes | None] = {}
     for name, value in properties.items() if isinstance(properties, dict) else ():
         try:

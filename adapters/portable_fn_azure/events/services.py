@@ -61,6 +61,7 @@ def _service_bus_arguments(one: TriggerFunction) -> dict[str, Any]:
 
 
 def subscription(one: TriggerFunction) -> str:
+    """Return the name of a topic's subscription: the option, or the function's name."""
     name: str = one.options.get("subscription_name") or one.function.name
     return name
 

@@ -134,8 +134,10 @@ _waiting: ContextVar[list[Waiting] | None] = ContextVar("_waiting", default=None
 
 @contextmanager
 def playing(service: str) -> Iterator[None]:
-    """What the services remember of the functions that are done with an event, and the package that settles messages one by
-    one, where it is asked for and isn't installed."""
+    """Play what the services remember: which functions have handled an event.
+
+    Play the package that settles messages one by one, too, if an app needs it and it isn't installed.
+    """
     token = None if _waiting.get() is not None else _waiting.set([])
     try:
         with _settling(service), simulate_queues.playing():

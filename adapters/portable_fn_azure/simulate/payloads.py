@@ -305,7 +305,10 @@ def _grid(event: Any, index: int) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _grid_event(event: Any) -> dict[str, Any]:
-    """https://learn.microsoft.com/azure/event-grid/event-schema"""
+    """Write an event in Event Grid's own schema.
+
+    https://learn.microsoft.com/azure/event-grid/event-schema
+    """
     value: dict[str, Any] = {
         "id": event.id,
         "topic": event.source,
@@ -329,7 +332,10 @@ def _grid_event(event: Any) -> dict[str, Any]:
 
 
 def _storage_event(event: ObjectEvent[Any]) -> dict[str, Any]:
-    """https://learn.microsoft.com/azure/event-grid/event-schema-blob-storage"""
+    """Write a blob's event in Event Grid's own schema.
+
+    https://learn.microsoft.com/azure/event-grid/event-schema-blob-storage
+    """
     type = next(name for name, action in ACTIONS.items() if action == event.action)
     data = {
         "api": "PutBlob" if event.action == "created" else "DeleteBlob",
@@ -422,7 +428,10 @@ def _sql_row(event: ChangeEvent[Any]) -> dict[str, Any]:
 
 
 def _document(event: ChangeEvent[Any], index: int) -> dict[str, Any]:
-    """A document of the change feed. https://learn.microsoft.com/azure/cosmos-db/change-feed"""
+    """A document of the change feed.
+
+    https://learn.microsoft.com/azure/cosmos-db/change-feed
+    """
     if event.after is None:
         raise ValueError("Cosmos DB's change feed has no removed documents: give the change an `after`")
     rid, _, etag = event.id.partition(":")
@@ -438,7 +447,10 @@ def _document(event: ChangeEvent[Any], index: int) -> dict[str, Any]:
 
 
 def _version(event: ChangeEvent[Any], index: int) -> dict[str, Any]:
-    """https://learn.microsoft.com/azure/cosmos-db/nosql/change-feed-modes"""
+    """Write a change in the feed's mode "all versions and deletes".
+
+    https://learn.microsoft.com/azure/cosmos-db/nosql/change-feed-modes
+    """
     operation = {"inserted": "create", "updated": "replace", "removed": "delete"}[event.action]
     if not isinstance(event.key.get("id"), str):
         raise ValueError(f"a document of Cosmos DB has a text as its id, not {event.key.get('id')!r}")

@@ -62,11 +62,11 @@ class FunctionContext:
 
 
 class Invoked(Record):
-    """How an invocation for the events at `indices` ended: with an `error` or with what it `returned` and the dead letters that
-    it sent, which are `out`.
+    """The end of an invocation for the events at `indices`: an `error`, or the `returned` value.
 
-    `results` has what became of each by a call of its own, `retries` says whether the host invokes it again, `function` is
-    the Azure function's name. With `earlier` it wasn't invoked now: it was done with them at an earlier delivery.
+    `out` has the dead letters that it sent, `results` the result of each event that it settled alone. `retries` says whether
+    the host invokes it again, `function` is the Azure function's name. With `earlier` it wasn't invoked now: it handled the
+    events at an earlier delivery.
     """
 
     _fields = ("indices", "error", "returned", "out", "results", "retries", "function")

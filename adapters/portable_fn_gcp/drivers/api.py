@@ -33,7 +33,10 @@ def _token(end: float) -> str:
 
 
 def _metadata(path: str, end: float) -> bytes:
-    """What the metadata server says. https://cloud.google.com/compute/docs/metadata/overview"""
+    """What the metadata server says.
+
+    https://cloud.google.com/compute/docs/metadata/overview
+    """
     host = _origin("GCE_METADATA_HOST") or "http://metadata.google.internal"
     headers = {"metadata-flavor": "Google"}
     try:

@@ -69,8 +69,18 @@ def _whole(topic: str, source: str, end: float) -> str:
 
 
 def publish(topic: str, body: bytes, attributes: Mapping[str, str], key: str | None, end: float) -> None:
-    """Publishes a message to the topic, by its whole name, until `end` on the monotonic clock; PortableError if Pub/Sub doesn't
-    take it."""
+    """Publish a message to a topic.
+
+    Args:
+        topic: The whole name, `projects/…/topics/…`.
+        body: The message's body.
+        attributes: The message's attributes.
+        key: The ordering key.
+        end: The last moment, on the monotonic clock.
+
+    Raises:
+        PortableError: Pub/Sub didn't accept the message.
+    """
     from binascii import b2a_base64
     from urllib.parse import quote
 

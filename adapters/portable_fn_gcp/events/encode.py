@@ -47,12 +47,11 @@ def unreadable(error: DecodeError, request: Request[Any], context: Context) -> R
 
 
 def task(outcome: Outcome, context: Context, *, tells_all: bool) -> Response:
-    """The result as JSON with 200, or `{"error": {"type": "OutOfStock", "message": "…"}}`: the class of what the handler
-    raised, and its message.
+    """Return the result as JSON with 200, or the error as `{"error": {"type": "OutOfStock", "message": "…"}}`.
 
-    The status is 503 for a Retry (429 with Retry-After where it says after), which `http.default_retry` of Workflows
-    retries, 422 for a Reject and for input that isn't valid, 400 for a body that is not JSON, an HTTPError's own, else 500.
-    Unless `tells_all`, the caller sees no more of an error that isn't for him.
+    The status is 503 for a Retry (429 with Retry-After if it has `after`), which `http.default_retry` of Workflows retries;
+    422 for a Reject and for invalid input; 400 for a body that isn't JSON; an HTTPError's own; else 500. Without `tells_all`,
+    the caller sees class and message only of errors that are meant for callers.
     """
     error = _error(outcome)
     if error is None:
@@ -132,8 +131,11 @@ def _failure(error: BaseException) -> tuple[int, dict[str, str]]:
 
 
 def _again(retry: Retry) -> tuple[int, dict[str, str]]:
-    """Cloud Tasks waits as Retry-After says, and sends the queue more slowly for a 429 or 503; the others wait as their
-    own retry policy says."""
+    """Return status and headers of a retry.
+
+    Cloud Tasks waits as Retry-After says, and sends the queue more slowly after a 429 or 503. The other services follow their
+    own retry policy.
+    """
     if retry.after is None:
         return 503, {}
     # Whole seconds, rounded up.

@@ -77,11 +77,13 @@ class EventRouter:
         return IncomingEvents(self, name, items, request)
 
     def converted(self, args: tuple[Any, ...], sent: Request[Any] | None) -> tuple[IncomingEvents, Request[Any]]:
-        """The event that functions-framework has made of the request that was `sent`, where it runs the function as
-        `cloudevent` or `event`, and a request that stands for that.
+        """Return the event that functions-framework read from the request `sent`, and a request that stands for it.
 
-        HTTPError 401 without the token of the environment, also if nobody knows the request, and 403 for what a browser sends
-        for another site.
+        The framework does so if it runs the function as `cloudevent` or `event`.
+
+        Raises:
+            HTTPError: 401 without the environment's token, also if the request is unknown; 403 for a browser's request for
+                another site.
         """
         _check(Request("POST") if sent is None else sent)
         if sent is not None:

@@ -478,8 +478,10 @@ def _played(method: str, host: str, path: str, headers: Any, body: bytes | None,
 
 
 def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
-    """What became of the events as the trigger has it, by the answers: of an HTTP server, a Raised, or None for a request
-    that was not sent yet."""
+    """Return the result of each event, as the trigger reads the answers.
+
+    An answer is that of an HTTP server, a Raised, or None for a request that wasn't sent yet.
+    """
     if service == "eventarc_batched":
         answers = [answers[0]] * len(events)
     if service in ("workflows", "bigquery"):

@@ -1,5 +1,6 @@
-"""The neutral kinds as CloudEvents, and back: what an outbox, a bridge or `simulate` sends to the ASGI adapter, and what a dead
-letter is if it can't be a message.
+"""Write the neutral kinds as CloudEvents, and read them back.
+
+An outbox, a bridge or `simulate` sends them to the ASGI adapter. A dead letter is one if it can't be a message.
 
     portable_fn.message                 the body is the message's; extensions channel, partitionkey (its key), partition and
                                         sequence; all others are attributes, but for one called attributes, a JSON object of

@@ -1,4 +1,7 @@
-"""The server's side of ASGI 3 in neutral words: https://asgi.readthedocs.io/en/latest/specs/www.html"""
+"""The server's side of ASGI 3 in neutral words.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
 
 from __future__ import annotations
 
@@ -48,15 +51,18 @@ class ASGIContext(Context):
 
     @lazy
     def invocation_id(self) -> str:
+        """The id of the request."""
         id: str = self.event.id
         return id
 
     @lazy
     def function(self) -> str:
+        """The service's name, from K_SERVICE."""
         return os.environ.get("K_SERVICE", "")
 
     @lazy
     def version(self) -> str:
+        """The revision's name, from K_REVISION."""
         return os.environ.get("K_REVISION", "")
 
 

@@ -522,8 +522,10 @@ def _dead_letter(function: Binding, event: Event[Any]) -> str | None:
 
 
 def _letter_of(event: Event[Any]) -> Event[Any]:
-    """What is dead-lettered of a rejected event: the message that it came in, so that it can be sent back as it was, else
-    itself."""
+    """Return the event to dead-letter: the message that carried the rejected event, or the event itself.
+
+    The message can be sent back unchanged.
+    """
     return next((one for one in (event, *reversed(event.envelopes)) if isinstance(one, Message)), event)
 
 

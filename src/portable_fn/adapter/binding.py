@@ -252,8 +252,11 @@ _USUAL = ("event", "request", "req", "context", "ctx")
 
 
 def _check_names(function: Binding, annotations: Mapping[str, object]) -> None:
-    """Raises ConfigurationError for a parameter that has neither annotation nor name of an event or context, but one of the
-    path's, or a value of its own."""
+    """Refuse a parameter that is named as a path parameter or has a default, and is neither event nor context.
+
+    Raises:
+        ConfigurationError: There is such a parameter.
+    """
     of_paths = {one for trigger in function.triggers if trigger.word == "http" for one in trigger.parameters}  # type: ignore[attr-defined]  # an HTTPTrigger
     for parameter in function.parameters:
         if parameter in of_paths and parameter not in annotations and parameter not in _USUAL:

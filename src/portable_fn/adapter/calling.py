@@ -45,8 +45,10 @@ def finish_alone(context: Context, run: Callable[[Awaitable[None]], object]) -> 
 
 
 def is_not_ours(error: BaseException) -> bool:
-    """Whether an error in async code is to go on up: the coroutine is closed, or the server cancels the running task, as it
-    does when it stops or the client has gone."""
+    """Return whether an error in async code must reach the server.
+
+    The coroutine is being closed, or the server cancels the running task because it stops or the client has gone.
+    """
     asyncio = sys.modules.get("asyncio")
     try:
         task = asyncio.current_task() if asyncio is not None else None

@@ -347,8 +347,13 @@ _PREFIXES = ("ce_", "ce-", "cloudEvents:", "cloudEvents_")
 
 
 def inside(message: Message[Any]) -> list[Event[Any]]:
-    """The CloudEvents that a message holds: in structured form or as a batch of it in its body, or in binary form with their
-    attributes in its own; nothing where it holds none. DecodeError where it holds one that can't be read."""
+    """Return the CloudEvents that a message holds; an empty list if it holds none.
+
+    The body has one in structured form or a batch of them, or the message's attributes have one in binary form.
+
+    Raises:
+        DecodeError: A CloudEvent can't be read.
+    """
     envelopes = (*message.envelopes, message)
     attributes = message.attributes
     for prefix in _PREFIXES:

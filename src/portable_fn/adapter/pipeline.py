@@ -54,8 +54,10 @@ async def _respond_later(result: Any, request: Request[Any], context: Context) -
 
 
 async def respond_in_loop(target: Target, request: Request[Any], context: Context) -> Response:
-    """The answer of what the router found, where nothing may block the event loop: a function that isn't async runs in a
-    thread."""
+    """Return the response of the target that the router found, without blocking the event loop.
+
+    A sync function runs in a thread.
+    """
     call, max_body, is_async, use = target
     try:
         if request.raw_body and is_over(request, max_body):

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 def problem(error: BaseException, context: Context) -> Response:
-    """The response for what a handler raised: an HTTPError's own, or for anything else a 500 that tells the caller only
-    the invocation id; the traceback of a 500 is logged."""
+    """Return the response for an error of a handler.
+
+    An HTTPError has its own. Any other error is a 500 that shows the caller only the invocation id; its traceback is logged.
+    """
     meaning = meant(error)
     if isinstance(meaning, HTTPError):
         try:
@@ -60,8 +62,11 @@ HIDDEN = "The function failed; its log has the reason under the invocation id."
 
 
 def is_for_caller(error: BaseException) -> bool:
-    """Whether whoever calls a task over HTTP may see the error's class and message: it was raised for that, as Reject, Retry,
-    HTTPError and classes of one's own that are one of them, or says why the input can't be read."""
+    """Return whether the caller of a task over HTTP may see the error's class and message.
+
+    Reject, Retry, HTTPError and their subclasses are raised for the caller. Other errors for the caller say why the input
+    can't be read.
+    """
     from portable_fn.errors import InvalidData
     from portable_fn.outcomes import Reject, Retry
 

@@ -140,11 +140,15 @@ REDRIVE_EPILOG = """
 
 
 class Output(StrEnum):
+    """A form of output for people or programs."""
+
     TABLE = "table"
     JSON = "json"
 
 
 class Format(StrEnum):
+    """A form of output for people, programs or pages."""
+
     TABLE = "table"
     JSON = "json"
     MARKDOWN = "markdown"

@@ -33,6 +33,7 @@ class Delivered:
 
     @property
     def name(self) -> str:
+        """The provider, and the service if there is one: `aws/sqs`."""
         return f"{self.provider}/{self.service}" if self.service else self.provider
 
 

@@ -56,8 +56,11 @@ def event(
     headers: Sequence[str],
     functions: Sequence[Binding] = (),
 ) -> Any:
-    """The event, which fits the functions where nothing else is said; Failure for an option that can't be read or isn't for
-    such a kind."""
+    """Return the event, which fits the functions unless an option says otherwise.
+
+    Raises:
+        Failure: An option can't be read, or isn't for such a kind.
+    """
     name = named(kind, "--kind" if functions else "KIND")
     if name == "request":
         if body is not None or fields:
@@ -99,8 +102,10 @@ def kind_for(functions: Sequence[Binding], *, like_request: bool, like_event: bo
 
 
 def _fitting(name: str, functions: Sequence[Binding], data: list[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of an event that the first function of its kind is for; the row that a change is given becomes what was
-    there before where that is what it is about."""
+    """Return the fields of an event that the first function of its kind takes.
+
+    The row of a removed item is `before`.
+    """
     triggers = [trigger for function in with_names(functions) for trigger in function.triggers]
     match next((one for one in triggers if word(one.kind.__name__) == name), None):
         case MessageTrigger() as trigger:

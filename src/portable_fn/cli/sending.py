@@ -53,6 +53,7 @@ class Sent:
 
     @property
     def name(self) -> str:
+        """The provider, and the service if there is one: `aws/sqs`."""
         return f"{self.provider}/{self.service}" if self.service else self.provider
 
 

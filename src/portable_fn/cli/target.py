@@ -73,7 +73,7 @@ class Target:
             raise Failure(f"{place(exc)}: {what(exc)}", IMPORT) from exc
 
     def _meant(self) -> str:
-        """ "; is it shop:ship?" of shop.ship, if there is a module shop."""
+        """Return "; is it shop:ship?" for shop.ship, if there is a module shop."""
         if meant := _file_meant(self.place):
             return meant
         module, _, function = self.place.rpartition(".")
@@ -98,7 +98,7 @@ class Target:
 
 
 def _file_meant(place: str) -> str:
-    """ "; is it app.py:hello?" of app.py.hello and app.py/hello, if there is a file app.py."""
+    """Return "; is it app.py:hello?" for app.py.hello and app.py/hello, if there is a file app.py."""
     file, _, function = place.rpartition(".py")
     meant = file and function[1:].isidentifier() and Path(f"{file}.py").is_file()
     return f"; is it {file}.py:{function[1:]}?" if meant else ""
@@ -152,5 +152,6 @@ def is_own(file: str) -> bool:
 
 
 def short(file: str) -> str:
+    """Return a path relative to the current folder, if the file is in it."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -124,7 +124,10 @@ def _fields(form: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _multipart(fields: Sequence[tuple[str, str]], files: Mapping[str, Any]) -> bytes:
-    """The body of a form as browsers send it. https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data"""
+    """The body of a form as browsers send it.
+
+    https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+    """
     parts = [(f'name="{_quoted(name)}"', value.encode()) for name, value in fields]
     for name, given in files.items():
         for file in given if isinstance(given, list) else [given]:

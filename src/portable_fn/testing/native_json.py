@@ -1,5 +1,6 @@
-"""What a provider hands over as a JSON value, and back; where the provider's is no JSON of itself, an adapter's `simulate_json`
-says how.
+"""Write a provider's native payload as JSON, and read it back.
+
+If a payload isn't JSON, the adapter's `simulate.native_json` converts it.
 """
 
 from __future__ import annotations
@@ -116,8 +117,16 @@ def posted(value: object, content_type: str = "application/json") -> Request[Any
 
 
 def arrived(value: Any, provider: str, via: str | None = None) -> list[NativePayload]:
-    """What the provider has handed over by the JSON value, and by that service where it doesn't tell; DecodeError where it
-    can't be read."""
+    """Return the native payloads of a JSON value.
+
+    Args:
+        value: The JSON value.
+        provider: The provider's name.
+        via: The service, if the value doesn't say it.
+
+    Raises:
+        DecodeError: The value can't be read.
+    """
     module = of_adapter(provider)
     service = None if via is None else via.replace("/", "_")
     if module is not None:

@@ -166,6 +166,7 @@ def context() -> Context:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark `providers`."""
     config.addinivalue_line(
         "markers",
         f"{MARK}(name, ...): runs the test once for each provider, with the fixture deliver going there; a name is "
@@ -174,6 +175,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with the mark `providers` once for each provider."""
     mark = metafunc.definition.get_closest_marker(MARK)
     if mark is None:
         return
@@ -233,6 +235,7 @@ def _split(name: str) -> tuple[str, str | None]:
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Explain a failed assertion about outcomes: which event it is, and why."""
     if op != "==" or "portable_fn.testing.delivery" not in sys.modules:
         return None
     from portable_fn.testing.explanation import explanation

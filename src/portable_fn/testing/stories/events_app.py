@@ -40,8 +40,11 @@ class OutOfStock(Exception):
 
 
 def see(event: Event[Any], context: Context, together: int = 1) -> None:
-    """Shows the event, and how many came together: kept in SEEN, and written to the file that PORTABLE_FN_STORIES names (or
-    printed, if that is "print"), for a runtime in another process."""
+    """Note the event, and how many arrived together, in SEEN.
+
+    For a runtime in another process, also write it to the file that PORTABLE_FN_STORIES names, or print it if that is
+    "print".
+    """
     shown = {
         **_shown(event),
         "provider": context.provider,
