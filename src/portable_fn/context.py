@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import time
+from _contextvars import ContextVar
 
 from portable_fn.record import Record, elsewhere, lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from datetime import datetime
     from logging import Logger, LoggerAdapter
-    from typing import Any, Self
+    from typing import Any, Protocol, Self
 
     from portable_fn.trace import Trace
+
+    class Clock(Protocol):
+        """The time, as the module `time` returns it."""
+
+        def time(self) -> float: ...
+        def monotonic(self) -> float: ...
+
+    class Observer(Protocol):
+        """Sees what the entries of this context do."""
+
+        def background(self, coroutine: Coroutine[Any, Any, object]) -> Coroutine[Any, Any, object]:
+            """See background work. Return the coroutine to run in its place."""
+
+        def handled(self, items: Sequence[Any], outcomes: Sequence[Any]) -> object:
+            """See the outcome of each event, or of the DecodeError for one that can't be read."""
+
+
+# For the testing kit.
+observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 
 class Context(Record):
@@ -41,6 +61,7 @@ class Context(Record):
     _correlation_id: Callable[[], str | None] | str | None = None
     _env: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None
     _wait_until: Any = None
+    clock: Clock = time
     # Whether a failed event's error is what the invocation ends with, so that who runs it logs the traceback.
     raises_errors = False
 
@@ -109,7 +130,7 @@ class Context(Record):
     def remaining(self) -> float | None:
         """The seconds until the deadline, negative once it has passed; None where the provider gives none."""
         ends = self._ends
-        return None if ends is None else ends - time.monotonic()
+        return None if ends is None else ends - self.clock.monotonic()
 
     @lazy
     def _deadline_seconds(self) -> float | None:
@@ -120,7 +141,7 @@ class Context(Record):
     def _ends(self) -> float | None:
         """The deadline by `time.monotonic`. It is converted once, since somebody may set the wall clock meanwhile."""
         seconds = self._deadline_seconds
-        return None if seconds is None else seconds - time.time() + time.monotonic()
+        return None if seconds is None else seconds - self.clock.time() + self.clock.monotonic()
 
     @lazy
     def trace(self) -> Trace | None:
@@ -174,6 +195,8 @@ class Context(Record):
 
     def background(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Runs the coroutine without delaying the answer where the provider can (`waitUntil`), else before answering."""
+        if (observing := observer.get()) is not None:
+            coroutine = observing.background(coroutine)
         if self._wait_until is not None:
             self._wait_until(coroutine)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clock
+from _contextvars import ContextVar
 from collections.abc import Sequence
 
 from portable_fn.data import parse_json
@@ -479,6 +480,10 @@ class ChangeEvent(Event[T], Generic[T]):
         return self.before if self.after is None else self.after
 
 
+# Returns the seconds since a schedule was due, if a simulated source decides that; else the system's clock does.
+seconds_since: ContextVar[Callable[[datetime], float] | None] = ContextVar("seconds_since", default=None)
+
+
 class ScheduleEvent(Event[T], Generic[T]):
     """It is time.
 
@@ -510,19 +515,20 @@ class ScheduleEvent(Event[T], Generic[T]):
         self.time = time
         self.name = name
         self.cron = cron
-        self.is_late = time is not None and self._seconds_since(time) > self.LATE if is_late is None else is_late
+        self.is_late = time is not None and _seconds_since(time) > self.LATE if is_late is None else is_late
         self.input = input
         self.attempt = attempt
         self.native = native
         self.envelopes = envelopes
 
-    @staticmethod
-    def _seconds_since(due: datetime) -> float:
-        return clock.time() - due.timestamp()
-
     def read_data(self) -> Any:
         """Return the data before validation."""
         return self.input
+
+
+def _seconds_since(due: datetime) -> float:
+    simulated = seconds_since.get()
+    return clock.time() - due.timestamp() if simulated is None else simulated(due)
 
 
 class CloudEvent(_Content[T], Generic[T]):

@@ -406,8 +406,8 @@ def test_a_function_finds_its_dead_letters_by_the_settings_that_its_connections_
     def ship(order: Message[Any]) -> None: ...
 
     [wiring] = plan([ship.__portable__], set(), {}, {"orders": "Mine"}, {}, False)  # type: ignore[attr-defined]
-    assert wiring.consumer.dead_letter is not None
-    assert wiring.consumer.dead_letter(fake.message({}), Reject(), "orders-dead", None)
+    assert wiring.consumer.failures.dead_letter is not None
+    assert wiring.consumer.failures.dead_letter(fake.message({}), Reject(), "orders-dead", None)
     assert "/shop/orders-dead/messages?messagettl=-1" == server.asked[0][1]
 
 

@@ -820,11 +820,8 @@ def test_an_event_is_begun_while_the_longest_so_far_would_fit(
     keys: str,
     whys: list[str],
     is_async: bool,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("portable_fn.adapter.batch.time", clock)
-    monkeypatch.setattr("portable_fn.context.time", clock)
 
     def now(event: Message[Any]) -> None:
         clock.now += event.data
@@ -835,7 +832,9 @@ def test_an_event_is_begun_while_the_longest_so_far_would_fit(
         now(event)
 
     consumer = Consumer(Dispatcher(bindings(portable(later if is_async else now))), key=by_key)
-    found = in_loop(consumer.handle(messages(*seconds, keys=keys), Context(deadline=deadline)))
+    context = Context(deadline=deadline)
+    context.clock = clock
+    found = in_loop(consumer.handle(messages(*seconds, keys=keys), context))
     # After the first of a key, its rest comes again, for whichever of the two reasons.
     assert [bool(why) for why in whys] == [isinstance(one, Retry) for one in found]
     assert [why for why in whys if why != "ended"] == [

@@ -9,11 +9,12 @@ from portable_fn.http import Request, Response, to_response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
-    from typing import Any
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from typing import Any, TypeVar
 
     from portable_fn.context import Context
 
+    T = TypeVar("T")
     Handler = Callable[..., Any]
     Middleware = Callable[[Any, Context, Callable[[Any, Context], Any]], Any]
 
@@ -158,6 +159,21 @@ def _own_response(result: object) -> Response:
 def is_awaitable(value: object) -> bool:
     """Whether the value must be awaited; cheaper than inspect's, which also knows generators of before Python 3.5."""
     return hasattr(type(value), "__await__")
+
+
+def has_threads() -> bool:
+    """Return whether the platform has threads; WebAssembly hasn't."""
+    return sys.platform != "emscripten"
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of a coroutine that never waits."""
+    try:
+        work.send(None)
+    except StopIteration as exc:
+        result: T = exc.value
+        return result
+    raise RuntimeError("a function that isn't async waits for something")
 
 
 def then(result: Any, follow: Callable[[Any], Any]) -> Any:

@@ -211,8 +211,8 @@ def _deliver(
                 call = invoke or simulate.invoker((handler,), service, seconds, **colder)
                 answers.append(outside(partial(call, native)))
             made: Delivery = simulate.results(those, service, answers)
-        note(made, those, observed.handled)
-        observed.handled.clear()
+        note(made, those, observed.events)
+        observed.events.clear()
         made.native_requests, made.native_answers = natives, answers
         return made
 
@@ -264,4 +264,4 @@ def _is_throttled(failures: Sequence[Failure]) -> bool:
 
 
 def _note(found: Answer | Delivery, observed: Observed, seconds: float) -> None:
-    found.logs, found.background, found.duration = observed.logs, observed.background, seconds
+    found.logs, found.background, found.duration = observed.logs, observed.works, seconds

@@ -5,14 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Coroutine, Generator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from threading import Lock
 from typing import Any
 
 from portable_fn import logs
-from portable_fn.adapter.batch import Consumer
-from portable_fn.adapter.calling import is_awaitable
-from portable_fn.context import Context
+from portable_fn.context import observer
 from portable_fn.errors import DecodeError
 from portable_fn.events import Event
 from portable_fn.outcomes import Outcome
@@ -23,16 +20,23 @@ Handled = tuple[Event[Any] | DecodeError, Outcome]
 
 
 class Observed:
-    """What was seen: `logs` are the log records, `background` the work, `handled` the events, each in their order."""
+    """What a block logged and did: `logs` are its log records, `works` its background work, `events` the events and their outcomes."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.logs: list[logging.LogRecord] = []
-        self.background: list[Background] = []
-        self.handled: list[Handled] = []
+        self.works: list[Background] = []
+        self.events: list[Handled] = []
 
+    def background(self, coroutine: Coroutine[Any, Any, object]) -> Coroutine[Any, Any, object]:
+        """Note background work, and watch how it ends."""
+        work = Background(getattr(coroutine, "__qualname__", type(coroutine).__name__))
+        self.works.append(work)
+        return _watched(coroutine, work)
 
-_observed: ContextVar[Observed | None] = ContextVar("_observed", default=None)
+    def handled(self, items: Sequence[Any], outcomes: Sequence[Outcome]) -> None:
+        """Note the outcome of each event."""
+        self.events.extend(zip(items, outcomes, strict=True))
 
 
 @contextmanager
@@ -43,20 +47,20 @@ def observing(*, quiet: bool = False) -> Generator[Observed]:
     anyhow, or nowhere with `quiet` where nobody has set up logging; others are kept where their logger lets them through.
     """
     observed = Observed(quiet)
-    token = _observed.set(observed)
+    token = observer.set(observed)
     _begin()
     try:
         yield observed
     finally:
         _end()
-        _observed.reset(token)
+        observer.reset(token)
 
 
 class _Keeping(logging.Handler):
     only_watches = True  # so that the record is shown as if nobody kept it
 
     def emit(self, record: logging.LogRecord) -> None:
-        observed = _observed.get()
+        observed = _current()
         if observed is not None:
             observed.logs.append(record)
         last = logging.lastResort
@@ -65,8 +69,13 @@ class _Keeping(logging.Handler):
 
 
 def _is_quiet() -> bool:
-    observed = _observed.get()
+    observed = _current()
     return observed is not None and observed.quiet
+
+
+def _current() -> Observed | None:
+    observed = observer.get()
+    return observed if isinstance(observed, Observed) else None
 
 
 def _is_alone(record: logging.LogRecord) -> bool:
@@ -108,8 +117,6 @@ _others: list[logging.Handler] = []
 _lock = Lock()
 _blocks = 0
 _level = logging.NOTSET
-_given = Context.background
-_given_handle = Consumer.handle
 
 
 def _begin() -> None:
@@ -127,8 +134,6 @@ def _begin() -> None:
                     handler.addFilter(_as_before)
             root.addHandler(_keeping)
             logs.shown.addFilter(_aloud)
-            Context.background = _background  # type: ignore[method-assign, assignment]  # for as long as somebody looks
-            Consumer.handle = _handle  # type: ignore[method-assign, assignment]  # see above
 
 
 def _end() -> None:
@@ -141,17 +146,6 @@ def _end() -> None:
             while _others:
                 _others.pop().removeFilter(_as_before)
             logging.getLogger("portable_fn").setLevel(_level)
-            Context.background = _given  # type: ignore[method-assign]  # as it was
-            Consumer.handle = _given_handle  # type: ignore[method-assign]  # as it was
-
-
-def _background(context: Context, coroutine: Coroutine[Any, Any, object]) -> None:
-    observed = _observed.get()
-    if observed is not None:
-        work = Background(getattr(coroutine, "__qualname__", type(coroutine).__name__))
-        observed.background.append(work)
-        coroutine = _watched(coroutine, work)
-    _given(context, coroutine)
 
 
 async def _watched(coroutine: Coroutine[Any, Any, object], work: Background) -> object:
@@ -162,20 +156,3 @@ async def _watched(coroutine: Coroutine[Any, Any, object], work: Background) -> 
         raise
     work.done = True
     return result
-
-
-def _handle(consumer: Consumer, items: Sequence[Any], context: Context, **options: Any) -> Any:
-    observed = _observed.get()
-    outcomes: Any = _given_handle(consumer, items, context, **options)
-    if observed is None:
-        return outcomes
-    if is_awaitable(outcomes):
-        return _handled_later(items, outcomes, observed)
-    observed.handled.extend(zip(items, outcomes, strict=True))
-    return outcomes
-
-
-async def _handled_later(items: Sequence[Any], later: Any, observed: Observed) -> list[Outcome]:
-    outcomes: list[Outcome] = await later
-    observed.handled.extend(zip(items, outcomes, strict=True))
-    return outcomes
