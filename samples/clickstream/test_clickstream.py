@@ -49,7 +49,7 @@ def test_only_the_clicks_of_a_throttled_visitor_are_redelivered(visits):
 
     gather(batch)
 
-    assert {id(batch[index]) for index in (0, 2, 3)} == set(batch.results)
+    assert {id(batch[index]) for index in (0, 2, 3)} == set(batch.outcomes)
     assert ["/", "/desks"] == visits.path("bob")
 
 
