@@ -35,7 +35,7 @@ def interpreter(version: str) -> str:
 def _from_debian(version: str) -> Path:
     if version not in RELEASES or shutil.which("apt-get") is None or os.uname().machine != "x86_64":
         raise Unavailable(f"Python {version} is not on this machine")
-    folder = CACHE / "pythons" / version
+    folder = CACHE.resolve() / "pythons" / version
     python = folder / "root/usr/bin" / f"python{version}"
     with made_once(folder) as needed:
         if needed:
@@ -43,11 +43,19 @@ def _from_debian(version: str) -> Path:
             for package in sorted(folder.glob("*.deb")):
                 _run("dpkg-deb", "--extract", package, folder / "root")
                 package.unlink()
-            _link(python)
             # Debian's ensurepip looks for a wheel in /usr/share, which may have another release's.
             wheel = next((folder / "root/usr/share/python-wheels").glob("pip-*.whl"))
             shutil.unpack_archive(wheel, folder / "root/usr/lib/python3/dist-packages", "zip")
+        if needed or not _runs(python):  # the checkout may have moved
+            _link(python)
     return python
+
+
+def _runs(python: Path) -> bool:
+    try:
+        return subprocess.run([python, "-c", ""], check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def _packages(version: str) -> list[str]:
