@@ -1,7 +1,4 @@
-"""A Worker's requests as neutral events.
-
-https://developers.cloudflare.com/workers/runtime-apis/request/
-"""
+"""Decode a Worker's requests. https://developers.cloudflare.com/workers/runtime-apis/request/"""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def request(method: str, url: str, lines: list[list[str]], cf: Cf | None, native: object) -> Request:
-    """The request, its body still to be read; `cf` is what the edge found out about it."""
+    """Decode a request without its body; `cf` is what the edge knows about it."""
     scheme, _, rest = url.partition("://")
     target, _, query = rest.partition("?")
     host, slash, path = target.partition("/")
@@ -45,10 +42,10 @@ def request(method: str, url: str, lines: list[list[str]], cf: Cf | None, native
 
 
 class CloudflareContext(Context):
-    """What surrounds a request to a Worker, read when it is asked for.
+    """The context of a request to a Worker. Its fields are read on first use.
 
-    `region` is the data centre that took the request, by its airport's code; it runs the Worker too, unless Smart
-    Placement is on. `version` is the id in a version metadata binding named CF_VERSION_METADATA.
+    `region` is the airport code of the data centre that received the request. The Worker runs there too, unless Smart Placement
+    is on. `version` is the id of the version metadata binding CF_VERSION_METADATA.
     """
 
     native: ExecutionContext
@@ -77,7 +74,7 @@ class CloudflareContext(Context):
         if (wait_until := getattr(self.native, "waitUntil", None)) is not None:
             from asyncio import create_task
 
-            # As a task it has the handler's context variables; a coroutine would begin in JavaScript, where there are none.
+            # A task has the handler's context variables. A coroutine would start in JavaScript, which has none.
             wait_until(create_task(finish(self)))
 
     @lazy
@@ -93,7 +90,7 @@ class CloudflareContext(Context):
 
 
 class Bindings(Mapping[str, "Any"]):
-    """A Worker's variables, secrets and bindings by name; those of JSON are plain Python."""
+    """A Worker's variables, secrets and bindings by name; JSON variables are plain Python."""
 
     def __init__(self, env: Env, names: list[str], plain: Callable[[Any], Any]) -> None:
         self._env = env
@@ -101,7 +98,7 @@ class Bindings(Mapping[str, "Any"]):
         self._plain = plain
 
     def __getitem__(self, name: str) -> Any:
-        # JavaScript's own, such as toString, is an attribute too.
+        # JavaScript's methods, such as toString, are attributes too.
         if name not in self._names:
             raise KeyError(name)
         return self._plain(getattr(self._env, name))
@@ -114,31 +111,31 @@ class Bindings(Mapping[str, "Any"]):
 
 
 def _headers(lines: list[list[str]]) -> Headers:
-    # Names are in lower case, and repeats joined with ", ", except for Set-Cookie. A repeated Cookie too: it stays one value,
-    # since what splits cookies at a comma lets a cookie's value forge others (CVE-2016-7401), even __Host- ones.
+    # Names are in lower case. Repeats are joined with ", ", except Set-Cookie. A repeated Cookie stays one value: splitting at a
+    # comma would let a cookie's value forge other cookies (CVE-2016-7401), even __Host- ones.
     values: Any = dict(lines)
     return Headers.lowered(values) if len(values) == len(lines) else Headers((name, value) for name, value in lines)
 
 
 def _principal(cf: Cf | None) -> Principal | None:
-    """The subject of a client certificate that the edge verified; a Cf-Access header may be anybody's word, so it counts nothing.
+    """Return the subject of a client certificate that the edge verified. Cf-Access headers are ignored: any client can send them.
 
     https://developers.cloudflare.com/ssl/client-certificates/client-certificate-variables/
     """
-    # Read one by one: to convert all of `cf` takes 25 to 50 µs.
+    # Converting all of `cf` takes 25 to 50 µs, so its fields are read one by one.
     certificate = getattr(cf, "tlsClientAuth", None)
     if certificate is None or getattr(certificate, "certVerified", None) != "SUCCESS":
         return None
     claims: Any = certificate.to_py()
     subject = claims.get("certSubjectDN", "") if isinstance(claims, dict) else None
-    # A revoked certificate is a SUCCESS as well.
+    # A revoked certificate is a SUCCESS, too.
     if not isinstance(subject, str) or claims.get("certRevoked") == "1":
         return None
     return Principal(subject, "mtls", claims)
 
 
 def env_of(env: Env, js: JavaScript, ffi: FFI) -> Bindings:
-    """A Worker's variables, secrets and bindings."""
+    """Return a Worker's variables, secrets and bindings."""
 
     def plain(value: Any) -> Any:
         if value is ffi.jsnull:

@@ -1,4 +1,4 @@
-"""Neutral answers as JavaScript's: responses, what becomes of a message, what a call by RPC gives."""
+"""Encode responses as JavaScript's."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 def response(response: Response, context: Context, js: JavaScript, ffi: FFI) -> object:
-    """The Response that `fetch` returns, of which workerd takes the SDK's or JavaScript's own.
+    """Build the Response that `fetch` returns. workerd accepts the SDK's and JavaScript's own.
 
     https://developers.cloudflare.com/workers/runtime-apis/response/
     """
     body = response.body
     options = {"status": response.status, "headers": ffi.to_js(response.wire_headers())}
     if "content-encoding" in response.headers:
-        # Else workerd takes the body as not yet encoded, and does so.
+        # Without it, workerd encodes the body again.
         options["encodeBody"] = "manual"
     native: object = None
     if not isinstance(body, bytes):

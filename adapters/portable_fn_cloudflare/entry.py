@@ -1,4 +1,4 @@
-"""The class that a Worker is made of."""
+"""Build the Worker class."""
 
 from __future__ import annotations
 
@@ -25,18 +25,16 @@ if TYPE_CHECKING:
 
 
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> type[Any]:
-    """Build the Worker class of portable functions.
-
-    The entry file has `Default = entry(functions)`.
+    """Build the Worker class: `Default = entry(functions)`.
 
     Sync functions run in the event loop, because Workers have no threads.
 
     Args:
-        targets: Portable functions, or a module that has some.
-        use: Middleware around every function, and around answers without a function, such as a 404.
-        root_path: The path before every path, such as "/v1", if a proxy leaves it there.
+        targets: Portable functions, or modules that have some.
+        use: Middleware around every function, and around answers without one, such as a 404.
+        root_path: The start of every path, such as "/v1", if a proxy leaves it there.
     """
-    # These are there in Workers alone.
+    # Only Workers have these modules.
     import js  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]
     from pyodide import ffi  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
     from workers import WorkerEntrypoint  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
@@ -52,7 +50,7 @@ def worker(
     use: Sequence[Middleware] = (),
     root_path: str = "",
 ) -> type[Any]:
-    """The class `Default`, with nothing in it but what Cloudflare calls: any of its functions can be called by RPC."""
+    """Build the class `Default`. It has only the methods that Cloudflare calls: RPC can call every method of it."""
     functions = declared(*targets)
     if use:
         functions = [function.within(use) for function in functions]
@@ -61,40 +59,40 @@ def worker(
     def router(functions: Sequence[Binding]) -> Router:
         return Router(functions, use, root_path)
 
-    found = methods(functions, router, first, js, ffi)
+    by_name = methods(functions, router, first, js, ffi)
     has_settings = any(trigger.settings for function in functions for trigger in function.triggers)
     is_first = True
 
     def method(name: str) -> Callable[..., Coroutine[Any, Any, object]]:
-        def called(self: WorkerEntrypoint, *args: Any, **by_name: Any) -> Coroutine[Any, Any, object]:
+        def called(self: WorkerEntrypoint, *args: Any, **keywords: Any) -> Coroutine[Any, Any, object]:
             nonlocal is_first, functions
             if is_first:
-                # Only a call has the bindings: a Worker may start from the memory of one that had none.
+                # Only a call has the bindings: a Worker may start from a snapshot that was taken without them.
                 if has_settings:
                     functions = resolved(functions, _names(functions, env_of(self.env, js, ffi)))
-                    found.update(methods(functions, router, first, js, ffi))
+                    by_name.update(methods(functions, router, first, js, ffi))
                 is_first = False
                 if (recording := make_recorder(getattr(self.env, "PORTABLE_FN_RECORD", None))) is not None:
                     from portable_fn_cloudflare.recorded import recording_methods
 
-                    found.update(recording_methods(functions, router, first, js, ffi, recording))
-            return found[name](self, *args, **by_name)
+                    by_name.update(recording_methods(functions, router, first, js, ffi, recording))
+            return by_name[name](self, *args, **keywords)
 
         called.__name__ = name
-        # Pyodide gives a method no more arguments than its signature has.
-        called.__wrapped__ = found[name]  # type: ignore[attr-defined]  # as functools.wraps does
+        # Pyodide passes a method only as many arguments as its signature has.
+        called.__wrapped__ = by_name[name]  # type: ignore[attr-defined]  # as functools.wraps does
         return called
 
-    return type("Default", (entrypoint,), {name: method(name) for name in found})
+    return type("Default", (entrypoint,), {name: method(name) for name in by_name})
 
 
 def _names(functions: Sequence[Binding], env: Mapping[str, Any]) -> dict[str, str]:
-    """What the triggers' variables hold: a text, or of a binding, such as a queue's producer, its own name."""
+    """Return the values of the triggers' variables. The value of a binding, such as a queue's producer, is its own name."""
     variables = {
         setting.variable
         for function in functions
         for trigger in function.triggers
         for setting in trigger.settings.values()
     }
-    found = {name: env.get(name) for name in variables}
-    return {name: value if isinstance(value, str) else name for name, value in found.items() if value is not None}
+    values = {name: env.get(name) for name in variables}
+    return {name: value if isinstance(value, str) else name for name, value in values.items() if value is not None}

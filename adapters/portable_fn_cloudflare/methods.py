@@ -1,4 +1,4 @@
-"""The methods that Cloudflare calls."""
+"""Build the methods that Cloudflare calls."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 def methods(
     functions: Sequence[Binding], router: MakeRouter, first: Iterator[bool], js: JavaScript, ffi: FFI
 ) -> dict[str, Method]:
-    """What Cloudflare calls, by its name; `first` tells a cold start once."""
-    found: dict[str, Method] = {"fetch": answering(router(functions), first, js, ffi)}
+    """Return the methods by name. The first item of `first` marks the cold start."""
+    by_name: dict[str, Method] = {"fetch": answering(router(functions), first, js, ffi)}
     if any(function.kind is not Request for function in functions):
         from portable_fn_cloudflare.events import entry as entry_events
 
-        found.update(entry_events.methods(functions, first, js, ffi))
-    return found
+        by_name.update(entry_events.methods(functions, first, js, ffi))
+    return by_name
 
 
 def answering(
     router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, encoded: Encode = encode.response
 ) -> Callable[[Any, SDKRequest], Coroutine[Any, Any, object]]:
-    """The method `fetch`; `encoded` makes what it returns of a response."""
+    """Build the method `fetch`; `encoded` turns a response into what it returns."""
 
     async def fetch(self: WorkerEntrypoint, request: SDKRequest) -> object:
         native = request.js_object
@@ -66,7 +66,11 @@ def answering(
 
 
 async def _body(request: FetchRequest, length: str | None, limit: int, ffi: FFI) -> bytes:
-    """The request's body; HTTPError 413 as soon as it is known to be over the limit, 400 where it breaks off."""
+    """Read the request's body.
+
+    Raises:
+        HTTPError: 413 as soon as the body is known to be over the limit; 400 if it breaks off.
+    """
     known = length is not None and length.isdecimal()
     if length is not None and known and (len(length) > 18 or int(length) > limit):
         raise too_large(limit)

@@ -1,4 +1,4 @@
-"""What Cloudflare Workers hand over: only what we read. Imported by type checkers alone."""
+"""The types of what Cloudflare Workers pass, as far as we read it. Only type checkers import this module."""
 
 from __future__ import annotations
 

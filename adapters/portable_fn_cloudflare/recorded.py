@@ -1,4 +1,4 @@
-"""What a Worker is called with and answers, as JSON: the form in which `simulate_json` reads it."""
+"""Record a Worker's calls and answers as the JSON that `simulate.native_json` reads."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ Method = Callable[..., Any]
 def recording_methods(
     functions: Sequence[Binding], router: MakeRouter, first: Iterator[bool], js: JavaScript, ffi: FFI, recorder: Any
 ) -> dict[str, Method]:
-    """What `methods` gives, so that each call is recorded."""
-    telling = [one.__portable__ for one in recorder.telling_of(functions)]
-    made = {
+    """Return the methods of `methods`, each of which records its calls."""
+    telling = [function.__portable__ for function in recorder.telling_of(functions)]
+    recorded = {
         name: _called(name, method, js, ffi, recorder)
         for name, method in methods(telling, router, first, js, ffi).items()
         if name != "fetch"
     }
-    return {"fetch": _fetched(router(telling), first, js, ffi, recorder), **made}
+    return {"fetch": _fetched(router(telling), first, js, ffi, recorder), **recorded}
 
 
 def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, recorder: Any) -> Method:
     async def fetch(self: WorkerEntrypoint, request: SDKRequest) -> object:
         one = recorder.recording("cloudflare")
-        # What is JavaScript's is gone where a stream ends.
+        # JavaScript's values are gone when a stream ends.
         url = request.js_object.url
         is_streamed = is_read = False
 
@@ -57,7 +57,7 @@ def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, re
             nonlocal is_streamed
             event: Any = context.event
             if not is_read:
-                # Its body is too long, or breaks off.
+                # The body is too long, or breaks off.
                 asked(event)
                 one.received.cut()
             one.answer = lambda: answered(response.status, response.wire_headers(), one.sent.body)
@@ -85,7 +85,7 @@ def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, re
 
 
 class _Asked(Router):
-    """The router, which tells what it is asked: a request whose body has been read."""
+    """A router that reports each request once its body is read."""
 
     def __init__(self, router: Router, tell: Callable[[Request[Any]], None]) -> None:
         vars(self).update(vars(router))
@@ -101,7 +101,7 @@ class _Asked(Router):
 
 
 async def _going_by(stream: Any, one: Any) -> AsyncIterator[bytes | str]:
-    """The stream's chunks, which are kept; at its end the recording is written."""
+    """Pass on the stream's chunks and keep them; write the recording at the end."""
     chunks = aiter(as_async(stream))
     error: Exception | None = None
     try:
@@ -132,9 +132,9 @@ def _called(name: str, method: Method, js: JavaScript, ffi: FFI, recorder: Any) 
                     args = ({**native, "raw": raw} if isinstance(native, dict) else _Email(native, raw), *args[1:])
                     one.payload = lambda: _email(native, one.received.body, js)
                 case _:
-                    given = [*args, by_name] if by_name else args
+                    inputs = [*args, by_name] if by_name else args
                     one.payload = snapshot(
-                        lambda: {"method": name, "args": [values.plain(value, ffi) for value in given]}
+                        lambda: {"method": name, "args": [values.plain(value, ffi) for value in inputs]}
                     )
             answer = await method(self, *args, **by_name)
             one.error = getattr(answer, "error", None)
@@ -150,7 +150,7 @@ def _controller(native: Any) -> Any:
 
 
 def _batch(batch: Any, ffi: FFI) -> Any:
-    return {"queue": batch.queue, "messages": [_message(values.raw(one), ffi) for one in batch.messages]}
+    return {"queue": batch.queue, "messages": [_message(values.raw(message), ffi) for message in batch.messages]}
 
 
 def _message(native: Any, ffi: FFI) -> Any:
@@ -176,7 +176,7 @@ async def _read(native: Any, kept: Any) -> AsyncIterator[Any]:
 
 
 class _Email:
-    """JavaScript's email, of whose content is kept what is read."""
+    """JavaScript's email. What is read of its content is kept."""
 
     def __init__(self, native: Any, raw: object) -> None:
         self._native = native

@@ -1,4 +1,4 @@
-"""A request's task in a Worker, which nobody cancels but the handler itself."""
+"""Run handlers and their background work in a Worker's task. Only the handler itself cancels that task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def run_in_task(awaitable: Awaitable[Any]) -> Any:
-    """The result of the awaitable; where it has cancelled the task, that ends with it."""
+    """Return the awaitable's result. If it cancelled the task, the cancellation ends here."""
     try:
         return await awaitable
     finally:
@@ -21,7 +21,7 @@ async def run_in_task(awaitable: Awaitable[Any]) -> Any:
 
         task = current_task()
         if task is not None and task.cancelling():
-            # A cancellation that hasn't come yet would lose the result.
+            # A cancellation that is still pending would lose the result.
             try:
                 await sleep(0)
             except CancelledError:
@@ -29,17 +29,17 @@ async def run_in_task(awaitable: Awaitable[Any]) -> Any:
 
 
 async def finish_unawaited(context: Context) -> None:
-    """Do the background work if there is no waitUntil that would: a context of a test's, or of a runtime that has none."""
+    """Do the background work if the context has no waitUntil, as in tests and in some runtimes."""
     if context.has_background and getattr(context.native, "waitUntil", None) is None:
         await finish(context)
 
 
 async def finish(context: Context) -> None:
-    """Does the background work that the handler left; whatever fails there is logged."""
+    """Do the background work that the handler left; log what fails."""
     from asyncio import CancelledError
 
     try:
         await run_in_task(finish_background(context))
     except (CancelledError, GeneratorExit):
-        # Of the work itself, and logged.
+        # The work raised it, and it is logged.
         pass

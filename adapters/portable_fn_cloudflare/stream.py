@@ -1,4 +1,4 @@
-"""A response's chunks as the ReadableStream that JavaScript reads them from."""
+"""Stream a response's chunks to JavaScript."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def readable(body: Chunks, context: Context, js: JavaScript, ffi: FFI) -> object:
-    """A ReadableStream of the chunks, each made when the client is ready for it.
+    """Build a ReadableStream of the chunks. It asks for each chunk when the client is ready for it.
 
-    What the iterator raises is logged and errors the stream, which cuts the connection; a client that goes closes it.
+    If the iterator raises, the error is logged and the stream fails, which cuts the connection. If the client goes away, the
+    iterator is closed.
     """
     source = _Source(body, context, js, ffi)
     return js.ReadableStream.new(pull=source.pulled, cancel=source.cancelled)
@@ -62,18 +63,18 @@ class _Source:
         self._release()
 
     def _release(self) -> None:
-        # JavaScript's garbage collector doesn't free what Python made for it.
+        # JavaScript's garbage collector doesn't free Python's proxies.
         self.pulled.destroy()
         self.cancelled.destroy()
 
 
 def as_async(body: Chunks) -> AsyncIterable[bytes | str]:
-    """The chunks as an async iterable."""
+    """Return the chunks as an async iterable."""
     return body if isinstance(body, AsyncIterable) else _inline(body)
 
 
 async def _inline(body: Iterable[bytes | str]) -> AsyncIterator[bytes | str]:
-    """A sync iterable as an async iterator; Workers have no threads."""
+    """Iterate over a sync iterable in the event loop, because Workers have no threads."""
     iterator = iter(body)
     try:
         for chunk in iterator:

@@ -1,4 +1,4 @@
-"""JavaScript's values as plain Python: copies, since a proxy lives no longer than the call that it came with."""
+"""Copy JavaScript's values to plain Python. A proxy lives only as long as the call that brought it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ if TYPE_CHECKING:
 
     from portable_fn_cloudflare.native import FFI
 
-# A queue's message has at most 128 KB, https://developers.cloudflare.com/queues/platform/limits/; what counts more values
-# than that says one of them many times over.
+# A queue's message has at most 128 KB: https://developers.cloudflare.com/queues/platform/limits/. A value with more values than
+# this repeats a shared one many times.
 MAX_VALUES = 200_000
 
 
 def body(value: Any, ffi: FFI) -> tuple[bytes, str]:
-    """A message's value as body and content type: a text as UTF-8, bytes as they are, anything else as JSON.
+    """Return the body and the content type of a message's value: text as UTF-8, bytes unchanged, anything else as JSON.
 
-    In the JSON a Map is an object, a Set an array, a Date its time in ISO 8601, a bigint a number, bytes are base64. A text has
-    no content type, since it may itself be JSON. DecodeError for what JSON has no word for.
+    In the JSON, a Map is an object, a Set an array, a Date an ISO 8601 time, a bigint a number, and bytes are base64. Text has
+    no content type, because it may itself be JSON.
+
+    Raises:
+        DecodeError: JSON can't express the value.
     """
     value = _python(value, ffi)
     if isinstance(value, str):
@@ -38,15 +41,16 @@ def body(value: Any, ffi: FFI) -> tuple[bytes, str]:
 
 
 def plain(value: Any, ffi: FFI) -> Any:
-    """A copy of the value: dict, list, str, int, float, bool, None, bytes and aware datetime.
+    """Copy the value to dict, list, str, int, float, bool, None, bytes and aware datetime.
 
-    Raises DecodeError for what is none of these, such as a function, and for what holds itself.
+    Raises:
+        DecodeError: The value has another type, such as a function, or contains itself.
     """
     return _Copy(ffi).of(_python(value, ffi))
 
 
 def time(value: Any) -> datetime:
-    """The time of a Date, or of the naive datetime that the SDK makes of one; aware UTC."""
+    """Return the time of a Date, or of the SDK's naive datetime, as aware UTC."""
     from datetime import UTC, datetime
 
     if isinstance(value, datetime):
@@ -55,12 +59,12 @@ def time(value: Any) -> datetime:
 
 
 def raw(value: Any) -> Any:
-    """What the SDK's wrapper wraps, since that converts without a limit; the value itself where it isn't wrapped."""
+    """Return what the SDK's wrapper wraps, or the value itself. The wrapper would convert it without a limit."""
     return getattr(value, "_binding", value)
 
 
 def _python(value: Any, ffi: FFI) -> Any:
-    """What Pyodide itself makes of the value."""
+    """Convert the value by Pyodide."""
     if not isinstance(value, ffi.JsProxy):
         return value
     try:
@@ -70,7 +74,7 @@ def _python(value: Any, ffi: FFI) -> Any:
 
 
 class _Copy:
-    """Copies what Pyodide or the SDK have converted, in which JavaScript's own types are left."""
+    """Copies values that Pyodide or the SDK converted. They still contain some of JavaScript's types."""
 
     def __init__(self, ffi: FFI, *, as_json: bool = False) -> None:
         self._ffi = ffi
@@ -88,14 +92,14 @@ class _Copy:
         if isinstance(value, (str, bool)):
             return value
         if isinstance(value, int):
-            # A bigint is of a class of Pyodide's own.
+            # A bigint has a class of Pyodide.
             return int(value)
         if isinstance(value, float):
             return _number(value)
         if isinstance(value, dict):
             copied = {_key(key, self._ffi): self.of(inner, depth + 1) for key, inner in value.items()}
             if len(copied) < len(value):
-                raise DecodeError("a Map has two keys that are one as text")
+                raise DecodeError("a Map has two keys that are equal as text")
             return copied
         if isinstance(value, (list, set, tuple)):
             return [self.of(inner, depth + 1) for inner in value]
@@ -119,14 +123,14 @@ class _Copy:
         try:
             date = time(value)
         except (ValueError, OverflowError) as exc:
-            raise DecodeError("a Date is no time") from exc
+            raise DecodeError("a Date is not a valid time") from exc
         return date.isoformat().replace("+00:00", "Z") if self._as_json else date
 
 
 def _number(value: float) -> float | int:
     if value - value:  # inf - inf is nan
-        raise DecodeError(f"a number is {value}, for which JSON has no word")
-    # JavaScript has but one kind of number; those that it writes without point and exponent are whole here as well.
+        raise DecodeError(f"a number is {value}, which JSON can't express")
+    # JavaScript has one type of number. Numbers that it writes without point and exponent are int here.
     return int(value) if value.is_integer() and abs(value) < 1e21 else value
 
 

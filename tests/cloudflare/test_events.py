@@ -173,13 +173,13 @@ for _ in range(40):
         (CIRCLE, "nested more than 200 levels deep"),
         (DEEP, "nested more than 200 levels deep"),
         (LAUGHS, "more than 200000 values"),
-        ([float("nan")], "a number is nan, for which JSON has no word"),
-        (float("inf"), "a number is inf, for which JSON has no word"),
+        ([float("nan")], "a number is nan, which JSON can't express"),
+        (float("inf"), "a number is inf, which JSON can't express"),
         (re.compile("a"), "a RegExp has no plain form"),
         ({"a": re.compile("a")}, "a RegExp has no plain form"),
         ("\ud800", "half a surrogate pair"),
         ({"a": "\ud800"}, "no JSON form"),
-        (Map({1: "a", "1": "b"}), "two keys that are one as text"),
+        (Map({1: "a", "1": "b"}), "two keys that are equal as text"),
         (Map({NOON: 1}), "as a key; possible are texts and numbers"),
     ],
 )
@@ -275,11 +275,11 @@ def test_an_r2_notification_is_inside_of_its_message() -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"action": "Melted"}, "R2 says 'Melted'; known are PutObject, CopyObject"),
+        ({"action": "Melted"}, "R2's action 'Melted' is unknown; possible are PutObject, CopyObject"),
         ({"object": {}}, "'key' is missing"),
         ({"object": None}, "TypeError"),
-        ({"object": {"key": 7}}, "the key of an R2 notification is a int"),
-        ({"bucket": None}, "the bucket of an R2 notification is a NoneType"),
+        ({"object": {"key": 7}}, "the key of an R2 notification must be a string, not a int"),
+        ({"bucket": None}, "the bucket of an R2 notification must be a string, not a NoneType"),
     ],
 )
 def test_a_notification_that_cannot_be_read_says_why(change: dict[str, Any], why: str) -> None:
@@ -344,7 +344,7 @@ def test_every_message_is_settled_by_itself(wrap: Callable[[Any], Any]) -> None:
 
 def test_a_delay_over_twelve_hours_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     call((orders,), batch_of({"after": 50_000}))
-    assert "a retry waits for 43200 seconds, not 50000: more is not possible" in caplog.messages
+    assert "a retry waits for 43200 seconds, not 50000: Queues can't wait longer" in caplog.messages
 
 
 def test_a_rejected_one_that_nothing_takes_comes_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -573,8 +573,8 @@ def test_what_cannot_be_is_told_when_the_worker_is_made(caplog: pytest.LogCaptur
     with caplog.at_level(logging.WARNING):
         worker((changed, orders, at_three, nightly), WorkerEntrypoint, JS, FFI)
     assert [
-        "changed is never called here, since Cloudflare hands over no ChangeEvent",
-        "at_three is called by UTC, since Cloudflare knows no Europe/Amsterdam",
+        "changed is never called here: Cloudflare has no source of ChangeEvent",
+        "at_three runs in UTC: Cloudflare has no time zones, such as Europe/Amsterdam",
     ] == caplog.messages
 
 

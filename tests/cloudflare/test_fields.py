@@ -310,11 +310,11 @@ def test_a_notification_of_r2_is_an_object_event(change: dict[str, Any], fields:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"bucket": 7}, "the bucket of an R2 notification is a int, not a text"),
-        ({"object": {"key": ["k"]}}, "the key of an R2 notification is a list, not a text"),
+        ({"bucket": 7}, "the bucket of an R2 notification must be a string, not a int"),
+        ({"object": {"key": ["k"]}}, "the key of an R2 notification must be a string, not a list"),
         ({"object": {"size": 7}}, "an R2 notification can't be read: 'key' is missing"),
-        ({"account": {}}, "the account of an R2 notification is a dict, not a text"),
-        ({"action": "Melted" * 9}, "R2 says 'MeltedMeltedMeltedMeltedMeltedMeltedMelt'; known are PutObject, CopyObject, "),
+        ({"account": {}}, "the account of an R2 notification must be a string, not a dict"),
+        ({"action": "Melted" * 9}, "R2's action 'MeltedMeltedMeltedMeltedMeltedMeltedMelt' is unknown; possible are PutObject, CopyObject, "),
     ],
 )  # fmt: skip
 def test_a_notification_that_cannot_be_read_names_the_field(change: dict[str, Any], words: str) -> None:
@@ -479,7 +479,7 @@ class Told:
         (
             Retry(after=43_200.5),
             ("retry", {"delaySeconds": 43_200}),
-            ["a retry waits for 43200 seconds, not 43201: more is not possible"],
+            ["a retry waits for 43200 seconds, not 43201: Queues can't wait longer"],
         ),
     ],
 )

@@ -402,7 +402,7 @@ def test_a_notice_that_all_is_well_has_no_events() -> None:
         ({"method": "GET", "url": "/", "body_base64": "%"}, "asgi", "the request can't be read: Error"),
         ({"method": "GET", "url": "http://[::1"}, None, "the request can't be read: ValueError"),
         ({"method": "GET", "url": "/", "headers": 3}, None, "the request can't be read: TypeError"),
-        ({"method": "fetch", "args": []}, None, "Cloudflare has that name for itself"),
+        ({"method": "fetch", "args": []}, None, "Cloudflare reserves that name"),
         ({"method": "", "args": []}, None, "^AttributeError: "),
         (
             {"service": "event_hubs", "data": {"collection_bytes": {"bytes": []}}, "metadata": {}},

@@ -1,4 +1,4 @@
-"""What a Worker is called with beside requests, as neutral events: queues, schedules, emails and RPC."""
+"""Decode queue messages, schedules, emails and RPC calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ R2_ACTIONS = {
 
 
 class CloudflareEventContext(CloudflareContext):
-    """What surrounds a Worker's call that isn't a request: Cloudflare gives it no id, so it has one of its own."""
+    """The context of a call that isn't a request. Cloudflare sends no id, so each call gets a new one."""
 
     def __init__(self, native: ExecutionContext, cold_start: bool, env: Callable[[], Mapping[str, Any]]) -> None:
         self.provider = "cloudflare"
@@ -44,7 +44,7 @@ class CloudflareEventContext(CloudflareContext):
 
 
 def messages(batch: MessageBatch, ffi: FFI) -> tuple[list[QueueMessage], list[Message[Any] | DecodeError]]:
-    """The messages of a batch, as they came and as neutral ones, each that can't be read as the error that says why.
+    """Return the native messages of a batch, and each one decoded, or the error that says why it can't be read.
 
     https://developers.cloudflare.com/queues/configuration/javascript-apis/#messagebatch
     """
@@ -60,16 +60,16 @@ def messages(batch: MessageBatch, ffi: FFI) -> tuple[list[QueueMessage], list[Me
 
 
 def queue_of(batch: MessageBatch) -> str:
-    """The name of the batch's queue; "" if it tells none."""
+    """Return the name of the batch's queue, or "" if it has none."""
     queue = getattr(batch, "queue", None)
     return queue if isinstance(queue, str) else ""
 
 
 def message(native: QueueMessage, queue: str, ffi: FFI) -> Message[Any]:
-    """A queue's message; the queue's name is all that is told of where it comes from."""
+    """Decode a queue's message. Its source is the name of the queue: Cloudflare says nothing else."""
     try:
         if not queue:
-            raise DecodeError("a batch of messages doesn't tell its queue")
+            raise DecodeError("a batch of messages has no queue name")
         id = native.id
         if not isinstance(id, str) or not id:
             raise DecodeError(f"a message of {queue!r} has no id")
@@ -87,7 +87,7 @@ def message(native: QueueMessage, queue: str, ffi: FFI) -> Message[Any]:
     except DecodeError:
         raise
     except Exception as exc:
-        # The SDK, and JavaScript, raise what they like for what they can't convert.
+        # The SDK and JavaScript raise errors of any class if they can't convert a value.
         raise unreadable(exc, f"a message of {queue!r}") from exc
 
 
@@ -95,7 +95,7 @@ def _sent(native: QueueMessage) -> datetime | None:
     try:
         return time(native.timestamp)
     except Exception:
-        # The SDK, and JavaScript, raise what they like.
+        # The SDK and JavaScript raise errors of any class.
         return None
 
 
@@ -107,19 +107,19 @@ def _attempts(native: QueueMessage) -> int | None:
 
 
 def inside(event: Event[Any]) -> list[Event[Any]]:
-    """What a queue's message holds: an R2 notification, or a CloudEvent in structured form."""
+    """Unwrap a queue's message that holds an R2 notification or a structured CloudEvent."""
     if not isinstance(event, Message):
         return neutral_inside(event) if isinstance(event, CloudEvent) else []
     try:
         text = event.text
     except DecodeError:
-        return []  # bytes that are no text
+        return []  # bytes that aren't text
     if '"eventTime"' in text and (notification := _notification(text)) is not None:
         return [_object(notification, event)]
-    found = cloud_event_inside(event)
-    for one in found:
-        one.attempt = event.attempt  # type: ignore[attr-defined]  # it is a CloudEvent
-    return found
+    cloud_events = cloud_event_inside(event)
+    for cloud_event in cloud_events:
+        cloud_event.attempt = event.attempt  # type: ignore[attr-defined]  # it is a CloudEvent
+    return cloud_events
 
 
 def _notification(text: str) -> dict[str, Any] | None:
@@ -132,16 +132,19 @@ def _notification(text: str) -> dict[str, Any] | None:
 
 
 def _object(notification: dict[str, Any], message: Message[Any]) -> ObjectEvent[Any]:
-    """https://developers.cloudflare.com/r2/buckets/event-notifications/#message-format: a deletion has nothing but the key."""
+    """Decode an R2 notification. Of a deleted object it has only the key.
+
+    https://developers.cloudflare.com/r2/buckets/event-notifications/#message-format
+    """
     try:
-        word, bucket, found = notification["action"], notification["bucket"], notification["object"]
-        key = found["key"]
+        word, bucket, stored = notification["action"], notification["bucket"], notification["object"]
+        key = stored["key"]
         action = R2_ACTIONS.get(word)
         if action is None:
-            raise DecodeError(f"R2 says {str(word)[:40]!r}; known are {', '.join(R2_ACTIONS)}")
+            raise DecodeError(f"R2's action {str(word)[:40]!r} is unknown; possible are {', '.join(R2_ACTIONS)}")
         for name, value in (("account", notification["account"]), ("bucket", bucket), ("key", key)):
             if not isinstance(value, str):
-                raise DecodeError(f"the {name} of an R2 notification is a {type(value).__name__}, not a text")
+                raise DecodeError(f"the {name} of an R2 notification must be a string, not a {type(value).__name__}")
         return ObjectEvent(
             message.id,
             f"{notification['account']}/{bucket}",
@@ -149,8 +152,8 @@ def _object(notification: dict[str, Any], message: Message[Any]) -> ObjectEvent[
             key,
             action,
             time=read_time(notification["eventTime"]),
-            size=_size(found.get("size")),
-            etag=etag if isinstance(etag := found.get("eTag"), str) else None,
+            size=_size(stored.get("size")),
+            etag=etag if isinstance(etag := stored.get("eTag"), str) else None,
             type=word,
             notification=notification,
             native=message.native,
@@ -167,7 +170,10 @@ def _size(size: object) -> int | None:
 
 
 def schedule(controller: ScheduledController) -> ScheduleEvent[Any]:
-    """https://developers.cloudflare.com/workers/runtime-apis/handlers/scheduled/: its time, in ms, is when it was due."""
+    """Decode a schedule. Its time, in milliseconds, is when it was due.
+
+    https://developers.cloudflare.com/workers/runtime-apis/handlers/scheduled/
+    """
     from datetime import UTC, datetime
 
     try:
@@ -182,14 +188,14 @@ def schedule(controller: ScheduledController) -> ScheduleEvent[Any]:
 
 
 class Email(Message):
-    """An email: `body` is the whole message of RFC 5322, `attributes` its headers, a repeated one joined by commas."""
+    """An email: `body` is the whole RFC 5322 message, `attributes` its headers; repeats are joined by commas."""
 
     content_type = "message/rfc822"
 
     def __init__(
         self, sender: str, recipient: str, headers: Iterable[tuple[str, str]], content: bytes, native: object
     ) -> None:
-        # What delivery puts there, in place of one that the sender may have written: RFC 5321, section 4.4.
+        # Delivery sets this header and replaces the sender's: RFC 5321, section 4.4.
         self.attributes = self._headers = {**dict(headers), "return-path": f"<{sender}>"}
         if not (id := self._headers.get("message-id", "").strip()):
             raise DecodeError("the email has no Message-ID")
@@ -209,7 +215,7 @@ class Email(Message):
         try:
             return str(make_header(decode_header(subject)))
         except (*UNREADABLE, MessageError):
-            return subject  # an unknown charset, or one that it isn't in
+            return subject  # the charset is unknown, or the bytes aren't in it
 
     @lazy
     def time(self) -> datetime | None:
@@ -220,11 +226,14 @@ class Email(Message):
             date = parsedate_to_datetime(self._headers["date"])
             return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
         except (*UNREADABLE, OverflowError):
-            return None  # a sender may say anything, or nothing
+            return None  # senders write anything here, or nothing
 
 
 def email(native: Any, headers: Iterable[tuple[str, str]], content: bytes) -> Email:
-    """https://developers.cloudflare.com/email-routing/email-workers/runtime-api/: its envelope's addresses, headers, content."""
+    """Decode an email from its envelope, headers and content.
+
+    https://developers.cloudflare.com/email-routing/email-workers/runtime-api/
+    """
     try:
         recipient = read(native, "to")
         if not isinstance(recipient, str) or not recipient:
@@ -235,7 +244,7 @@ def email(native: Any, headers: Iterable[tuple[str, str]], content: bytes) -> Em
 
 
 def _sender(native: Any) -> str:
-    """The envelope's sender, who proves nothing; "" if there is none, as of a bounce."""
+    """Return the envelope's sender, which isn't verified; "" if there is none, as in a bounce."""
     try:
         sender = read(native, "from")
     except UNREADABLE:
@@ -244,14 +253,14 @@ def _sender(native: Any) -> str:
 
 
 def read(native: Any, name: str) -> Any:
-    """A field of what came as an object of JavaScript's, or, by RPC, as a dict."""
+    """Read a field of a JavaScript object, or of a dict, which RPC passes."""
     return native[name] if isinstance(native, dict) else getattr(native, name)
 
 
 def task(name: str, args: Sequence[Any], by_name: Mapping[str, Any], id: str, ffi: FFI) -> Task[Any]:
-    """A call by RPC: its one argument is the input, several are a list, none is None; `id` is this very call's."""
-    given = [plain(value, ffi) for value in args]
+    """Decode an RPC call. The input is its only argument, a list of several, or None; `id` is the id of the call."""
+    inputs = [plain(value, ffi) for value in args]
     if by_name:
-        given.append({key: plain(value, ffi) for key, value in by_name.items()})
-    value = given if len(given) > 1 else given[0] if given else None
+        inputs.append({key: plain(value, ffi) for key, value in by_name.items()})
+    value = inputs if len(inputs) > 1 else inputs[0] if inputs else None
     return Task(id, "rpc", value, name=name, type="rpc", native=args)

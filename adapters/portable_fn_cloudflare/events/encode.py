@@ -1,4 +1,4 @@
-"""Acknowledge, retry, and return results of tasks."""
+"""Acknowledge or retry messages; encode results of tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from portable_fn_cloudflare.native import JavaScript, QueueMessage
 
 
-# Serialized, which is about as long as JSON: https://developers.cloudflare.com/workers/runtime-apis/rpc/#limitations
+# Of the serialized result, which is about as long as its JSON: https://developers.cloudflare.com/workers/runtime-apis/rpc/#limitations
 MAX_RESULT = 32 * 1024 * 1024
 
 
@@ -21,7 +21,7 @@ MAX_DELAY = 43_200
 
 
 def acknowledge(native: QueueMessage, outcome: Outcome, context: Context) -> None:
-    """Has the queue take the message as done, or hand it over again: each by itself.
+    """Acknowledge or retry one message.
 
     https://developers.cloudflare.com/queues/configuration/batching-retries/#explicit-acknowledgement-and-retries
     """
@@ -31,28 +31,28 @@ def acknowledge(native: QueueMessage, outcome: Outcome, context: Context) -> Non
         native.retry()
     else:
         if seconds > MAX_DELAY:
-            context.log.warning("a retry waits for %s seconds, not %s: more is not possible", MAX_DELAY, seconds)
+            context.log.warning("a retry waits for %s seconds, not %s: Queues can't wait longer", MAX_DELAY, seconds)
         native.retry(delaySeconds=min(seconds, MAX_DELAY))
 
 
 def result(value: object, js: JavaScript) -> object:
-    """What the caller by RPC gets for what the handler returned: the value as JSON has it."""
+    """Convert a task's result, by way of JSON, to the JavaScript value that the RPC caller gets."""
     from portable_fn.data import to_json
 
     try:
         text = to_json(value)
         if len(text) > MAX_RESULT:
-            raise EncodeError(f"the task's result has {len(text)} characters as JSON; a call by RPC takes {MAX_RESULT}")
+            raise EncodeError(f"the task's result has {len(text)} characters as JSON; RPC takes up to {MAX_RESULT}")
         return js.JSON.parse(text)
     except (TypeError, ValueError, RecursionError) as exc:
         raise EncodeError(f"a task returns a JSON value, not {type(value).__name__}: {exc}") from exc
 
 
 class Thrown:
-    """An error that the caller by RPC gets as JavaScript's own, by the name of its class and its message.
+    """An error that the RPC caller gets as a JavaScript Error, with the name of its class and its message.
 
-    It is returned, since what Python raises reaches the caller as a PythonError with the whole traceback, and so does a
-    promise of Promise.reject (workerd 1.20261117.1). The SDK hands over `js_object` in its stead.
+    A method returns it. If Python raised it, the caller would get a PythonError with the whole traceback; a promise of
+    Promise.reject does the same (workerd 1.20261117.1). The SDK passes on its `js_object`.
     """
 
     def __init__(self, error: BaseException, js: JavaScript) -> None:

@@ -1,4 +1,4 @@
-"""The functions of a Worker's class that Cloudflare calls beside `fetch`, and those that other Workers call by RPC."""
+"""Build the Worker's methods for queues, schedules and emails, and for tasks that other Workers call by RPC."""
 
 from __future__ import annotations
 
@@ -37,59 +37,63 @@ if TYPE_CHECKING:
 
     Method = Callable[..., Coroutine[Any, Any, object]]
 
-# https://developers.cloudflare.com/workers/runtime-apis/rpc/reserved-methods/, the handlers, what the SDK's class has, and what
-# every object of JavaScript's has, which the caller's stub answers itself: seen with workerd 1.20261117.1.
+# https://developers.cloudflare.com/workers/runtime-apis/rpc/reserved-methods/, the handlers, the names of the SDK's class, and those
+# of every JavaScript object: the caller's stub answers these itself (seen with workerd 1.20261117.1).
 RESERVED = (
     "fetch", "connect", "queue", "scheduled", "email", "tail", "tailStream", "trace", "test", "alarm", "webSocketMessage",
     "webSocketClose", "webSocketError", "dup", "constructor", "then", "env", "ctx",
     "toString", "toLocaleString", "valueOf", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable",
 )  # fmt: skip
 
-# What Email Routing takes: https://developers.cloudflare.com/email-routing/limits/
+# The limit of Email Routing: https://developers.cloudflare.com/email-routing/limits/
 MAX_EMAIL = 25 * 1024 * 1024
 
 # https://developers.cloudflare.com/queues/platform/limits/
 MAX_MESSAGE = 128_000
 
-# The kinds that a queue's message is or holds.
+# The kinds of a queue's message and of what it can hold.
 _QUEUED = (Message, ObjectEvent, CloudEvent)
 
 
 def methods(functions: Sequence[Binding], first: Iterator[bool], js: JavaScript, ffi: FFI) -> dict[str, Method]:
-    """A method for each source that the functions are for, and one for each task; `first` tells a cold start once.
+    """Build a method for each source that a function takes, and one for each task.
 
-    Raises ConfigurationError for the name of a task by which it can't be called.
+    Args:
+        first: Its first item marks the cold start.
+
+    Raises:
+        ConfigurationError: A task has a name that RPC can't call.
     """
     queued = [function for function in functions if _is_for(function, *_QUEUED)]
     mailed = [function for function in queued if issubclass(Message, function.kind) and _is_for(function, Message)]
     timed = [function for function in functions if _is_for(function, ScheduleEvent)]
-    calls = EventRouter(first, js, ffi)
-    found: dict[str, Method] = {}
+    router = EventRouter(first, js, ffi)
+    by_name: dict[str, Method] = {}
     if queued:
         dispatcher = Dispatcher(queued, events.inside)
-        found["queue"] = calls.queue(dispatcher, _whole(queued))
+        by_name["queue"] = router.queue(dispatcher, _whole(queued))
         for function, taker in dispatcher.hidden():
-            # R2's notifications and CloudEvents come in queues' messages alone.
+            # R2's notifications and CloudEvents arrive only inside queues' messages.
             _warn(
-                "%s is never called here: what it is for comes inside of a queue's messages, all of which %s takes; say which "
-                "queue on its trigger, via='…'",
+                "%s is never called here: its events arrive inside a queue's messages, and %s takes all of those; name the queue "
+                "on its trigger with via='…'",
                 function.name, taker.name,
             )  # fmt: skip
     if mailed:
-        found["email"] = calls.email(Consumer(Dispatcher(mailed), rejects=True))
+        by_name["email"] = router.email(Consumer(Dispatcher(mailed), rejects=True))
     if timed:
-        found["scheduled"] = calls.scheduled(Consumer(Dispatcher(timed), rejects=True))
+        by_name["scheduled"] = router.scheduled(Consumer(Dispatcher(timed), rejects=True))
     tasks = _tasks(functions)
     for name, those in tasks.items():
-        found[name] = calls.rpc(name, Consumer(Dispatcher(those), rejects=True))
+        by_name[name] = router.rpc(name, Consumer(Dispatcher(those), rejects=True))
     known = {id(function) for those in (queued, timed, *tasks.values()) for function in those}
     for function in functions:
         if function.kind is not Request and id(function) not in known:
-            _warn("%s is never called here, since Cloudflare hands over no %s", function.name, function.kind.__name__)
+            _warn("%s is never called here: Cloudflare has no source of %s", function.name, function.kind.__name__)
         for trigger in function.triggers:
             if isinstance(trigger, ScheduleTrigger) and trigger.timezone != "UTC":
-                _warn("%s is called by UTC, since Cloudflare knows no %s", function.name, trigger.timezone)
-    return found
+                _warn("%s runs in UTC: Cloudflare has no time zones, such as %s", function.name, trigger.timezone)
+    return by_name
 
 
 def _is_for(function: Binding, *kinds: type[Event[Any]]) -> bool:
@@ -99,14 +103,14 @@ def _is_for(function: Binding, *kinds: type[Event[Any]]) -> bool:
 
 
 def _whole(functions: Sequence[Binding]) -> dict[str, Dispatcher]:
-    """The batch handlers by the queues that are theirs alone: a batch is of one queue, so they get it whole."""
-    found: dict[str, list[Binding]] = {}
+    """Return the batch handlers that have a queue to themselves, by that queue. They get each batch whole."""
+    by_queue: dict[str, list[Binding]] = {}
     for function in functions:
         for name in {name for trigger in function.triggers for name in trigger.channels}:
-            found.setdefault(name, []).append(function)
+            by_queue.setdefault(name, []).append(function)
     return {
         name: Dispatcher(those, events.inside)
-        for name, those in found.items()
+        for name, those in by_queue.items()
         if len(those) == 1 and those[0].takes_batch
     }
 
@@ -120,8 +124,8 @@ def _tasks(functions: Sequence[Binding]) -> dict[str, list[Binding]]:
         for name in names:
             if name in RESERVED or name.startswith("_"):
                 raise ConfigurationError(
-                    f"{function.name} can't be called as {name!r} by RPC, since Cloudflare has that name for itself: "
-                    f"give the task another, on.task('…')"
+                    f"{function.name} can't be called as {name!r} by RPC: Cloudflare reserves that name; rename the task "
+                    f"with on.task('…')"
                 )
             tasks.setdefault(name, []).append(function)
     return tasks
@@ -134,7 +138,7 @@ def _warn(message: str, *args: object) -> None:
 
 
 class EventRouter:
-    """Makes the methods; each gets a Worker's instance of its own at each call."""
+    """Builds the methods. Each call passes a new instance of the Worker."""
 
     def __init__(self, first: Iterator[bool], js: JavaScript, ffi: FFI) -> None:
         self._first = first
@@ -159,15 +163,15 @@ class EventRouter:
         natives, items = events.messages(batch, self._ffi)
         parked: dict[int, str] = {}
 
-        def settle(event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
-            if dead_letter not in context.env:
-                context.log.error("there is no binding %s for the dead letters", dead_letter)
+        def dead_letter(event: Event[Any], reject: Reject, binding: str, seconds: float | None) -> bool:
+            if binding not in context.env:
+                context.log.error("there is no binding %s for the dead letters", binding)
                 return False
-            # Sent once the handlers are done, since that must be awaited.
-            parked[id(reject)] = dead_letter
+            # Sending must be awaited, so it waits until the handlers are done.
+            parked[id(reject)] = binding
             return True
 
-        outcomes = await _handled(Consumer(dispatcher, dead_letter=settle), items, context)
+        outcomes = await _handled(Consumer(dispatcher, dead_letter=dead_letter), items, context)
         rejected = []
         for native, item, outcome in zip(natives, items, outcomes, strict=True):
             if isinstance(outcome, Reject) and isinstance(item, Message):
@@ -176,14 +180,14 @@ class EventRouter:
                 encode_events.acknowledge(native, outcome, context)
         sent: dict[object, Outcome] = {}
         for native, item, reject in rejected:
-            # Two deliveries of one message, and not two messages of one id.
+            # A batch may hold one message twice, and two messages with one id.
             message = item.id, item.fingerprint
             if message not in sent:
                 sent[message] = await self._dead_lettered(item, reject, parked[id(reject)], context)
             encode_events.acknowledge(native, sent[message], context)
 
     async def _dead_lettered(self, message: Message[Any], reject: Reject, name: str, context: Context) -> Outcome:
-        """Send the message to the queue of that binding, as `portable_fn.adapter.dead_letter` writes it; it is retried if that fails."""
+        """Send a dead letter to the queue of the binding. If that fails, the message is retried."""
         try:
             body, content_type = self._letter(message, reject, context)
             await raw(context.env[name]).send(body, contentType=content_type)
@@ -196,11 +200,13 @@ class EventRouter:
         from portable_fn.adapter.dead_letter import is_like, structured
 
         text = structured(message, reject)
-        # What could be taken for another letter is too large then, and retried.
+        # A message that looks like a letter can't be sent without its reason: it is retried.
         if len(text) <= MAX_MESSAGE or is_like(message.body):
-            # As JSON, JavaScript would round the numbers in it.
+            # If sent as JSON, JavaScript would round its numbers.
             return text.decode(), "text"
-        context.log.warning("the dead letter of %s has no room for the reason: it is the message as it was", message.id)
+        context.log.warning(
+            "the dead letter of %s has no room for the reason: the message is sent unchanged", message.id
+        )
         if not message.content_type:
             return message.text, "text"
         if message.content_type == "application/json":
@@ -214,7 +220,7 @@ class EventRouter:
             if isinstance(outcome, Reject) and hasattr(controller, "noRetry"):
                 controller.noRetry()
             if not isinstance(outcome, Done):
-                # Cloudflare shows that it has failed.
+                # Cloudflare shows the failure.
                 raise _failure(outcome)
 
         return scheduled
@@ -229,10 +235,10 @@ class EventRouter:
                 item = unreadable(exc, "an email")
             outcome = await _one(item, consumer, self._context(worker))
             if isinstance(outcome, Reject):
-                told = events.read(native, "setReject")(outcome.why or "rejected")
-                # wrangler dev brings an email by RPC, where it is a promise: miniflare's src/workers/core/email.ts
-                if is_awaitable(told):
-                    await told
+                rejected = events.read(native, "setReject")(outcome.why or "rejected")
+                # wrangler dev delivers an email by RPC, which returns a promise: miniflare's src/workers/core/email.ts
+                if is_awaitable(rejected):
+                    await rejected
             elif isinstance(outcome, Retry):
                 raise _failure(outcome)
 
@@ -248,7 +254,7 @@ class EventRouter:
             try:
                 return encode_events.result(outcome.result, self._js)
             except EncodeError as exc:
-                context.log.error("the answer of %s can't be written", name, exc_info=exc)
+                context.log.error("the result of %s can't be encoded", name, exc_info=exc)
                 return encode_events.Thrown(exc, self._js)
 
         method.__name__ = name
@@ -274,18 +280,18 @@ def _read(decode: Callable[..., Event[Any]], *args: Any) -> Event[Any] | DecodeE
 
 
 async def _one(item: Event[Any] | DecodeError, consumer: Consumer, context: Context) -> Outcome:
-    """The outcome of a call's one event."""
+    """Return the outcome of a call that has one event."""
     (outcome,) = await run_in_task(_handled(consumer, [item], context))
     await finish_unawaited(context)
-    return outcome  # type: ignore[no-any-return]  # run_in_task gives what it is given
+    return outcome  # type: ignore[no-any-return]  # run_in_task returns the awaitable's result
 
 
 def _failure(outcome: Reject | Retry) -> Exception:
-    """What to raise for it: a SystemExit would end the isolate."""
+    """Return the error to raise. It is never a SystemExit, which would end the isolate."""
     cause = outcome.cause
     return to_raise(cause if isinstance(cause, Exception) else outcome, outcome.traceback)
 
 
 async def _handled(consumer: Consumer, items: Sequence[Any], context: Context) -> list[Outcome]:
     outcomes = consumer.handle(items, context)
-    return await outcomes if is_awaitable(outcomes) else outcomes  # type: ignore[misc, return-value]  # it is one of the two
+    return await outcomes if is_awaitable(outcomes) else outcomes  # type: ignore[misc, return-value]  # it is a list or awaitable
