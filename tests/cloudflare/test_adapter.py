@@ -114,7 +114,7 @@ def test_without_a_ray_the_id_is_x_request_id_or_a_new_one() -> None:
     assert first != second
 
 
-def test_the_region_is_the_data_centre_and_no_deadline_is_known(send: Send) -> None:
+def test_the_region_is_the_data_centre_and_there_is_no_deadline(send: Send) -> None:
     found = seen(send)
     assert ("cloudflare", "AMS", "", None) == tuple(
         found[key] for key in ("provider", "region", "version", "remaining")
@@ -131,12 +131,12 @@ def test_a_verified_client_certificate_is_the_principal(send: Send) -> None:
 @pytest.mark.parametrize(
     "claims", [{"certVerified": "FAILED:certificate has expired"}, {"certVerified": "NONE"}, {"certRevoked": "1"}]
 )
-def test_a_certificate_that_failed_or_was_revoked_is_nobodys(send: Send, claims: dict[str, str]) -> None:
+def test_a_failed_or_revoked_certificate_gives_no_principal(send: Send, claims: dict[str, str]) -> None:
     assert None is seen(send, principal=Principal("CN=Mallory", "mtls", claims))["principal"]
 
 
 @pytest.mark.parametrize("cf", [{"tlsClientAuth": None}, {"tlsClientAuth": {}}, {}])
-def test_no_certificate_is_nobodys(cf: dict[str, Any]) -> None:
+def test_a_request_without_a_certificate_has_no_principal(cf: dict[str, Any]) -> None:
     assert None is decode.request("GET", "https://a/", [], simulate.JsProxy(cf), None).principal
 
 
@@ -147,7 +147,7 @@ def test_several_set_cookie_lines_in_a_request_are_kept() -> None:
     assert (["a=1", "b=2"], "1") == (request.headers.get_all("set-cookie"), request.headers["x"])
 
 
-def test_env_is_a_mapping_of_the_bindings_alone(send: Send) -> None:
+def test_env_has_the_bindings_only(send: Send) -> None:
     assert {
         "greeting": "grüße",
         "default": "default",
@@ -202,7 +202,7 @@ def test_a_chunked_body_is_counted_as_it_is_read(running: Workerd) -> None:
     assert (200, 0) == chunked(0)
 
 
-def test_a_body_without_a_length_that_is_over_the_limit_is_a_413() -> None:
+def test_a_body_without_a_length_over_the_limit_is_a_413() -> None:
     native = simulate.fetch_request(fake.request("POST", "/seen/x", body=b"x" * (10 * 1024 * 1024 + 1)))
     native.headers = [pair for pair in native.headers if pair[0] != "content-length"]
     default = worker_class((functions,), simulate.WorkerEntrypoint, simulate.JS, simulate.FFI)
@@ -221,7 +221,7 @@ def test_a_body_that_breaks_off_leaves_the_worker_alive(running: Workerd) -> Non
 
 
 @pytest.mark.parametrize("what", ["interrupt", "cancelled", "stop", "surrogate"])
-def test_whatever_is_raised_or_cannot_be_encoded_is_answered(send: Send, what: str) -> None:
+def test_any_error_is_answered(send: Send, what: str) -> None:
     answer = send(fake.request("GET", f"/odd/{what}"))
     assert answer.status == 500, answer
     assert "application/problem+json" == answer.headers["content-type"]
@@ -238,7 +238,7 @@ def test_an_encoded_body_is_not_encoded_again(send: Send) -> None:
     assert (b"already encoded", "gzip") == (answer.body, answer.headers["content-encoding"])
 
 
-def test_no_content_type_is_made_up(send: Send) -> None:
+def test_no_content_type_is_invented(send: Send) -> None:
     answer = send(fake.request("GET", "/odd/bare"))
     assert (b"bare", None) == (answer.body, answer.headers.get("content-type"))
 
@@ -253,7 +253,7 @@ def test_a_list_header_twice_is_one_list(send: Send) -> None:
     assert ("a, b", "A, B") == (answer.headers["vary"], answer.headers["www-authenticate"])
 
 
-def test_head_tells_the_length_of_the_body(send: Send) -> None:
+def test_head_has_the_length_of_the_body(send: Send) -> None:
     answer = send(fake.request("HEAD", "/odd/bare"))
     assert (200, b"", "4") == (answer.status, answer.body, answer.headers["content-length"])
 
@@ -278,7 +278,7 @@ def test_a_stream_that_fails_is_a_truncated_answer_and_the_worker_lives(send: Se
     assert 200 == send(fake.request("GET", "/seen/x")).status
 
 
-def test_what_a_stream_raises_is_logged_and_the_iterator_closed(running: Workerd) -> None:
+def test_an_error_of_a_stream_is_logged_and_the_iterator_closed(running: Workerd) -> None:
     for path, error in {"/stream/fails": "LookupError: no such part", "/stream/exits": "SystemExit: 3"}.items():
         before = len(running.logs)
         with pytest.raises(ConnectionError):
@@ -320,7 +320,7 @@ def test_a_stream_s_proxies_are_destroyed_however_it_ends() -> None:
 
 @pytest.mark.parametrize("how", ["endless", "stuck"])
 @pytest.mark.parametrize("pulled", [0, 1, 3])
-def test_a_cancelled_stream_is_closed_where_it_is(how: str, pulled: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cancelled_stream_is_closed_at_once(how: str, pulled: int, capsys: pytest.CaptureFixture[str]) -> None:
     import asyncio
 
     async def cancelled() -> None:
@@ -364,7 +364,7 @@ def test_background_work_is_done_in_process_too(caplog: pytest.LogCaptureFixture
 # The class
 
 
-def test_default_has_nothing_that_could_be_called_by_rpc_but_fetch() -> None:
+def test_rpc_can_call_only_fetch_of_default() -> None:
     default = worker_class((functions,), simulate.WorkerEntrypoint, simulate.JS, simulate.FFI)
     assert "Default" == default.__name__
     assert ["fetch"] == [name for name in vars(default) if not name.startswith("__")]
@@ -387,7 +387,7 @@ def test_importing_the_package_imports_nothing_of_a_worker_s() -> None:
     assert "" == result.stdout.strip()
 
 
-def test_a_request_leaves_nothing_to_the_garbage_collector() -> None:
+def test_a_request_leaves_no_garbage() -> None:
     native = simulate.fetch_request(fake.request("GET", "/seen/x"))
     default = worker_class((functions,), simulate.WorkerEntrypoint, simulate.JS, simulate.FFI)
 

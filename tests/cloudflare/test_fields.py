@@ -77,7 +77,7 @@ VERIFIED = {"certVerified": "SUCCESS", "certRevoked": "0", "certSubjectDN": "CN=
         ("https://a.example/*", {"raw_path": "/*"}),
     ],
 )  # fmt: skip
-def test_a_url_is_scheme_host_path_and_query(url: str, fields: dict[str, str]) -> None:
+def test_a_url_becomes_scheme_host_path_and_query(url: str, fields: dict[str, str]) -> None:
     seen = decode.request("PUT", url, ACCEPT, None, NATIVE)
     expected = {"scheme": "https", "host": "a.example", "raw_path": "/", "raw_query": "", **fields}
     assert expected == {name: getattr(seen, name) for name in expected}
@@ -91,7 +91,7 @@ def test_a_url_is_scheme_host_path_and_query(url: str, fields: dict[str, str]) -
     )
 
 
-def test_headers_are_kept_and_say_the_client_and_the_ray() -> None:
+def test_headers_are_kept_and_name_the_client_and_the_ray() -> None:
     lines = [["cf-connecting-ip", "203.0.113.9"], ["cf-ray", "ray-7"], ["set-cookie", "a=1"], ["set-cookie", "b=2"]]
     seen = decode.request("GET", "https://a.example/", lines, None, NATIVE)
     assert ("203.0.113.9", "ray-7", ["a=1", "b=2"]) == (seen.client_ip, seen.id, seen.headers.get_all("set-cookie"))
@@ -124,7 +124,7 @@ def test_the_certificate_that_the_edge_verified_is_the_principal(
         (None, {}, "", ""),
     ],
 )
-def test_a_context_is_what_cloudflare_tells(cf: Any, env: dict[str, Any], region: str, version: str) -> None:
+def test_a_context_has_what_cloudflare_sends(cf: Any, env: dict[str, Any], region: str, version: str) -> None:
     native: Any = object()
     for context, id in (
         (decode.CloudflareContext(native, fake.request(id="ray-7"), cf, True, lambda: env), "ray-7"),
@@ -149,7 +149,7 @@ def test_a_context_is_what_cloudflare_tells(cf: Any, env: dict[str, Any], region
     assert events.CloudflareEventContext(native, False, dict).cold_start is False
 
 
-def test_background_work_is_told_to_the_worker_and_begun() -> None:
+def test_background_work_is_passed_to_wait_until_and_started() -> None:
     waited: list[asyncio.Task[Any]] = []
     done: list[str] = []
 
@@ -165,7 +165,7 @@ def test_background_work_is_told_to_the_worker_and_begun() -> None:
     assert (1, ["work"]) == (len(waited), done)
 
 
-def test_bindings_are_those_that_have_a_name_of_their_own() -> None:
+def test_javascripts_methods_are_not_bindings() -> None:
     env: Any = SimpleNamespace(DB="db", KV="kv", toString="native code")
     bindings = decode.Bindings(env, ["KV", "DB"], str.upper)
     assert ({"KV": "KV", "DB": "DB"}, ["KV", "DB"], 2) == (dict(bindings), list(bindings), len(bindings))
@@ -240,7 +240,7 @@ def queued(**fields: Any) -> Any:
         ),
     ],
 )
-def test_a_message_is_what_its_queue_tells(native: Any, expected: Message[Any]) -> None:
+def test_a_message_has_the_fields_of_its_queue(native: Any, expected: Message[Any]) -> None:
     expected.native = native
     batch: Any = SimpleNamespace(queue="orders", messages=[native, queued(id="")])
     natives, (seen, error) = events.messages(batch, FFI)
@@ -257,7 +257,7 @@ def test_a_message_is_what_its_queue_tells(native: Any, expected: Message[Any]) 
         ({"body": float("nan")}, "nan"),
     ],
 )
-def test_a_message_that_cannot_be_read_says_which(broken: dict[str, Any], words: str) -> None:
+def test_an_error_names_the_message_that_cannot_be_read(broken: dict[str, Any], words: str) -> None:
     with pytest.raises(DecodeError, match=f"^{re.escape(words)}$" if " " in words else words):
         events.message(queued(**broken), "orders", FFI)
     del (native := queued()).id
@@ -285,7 +285,9 @@ ENVELOPE = fake.message({}, id="m1")
         ({"action": "LifecycleDeletion", "object": {"key": "a b+c.png"}}, {}, "deleted"),
     ],
 )
-def test_a_notification_of_r2_is_an_object_event(change: dict[str, Any], fields: dict[str, Any], action: str) -> None:
+def test_an_r2_notification_becomes_an_object_event(
+    change: dict[str, Any], fields: dict[str, Any], action: str
+) -> None:
     notification = {**R2, **change}
     message = fake.message(notification, id="m7", content_type="application/json")
     message.native = NATIVE
@@ -323,12 +325,12 @@ def test_a_notification_that_cannot_be_read_names_the_field(change: dict[str, An
 
 
 @pytest.mark.parametrize("missing", R2)
-def test_what_lacks_a_field_of_a_notification_is_none(missing: str) -> None:
+def test_json_without_a_field_of_a_notification_is_not_a_notification(missing: str) -> None:
     assert [] == events.inside(fake.message({name: value for name, value in R2.items() if name != missing}))
 
 
 @pytest.mark.parametrize("body", [b'"eventTime" {', b'["eventTime"]', b"\xff", b"", b"7"])
-def test_a_message_of_anything_else_holds_nothing(body: bytes) -> None:
+def test_other_bodies_hold_nothing(body: bytes) -> None:
     assert [] == events.inside(fake.message(body=body))
     assert [] == events.inside(fake.schedule())
 
@@ -340,7 +342,7 @@ def test_a_cloud_event_in_a_message_has_its_envelope_and_its_attempt() -> None:
     assert [told(expected)] == [told(one) for one in events.inside(message)]
 
 
-def test_a_schedule_is_its_cron_and_when_it_was_due() -> None:
+def test_a_schedule_has_its_cron_and_its_due_time() -> None:
     controller: Any = SimpleNamespace(cron=" 0  3 * * * ", scheduledTime=1772625600005.0)
     expected = ScheduleEvent("0 3 * * *@1772625600005", "scheduled", time=NOON, cron="0 3 * * *", native=controller)
     assert told(expected) == told(events.schedule(controller))
@@ -361,7 +363,7 @@ def mail(headers: dict[str, str] | None = None, **fields: Any) -> events.Email:
     return events.email(native, given.items(), b"the content")
 
 
-def test_an_email_is_its_envelope_its_headers_and_its_content() -> None:
+def test_an_email_has_its_envelope_headers_and_content() -> None:
     headers = {"subject": "=?utf-8?q?gr=C3=BC=C3=9Fe?=", "date": "Wed, 4 Mar 2026 13:00:00 +0100"}
     seen = mail(headers)
     expected = fake.message(
@@ -405,7 +407,7 @@ def test_an_email_that_cannot_be_read_says_why(headers: dict[str, str], fields: 
         mail(headers, **fields)
 
 
-def test_an_email_without_an_id_or_an_envelope_says_so() -> None:
+def test_an_email_without_an_id_or_an_envelope_is_an_error() -> None:
     with pytest.raises(DecodeError, match=r"^the email has no Message-ID$"):
         events.email({"from": "a", "to": "b"}, [], b"")
     with pytest.raises(DecodeError, match=r"^an email can't be read: 'to' is missing$"):
@@ -423,7 +425,7 @@ def test_an_email_without_an_id_or_an_envelope_says_so() -> None:
         ((1,), {"a": NOON}, [1, {"a": NOON}]),
     ],
 )
-def test_a_call_by_rpc_is_a_task(args: tuple[Any, ...], by_name: dict[str, Any], value: Any) -> None:
+def test_an_rpc_call_becomes_a_task(args: tuple[Any, ...], by_name: dict[str, Any], value: Any) -> None:
     given = tuple(map(javascript, args))
     expected = Task("call-7", "rpc", value, name="total", type="rpc", native=given)
     assert told(expected) == told(
@@ -447,15 +449,15 @@ def answered(response: Response) -> JSResponse:
         (Response(200, {"content-encoding": "gzip"}, (), b"\x1f\x8b"), 200, [("content-encoding", "gzip")], b"\x1f\x8b"),
     ],
 )  # fmt: skip
-def test_a_response_is_javascript_s(
+def test_a_response_becomes_javascripts(
     response: Response, status: int, headers: list[tuple[str, str]], body: bytes
 ) -> None:
     made = answered(response)
     assert (status, headers, [body], None) == (made.status, made.headers, made.chunks, made.body)
 
 
-class Told:
-    """What a message of a queue is told."""
+class NativeMessage:
+    """A message that keeps how it was acknowledged or retried."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, int]]] = []
@@ -483,16 +485,16 @@ class Told:
         ),
     ],
 )
-def test_a_message_is_told_once_what_becomes_of_it(
+def test_a_message_is_acknowledged_or_retried_once(
     outcome: Outcome, call: tuple[str, dict[str, int]], log: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    native = Told()
+    native = NativeMessage()
     encode_events.acknowledge(native, outcome, Context())  # type: ignore[arg-type]  # as far as it is read
     assert ([call], log) == (native.calls, [record.getMessage() for record in caplog.records])
     assert all(record.levelno == logging.WARNING for record in caplog.records)
 
 
-def test_a_result_is_json_and_what_is_not_says_what_it_is() -> None:
+def test_a_result_must_be_json() -> None:
     made: Any = encode_events.result({"at": NOON, "ok": True}, JS)
     assert {"at": "2026-03-04T12:00:00.005000+00:00", "ok": True} == made.to_py()
     circle: list[Any] = []
@@ -502,7 +504,7 @@ def test_a_result_is_json_and_what_is_not_says_what_it_is() -> None:
             encode_events.result(value, JS)
 
 
-def test_what_a_task_raises_is_thrown_by_the_name_of_its_class() -> None:
+def test_an_error_of_a_task_keeps_the_name_of_its_class() -> None:
     error = LookupError("no such order")
     thrown = encode_events.Thrown(error, JS)
     rejected = thrown.js_object.error
@@ -530,7 +532,7 @@ class Controller:
 
 
 async def pulled(body: stream.Chunks, times: int, *, cancel_before: int | None = None) -> list[object]:
-    """What workerd is told for each pull; before that many of them the client goes."""
+    """What workerd gets for each pull; before that many of them the client goes."""
     js: Any = SimpleNamespace(Error=JS.Error, ReadableStream=SimpleNamespace(new=SimpleNamespace))
     source: Any = stream.readable(body, Context(invocation_id="i7"), js, FFI)
     controller = Controller()
@@ -602,7 +604,7 @@ BROKEN = "invocation i7 failed while it streamed: LookupError"
         (ends_badly(), 1, 0, [], [BROKEN]),
     ],
 )
-def test_a_stream_tells_workerd_each_chunk_and_how_it_ends(
+def test_a_stream_passes_workerd_each_chunk_and_its_end(
     body: Any,
     times: int,
     cancel_before: int | None,

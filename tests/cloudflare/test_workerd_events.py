@@ -157,7 +157,7 @@ def test_a_story_of_batches_or_failures_holds_in_workerd(
 # Queues
 
 
-def test_each_message_is_settled_by_itself_even_where_all_are_done(running: Workerd) -> None:
+def test_each_message_is_acknowledged_by_itself_even_if_all_are_done(running: Workerd) -> None:
     expected = {
         "outcome": "ok",
         "ackAll": False,
@@ -220,7 +220,7 @@ def test_a_body_of_any_type_is_plain_bytes(running: Workerd, sent: Any, body: by
 
 
 @pytest.mark.parametrize("what", ["circle", "deep", "laughs", "numbers", "regexp", "error", "keys"])
-def test_a_body_that_json_has_no_word_for_comes_again_alone(running: Workerd, what: str) -> None:
+def test_a_body_that_json_cannot_express_is_redelivered_alone(running: Workerd, what: str) -> None:
     seen(running)
     answer = queue(running, {}, JS("js", what), {})
     assert (["m1", "m3"], [{"msgId": "m2"}]) == (answer["explicitAcks"], answer["retryMessages"])
@@ -228,7 +228,7 @@ def test_a_body_that_json_has_no_word_for_comes_again_alone(running: Workerd, wh
     running.process.logged("portable_fn.errors.DecodeError")
 
 
-def test_a_rejected_message_goes_to_the_dead_letters_as_it_came(running: Workerd) -> None:
+def test_a_rejected_message_goes_to_the_dead_letters_unchanged(running: Workerd) -> None:
     rejected = {"do": "reject", "note": "é"}
     answer = queue(running, rejected, json.dumps(rejected))
     assert (["m1", "m2"], []) == (answer["explicitAcks"], answer["retryMessages"])
@@ -240,13 +240,13 @@ def test_a_rejected_message_goes_to_the_dead_letters_as_it_came(running: Workerd
     ]
 
 
-def test_a_rejected_message_without_a_binding_for_the_dead_letters_comes_again(running: Workerd) -> None:
+def test_a_rejected_message_without_a_binding_for_the_dead_letters_is_redelivered(running: Workerd) -> None:
     answer = queue(running, {"do": "reject"}, name="nowhere")
     assert ([], [{"msgId": "m1"}]) == (answer["explicitAcks"], answer["retryMessages"])
     running.process.logged("there is no binding ABSENT for the dead letters")
 
 
-def test_async_functions_are_called_side_by_side_as_often_as_they_allow(running: Workerd) -> None:
+def test_async_functions_run_as_concurrently_as_they_allow(running: Workerd) -> None:
     answer = queue(running, 1, 2, {"again": True}, 4, 5, name="slow")
     assert (["m1", "m2", "m4", "m5"], [{"msgId": "m3", "delaySeconds": 91}]) == (
         answer["explicitAcks"],
@@ -314,7 +314,7 @@ def test_a_schedule_is_found_by_its_cron_expression_and_its_failure_is_seen(runn
     running.process.logged("LookupError: no such report")
 
 
-def test_a_rejected_schedule_is_not_tried_again(running: Workerd) -> None:
+def test_a_rejected_schedule_is_not_retried(running: Workerd) -> None:
     assert {"outcome": "exception", "noRetry": True} == running.scheduled("2 2 * * 2", NOON)
 
 
@@ -326,7 +326,7 @@ def test_a_schedule_that_exits_leaves_the_isolate_alive(running: Workerd) -> Non
 # RPC
 
 
-def test_what_a_worker_gives_to_a_method_is_plain_python(running: Workerd) -> None:
+def test_arguments_of_a_method_are_plain_python(running: Workerd) -> None:
     assert ["NoneType"] == [running.rpc("echo")["types"]]
     assert {"a": "int", "n": "NoneType"} == running.rpc("echo", {"a": 1, "n": None})["types"]
     assert {"a": "datetime", "b": ["int", "float"]} == running.rpc("types", {"a": NOON, "b": [JS("bigint", "7"), 1.5]})
@@ -334,7 +334,7 @@ def test_what_a_worker_gives_to_a_method_is_plain_python(running: Workerd) -> No
     assert {"1": "str"} == running.rpc("types", JS("map", [[1, "x"]]))
 
 
-def test_a_method_gives_back_what_json_has(running: Workerd) -> None:
+def test_a_method_returns_json_values(running: Workerd) -> None:
     for value in ({"n": [1, 2.5, None, True, "é"], "nested": {"a": {}}}, [], "text", 5, 1.5, True, None):
         assert value == running.rpc("function", {"do": "return", "value": value})
 
@@ -343,7 +343,7 @@ def test_the_caller_sees_an_errors_name_and_message_and_no_traceback(running: Wo
     for args, name, message in [
         (("function", {"do": "fail"}), "OutOfStock", "told to fail"),
         (("function", {"do": "exit"}), "SystemExit", "told to"),
-        (("rejecting",), "Reject", "it is no use"),
+        (("rejecting",), "Reject", "it has no use"),
         (("unwritable",), "EncodeError", "a task returns a JSON value, not object: object has no JSON form"),
     ]:
         with pytest.raises(JSError) as caught:
@@ -359,7 +359,7 @@ def test_nothing_else_can_be_called_by_rpc(running: Workerd) -> None:
             running.rpc(name)
 
 
-def test_each_call_has_an_id_of_its_own(running: Workerd) -> None:
+def test_each_call_has_a_new_id(running: Workerd) -> None:
     first, second = (running.rpc("echo")["id"] for _ in range(2))
     assert 32 == len(first) == len(second)
     assert first != second
@@ -420,7 +420,7 @@ def test_an_email_whose_function_fails_or_that_has_no_id_is_an_exception(running
         email(running, ("Subject", "hello"))
 
 
-def test_a_worker_from_a_snapshot_handles_events_as_well() -> None:
+def test_a_worker_from_a_snapshot_handles_events_too() -> None:
     with worker(SCRIPT, APP, queues=["orders-dead"], snapshot=True) as running:
         assert (["m1"], [{"msgId": "m2"}]) == tuple(
             queue(running, {}, {"do": "fail"})[name] for name in ("explicitAcks", "retryMessages")
@@ -512,7 +512,7 @@ def test_a_fetch_and_a_batch_are_recorded_as_lines_which_are_replayed(
         assert (2, [], []) == (len(found), found.differences, found.skipped)
 
 
-def test_a_folder_for_recordings_is_a_warning_since_a_worker_has_none() -> None:
+def test_a_folder_for_recordings_is_a_warning_because_a_worker_has_no_files() -> None:
     script = (
         "from portable_fn.testing.stories import app\nfrom portable_fn_cloudflare import entry\nDefault = entry(app)\n"
     )

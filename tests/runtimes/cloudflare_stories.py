@@ -14,7 +14,7 @@ from harnesses import Harness, Send
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.results import Answer
-from portable_fn_cloudflare.simulate import found_out
+from portable_fn_cloudflare.simulate import edge_properties
 from tests.runtimes.cloudflare import CF_HEADER, SCHEME_HEADER, Workerd, workerd
 from tests.runtimes.environments import ROOT
 from tests.runtimes.wire import octets, send
@@ -67,7 +67,7 @@ def through_the_edge(running: Workerd, request: Request[Any]) -> Answer:
         "host": request.host,
         "cf-connecting-ip": request.client_ip or "",
         "cf-ray": request.id,
-        CF_HEADER.lower(): json.dumps(found_out(request)),
+        CF_HEADER.lower(): json.dumps(edge_properties(request)),
         SCHEME_HEADER.lower(): request.scheme,
     }
     lines = [*edge.items(), *(pair for pair in request.headers.multi_items() if pair[0] not in edge)]

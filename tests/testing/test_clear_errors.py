@@ -297,7 +297,7 @@ def test_what_a_service_can_not_carry_is_an_error_that_says_so(provider: str) ->
 
 @pytest.mark.parametrize("action", ["archived", "changed"])
 def test_r2_says_of_which_actions_it_notifies(action: str) -> None:
-    with pytest.raises(ValueError, match=f"^R2 notifies of no {action} objects; possible are created, deleted$"):
+    with pytest.raises(ValueError, match=f"^R2 sends no notification for '{action}'; possible are created, deleted$"):
         render(fake.object(action=action), to="cloudflare")
 
 

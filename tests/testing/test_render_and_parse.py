@@ -394,7 +394,7 @@ def test_a_notice_that_all_is_well_has_no_events() -> None:
         ({"what": "ever"}, "azure", "the host hands over an object with data"),
         ("text", "azure", "the host hands over objects, not a str"),
         ({"data": {"string": "1"}, "metadata": {}, "service": "pigeon"}, "azure", "there is no service 'pigeon' here"),
-        ({"what": "ever"}, "cloudflare", "nothing that a Worker is called with has what"),
+        ({"what": "ever"}, "cloudflare", "a Worker isn't called with what"),
         ({"queue": "orders", "messages": [{"body": 1}]}, "cloudflare", "'id' is missing"),
         ([], "cloudflare", "a Worker is called with objects, not a list"),
         ({"specversion": "1.0", "type": "a", "source": "b"}, "asgi", "id"),

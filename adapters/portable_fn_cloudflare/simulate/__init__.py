@@ -1,4 +1,4 @@
-"""Cloudflare's half of the wire: what a Worker is called with, and its answer as Cloudflare has it."""
+"""Simulate Cloudflare: call a Worker and read its answer."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ __all__ = [
     "SDKRequest",
     "WorkerEntrypoint",
     "answer",
+    "edge_properties",
     "exchange",
     "fetch_request",
-    "found_out",
     "invoker",
     "payloads",
     "playing",
@@ -52,7 +52,7 @@ __all__ = [
 
 SERVICES = ("fetch",)
 
-# What Cloudflare's edge itself puts into a request's headers, whatever the client sent.
+# Headers that Cloudflare's edge sets, in place of the client's.
 SET = ("host", "cf-connecting-ip", "cf-ray", "x-forwarded-proto")
 
 
@@ -64,27 +64,29 @@ def exchange(
     use: Sequence[Middleware] = (),
     root_path: str = "",
 ) -> Exchange:
-    """The request on its way to the functions and back."""
+    """Prepare the exchange of a request."""
     default = worker(targets, WorkerEntrypoint, JS, FFI, use, root_path)
     native = fetch_request(request)
     return Exchange(native, lambda: run(served(default, native)), answer)
 
 
 async def served(default: type[Any], native: FetchRequest, env: dict[str, Any] | None = None) -> JSResponse:
-    """The Worker's response, its stream read to the end and its background work done; `env` are the bindings."""
+    """Return the Worker's response after its stream and its background work have ended; `env` has the bindings."""
     context = ExecutionContext()
-    made: JSResponse = await default(context, Env(dict(os.environ) if env is None else env)).fetch(SDKRequest(native))
-    if not isinstance(made, JSResponse):
-        raise TypeError(f"workerd takes a Response, not {type(made).__name__}")
-    if made.body is not None:
-        made.chunks = [chunk async for chunk in made.body]
+    response: JSResponse = await default(context, Env(dict(os.environ) if env is None else env)).fetch(
+        SDKRequest(native)
+    )
+    if not isinstance(response, JSResponse):
+        raise TypeError(f"workerd takes a Response, not {type(response).__name__}")
+    if response.body is not None:
+        response.chunks = [chunk async for chunk in response.body]
     while context.work:
         await context.work.pop()
-    return made
+    return response
 
 
 def fetch_request(request: Request[Any]) -> FetchRequest:
-    """The request as a Worker gets it from the edge."""
+    """Build the request that the edge passes to the Worker."""
     query = f"?{request.raw_query}" if request.raw_query else ""
     forwarded = [*request.headers.get_all("x-forwarded-for"), request.client_ip or ""]
     lines = [pair for pair in request.headers.multi_items() if pair[0] not in (*SET, "x-forwarded-for")]
@@ -98,11 +100,11 @@ def fetch_request(request: Request[Any]) -> FetchRequest:
     if request.raw_body:
         lines.append(("content-length", str(len(request.raw_body))))
     url = f"{request.scheme}://{request.host}{request.raw_path}{query}"
-    return FetchRequest(request.method, url, lines, request.raw_body, found_out(request))
+    return FetchRequest(request.method, url, lines, request.raw_body, edge_properties(request))
 
 
-def found_out(request: Request[Any]) -> dict[str, Any]:
-    """What the edge says of the request: `request.cf`."""
+def edge_properties(request: Request[Any]) -> dict[str, Any]:
+    """Return `request.cf`, which the edge adds."""
     certificate = {"certPresented": "0", "certVerified": "NONE", "certRevoked": "0", "certSubjectDN": ""}
     if request.principal is not None and request.principal.scheme == "mtls":
         certificate.update(certPresented="1", certVerified="SUCCESS", certSubjectDN=request.principal.id)
@@ -117,7 +119,7 @@ def found_out(request: Request[Any]) -> dict[str, Any]:
 
 
 def answer(native: JSResponse) -> Answer:
-    """What the caller receives for a Worker's response; ConnectionError for a stream that broke off."""
+    """Return what the caller receives; raise ConnectionError if the stream broke off."""
     if native.body is not None and native.body.broken is not None:
         raise ConnectionError(f"the answer broke off after {sum(map(len, native.chunks))} bytes: {native.body.broken}")
     return Answer(native.status, Headers(native.headers), b"".join(native.chunks), native.chunks)

@@ -1,4 +1,4 @@
-"""Cloudflare's half of the wire for what isn't a request: queues, schedules, emails and calls by RPC."""
+"""Simulate Cloudflare's queues, schedules, emails and RPC calls."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from portable_fn_cloudflare.simulate.javascript import (
     python_to_rpc,
 )
 
-# "queue" as the SDK 1.9.5 hands it over, "queue_raw" as the one that was built in before 2026-04-21 does.
+# "queue" is as SDK 1.9.5 passes it, "queue_raw" as the SDK that was built in before 2026-04-21 does.
 EVENT_SERVICES = {
     "Message": ("queue", "queue_raw", "email"),
     "ObjectEvent": ("r2_queue",),
@@ -49,7 +49,7 @@ R2_WORDS = {"created": "PutObject", "deleted": "DeleteObject"}
 
 
 def payloads(events: Sequence[Event[Any]], service: str) -> list[Any]:
-    """What a Worker is called with: a batch for the messages of a queue, each of the others by itself."""
+    """Return what Cloudflare calls the Worker with: one batch for a queue's messages, one call for each other event."""
     if service in ("queue", "queue_raw", "r2_queue"):
         return [
             MessageBatch(queue, [QueueMessage(*sent(one)) for one in those])
@@ -62,18 +62,18 @@ def payloads(events: Sequence[Event[Any]], service: str) -> list[Any]:
 
 
 def sent(event: Any) -> tuple[str, datetime, int, Any]:
-    """What a queue has of an event: id, time, attempts and what was sent as JavaScript has it."""
+    """Build a queue's message: id, time, attempts and the value as JavaScript has it."""
     attempts = getattr(event, "attempt", None) or 1
     return event.id, event.time or datetime.now(UTC), attempts, value(event)
 
 
 def value(event: Event[Any]) -> Any:
-    """What the event's sender sends: JSON for what has JSON for its content type, a text where there is none, else bytes."""
+    """Return what the sender sends: JSON if the content type is JSON, text if there is none, else bytes."""
     if isinstance(event, ObjectEvent):
         account, _, _ = event.source.rpartition("/")
         found: dict[str, Any] = {"key": event.key}
         if not event.type and event.action not in R2_WORDS:
-            raise ValueError(f"R2 notifies of no {event.action} objects; possible are {', '.join(R2_WORDS)}")
+            raise ValueError(f"R2 sends no notification for {event.action!r}; possible are {', '.join(R2_WORDS)}")
         if event.action != "deleted":
             found.update(size=event.size or 0, eTag=event.etag or "0" * 32)
         return {
@@ -96,12 +96,12 @@ def value(event: Event[Any]) -> Any:
 
 
 def playing(service: str) -> AbstractContextManager[None]:
-    """Nothing is played beside the call: the queues that a Worker sends to are in its env."""
+    """Do nothing: the queues that a Worker sends to are in its env."""
     return nullcontext()
 
 
 def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callable[[Any], Any]:
-    """Calls the Worker as Cloudflare does; the answer is what workerd says of it.
+    """Call the Worker as Cloudflare does, and return what workerd reports.
 
     Its env has the process's environment, and a queue for every `dead_letter` of the functions' triggers.
     """
@@ -124,7 +124,7 @@ def _wrapped(queues: dict[str, Queue]) -> dict[str, Any]:
 
 
 async def called(native: Any, default: type[Any], env: Env, service: str) -> Any:
-    """The answer of a call, its background work done."""
+    """Return the answer of a call after its background work."""
     context = ExecutionContext()
     instance = default(context, env)
     try:
@@ -139,7 +139,7 @@ async def called(native: Any, default: type[Any], env: Env, service: str) -> Any
 
 
 def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
-    """What became of the events: a message is done or comes again as was said for its id, else as its batch ended."""
+    """Return the outcome of each event: what was said for a message's id, or else how its batch ended."""
     if service in ("queue", "queue_raw", "r2_queue"):
         return Delivery(_queued(events, answers))
     made: list[EventResult] = []
@@ -159,7 +159,7 @@ def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
 
 
 def _queued(events: Sequence[Event[Any]], answers: Sequence[Any]) -> list[EventResult]:
-    # Names of queues keep batches apart; in one, an id is a message.
+    # Batches differ by their queues' names. Within a batch, an id is a message.
     retries = {one["msgId"]: one.get("delaySeconds") for answer in answers for one in answer["retryMessages"]}
     acks = {id for answer in answers for id in answer["explicitAcks"]}
     dead = [one for answer in answers for one in answer.get("sent", ())]
@@ -169,7 +169,7 @@ def _queued(events: Sequence[Event[Any]], answers: Sequence[Any]) -> list[EventR
         if event.id in retries:
             made.append(EventResult("retried", retries[event.id]))
         elif event.id in acks:
-            # One that has no room for the reason is the message as it was.
+            # A letter without room for the reason is the message unchanged.
             if (why := reasons.get(event.id)) is None and wire(value(event)) in dead:
                 why = ""
             made.append(EventResult("acknowledged") if why is None else EventResult("dead-lettered", why=why))
@@ -181,7 +181,7 @@ def _queued(events: Sequence[Event[Any]], answers: Sequence[Any]) -> list[EventR
 
 
 def _told(body: bytes) -> tuple[str, str] | None:
-    """The id and the reason of a dead letter; None for another text."""
+    """Return the id and the reason of a dead letter, or None for another text."""
     try:
         value = json.loads(body)
         return value["portablefnid"], told_reason(value["portablefnreason"])
@@ -190,12 +190,12 @@ def _told(body: bytes) -> tuple[str, str] | None:
 
 
 def _done(answer: Any) -> bool:
-    """Whether a batch ended so that the messages of which nothing was said are done."""
+    """Whether the batch acknowledges the messages for which the Worker said nothing."""
     return answer["ackAll"] or (answer["outcome"] == "ok" and not answer["retryBatch"]["retry"])
 
 
 def wire(value: Any) -> tuple[str, bytes]:
-    """A value that was sent to a queue: its content type and the body."""
+    """A value that was sent to a queue: its content type and body."""
     if isinstance(value, str):
         return "text", value.encode()
     if isinstance(value, bytes):
@@ -204,12 +204,12 @@ def wire(value: Any) -> tuple[str, bytes]:
 
 
 def again(content_type: str, body: bytes) -> tuple[str, bytes]:
-    """What was sent to a queue, as `wire` has it."""
+    """Record what was sent to a queue, in the form of `wire`."""
     return wire(json.loads(body)) if content_type == "json" else (content_type, body)
 
 
 class QueueMessage:
-    """JavaScript's message of a queue; of `ack` and `retry` the first that is called counts."""
+    """JavaScript's message of a queue. The first call of `ack` or `retry` counts."""
 
     batch: MessageBatch
 
@@ -239,7 +239,7 @@ class MessageBatch:
             message.batch = self
 
     async def call(self, instance: Any, *, wrapped: bool) -> dict[str, Any]:
-        """What workerd says of the call."""
+        """What workerd reports of the call."""
         self.acks: dict[str, None] = {}
         self.retries: dict[str, dict[str, Any]] = {}
         outcome = "ok"
@@ -288,7 +288,7 @@ class ScheduledController:
         self.no_retry = True
 
     async def call(self, instance: Any, *, wrapped: bool) -> dict[str, Any]:
-        """What workerd says of the call."""
+        """What workerd reports of the call."""
         outcome = "ok"
         try:
             await instance.scheduled(self, None, None)
@@ -309,7 +309,7 @@ class EmailMessage:
             attributes.setdefault("date", format_datetime(event.time))
         setattr(self, "from", str(attributes.get("return-path", "<ada@example.com>")).strip("<>"))
         self.to = event.channel
-        # JavaScript's Headers strip what is around a value.
+        # JavaScript's Headers strip spaces around a value.
         self.headers = sorted((name, str(value).strip()) for name, value in attributes.items())
         self.rawSize = len(event.body)
         self.raw = JsBody(event.body)
@@ -319,20 +319,20 @@ class EmailMessage:
         self.rejected = reason
 
     async def call(self, instance: Any, *, wrapped: bool) -> dict[str, Any]:
-        """Why it was rejected, if it was."""
+        """The reason of the rejection, if there is one."""
         await instance.email(self, None, None)
         return {"rejected": self.rejected}
 
 
 class Call:
-    """A call by RPC, of a method by its name."""
+    """An RPC call of a method by its name."""
 
     def __init__(self, event: Task[Any]) -> None:
         self.name = event.name
         self.args = [] if event.input is None else [event.input]
 
     async def call(self, instance: Any, *, wrapped: bool) -> Any:
-        """What the caller gets."""
+        """What the caller receives."""
         args = [python_from_rpc(javascript(one)) for one in self.args]
         result = python_to_rpc(await getattr(instance, self.name)(*args))
         if len(repr(result)) > 32 * 1024 * 1024:

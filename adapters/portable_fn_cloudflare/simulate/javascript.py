@@ -1,4 +1,4 @@
-"""Stand-ins for the modules `js`, `pyodide.ffi` and `workers`, which do what real workerd was seen to do."""
+"""Stand in for the modules `js`, `pyodide.ffi` and `workers`, and behave as real workerd was seen to."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from portable_fn.pairs import Headers
 
 
 class Map(dict[Any, Any]):
-    """JavaScript's Map, whose keys may be anything."""
+    """JavaScript's Map, whose keys may have any type."""
 
 
 class JsProxy:
-    """A value of JavaScript's: what JSON has, bytes, a datetime for a Date, a set, or a Map."""
+    """A JavaScript value: a JSON value, bytes, a datetime for a Date, a set, or a Map."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -47,7 +47,7 @@ class JsProxy:
 
 
 def _to_py(value: Any, depth: int, seen: dict[int, Any]) -> Any:
-    """What Pyodide makes of a value: what it holds several times stays one, and null, Date and RegExp stay JavaScript's."""
+    """Convert a value as Pyodide does: shared values stay shared; null, Date and RegExp stay JavaScript's."""
     if depth == 0 or not isinstance(value, (dict, list, set, bytes)):
         return javascript(value)
     if isinstance(value, bytes):
@@ -65,7 +65,7 @@ def _to_py(value: Any, depth: int, seen: dict[int, Any]) -> Any:
 
 
 class JsNull:
-    """JavaScript's null, which is not None."""
+    """JavaScript's null, which isn't None."""
 
     def __bool__(self) -> bool:
         return False
@@ -75,13 +75,13 @@ jsnull = JsNull()
 
 
 class JsException(Exception):
-    """What JavaScript threw."""
+    """An error that JavaScript threw."""
 
     name = "Error"
 
 
 class Resolvers:
-    """What Promise.withResolvers gives; the promise is rejected only."""
+    """The result of Promise.withResolvers; its promise can only be rejected."""
 
     def __init__(self) -> None:
         self.promise = self
@@ -112,19 +112,19 @@ class Proxy:
 
 
 def to_js(value: Any) -> JsProxy:
-    """A copy of the value for JavaScript."""
+    """Copy the value for JavaScript."""
     return JsProxy(bytes(value) if isinstance(value, memoryview) else [list(item) for item in value])
 
 
 def javascript(value: Any) -> Any:
-    """A value as Pyodide hands it over."""
+    """Convert a value as Pyodide passes it to Python."""
     if value is None:
         return jsnull
     if isinstance(value, (dict, list, set, bytes, datetime, re.Pattern)):
         return JsProxy(value)
     if isinstance(value, BigInt) or not isinstance(value, (int, float)) or isinstance(value, bool):
         return value
-    # JavaScript has but one kind of number, which Pyodide hands over as int where that says the same.
+    # JavaScript has one type of number. Pyodide passes whole numbers as int.
     number = float(value)
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
@@ -153,7 +153,7 @@ class FetchRequest:
 
 
 class JsBody:
-    """A request's body, in pieces of at most 4096 bytes."""
+    """A request's body, in chunks of at most 4096 bytes."""
 
     def __init__(self, whole: bytes) -> None:
         self.whole = whole
@@ -164,7 +164,7 @@ class JsBody:
 
 
 class ReadableStream:
-    """A stream whose source is pulled for a piece whenever there is none."""
+    """A stream that pulls a chunk from its source when it has none."""
 
     def __init__(self, pull: Proxy, cancel: Proxy) -> None:
         self._pull = pull
@@ -260,7 +260,7 @@ class Env:
 
 
 class ExecutionContext:
-    """What a Worker's `ctx` is."""
+    """A Worker's `ctx`."""
 
     def __init__(self) -> None:
         self.work: list[asyncio.Future[object]] = []
@@ -278,7 +278,7 @@ class WorkerEntrypoint:
 
 
 class JsDict(dict[str, Any]):
-    """What the SDK makes of an object: a dict whose keys are attributes too."""
+    """The SDK's form of an object: a dict whose keys are attributes, too."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -288,7 +288,7 @@ class JsDict(dict[str, Any]):
 
 
 def python_from_rpc(value: Any) -> Any:
-    """What the SDK 1.9.5 makes of a value: its times are naive."""
+    """Convert a value as SDK 1.9.5 does: its times are naive."""
     if isinstance(value, JsProxy):
         if isinstance(value.value, datetime):
             return value.value.astimezone(UTC).replace(tzinfo=None)
@@ -302,7 +302,7 @@ def python_from_rpc(value: Any) -> Any:
 
 
 def python_to_rpc(value: Any) -> Any:
-    """What the caller by RPC gets of what the SDK gets; for a promise that is rejected, that is its error."""
+    """Return what the RPC caller gets for what the SDK gets; raise the error of a rejected promise."""
     value = getattr(value, "js_object", value)
     if isinstance(value, Resolvers) and value.error is not None:
         raise value.error
@@ -312,7 +312,7 @@ def python_to_rpc(value: Any) -> Any:
 
 
 class BindingWrapper:
-    """The SDK's wrapper of what JavaScript hands over; what it gives is converted, or wrapped."""
+    """The SDK's wrapper of a JavaScript value. Its attributes are converted or wrapped."""
 
     def __init__(self, binding: Any) -> None:
         self._binding = binding

@@ -1,4 +1,4 @@
-"""What a Worker is called with as JSON: the properties of JavaScript's objects."""
+"""Write what a Worker is called with as JSON, and read it back: the properties of JavaScript's objects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from portable_fn_cloudflare.simulate.javascript import JsBody, JsProxy, jsnull
 
 
 def write(native: Any, service: str) -> Any:
-    """A batch, a controller, an email or a call."""
+    """Write a batch, a controller, an email or a call."""
     if isinstance(native, MessageBatch):
         return {"queue": native.queue, "messages": [_message(one) for one in native.messages]}
     if isinstance(native, ScheduledController):
@@ -51,7 +51,7 @@ def _message(one: QueueMessage) -> dict[str, Any]:
 
 
 def recognises(value: Any) -> int:
-    """2 for what only Cloudflare hands over, else 0."""
+    """Return 2 for a value that only Cloudflare passes, else 0."""
     if not isinstance(value, dict):
         return 0
     if is_http(value):
@@ -61,7 +61,7 @@ def recognises(value: Any) -> int:
 
 
 def read(value: Any, service: str | None) -> list[NativePayload]:
-    """What a Worker is called with by the value."""
+    """Read what a Worker is called with."""
     if is_http(value):
         return [NativePayload("", request_of(value, id="cf-ray", client="cf-connecting-ip"), (Request,))]
     if not isinstance(value, dict):
@@ -89,7 +89,7 @@ def _arrived(value: dict[str, Any], service: str | None) -> NativePayload:
         call.args = list(value["args"])
         return NativePayload("rpc", call, (Task,), name=call.name)
     raise DecodeError(
-        f"nothing that a Worker is called with has {', '.join(sorted(map(str, value))[:10])}; known are a batch (queue, "
+        f"a Worker isn't called with {', '.join(sorted(map(str, value))[:10])}; possible are a batch (queue, "
         "messages), a controller (cron, scheduledTime), an email (from, to, headers, raw) and a call (method, args)"
     )
 

@@ -50,7 +50,7 @@ def unwritable(event: Task[Any]) -> Any:
 async def rejecting(event: Task[Any]) -> Any:
     """Rejects its input."""
     await asyncio.sleep(0)
-    raise Reject("it is no use")
+    raise Reject("it has no use")
 
 
 @portable(on.task("later"))
