@@ -17,7 +17,7 @@ class FetchRequest(Protocol):
 
     https://developers.cloudflare.com/workers/runtime-apis/request/
 
-    `body` is jsnull where there is none, `cf` None where another Worker calls.
+    `body` is jsnull if there is none, `cf` is None if another Worker calls.
     """
 
     method: str
