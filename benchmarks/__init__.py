@@ -1,1 +1,1 @@
-"""What portable_fn costs beside hand-written code and its peers, in one run: `python -m benchmarks`."""
+"""Measure portable_fn beside hand-written code and other libraries, in one run: `python -m benchmarks`."""

@@ -23,7 +23,7 @@ BUSY = 0.5  # other processes that want a core
 
 
 def main() -> int:
-    """Measures, prints, and writes results.json and the tables of docs/explanation/performance.md."""
+    """Measure, print, and write results.json and the tables of docs/explanation/performance.md."""
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(MEASUREMENTS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="few repeats, for a look; results.json stays as it is")

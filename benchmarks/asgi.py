@@ -1,4 +1,4 @@
-"""ASGI: requests a second under uvicorn[standard] with one worker."""
+"""Measure ASGI: requests a second under uvicorn[standard] with one worker."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ CONNECTIONS = 16
 LEAST_OF_BARE = 85.0
 SATURATED = 90  # % of a core, below which something else than the server was the bottleneck
 
-# The access log would be most of the work; these are uvicorn's own options as it reads them from the environment.
+# The access log would be most of the work. uvicorn reads these options from the environment.
 QUIET = {"UVICORN_ACCESS_LOG": "false", "UVICORN_LOG_LEVEL": "warning"}
 
 
 def measure(code: Staged, quick: bool) -> Section:
-    """The rate of each application, the server being the bottleneck."""
+    """Measure the rate of each application; the server is the bottleneck."""
     rounds, seconds = (2, 1.0) if quick else (15, 2.0)
     section = Section(
         f"GET /hello/Ada over {CONNECTIONS} kept connections, none pipelined, from a client process that costs less than the "
@@ -83,7 +83,7 @@ def _percent(one: float, other: float) -> float:
 
 
 def _loaded(code: Staged, server: Server, seconds: float) -> tuple[int, float, float]:
-    """The answers in so many seconds, and the CPU seconds that the server used meanwhile."""
+    """Return the number of answers in so many seconds, and the CPU seconds that the server used for them."""
     port = server.url.rpartition(":")[2]
     load = str(code.folder / "inside/load.py")
     command = [sys.executable, load, port, "/hello/Ada", str(CONNECTIONS), str(seconds)]
@@ -97,6 +97,6 @@ def _loaded(code: Staged, server: Server, seconds: float) -> tuple[int, float, f
 
 
 def _cpu(server: Server) -> float:
-    """The CPU seconds of the server's process, all threads; Linux tells them in 1/100 s."""
+    """Return the CPU seconds of all threads of the server's process. Linux counts 1/100 s."""
     fields = Path(f"/proc/{server.process.popen.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""Batches: what SQS messages, Kinesis records and changed rows cost besides their handler's own work."""
+"""Measure what SQS messages, Kinesis records and changed rows cost besides the handler's own work."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ MOST_TIMES_HAND_WRITTEN, LEAST_POWERTOOLS, MOST_TIMES_PER_MESSAGE, MOST_TIMES_PA
 
 
 def measure(code: Staged, quick: bool) -> Section:
-    """The time of one call of each contender's Lambda handler."""
+    """Measure one call of each contender's Lambda handler."""
     rounds = 5 if quick else 60
     section = Section(
         "One call of the Lambda handler with a parsed payload. All decode each body (base64 and JSON, or DynamoDB's attribute values, "
-        "numbers as Decimal), catch each failure and report it; here none fails. Each contender in a process of its own, "
+        "numbers as Decimal), catch each failure and report it; here none fails. Each contender in its own process, "
         f"{rounds} blocks of {BLOCK * 1000:.0f} ms at least, taking turns; microseconds of CPU time. “over” and “times” are medians within a round."
     )
     with ExitStack() as stack:
@@ -55,7 +55,7 @@ def measure(code: Staged, quick: bool) -> Section:
 
 
 def _check(processes: dict[str, Contender], event: str) -> None:
-    """All must have read the same."""
+    """Check that all contenders read the same."""
     answers = {name: contender.answer(event) for name, contender in processes.items()}
     for name, answer in answers.items():
         assert answer == answers[HAND_WRITTEN], f"{name} answered {event} with {answer}, not {answers[HAND_WRITTEN]}"
@@ -72,7 +72,7 @@ def _event(section: Section, processes: dict[str, Contender], event: str, descri
 
 
 def _async_goals(section: Section, samples: dict[str, list[float]], described: str) -> None:
-    """What an async handler that waits for nothing costs."""
+    """Measure an async handler that waits for nothing."""
     ours = samples[PORTABLE_ASYNC]
     beside = paired(ours, samples[HAND_WRITTEN_ASYNC], truediv)
     section.goals.append(
@@ -83,7 +83,7 @@ def _async_goals(section: Section, samples: dict[str, list[float]], described: s
 
 
 def _linear(section: Section, contender: Contender, rounds: int) -> None:
-    """What a message costs among 10,000, beside one among 100."""
+    """Compare the cost of a message among 10,000 with that of one among 100."""
     few, many = [], []
     for _ in range(max(3, rounds // 4)):
         few.append(contender.seconds("sqs100", 100) / 100)
@@ -95,7 +95,7 @@ def _linear(section: Section, contender: Contender, rounds: int) -> None:
 
 
 def _memory(section: Section, processes: dict[str, Contender]) -> None:
-    """The most that handling 10,000 messages allocates, beside the size of the payload as Python objects."""
+    """Compare the peak memory of 10,000 messages with the size of the payload as Python objects."""
     from benchmarks.inside.batches import EVENTS as SENT
 
     payload = _size(SENT[MANY])
@@ -115,7 +115,7 @@ def _memory(section: Section, processes: dict[str, Contender]) -> None:
 
 
 def _size(value: Any) -> int:
-    """The bytes of a JSON value's objects."""
+    """Return the bytes of a JSON value's objects."""
     size = sys.getsizeof(value)
     if isinstance(value, dict):
         size += sum(_size(each) for each in value.values())

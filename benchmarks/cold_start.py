@@ -1,4 +1,4 @@
-"""Cold start: a fresh process that imports the hello sample and answers its first request."""
+"""Measure the cold start: a fresh process imports the hello sample and answers its first request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.runtimes.environments import Unavailable
 
 PORTABLE, HAND_WRITTEN, BARE = "portable_fn", "hand-written", "bare interpreter"
 
-# For each provider its contenders: (name, module, attribute).
+# The contenders of each provider: (name, module, attribute).
 CONTENDERS = {
     "aws": [
         (BARE, "", ""),
@@ -53,7 +53,7 @@ PEERS = ("Powertools resolver", "Mangum + Starlette", "Starlette")
 SHOWN = {"aws": "AWS", "gcp": "Google", "azure": "Azure", "asgi": "ASGI"}
 
 CLIENT, RUNTIME = "awslambdaric", "portable_fn_aws.runtime"
-# Under Lambda's own machinery: (contender, which runtime).
+# On Lambda's own software: (contender, runtime).
 ON_LAMBDA = [
     (HAND_WRITTEN, CLIENT, "aws_hand_written.lambda_handler"),
     (PORTABLE, CLIENT, "lambda_function.lambda_handler"),
@@ -66,7 +66,7 @@ MOST_OVER_HAND_WRITTEN = 8.0
 
 
 def measure(code: Staged, quick: bool) -> Section:
-    """The cold starts on every provider, in fresh processes."""
+    """Measure the cold starts on every provider, in fresh processes."""
     rounds = 5 if quick else 31
     section = Section(
         f"Fresh processes, {rounds} of each, the contenders of a provider taking turns; medians, in milliseconds. "
@@ -98,7 +98,7 @@ def _provider(
     samples: dict[str, list[tuple[float, float, float]]] = {name: [] for name, _, _ in contenders}
     for turn in range(rounds + 1):
         for name, module, attribute in contenders:
-            # functions-framework takes the file; the others' providers import a module.
+            # functions-framework loads a file; the other providers import a module.
             where = str(next(code.folder.glob(f"*/{module}.py"))) if provider == "gcp" and module else module
             sample = _spawned(python, environment, provider if module else "bare", where, attribute)
             if turn:  # The first round warms the file cache.
@@ -133,7 +133,7 @@ def _environment(code: Staged) -> dict[str, str]:
 def _spawned(
     python: Path, env: dict[str, str], provider: str, module: str, attribute: str
 ) -> tuple[float, float, float]:
-    """The milliseconds of one fresh process: wall, inside, CPU."""
+    """Return the milliseconds of one fresh process: wall, inside, CPU."""
     command = [str(python), "-c", "import first_answer", provider, module, attribute]
     began = time.perf_counter()
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -183,7 +183,7 @@ def _on_lambda(
 
 
 def _emulated(code: Staged, env: dict[str, str], command: list[str]) -> tuple[float, list[float]]:
-    """The milliseconds of the first and of some later invocations by HTTP, as the emulator answers them."""
+    """Return the milliseconds of the first and some later invocations by HTTP, through the emulator."""
     app = code.folder / "sample"
     path = code.pythonpath("hello", "sample")
     payload = json.dumps(EVENTS["hello"]).encode()
@@ -198,11 +198,11 @@ def _emulated(code: Staged, env: dict[str, str], command: list[str]) -> tuple[fl
 
 
 def _served(code: Staged, env: dict[str, str], command: list[str]) -> tuple[float, list[float]]:
-    """The milliseconds from the runtime's start to the first answer, and of some later invocations."""
+    """Return the milliseconds from the runtime's start to the first answer, and of some later invocations."""
     app = code.folder / "sample"
     path = code.pythonpath("hello", "sample")
     event = EVENTS["hello"]
-    # The shell waits at the gate, and becomes the runtime when it opens.
+    # The shell waits at the gate. When the gate opens, it becomes the runtime.
     with _gate() as gate:
         gated = ["sh", "-c", f'read -r _ < "{gate}" && exec "$@"', "sh", *command]
         with aws.runtime_api(app, gated, pythonpath=path, env=env) as api:

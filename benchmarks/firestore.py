@@ -1,4 +1,4 @@
-"""Firestore: what it costs to read an event's two documents into plain Python, beside Google's classes."""
+"""Measure how an event's two Firestore documents become plain Python, beside Google's classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVENT = "update"
 
 
 def measure(code: Staged, quick: bool) -> Section:
-    """The time to decode one event."""
+    """Measure the decoding of one event."""
     rounds = 5 if quick else 60
     section = Section(
         "An update of a document of ten fields, from protobuf to both documents as plain Python, in one environment; "

@@ -1,4 +1,4 @@
-"""Overhead: what one API Gateway request costs besides its handler's own work."""
+"""Measure the overhead: what one API Gateway request costs besides the handler's own work."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ MOST_TIMES_HAND_WRITTEN, LEAST_POWERTOOLS, LEAST_MANGUM = 3.0, 5.0, 10.0
 
 
 def measure(code: Staged, quick: bool) -> Section:
-    """The time of one call of each contender's Lambda handler."""
+    """Measure one call of each contender's Lambda handler."""
     rounds = 10 if quick else 150
     section = Section(
         f"One call of the Lambda handler with a parsed payload 2.0; all read the same things and answer the same JSON. Each "
-        f"contender in a process of its own, {rounds} blocks of {BLOCK * 1000:.0f} ms each, taking turns, garbage collection "
+        f"contender in its own process, {rounds} blocks of {BLOCK * 1000:.0f} ms each, taking turns, garbage collection "
         "on; microseconds of CPU time, which is all the time there is, as no contender waits for anything. “over” and “times” are medians of the differences and ratios within a round."
     )
     with ExitStack() as stack:
@@ -76,7 +76,7 @@ def _event(section: Section, processes: dict[str, Contender], event: str, descri
 
 
 def sampled(processes: dict[str, Contender], event: str, rounds: int, *, warm: int) -> dict[str, list[float]]:
-    """The microseconds of a call of each contender, in rounds of one block each; before them `warm` calls twice."""
+    """Return the microseconds of a call of each contender, in rounds of one block each, after `warm` calls, twice."""
     counts = {}
     for name, contender in processes.items():
         contender.seconds(event, warm)  # The interpreter specialises its bytecode meanwhile.
@@ -89,7 +89,7 @@ def sampled(processes: dict[str, Contender], event: str, rounds: int, *, warm: i
 
 
 def compared(described: str, samples: dict[str, list[float]], base: str) -> Table:
-    """The samples beside those of the base."""
+    """Compare the samples with the base's."""
     columns = ["", "median", "least", f"over {base}", f"times {base}"]
     rows: list[list[Any]] = [
         [name, median(taken), min(taken), *(paired(taken, samples[base], each) for each in (sub, truediv))]
@@ -99,7 +99,7 @@ def compared(described: str, samples: dict[str, list[float]], base: str) -> Tabl
 
 
 class Contender:
-    """A process that calls one contender when it is told to."""
+    """A process that calls one contender on demand."""
 
     def __init__(self, popen: subprocess.Popen[str]) -> None:
         assert popen.stdin is not None
@@ -107,15 +107,15 @@ class Contender:
         self._input, self._output = popen.stdin, popen.stdout
 
     def seconds(self, event: str, count: int) -> float:
-        """The seconds for one call, over so many of them."""
+        """Return the mean seconds of a call, over so many calls."""
         return float(self._told(event, count))
 
     def answer(self, event: str) -> Any:
-        """The handler's answer."""
+        """Return the handler's answer."""
         return json.loads(self._told(event, 0))
 
     def peak(self, event: str) -> int:
-        """The most bytes that a call had allocated."""
+        """Return the peak of bytes that a call allocated."""
         return int(self._told(event, -1))
 
     def _told(self, event: str, count: int) -> str:
@@ -128,7 +128,7 @@ class Contender:
 
 @contextmanager
 def process(code: Staged, peers: str, *arguments: str, provider: str = "aws") -> Iterator[Contender]:
-    """A contender of the folder `peers`, by its module and that of its events."""
+    """Start a contender of the folder `peers`, by its module and the module of its events."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     env = {**inherited, "PYTHONPATH": os.pathsep.join(map(str, code.pythonpath(peers)))}
     command = [str(interpreter(provider)), str(code.folder / "inside/call_loop.py"), *arguments]
@@ -141,7 +141,7 @@ def process(code: Staged, peers: str, *arguments: str, provider: str = "aws") ->
 
 
 def _check(processes: dict[str, Contender], event: str) -> None:
-    """All must have read the same."""
+    """Check that all contenders read the same."""
     answers = {name: process.answer(event) for name, process in processes.items()}
     bodies = {name: (answer["statusCode"], json.loads(answer["body"])) for name, answer in answers.items()}
     for name, body in bodies.items():

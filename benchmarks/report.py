@@ -1,4 +1,4 @@
-"""What was measured: tables for a person, JSON for a program, and the tables of docs/explanation/performance.md."""
+"""Report what was measured: tables for people, JSON for programs, and the tables of docs/explanation/performance.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Cell = str | int | float | None
 
 @dataclass
 class Table:
-    """Rows under columns; a float is shown with `digits` places behind the point, None as a dash."""
+    """Rows under columns. Floats have `digits` decimal places; None is a dash."""
 
     title: str
     columns: list[str]
@@ -33,7 +33,7 @@ class Table:
 
 @dataclass
 class Goal:
-    """A promise and whether it is kept; `limit` is the most that `value` may be, or the least where `at_least`."""
+    """A promise. `limit` is the most that `value` may be, or the least if `at_least`."""
 
     text: str
     value: float
@@ -47,7 +47,7 @@ class Goal:
 
     @property
     def margin(self) -> str:
-        """How far it is from the limit."""
+        """The distance from the limit."""
         places = 2 if self.unit == "times" else 1
         sign = "≥" if self.at_least else "≤"
         return f"{self.value:.{places}f} {self.unit} ({sign} {self.limit:g})"
@@ -55,7 +55,7 @@ class Goal:
 
 @dataclass
 class Section:
-    """One measurement: its method, tables, goals, what could not be measured and why, and what to know of the figures."""
+    """One measurement: its method, tables and goals, what it could not measure and why, and notes about the figures."""
 
     method: str
     tables: list[Table] = field(default_factory=list)
@@ -64,24 +64,24 @@ class Section:
     notes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """The section as results.json holds it."""
+        """Return the section as JSON."""
         return {**asdict(self), "goals": [{**asdict(goal), "met": goal.met} for goal in self.goals]}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Section:
-        """The section of results.json."""
+        """Read a section of results.json."""
         goals = [Goal(**{name: each for name, each in goal.items() if name != "met"}) for goal in value["goals"]]
         tables = [Table(**table) for table in value["tables"]]
         return cls(value["method"], tables, goals, list(value["missing"]), list(value["notes"]))
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle value; between two, their mean."""
+    """Return the middle value, or the mean of the middle two."""
     return quantile(values, 0.5)
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """The value that `part` of the values lie below, interpolated."""
+    """Return the interpolated value that `part` of the values are below."""
     ordered = sorted(values)
     position = part * (len(ordered) - 1)
     low = int(position)
@@ -90,12 +90,12 @@ def quantile(values: Sequence[float], part: float) -> float:
 
 
 def paired(one: Sequence[float], other: Sequence[float], compare: Callable[[float, float], float]) -> float:
-    """The median of the comparisons round by round: what slows a whole round slows both, and cancels out."""
+    """Return the median of the comparisons of each round. What slows a whole round slows both, and cancels out."""
     return median([compare(a, b) for a, b in zip(one, other, strict=True)])
 
 
 def shown(section: Section, markdown: bool = False) -> str:
-    """The section's tables and goals as text."""
+    """Format the section's tables and goals as text."""
     parts = [section.method] if markdown else []
     parts += [_table(table, markdown) for table in section.tables]
     if section.goals:
@@ -136,7 +136,7 @@ def _cell(value: Cell, digits: int) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What it ran on, without its name; `load` is how many other processes wanted a core in the minute before."""
+    """Describe the machine, without its name. `load` is the number of other processes that wanted a core in the minute before."""
     model = platform.processor() or platform.machine()
     if (cpuinfo := Path("/proc/cpuinfo")).exists() and (
         found := re.search(r"model name\s*: (.*)", cpuinfo.read_text())
@@ -154,7 +154,7 @@ def machine() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit that was measured, "+" where the tree had changes of its own."""
+    """Return the commit that was measured, with "+" if the tree had uncommitted changes."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], check=False, cwd=ROOT, capture_output=True, text=True).stdout.strip()
@@ -166,7 +166,10 @@ def commit() -> str:
 def saved(
     sections: Mapping[str, Section], versions: Mapping[str, str], about: Mapping[str, Any], measured_at: str
 ) -> None:
-    """Writes results.json, with the machine and the commit as they were before; a measurement that was left out keeps its earlier figures, whose date stands beside them."""
+    """Write results.json, with the machine and the commit of the start.
+
+    A measurement that was left out keeps its earlier figures and their date.
+    """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     known = json.loads(RESULTS.read_text())["sections"] if RESULTS.exists() else {}
     measured = {name: {"date": now, "commit": measured_at, **section.as_json()} for name, section in sections.items()}
@@ -175,7 +178,7 @@ def saved(
 
 
 def document(text: str) -> str:
-    """The text of docs/explanation/performance.md with the tables of results.json between its markers."""
+    """Return the text of docs/explanation/performance.md with the tables of results.json between its markers."""
     results = json.loads(RESULTS.read_text())
     for name, value in results["sections"].items():
         text = _between(text, name, shown(Section.from_json(value), markdown=True))

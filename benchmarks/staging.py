@@ -1,4 +1,4 @@
-"""What the measured processes import: portable_fn as it would be installed, the peers, and compiled bytecode for all alike."""
+"""Prepare what the measured processes import: portable_fn as installed, the peers, and compiled bytecode for all."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Staged:
-    """A folder of its own for each run, so that nobody's edit changes what is measured on the way."""
+    """A new folder for each run, so that an edit during the run changes nothing."""
 
     folder: Path
 
     @property
     def packages(self) -> Path:
-        """portable_fn and its adapters side by side, as a wheel puts them."""
+        """The folder with portable_fn and its adapters side by side, as a wheel installs them."""
         return self.folder / "packages"
 
     def pythonpath(self, *peers: str) -> list[Path]:
-        """The same for all contenders of a measurement, so that none has the shorter search."""
+        """The import path, equal for all contenders, so that no search is shorter."""
         return [self.packages, *(self.folder / name for name in ("inside", *peers))]
 
     def has(self, provider: str) -> bool:
-        """Whether the adapter exists."""
+        """Return whether the adapter exists."""
         return (self.packages / f"portable_fn_{provider}" / "entry.py").exists()
 
 
 @contextmanager
 def staged() -> Iterator[Staged]:
-    """Copies and compiles what is measured."""
+    """Copy and compile what is measured."""
     with TemporaryDirectory(prefix="portable-fn-benchmarks-") as name:
         folder = Path(name)
         leave_out = shutil.ignore_patterns("__pycache__")
@@ -48,25 +48,25 @@ def staged() -> Iterator[Staged]:
         for source in (HERE / "inside", *(HERE / "peers").iterdir(), ROOT / "samples/hello"):
             target = folder / ("sample" if source.name == "hello" and source.parent.name == "samples" else source.name)
             shutil.copytree(source, target, ignore=leave_out)
-        # The environments are made from this interpreter, so they read its bytecode.
+        # The environments have this interpreter, so they read its bytecode.
         compileall.compile_dir(folder, quiet=1)
         yield Staged(folder)
 
 
 def interpreter(provider: str) -> Path:
-    """The environment that all contenders of a provider share."""
+    """Return the environment that all contenders of a provider share."""
     names = {"aws": "bench-aws", "azure": "azure", "firestore": "bench-firestore"}
     return venv(names.get(provider, provider), no_deps=provider == "azure")
 
 
 def site_packages(python: Path) -> Path:
-    """Where an environment has its packages."""
+    """Return the folder of an environment's packages."""
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     return Path(subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip())
 
 
 def versions() -> dict[str, str]:
-    """What is compared, by distribution."""
+    """Return the versions that are compared, by distribution."""
     wanted = {
         "aws": ("aws-lambda-powertools", "awslambdaric", "mangum", "starlette"),
         "gcp": ("functions-framework", "Flask"),

@@ -1,4 +1,4 @@
-"""workerd: what portable_fn adds to a Worker in Python, in start-up time and in size."""
+"""Measure what portable_fn adds to a Worker in Python: start-up time and size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEFT_OUT = ("portable_fn/cli", "portable_fn/testing")
 
 
 def measure(code: Staged, quick: bool) -> Section:
-    """The import of the adapter in real workerd, and the size of what is deployed."""
+    """Measure the import of the adapter in real workerd, and the size of the deployment."""
     rounds = 2 if quick else 11
     section = Section(
         f"In workerd, a Worker that has Cloudflare's SDK imported: medians of {rounds} fresh workerd processes, in "

@@ -64,7 +64,7 @@ def _packages(version: str) -> list[str]:
 
 
 def _download(release: str, folder: Path, packages: list[str]) -> None:
-    """Download packages of another release than this machine's, with lists of their own."""
+    """Download packages of another release than this machine's, with separate lists."""
     sources = _run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian")
     uri = next((line for line in sources.splitlines() if "security" not in line), None)
     if uri is None:

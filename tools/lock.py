@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# By file, what uv resolves.
+# What uv resolves, by file.
 LOCKS = {
     "dev.txt": ("pyproject.toml", "--extra", "dev", "--extra", "mutation"),
     "demo.txt": ("requirements/demo.in",),
@@ -19,11 +19,11 @@ HEADER = "# Written by `make lock`: change constraints.txt or pyproject.toml, th
 
 
 def main() -> int:
-    """Write the files; without a change of their inputs they stay as they are."""
+    """Write the files. They change only if their inputs do."""
     for name, sources in LOCKS.items():
         command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", *sources]
         command += ["--constraint", "constraints.txt", "--universal", "--python-version", "3.11"]
-        # The name of an index stays out: everybody has one of their own.
+        # Without the name of an index: everybody has another one.
         command += ["--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
         result = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
         (ROOT / "requirements" / name).write_text(HEADER + result.stdout)

@@ -1,4 +1,4 @@
-"""Mutates what decodes, encodes, batches and binds, and says which mutants no test noticed.
+"""Mutate what decodes, encodes, batches and binds, and report the mutants that no test noticed.
 
 Run by `make mutation` from the repository's root, which writes the table of docs/explanation/proof.md; `tools/mutation.py aws batch` takes the
 modules with such words in their names alone. mutmut wants all sources in one folder, so the tree is copied to .cache/mutation,
@@ -31,7 +31,7 @@ MUTATED = [
     "portable_fn_asgi/dapr.py",
     "portable_fn_cloudflare/events.py",
 ]
-# Tests that start another Python, or look at sources as text, notice no mutant.
+# Tests that start another Python, or read sources as text, notice no mutant.
 TESTS = [
     "*_fields",
     "asgi_adapter",
@@ -64,7 +64,7 @@ TESTS = [
     "streams",
     "tasks",
 ]
-# mutmut's own imports are what these would see.
+# These would see mutmut's own imports.
 UNMUTATED = ["nothing_heavy", "imports_nothing", "is_imported_that", "loads_nothing"]
 CONFIGURATION = """
 [tool.pytest.ini_options]
@@ -89,7 +89,7 @@ type_check_command = ["mypy", "src", "--output", "json", "--disable-error-code",
 track_dependencies = false
 use_git_change_detection = false
 """
-# What tests read beside the sources.
+# Tests read these beside the sources.
 BESIDE = ["tests", "samples", "docs", "tools", "README.md", "CONTRIBUTING.md"]
 PAGE = ROOT / "docs" / "explanation" / "proof.md"
 BEGIN, END = "<!-- generated: mutation -->", "<!-- end of generated: mutation -->"
@@ -113,7 +113,7 @@ def main(words: list[str]) -> None:
 
 
 def prepare() -> list[str]:
-    """Copies what has changed, and gives the files to mutate, from the folder of sources."""
+    """Copy what has changed. Return the files to mutate, relative to the folder of sources."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     leave = shutil.ignore_patterns("__pycache__", "node_modules", ".*")
     for place in ("src", "adapters", *BESIDE):
@@ -141,13 +141,13 @@ def module(file: str) -> str:
 
 
 def ends(file: str) -> dict[str, str]:
-    """What became of each mutant of a file, in mutmut's words."""
+    """Return the result of each mutant of a file, in mutmut's words."""
     codes = json.loads((FOLDER / "mutants" / "src" / f"{file}.meta").read_text())["exit_code_by_key"]
     return {name: status_by_exit_code[code] for name, code in codes.items()}
 
 
 def rows(files: list[str]) -> Iterator[str]:
-    """A table in Markdown: for each module how many mutants there are, and who noticed them."""
+    """Format a table in Markdown: the number of mutants of each module, and the tests that noticed them."""
     yield "| module | mutants | noticed by mypy | noticed by a test | by neither | noticed |"
     yield "|---|---:|---:|---:|---:|---:|"
     total: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Builds wheel and sdist, installs the wheel where nothing else is, and tells the fast tests without the sources.
+"""Build wheel and sdist, install the wheel in an empty environment, and run the fast tests without the sources.
 
 Run by `make wheel` from the repository's root.
 """
@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# What the tests need beside the wheel; constraints.txt pins it.
+# The tests need these beside the wheel; constraints.txt pins them.
 TESTING = ["a2wsgi", "anyio", "django", "fastapi", "pillow", "pytest-asyncio", "pytest-xdist", "starlette", "trio"]
 
 
@@ -29,7 +29,7 @@ def main() -> None:
         run(python, "-c", BARE, cwd=folder)
         install(python, f"{wheel}[all,testing]", *TESTING, "--constraint", ROOT / "constraints.txt")
         shutil.copytree(ROOT, folder / "rest", ignore=ignored)
-        # Tests that start another Python look for the sources by their path: there they find the wheel's files.
+        # Tests that start another Python look for the sources by their path. There they find the wheel's files.
         for place in ("src", "adapters"):
             shutil.unpack_archive(wheel, folder / "rest" / place, "zip")
         options = ["-q", "-n", "2", "--dist", "loadfile", "-m", "not runtime", "-p", "no:cacheprovider"]
@@ -38,13 +38,13 @@ def main() -> None:
 
 
 def ignored(folder: str, names: list[str]) -> set[str]:
-    """What isn't copied: the sources and what was built, at the root alone, since samples have a src, too."""
+    """Return the names that aren't copied: sources and built files, at the root only, because samples have a src, too."""
     own = {"src", "adapters", "dist"} if Path(folder) == ROOT else set[str]()
     return own | shutil.ignore_patterns(".*", "__pycache__")(folder, names)
 
 
 def built() -> Path:
-    """The wheel in dist/, beside the sdist."""
+    """Build the wheel and the sdist in dist/; return the wheel."""
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--target", "sdist", cwd=ROOT)
     (wheel,) = (ROOT / "dist").glob("*.whl")
@@ -52,7 +52,7 @@ def built() -> Path:
 
 
 def check_files(wheel: Path) -> None:
-    """Prints the wheel's size; fails where a root lacks py.typed, or where something got in that doesn't belong."""
+    """Print the wheel's size. Fail if a package lacks py.typed, or if the wheel has files that don't belong."""
     roots = sorted(
         folder.name for place in ("src", "adapters") for folder in (ROOT / place).iterdir() if folder.is_dir()
     )
@@ -69,19 +69,19 @@ def check_files(wheel: Path) -> None:
 
 
 def install(python: Path, *arguments: object) -> None:
-    """Installs into the interpreter's environment, which has no pip of its own."""
+    """Install into the interpreter's environment, which has no pip."""
     run(sys.executable, "-m", "pip", "--python", python, "install", "-qq", "--disable-pip-version-check", *arguments)
 
 
 def run(*command: object, cwd: Path | None = None) -> None:
-    """Runs the command without this shell's import path; its failure ends this program."""
+    """Run the command without this shell's import path. If it fails, this program ends."""
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     result = subprocess.run([str(word) for word in command], cwd=cwd, env=variables, check=False)
     if result.returncode:
         sys.exit(result.returncode)
 
 
-# Without extras nothing else is installed, and everything that needs nothing works.
+# Without extras nothing else is installed, and everything that needs no extra works.
 BARE = """
 from importlib.metadata import distributions
 

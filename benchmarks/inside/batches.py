@@ -1,4 +1,4 @@
-"""Batches as Lambda's event source mappings hand them over: SQS, Kinesis and DynamoDB streams."""
+"""Build batches as Lambda's event source mappings send them: SQS, Kinesis and DynamoDB streams."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _order(number: int) -> dict[str, Any]:
 
 
 def sqs(count: int) -> dict[str, Any]:
-    """Messages of a standard queue with 240 bytes of JSON each."""
+    """Build messages of a standard queue with 240 bytes of JSON each."""
     return {
         "Records": [
             {
@@ -56,7 +56,7 @@ def sqs(count: int) -> dict[str, Any]:
 
 
 def kinesis(count: int) -> dict[str, Any]:
-    """Records of one shard with 240 bytes of JSON each."""
+    """Build records of one shard with 240 bytes of JSON each."""
     sequence = 49590338271490256608559692538361571095921575989136588898
     return {
         "Records": [
@@ -82,7 +82,7 @@ def kinesis(count: int) -> dict[str, Any]:
 
 
 def dynamodb(count: int) -> dict[str, Any]:
-    """Modified rows of one shard, with eight attributes in each image."""
+    """Build modified rows of one shard, with eight attributes in each image."""
     return {
         "Records": [
             {

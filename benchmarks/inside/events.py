@@ -1,4 +1,4 @@
-"""API Gateway HTTP API events, payload 2.0, as Lambda's client hands them over."""
+"""Build API Gateway HTTP API events, payload 2.0, as Lambda's client passes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# 20 headers: a browser's, and what the service adds.
+# 20 headers: the browser's, and those that the service adds.
 HEADERS = {
     "accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
     "accept-encoding": "gzip, deflate, br, zstd",
@@ -72,7 +72,7 @@ def _event(
     if cookies:
         event["cookies"] = cookies
     if query:
-        # The service decodes these; a name that repeats is comma-joined.
+        # The service decodes these, and joins the values of a repeated name with commas.
         event["queryStringParameters"] = {"colour": "midnight blue", "page": "2"}
     if body is not None:
         event["body"] = body
@@ -111,7 +111,7 @@ EVENTS = {
 
 
 class LambdaContext:
-    """What awslambdaric hands over, as far as the contenders read it."""
+    """The parts of awslambdaric's context that the contenders read."""
 
     aws_request_id = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
     function_name = "function"

@@ -23,7 +23,7 @@ def aws(module, name):
 
 
 def gcp(source, name):
-    """As `functions-framework --source … --target …`, whose application a WSGI server calls."""
+    """Answer as `functions-framework --source … --target …`, whose application a WSGI server calls."""
     import io
 
     from functions_framework import create_app
@@ -51,7 +51,7 @@ def gcp(source, name):
 
 
 def azure(module, name):
-    """As the worker does: index the app's functions, then call the one with what its trigger gives."""
+    """Answer as the worker does: index the app's functions, then call one with its trigger's data."""
     app = getattr(__import__(module), name)
     from azure.functions import HttpRequest
 
@@ -79,7 +79,7 @@ def azure(module, name):
 
 
 class AzureContext:
-    """What the worker hands over, as far as the contenders read it."""
+    """The parts of the worker's context that the contenders read."""
 
     invocation_id = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
     function_name = "hello"
@@ -87,7 +87,7 @@ class AzureContext:
 
 
 def asgi(module, name):
-    """In an event loop of asyncio, which every server brings."""
+    """Answer in an event loop of asyncio, which every server has."""
     import asyncio
 
     app = getattr(__import__(module), name)

@@ -1,6 +1,6 @@
 """Ask a server again and again: `python load.py PORT TARGET CONNECTIONS SECONDS`.
 
-Each of the kept connections has one request on its way at any time; it is sent anew when its answer is read. So the server
+Each of the kept connections has one request on its way at any time; it is sent again when its answer is read. So the server
 always finds work, and this client, which looks at no more than the length and the status line, costs less than any server.
 Prints how many answers came, in how many seconds.
 """
@@ -15,7 +15,7 @@ expected = b'{"hello":"Ada",'
 
 
 def read_whole(connection):
-    """The length of the first answer, whose body is checked; the others are as long."""
+    """Return the length of the first answer, after a check of its body. The others are as long."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += connection.recv(65536)
