@@ -1,4 +1,7 @@
-"""Decode a Worker's requests. https://developers.cloudflare.com/workers/runtime-apis/request/"""
+"""Decode a Worker's requests.
+
+https://developers.cloudflare.com/workers/runtime-apis/request/
+"""
 
 from __future__ import annotations
 

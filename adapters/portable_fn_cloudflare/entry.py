@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> type[Any]:
-    """Build the Worker class: `Default = entry(functions)`.
+    """Build the Worker class of portable functions.
+
+    The entry file has `Default = entry(functions)`.
 
     Sync functions run in the event loop, because Workers have no threads.
 

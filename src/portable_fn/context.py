@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     class Clock(Protocol):
         """The time, as the module `time` returns it."""
 
-        def time(self) -> float: ...
-        def monotonic(self) -> float: ...
+        def time(self) -> float:
+            """Return the seconds since the epoch."""
+
+        def monotonic(self) -> float:
+            """Return seconds that never go back."""
 
     class Observer(Protocol):
         """Sees what the entries of this context do."""
