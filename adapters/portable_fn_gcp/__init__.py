@@ -1,4 +1,4 @@
-"""portable_fn on Google Cloud Functions and Cloud Run functions."""
+"""Run portable functions on Google Cloud Functions and Cloud Run."""
 
 from portable_fn_gcp.entry import entry, register
 

@@ -1,7 +1,4 @@
-"""What functions-framework hands over, as neutral events.
-
-https://cloud.google.com/run/docs/container-contract
-"""
+"""Decode requests of functions-framework. https://cloud.google.com/run/docs/container-contract"""
 
 from __future__ import annotations
 
@@ -23,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def http(native: FlaskRequest) -> Request:
-    """The request that Flask hands over, its body still to be read."""
+    """Decode Flask's request; its body isn't read yet."""
     environ = native.environ
     raw_path = environ.get("RAW_URI")
     query = _from_latin_1(environ.get("QUERY_STRING", ""))
     if raw_path is None:
-        # A server that isn't gunicorn hands over the decoded path alone, its bytes as Latin-1.
+        # A server other than gunicorn passes only the decoded path, as Latin-1.
         raw_path = asgi.quoted(environ["PATH_INFO"].encode("latin-1"))
     return _request(
         environ["REQUEST_METHOD"],
@@ -41,7 +38,7 @@ def http(native: FlaskRequest) -> Request:
 
 
 def http_async(native: StarletteRequest) -> Request:
-    """The request that Starlette hands over, its body still to be read."""
+    """Decode Starlette's request; its body isn't read yet."""
     scope = native.scope
     raw_path, _ = asgi.paths(scope)
     return _request(
@@ -60,7 +57,7 @@ def _request(method: str, raw_path: str, raw_query: str, headers: Headers, schem
         raw_path,
         raw_query,
         headers,
-        # Google's front end sets the one and appends to the other; nobody reaches the function but through it.
+        # All requests pass Google's front end, which sets x-forwarded-proto and appends to x-forwarded-for.
         scheme=forwarded_scheme(headers, scheme),
         client_ip=forwarded_for(headers),
         id=given_id(headers, "function-execution-id"),
@@ -69,24 +66,25 @@ def _request(method: str, raw_path: str, raw_query: str, headers: Headers, schem
 
 
 class GCPContext(asgi.ASGIContext):
-    """What surrounds an invocation of functions-framework, read when it is asked for."""
+    """The context of an invocation by functions-framework, read on first use."""
 
     def __init__(self, event: Request, cold_start: bool) -> None:
         super().__init__("gcp", event, cold_start)
-        # `event` becomes the event in the request, where it is one.
+        # `event` is replaced if the request contains an event.
         self._request = event
-        self._received = time.monotonic()
+        self._started = time.monotonic()
 
     @lazy
     def invocation_id(self) -> str:
+        """The id of the execution, else of the request."""
         return self._request.id
 
     @lazy
     def _ends(self) -> float | None:
         seconds = os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS", "")
-        # Cloud Run has 1 to 3600 seconds; 0 would end each invocation before it begins.
+        # Cloud Run allows 1 to 3600 seconds.
         is_time = seconds.isascii() and seconds.isdigit() and len(seconds) < 7 and int(seconds) > 0
-        return self._received + int(seconds) if is_time else None
+        return self._started + int(seconds) if is_time else None
 
     @lazy
     def _deadline_seconds(self) -> float | None:
@@ -95,29 +93,27 @@ class GCPContext(asgi.ASGIContext):
 
     @lazy
     def trace(self) -> Trace | None:
+        """The trace of the event's publisher, else of the request's caller."""
         return _event_trace(self._carrier) or trace(self._request.headers)
 
 
 def _event_trace(carrier: Mapping[str, Any]) -> Trace | None:
-    """The trace of whoever published a message or event."""
+    """Return the trace of the publisher."""
     from portable_fn.trace import caller_trace, parse_traceparent
 
-    # By the one name the client libraries of Pub/Sub, by the other everybody else.
+    # Pub/Sub's client libraries use this name.
     return parse_traceparent(carrier.get("googclient_traceparent")) or caller_trace(carrier)
 
 
 def trace(headers: Headers) -> Trace | None:
-    """The caller's trace: `traceparent`, else `X-Cloud-Trace-Context`."""
+    """Return the caller's trace: `traceparent`, else `X-Cloud-Trace-Context`."""
     from portable_fn.trace import caller_trace
 
     return caller_trace(headers) or _cloud_trace(headers.get("x-cloud-trace-context", ""))
 
 
 def _cloud_trace(value: str) -> Trace | None:
-    """`TRACE_ID/SPAN_ID;o=1`, the span in decimal.
-
-    https://cloud.google.com/trace/docs/trace-context
-    """
+    """Parse `TRACE_ID/SPAN_ID;o=1`, whose span is decimal. https://cloud.google.com/trace/docs/trace-context"""
     from portable_fn.trace import make_trace
 
     trace_id, _, rest = value.strip().partition("/")
@@ -128,7 +124,7 @@ def _cloud_trace(value: str) -> Trace | None:
 
 
 def _environ_headers(environ: Mapping[str, Any]) -> dict[str, str | list[str]]:
-    """The headers of a WSGI environ, whose repeats gunicorn has joined with a comma."""
+    """Return the headers of a WSGI environ, in which gunicorn joins repeated headers with commas."""
     headers: dict[str, str | list[str]] = {}
     for key, value in environ.items():
         if key.startswith("HTTP_"):
@@ -141,10 +137,10 @@ def _environ_headers(environ: Mapping[str, Any]) -> dict[str, str | list[str]]:
 
 
 def _from_latin_1(text: str) -> bytes:
-    # WSGI has bytes as Latin-1 text (PEP 3333).
+    # WSGI decodes bytes as Latin-1 (PEP 3333).
     return text.encode("latin-1")
 
 
 def _path(raw_uri: str) -> str:
-    """The path of a request's target as it came, which may be a whole URL (RFC 9112, section 3.2.2)."""
+    """Return the raw path of a request target, which may be a whole URL (RFC 9112, section 3.2.2)."""
     return asgi.origin_form(asgi.percent_encoded(_from_latin_1(raw_uri.partition("?")[0])))

@@ -1,4 +1,4 @@
-"""Neutral responses as what functions-framework takes, and outcomes of events as what Google's services take."""
+"""Encode responses for functions-framework."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 def http(response: Response, chunks: Iterable[bytes] | None) -> WerkzeugResponse:
-    """What Flask takes; `chunks` are those of a stream."""
-    # Flask is there, since it calls.
+    """Return Flask's response; `chunks` are those of a stream."""
+    # Flask calls this, so werkzeug is installed.
     from werkzeug.wrappers import Response as WerkzeugResponse
 
     body = response.body
     answer = WerkzeugResponse(body if isinstance(body, bytes) else chunks, response.status)
-    # werkzeug invents a content type and tells a length that the response may have itself.
+    # werkzeug adds a content type and a length, which the response may already have.
     answer.headers.clear()
     for name, value in response.wire_headers():
-        # How the body is framed is the server's business.
+        # The server frames the body.
         if name != "transfer-encoding":
-            # WSGI has bytes as Latin-1 text (PEP 3333).
+            # WSGI decodes bytes as Latin-1 (PEP 3333).
             answer.headers.add(name, value if value.isascii() else value.encode().decode("latin-1"))
     return answer
 
 
-# Of a response that isn't chunked, over HTTP/1. https://cloud.google.com/run/quotas#request_limits
+# The limit of a response that isn't chunked, over HTTP/1. https://cloud.google.com/run/quotas#request_limits
 MAX_ANSWER = 32 * 1024 * 1024
 
 
 def fitting(response: Response, request: Request[Any], context: Context) -> Response:
-    """The response, or a problem document if it is no stream and has more bytes than Cloud Run takes."""
+    """Return the response, or a problem document if a whole body exceeds Cloud Run's limit; streams have none."""
     body = response.body
     if not isinstance(body, bytes) or len(body) <= MAX_ANSWER:
         return response
-    return answer_too_large(len(body), MAX_ANSWER, "Cloud Run, of what is no stream,", request, context, response)
+    return answer_too_large(len(body), MAX_ANSWER, "Cloud Run, unless streamed,", request, context, response)

@@ -1,4 +1,4 @@
-"""The function that functions-framework calls."""
+"""Build the function that functions-framework calls."""
 
 from __future__ import annotations
 
@@ -30,34 +30,36 @@ if TYPE_CHECKING:
     from portable_fn.adapter.streams import Stream
     from portable_fn.context import Context
     from portable_fn.outcomes import Outcome
-    from portable_fn_gcp.events.entry import EventRouter, IncomingEvents
+    from portable_fn_gcp.events.decode import IncomingEvents
+    from portable_fn_gcp.events.entry import EventRouter
     from portable_fn_gcp.native import Answer, FlaskRequest, Receive, Send, StarletteRequest
 
     Target = Callable[..., Any]
 
 
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "", task_errors: bool = False) -> Target:
-    """Build the functions-framework target of portable functions.
+    """Build the functions-framework target for portable functions, or for modules of them: `main = entry(functions)`.
 
-    The entry file has `main = entry(functions)`.
+    One target serves Flask and Starlette (`functions-framework --asgi`). Under Flask, async functions share one event loop in
+    a separate thread. Under Starlette, sync functions run in threads. Google's front end sets the client's address and the
+    scheme; behind your own load balancer the address is the balancer's. `principal` is None: if everybody may call the
+    function, nothing verifies IAP's headers or a bearer token.
 
-    The target works under Flask and under Starlette (`functions-framework --asgi`). Under Flask, async functions run on one
-    event loop in its own thread. Under Starlette, sync functions run in threads. The client's address and scheme are what
-    Google's front end says: behind your own load balancer the address is the balancer's. `principal` is None, because nobody
-    verifies the headers of IAP or a bearer token if the function is open to everybody.
-
-    If a function takes events, a request from one of Google's triggers is the trigger's event: Pub/Sub, Eventarc, Cloud
-    Scheduler, Cloud Tasks, BigQuery, or a first-generation one. Any other POST that no HTTP function answers is a task, as
-    Workflows sends it. Such a request doesn't prove who sent it. Let only the trigger's service account invoke the function,
-    and set PORTABLE_FN_CALLERS=trusted. Or set PORTABLE_FN_TOKEN: then an event without the token is refused. A batch of
-    CloudEvents gets one answer.
+    If a function takes events, a request from one of Google's triggers is decoded as an event: from Pub/Sub, Eventarc, Cloud
+    Scheduler, Cloud Tasks, BigQuery, or the first generation. Any other POST without an HTTP function is a task, as Workflows
+    sends it. Such requests authenticate nobody. Either let only the triggers' service account invoke the function, and set
+    PORTABLE_FN_CALLERS=trusted; or set PORTABLE_FN_TOKEN, and events without that token are refused. A batch of CloudEvents
+    has one answer.
 
     Args:
-        targets: Portable functions, or a module that has some.
-        use: Middleware around every function, and around answers without a function, such as a 404.
-        root_path: The path before every path, such as "/v1", if a proxy leaves it there.
-        task_errors: Show the caller of a task the class and message of every error. By default the caller sees only those of
-            Reject, Retry and HTTPError and of their subclasses.
+        targets: Portable functions, or modules of them.
+        use: Middleware around every function, and around answers without one, such as a 404.
+        root_path: The prefix of every path, such as "/v1", if a proxy doesn't remove it.
+        task_errors: Whether the caller of a task sees the class and message of every error. Otherwise it sees only those of
+            Reject, Retry, HTTPError and their subclasses.
+
+    Raises:
+        ConfigurationError: Two functions take the same events or requests.
     """
     if (recording := make_recorder()) is not None:
         recorded: Target = recording.target("gcp", lambda *those: _entry(those, use, root_path, task_errors), targets)
@@ -68,23 +70,23 @@ def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "",
 def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: str, task_errors: bool) -> Target:
     functions = bindings(*targets, use=use)
     router = Router(functions, use, root_path)
-    receiver = _receiver(functions, router, task_errors)
+    events = _event_router(functions, router, task_errors)
     cold_start = True
 
     def target(native: Any, *more: Any) -> Any:
         nonlocal cold_start
         first, cold_start = cold_start, False
         if hasattr(native, "scope"):
-            return _starlette(router, receiver, native, first)
+            return _starlette(router, events, native, first)
         if hasattr(native, "environ"):
-            return _flask(router, receiver, native, first)
-        return _converted(functions, receiver, (native, *more), first)
+            return _flask(router, events, native, first)
+        return _converted(functions, events, (native, *more), first)
 
     return target
 
 
-def _receiver(functions: list[Binding], router: Router, task_errors: bool) -> EventRouter | None:
-    """What takes events; None where all functions are for HTTP."""
+def _event_router(functions: list[Binding], router: Router, task_errors: bool) -> EventRouter | None:
+    """Return the router of events; None if all functions are for HTTP."""
     if all(function.kind is Request for function in functions):
         return None
     from portable_fn.adapter import callers
@@ -99,11 +101,14 @@ def _receiver(functions: list[Binding], router: Router, task_errors: bool) -> Ev
 
 
 def register(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Registers a portable function as the target of its name; an async one becomes an `async def`, run by Starlette."""
+    """Register a portable function as the target of its name.
+
+    Returns an `async def` for an async function, which functions-framework then runs under Starlette.
+    """
     from functions_framework._function_registry import ASGI_FUNCTIONS, REGISTRY_MAP
 
-    binding = function.__portable__  # type: ignore[attr-defined]  # a portable function has it
-    # The framework looks a target up by its variable's name, which a function made by another one doesn't know.
+    binding = function.__portable__  # type: ignore[attr-defined]  # every portable function has it
+    # The framework looks up a target by its variable's name, which a nested function doesn't know.
     if function.__qualname__ != function.__name__:
         return function
     REGISTRY_MAP[function.__name__] = "http"
@@ -126,66 +131,64 @@ def _is_coroutine_function(handler: object) -> bool:
     return iscoroutinefunction(unwrap(handler))  # type: ignore[arg-type]  # a handler is callable
 
 
-def _flask(router: Router, receiver: EventRouter | None, native: FlaskRequest, cold_start: bool) -> WerkzeugResponse:
-    """The answer to Flask's request."""
+def _flask(router: Router, events: EventRouter | None, native: FlaskRequest, cold_start: bool) -> WerkzeugResponse:
+    """Answer Flask's request."""
     request = decode.http(native)
     if router.root_path:
         router.strip_root_path(request)
     context = decode.GCPContext(request, cold_start)
-    # What a handler sets in a context variable is for its stream as well, and not for the thread's next request.
+    # A handler's context variables hold for its stream, too, but not for the thread's next request.
     variables = copy_context()
-    received = None
+    incoming = None
     try:
-        request.raw_body = _body(native, router.max_body if receiver is None else receiver.max_body)
-        if receiver is not None:
-            received = receiver.received(request)
+        request.raw_body = _body(native, router.max_body if events is None else events.max_body)
+        if events is not None:
+            incoming = events.match(request)
     except HTTPError as exc:
-        if receiver is not None:
-            context.log.error("what may be an event is refused: %s", exc.detail)
+        if events is not None:
+            context.log.error("a possible event is refused: %s", exc.detail)
         answer = variables.run(refuse, router, exc, request, context)
     else:
-        if received is not None:
-            answer = received.answer(_outcomes(received, context, variables), context)
-        else:
+        if events is None or incoming is None:
             answer = variables.run(respond, router, request, context)
+        else:
+            answer = events.acknowledge(incoming, _outcomes(events, incoming, context, variables), context)
     response = answer if isinstance(answer, Response) else run(answer, variables)
-    # Cloud Run takes the CPU away once the answer is out, so the work comes first.
+    # Background work comes first: Cloud Run takes the CPU away after the answer.
     _finish(context, variables)
     response = encode.fitting(response, request, context)
     body = response.body
     return encode.http(response, None if isinstance(body, bytes) else _chunks(body, context, variables))
 
 
-def _outcomes(received: IncomingEvents, context: Context, variables: Variables) -> list[Outcome]:
-    outcomes = variables.run(received.handle, context)
+def _outcomes(events: EventRouter, incoming: IncomingEvents, context: Context, variables: Variables) -> list[Outcome]:
+    outcomes = variables.run(events.handle, incoming, context)
     if isinstance(outcomes, list):
         return outcomes
     awaited: list[Outcome] = run(outcomes, variables)
     return awaited
 
 
-def _converted(functions: list[Binding], receiver: EventRouter | None, args: tuple[Any, ...], cold_start: bool) -> None:
-    """Handles what functions-framework has made of the request, where it runs the function as `cloudevent` or `event`.
+def _converted(functions: list[Binding], events: EventRouter | None, args: tuple[Any, ...], cold_start: bool) -> None:
+    """Handle an event that functions-framework decoded, since it runs the function as `cloudevent` or `event`.
 
-    What the handler raised is raised, so that the framework answers with a 500 and the event comes again.
+    The handler's error is raised: the framework answers with 500, and the event is redelivered.
     """
-    if receiver is None:
+    if events is None:
         names = ", ".join(function.name for function in functions)
-        raise DecodeError(
-            f"functions-framework hands over a {type(args[0]).__name__}, and {names} takes requests alone"
-        )
-    received, request = receiver.converted(args, _under_way())
-    context = decode.GCPContext(request, cold_start)
+        raise DecodeError(f"functions-framework passes a {type(args[0]).__name__}, but {names} takes only requests")
+    incoming = events.convert(args, _current_request())
+    context = decode.GCPContext(incoming.request, cold_start)
     variables = copy_context()
-    outcomes = _outcomes(received, context, variables)
+    outcomes = _outcomes(events, incoming, context, variables)
     _finish(context, variables)
     for outcome in outcomes:
         if isinstance(outcome, Retry):
             raise to_raise(outcome, outcome.traceback)
 
 
-def _under_way() -> Request | None:
-    """The request that Flask handles in this thread; None if it is Starlette that does."""
+def _current_request() -> Request | None:
+    """Return the request that Flask handles in this thread; None under Starlette."""
     import sys
 
     flask: Any = sys.modules.get("flask")
@@ -193,7 +196,11 @@ def _under_way() -> Request | None:
 
 
 def _body(native: FlaskRequest, limit: int) -> bytes:
-    """The request's body; HTTPError 413 as soon as it is known to be over the limit, 400 where it can't be read."""
+    """Read the request's body.
+
+    Raises:
+        HTTPError: 413 as soon as the body exceeds the limit; 400 if it can't be read.
+    """
     length = native.content_length
     if length is not None and length > limit:
         raise too_large(limit)
@@ -203,25 +210,25 @@ def _body(native: FlaskRequest, limit: int) -> bytes:
         raise HTTPError(400, "The body is malformed.") from exc
     if len(body) > limit:
         raise too_large(limit)
-    # gunicorn gives what there was where the client has gone.
+    # If the client disconnects, gunicorn returns the part that it received.
     if length is not None and len(body) < length:
         raise HTTPError(400, f"The body ends after {len(body)} of {length} bytes.")
     return body
 
 
 def _chunks(stream: Stream, context: Context, variables: Variables) -> Iterator[bytes]:
-    """The chunks of a stream, each as it comes."""
-    made = chunks(stream, variables, run)
+    """Yield the chunks of a stream as they arrive."""
+    iterator = chunks(stream, variables, run)
     try:
-        while (chunk := _unbroken(context, next, made, None)) is not None:
+        while (chunk := _step(context, next, iterator, None)) is not None:
             yield chunk
     finally:
-        _unbroken(context, made.close)
+        _step(context, iterator.close)
     _finish(context, variables)
 
 
-def _unbroken(context: Context, step: Callable[..., Any], *args: object) -> Any:
-    """A step of a stream; whatever it raises is logged, and an error for which gunicorn cuts the connection."""
+def _step(context: Context, step: Callable[..., Any], *args: object) -> Any:
+    """Run a step of a stream; log an error, and raise one that makes gunicorn close the connection."""
     try:
         return step(*args)
     except BaseException as exc:
@@ -229,73 +236,73 @@ def _unbroken(context: Context, step: Callable[..., Any], *args: object) -> Any:
 
 
 def _finish(context: Context, variables: Variables) -> None:
-    """Does the background work that the handler left; what fails there is logged."""
+    """Run the handler's background work; log its errors."""
     finish_alone(context, lambda work: run(work, variables))
 
 
 def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
-    """Return the awaitable's result, computed on the process's event loop, beside those of other threads."""
+    """Return the awaitable's result, computed on the process's event loop, concurrently with those of other threads."""
     from portable_fn.adapter import loop
 
     return loop.run_in_thread(awaitable, variables)
 
 
-def _starlette(router: Router, receiver: EventRouter | None, native: StarletteRequest, cold_start: bool) -> Answer:
-    """The answer to Starlette's request: an ASGI application, as its responses are.
+def _starlette(router: Router, events: EventRouter | None, native: StarletteRequest, cold_start: bool) -> Answer:
+    """Answer Starlette's request with an ASGI application, which is what Starlette's responses are.
 
-    It does the whole road, since functions-framework calls a `def` in a thread that has no event loop.
+    The application runs the whole pipeline: functions-framework calls a `def` in a thread without an event loop.
     """
     request = decode.http_async(native)
     if router.root_path:
         router.strip_root_path(request)
     context = decode.GCPContext(request, cold_start)
-    # The framework's log records take the execution id from a context variable, which it resets before it sends.
+    # The framework's log records read the execution id from a context variable, which it resets before it sends.
     variables = copy_context()
 
-    async def road(receive: Receive, send: Send) -> None:
+    async def pipeline(receive: Receive, send: Send) -> None:
         try:
-            if receiver is None:
+            if events is None:
                 response = await respond_async(router, request, context, native.scope, receive)
             else:
-                response = await _received(router, receiver, request, context, native.scope, receive)
+                response = await _respond(router, events, request, context, native.scope, receive)
         except Disconnected:
             return
-        await _answer(encode.fitting(response, request, context), context, receive, send)
+        await _send(encode.fitting(response, request, context), context, receive, send)
 
     async def answer(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         from asyncio import create_task
 
-        await create_task(road(receive, send), context=variables)
+        await create_task(pipeline(receive, send), context=variables)
 
     return answer
 
 
-async def _received(
+async def _respond(
     router: Router,
-    receiver: EventRouter,
+    events: EventRouter,
     request: Request[Any],
     context: Context,
     scope: Mapping[str, Any],
     receive: Receive,
 ) -> Response:
-    """The answer to a request that may be an event, which shows when its body is read."""
+    """Answer a request that may be an event; its body has to be read to know."""
     from portable_fn.adapter.asgi import has_body, read_body
     from portable_fn.adapter.pipeline import respond_in_loop
 
     try:
         if has_body(scope):
-            request.raw_body = await read_body(scope, receive, receiver.max_body)
-        received = receiver.received(request)
+            request.raw_body = await read_body(scope, receive, events.max_body)
+        incoming = events.match(request)
     except HTTPError as exc:
-        context.log.error("what may be an event is refused: %s", exc.detail)
+        context.log.error("a possible event is refused: %s", exc.detail)
         return await respond_in_loop(router.refusal(exc, request), request, context)
-    if received is None:
+    if incoming is None:
         return await respond_in_loop(router.find(request), request, context)
-    return received.answer(await received.handle_in_loop(context), context)
+    return events.acknowledge(incoming, await events.handle_in_loop(incoming, context), context)
 
 
-async def _answer(response: Response, context: Context, receive: Receive, send: Send) -> None:
-    # Cloud Run takes the CPU away once the answer is out, so the work comes first; a stream may leave some more.
+async def _send(response: Response, context: Context, receive: Receive, send: Send) -> None:
+    # Background work comes first: Cloud Run takes the CPU away after the answer. A stream may add more work.
     if context.has_background:
         await finish_background(context)
     try:

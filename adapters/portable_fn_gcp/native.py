@@ -1,4 +1,4 @@
-"""What functions-framework hands over: only what we read. Imported by type checkers alone."""
+"""Describe the parts of functions-framework's objects that this package reads. Only type checkers import it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ class FlaskRequest(Protocol):
     content_length: int | None
     stream: IO[bytes]
 
-    def get_data(self) -> bytes: ...
+    def get_data(self) -> bytes:
+        """Return the body."""
+        ...
 
 
 class StarletteRequest(Protocol):
@@ -22,24 +24,31 @@ class StarletteRequest(Protocol):
     scope: Mapping[str, Any]
 
     @property
-    def receive(self) -> Receive: ...
+    def receive(self) -> Receive:
+        """The ASGI function that receives the body."""
+        ...
 
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-# What Starlette takes as a response.
+# Starlette calls a response as an ASGI application.
 Answer = Callable[[Mapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 class SDKEvent(Protocol):
-    """The CloudEvents SDK's event, 1.12 and 2.2, which functions-framework hands to a function that it runs as `cloudevent`."""
+    """The event of the CloudEvents SDK 1.12 or 2.2, which functions-framework passes to a function that it runs as `cloudevent`."""
 
-    def get_attributes(self) -> Mapping[str, Any]: ...
-    def get_data(self) -> Any: ...
+    def get_attributes(self) -> Mapping[str, Any]:
+        """Return the context attributes."""
+        ...
+
+    def get_data(self) -> Any:
+        """Return the payload."""
+        ...
 
 
 class BackgroundContext(Protocol):
-    """functions-framework's context of a first-generation event, for a function that it runs as `event`."""
+    """functions-framework's context of a first-generation event, passed to a function that it runs as `event`."""
 
     event_id: str
     event_type: str

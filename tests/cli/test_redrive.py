@@ -394,7 +394,7 @@ def test_a_sender_cannot_choose_where_his_message_is_sent_back_to(fake_sqs: SQS,
     assert ([], 2) == (fake_sqs.queues["admin"], len(fake_sqs.queues["orders"]))
     assert [FORGED] * 2 == [one.attributes for one in on_sqs(fake_sqs, "orders")]
 
-    own = pubsub.OF_DEAD_LETTERS
+    own = pubsub.DEAD_LETTER_PREFIX
     chosen = {"portable-fn-id": "m", "portable-fn-source": "projects/shop/topics/admin"}
     claims = {f"{own}Subscription": "admin-push", f"{own}SubscriptionProject": "shop", **chosen}
     source = "projects/shop/subscriptions/orders-push"

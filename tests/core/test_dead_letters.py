@@ -278,9 +278,7 @@ def test_a_value_that_pubsub_has_no_room_for_comes_back() -> None:
     was, [one] = rejected("gcp", "cloud_tasks", fake.message({"n": 1}, attributes={"long": "e" * 2000}), Message)
     assert (WHY, was.attributes) == (one.attributes["portable-fn-reason"], restored(one).attributes)  # type: ignore[attr-defined]
     message = fake.message({"n": 1}, attributes=attributes)
-    made = letter(
-        message, Reject(WHY), Destination(100, 1024, pubsub._is_name, pubsub._legible, names_content_type=True)
-    )
+    made = letter(message, Reject(WHY), pubsub.destination())
     assert all(len(str(value).encode()) <= 1024 for value in made.attributes.values())
     assert message == restored(fake.message(body=made.body, attributes=made.attributes))
 

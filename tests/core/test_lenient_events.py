@@ -41,7 +41,7 @@ from portable_fn_gcp import decode as google_decode
 from portable_fn_gcp import simulate as google
 from portable_fn_gcp.drivers import api
 from portable_fn_gcp.drivers import topic as pubsub
-from portable_fn_gcp.events import decode as triggers
+from portable_fn_gcp.events import decode as decode_events
 from portable_fn_gcp.events import firestore
 
 
@@ -208,10 +208,10 @@ DOCUMENT = {"name": "projects/p/databases/(default)/documents/users/ada", "field
 
 def google_event(request: Any) -> Any:
     """The event of the request, or what is inside of it."""
-    name, value = triggers.trigger(request)
-    (event,) = triggers.events(name, request, value)
+    name, value = decode_events.source(request)
+    (event,) = decode_events.READ[name](request, value)
     assert isinstance(event, Event), event
-    return (triggers.unwrap(event) or [event])[0]
+    return (decode_events.unwrap(event) or [event])[0]
 
 
 def push(message: dict[str, Any], **more: Any) -> Any:
@@ -373,7 +373,7 @@ def test_an_emulator_takes_dead_letters_for_the_events_project(monkeypatch: pyte
         called.append((host, path))
         return 200, b""
 
-    monkeypatch.setattr(pubsub.api, "call", call)
+    monkeypatch.setattr(api, "call", call)
     pubsub.dead_letter(fake.message({}, source="projects/p/subscriptions/orders"), Reject("no"), "dead")
     assert [("http://localhost:8085", "/v1/projects/p/topics/dead:publish")] == called
 
@@ -390,7 +390,7 @@ def test_an_endpoint_is_a_host_with_or_without_port_and_scheme(variable: str, mo
     }
     for host, origin in hosts.items():
         monkeypatch.setenv(variable, host)
-        assert origin == api._origin(variable)
+        assert origin == api.origin(variable)
     for host in (
         "ftp://localhost",
         "http://",
@@ -402,7 +402,7 @@ def test_an_endpoint_is_a_host_with_or_without_port_and_scheme(variable: str, mo
     ):
         monkeypatch.setenv(variable, host)
         with pytest.raises(ConfigurationError, match=f"{variable} is .* such as localhost:8085"):
-            api._origin(variable)
+            api.origin(variable)
 
 
 def test_a_metadata_server_that_is_not_there_is_told_with_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:

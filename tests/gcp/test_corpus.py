@@ -14,7 +14,7 @@ from portable_fn import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, Re
 from portable_fn.adapter.cloudevents import parse_time, structured, write_structured
 from portable_fn.testing import fake
 from portable_fn_gcp import entry, simulate
-from portable_fn_gcp.events import decode as triggers
+from portable_fn_gcp.events import decode as decode_events
 from portable_fn_gcp.events.firestore import GeoPoint, Reference
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
@@ -33,14 +33,14 @@ def captured(name: str) -> list[Request[Any]]:
 
 
 def event(request: Request[Any]) -> Any:
-    name, value = triggers.trigger(request)
+    name, value = decode_events.source(request)
     assert name, "it is no event"
-    [item] = triggers.events(name, request, value)
+    [item] = decode_events.READ[name](request, value)
     return item
 
 
 def innermost(item: Event[Any]) -> Event[Any]:
-    inside = triggers.unwrap(item)
+    inside = decode_events.unwrap(item)
     return innermost(inside[0]) if inside else item
 
 
@@ -98,7 +98,7 @@ def test_a_push_without_wrapper_and_metadata_is_never_acknowledged(
         raise AssertionError("it is no message")
 
     made = simulate.sent(entry(handler), PUSHES[index])
-    assert ("", 400) == (triggers.trigger(PUSHES[index])[0], made.answer(made.invoke()).status)
+    assert ("", 400) == (decode_events.source(PUSHES[index])[0], made.answer(made.invoke()).status)
     assert "is none of a Pub/Sub push (unwrapped only with its metadata written)" in caplog.text
 
 
@@ -139,7 +139,7 @@ def test_a_notification_of_cloud_storage_in_a_push_is_its_object(
 ) -> None:
     message = event(captured("gcs-notifications-via-pubsub")[index])
     assert isinstance(message, Message)
-    [made] = triggers.unwrap(message)
+    [made] = decode_events.unwrap(message)
     expected = ObjectEvent(
         f"bkt/dir/é.txt/{generation}/{message_id}/{type}",
         "//storage.googleapis.com/projects/_/buckets/bkt",
@@ -194,7 +194,7 @@ def test_a_trigger_of_the_firestore_emulator_is_a_change(
     index: int, word: str, action: str, before: int | None, after: int | None, id: str
 ) -> None:
     outer = event(captured("firestore-triggers")[index])
-    [made] = triggers.unwrap(outer)
+    [made] = decode_events.unwrap(outer)
     expected = ChangeEvent(
         id,
         "//firestore.googleapis.com/projects/my-proj/databases/(default)",
@@ -260,7 +260,7 @@ def test_a_cloudevent_is_the_same_binary_and_structured_and_holds_what_the_first
 def test_events_of_firebase_stay_cloudevents(name: str) -> None:
     made = from_legacy(name)
     subject = "users/UUpby3s4spZre6kHsgVSPetzQ8l2" if name == "firebase-auth" else "refs/gcf-test/xyz"
-    assert (CloudEvent, subject, []) == (type(made), made.subject, triggers.unwrap(made))
+    assert (CloudEvent, subject, []) == (type(made), made.subject, decode_events.unwrap(made))
 
 
 SAMPLE = "//pubsub.googleapis.com/projects/sample-project/topics/gcf-test"

@@ -45,7 +45,7 @@ from portable_fn.testing.results import Answer
 from portable_fn_gcp import entry, simulate
 from portable_fn_gcp.drivers import api
 from portable_fn_gcp.drivers import topic as pubsub
-from portable_fn_gcp.events import decode as triggers
+from portable_fn_gcp.events import decode as decode_events
 from portable_fn_gcp.events.firestore import GeoPoint, Reference
 from tests.gcp.test_corpus import CASES, captured, case
 
@@ -127,7 +127,7 @@ PUSHED = {"subscription": SUBSCRIPTION, "message": {"messageId": "1", "data": ""
     ],
 )  # fmt: skip
 def test_a_trigger_is_known_by_headers_before_the_body(trigger: str, request_: Request[Any]) -> None:
-    assert trigger == triggers.trigger(request_)[0]
+    assert trigger == decode_events.source(request_)[0]
 
 
 # Who gets it
@@ -560,7 +560,7 @@ def test_a_rejected_event_that_cannot_be_published_comes_again(
 ) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "localhost:1")
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "portable")
-    monkeypatch.setattr(pubsub.api, "call", lambda *args: (status, b""))
+    monkeypatch.setattr(api, "call", lambda *args: (status, b""))
     made = simulate.sent(entry(rejecting(Message, "dead")), push())
     assert 503 == made.answer(made.invoke()).status
     assert f"Pub/Sub answers {status} for projects/portable/topics/dead" in caplog.text
@@ -624,7 +624,7 @@ def test_the_project_and_a_token_come_from_the_metadata_server_the_token_once(
     def rerouted(method: str, to: str, *args: Any) -> Any:
         return call(method, to.replace("https://pubsub.googleapis.com", f"http://{host}"), *args)
 
-    monkeypatch.setattr(pubsub.api, "call", rerouted)
+    monkeypatch.setattr(api, "call", rerouted)
     for _ in range(2):
         assert pubsub.dead_letter(fake.cloud_event(), Reject("no"), "dead")
     metadata = "/computeMetadata/v1"
@@ -1106,8 +1106,8 @@ def test_cut_and_spoilt_protobuf_is_an_event_or_a_decode_error(data: st.DataObje
 def read(request: Request[Any]) -> None:
     """Reads all that there is of a request; whatever can't be read is a DecodeError."""
     try:
-        name, value = triggers.trigger(request)
-        items: list[Any] = list(triggers.events(name, request, value)) if name else []
+        name, value = decode_events.source(request)
+        items: list[Any] = list(decode_events.READ[name](request, value)) if name else []
     except DecodeError:
         return
     while items:
@@ -1122,7 +1122,7 @@ def read(request: Request[Any]) -> None:
             except DecodeError:
                 pass
         try:
-            items += triggers.unwrap(item)
+            items += decode_events.unwrap(item)
         except DecodeError:
             pass
 

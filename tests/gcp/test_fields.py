@@ -34,7 +34,7 @@ from portable_fn.testing import fake
 from portable_fn.testing.results import Answer
 from portable_fn_gcp import decode, encode, entry, simulate
 from portable_fn_gcp.events import changes, messages
-from portable_fn_gcp.events import decode as triggers
+from portable_fn_gcp.events import decode as decode_events
 from tests.gcp.test_corpus import event
 
 AT, DUE = "2026-01-02T03:04:05.678901Z", "1767323045.678901"
@@ -96,7 +96,7 @@ def message(id: str = "7", source: str = SUBSCRIPTION, body: bytes = b"", **more
 
 
 # What the way to the function adds to a request, of Google and of others.
-ON_THE_WAY = dict.fromkeys(messages._OF_THE_WAY - {"content-type"}, "1") | {
+ON_THE_WAY = dict.fromkeys(messages._ADDED - {"content-type"}, "1") | {
     "x-goog-pubsub-publish-time": AT,
     "x-google-dos": "1",
     "x-cloudtasks-queuename": QUEUE,
@@ -168,7 +168,7 @@ def test_each_field_of_a_message_of_eventarc_has_its_place(data: Any, expected: 
     request = eventarc(messages.PUBLISHED, TOPIC, data, time=LATER)
     outer = event(request)
     expected.native, expected.envelopes = request, (outer,)
-    assert [whole(expected)] == [whole(one) for one in triggers.unwrap(outer)]
+    assert [whole(expected)] == [whole(one) for one in decode_events.unwrap(outer)]
 
 
 @pytest.mark.parametrize(
@@ -248,11 +248,11 @@ def test_each_field_of_an_object_of_eventarc_has_its_place(
     request = eventarc(type, BUCKET, data, time=AT, subject=subject)
     outer = event(request)
     expected = object_("event-1", key, action, time=TIME, type=type, native=request, envelopes=(outer,), **fields)
-    assert [whole(expected)] == [whole(one) for one in triggers.unwrap(outer)]
+    assert [whole(expected)] == [whole(one) for one in decode_events.unwrap(outer)]
 
 
 def test_the_bucket_in_an_objects_event_comes_before_that_of_its_source() -> None:
-    [made] = triggers.unwrap(event(eventarc("google.cloud.storage.object.v1.deleted", "//x/y/other", RESOURCE)))
+    [made] = decode_events.unwrap(event(eventarc("google.cloud.storage.object.v1.deleted", "//x/y/other", RESOURCE)))
     assert ("//x/y/other", "uploads") == (made.source, getattr(made, "bucket", None))
 
 
@@ -297,12 +297,12 @@ def test_each_field_of_a_notification_of_cloud_storage_has_its_place(
     outer = event(request_)
     known = {"time": LATER_TIME, "type": id.rpartition("/")[2], "native": request_, "envelopes": (outer,), **fields}
     expected = object_(f"uploads/a b/é.png/{id}", "a b/é.png", action, **known)
-    assert [whole(expected)] == [whole(one) for one in triggers.unwrap(outer)]
+    assert [whole(expected)] == [whole(one) for one in decode_events.unwrap(outer)]
 
 
 @pytest.mark.parametrize("size", [0, 2**63, "0", "9" * 19, None])
 def test_an_objects_size_is_a_number_of_bytes(size: Any) -> None:
-    [made] = triggers.unwrap(event(eventarc("google.cloud.storage.object.v1.deleted", BUCKET, {"name": "a", "size": size})))  # fmt: skip
+    [made] = decode_events.unwrap(event(eventarc("google.cloud.storage.object.v1.deleted", BUCKET, {"name": "a", "size": size})))  # fmt: skip
     assert (None if size is None else int(size)) == getattr(made, "size", -1)
 
 
@@ -357,7 +357,7 @@ def test_each_field_of_a_document_of_firestore_has_its_place(
         native=request,
         envelopes=(outer,),
     )
-    assert [whole(expected)] == [whole(one) for one in triggers.unwrap(outer)]
+    assert [whole(expected)] == [whole(one) for one in decode_events.unwrap(outer)]
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_each_field_of_a_document_of_firestore_has_its_place(
 )
 def test_a_collection_may_have_any_name(path: str, table: str, id: str) -> None:
     data = {"value": {"name": f"projects/p/databases/d/documents/{path}", "fields": {}}}
-    [made] = triggers.unwrap(event(eventarc("google.cloud.firestore.document.v1.created", DATABASE, data)))
+    [made] = decode_events.unwrap(event(eventarc("google.cloud.firestore.document.v1.created", DATABASE, data)))
     assert isinstance(made, ChangeEvent)
     assert (table, {"id": id}) == (made.table, made.key)
 
@@ -433,7 +433,7 @@ WRITTEN = "google.cloud.firestore.document.v1.written"
 )  # fmt: skip
 def test_an_error_names_what_was_seen(request_: Request[Any], words: list[str]) -> None:
     with pytest.raises(DecodeError) as raised:
-        triggers.unwrap(event(request_))
+        decode_events.unwrap(event(request_))
     assert [] == unsaid(words, raised.value)
 
 
@@ -443,7 +443,7 @@ def test_a_document_in_protobuf_is_known_by_its_content_type() -> None:
     headers = dict(request.headers)
     bodies = {"application/protobuf; charset=x": request.body, "application/json": b'{"value": ' + json.dumps(NEW).encode() + b"}"}  # fmt: skip
     made = [
-        triggers.unwrap(event(fake.request("POST", headers={**headers, "content-type": type}, body=body)))[0]
+        decode_events.unwrap(event(fake.request("POST", headers={**headers, "content-type": type}, body=body)))[0]
         for type, body in bodies.items()
     ]
     assert ["users", "users/ada/orders"] == [getattr(one, "table", None) for one in made]
@@ -540,7 +540,7 @@ def test_an_error_names_what_a_first_generation_event_has_not(request_: Request[
 def test_what_is_no_cloudevent_of_an_sdk_is_told_so() -> None:
     native: Any = object()
     with pytest.raises(DecodeError, match="a object is no CloudEvent"):
-        triggers.of_cloud_event(native)
+        decode_events.sdk_event(native)
 
 
 def test_data_without_a_json_form_is_told_so() -> None:
@@ -548,7 +548,7 @@ def test_data_without_a_json_form_is_told_so() -> None:
         event_id, event_type, timestamp, resource = "1", "somebody.else", AT, "x"
 
     with pytest.raises(DecodeError, match="data has no JSON form"):
-        triggers.of_background_event(object(), Known())  # type: ignore[arg-type]  # its fields are the class's
+        legacy.background_event(object(), Known())  # type: ignore[arg-type]  # its fields are the class's
 
 
 # Requests

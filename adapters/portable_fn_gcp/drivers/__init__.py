@@ -1,1 +1,1 @@
-"""Signed calls of the provider's own APIs."""
+"""Call Google's APIs."""

@@ -1,11 +1,11 @@
-"""Firestore's document events as plain Python, from protobuf or JSON, without protobuf's classes.
+"""Decode Firestore's document events from protobuf or JSON, without protobuf's classes.
 
 Wire format: https://protobuf.dev/programming-guides/encoding. Messages: google/events/cloud/firestore/v1/data.proto of
-https://github.com/googleapis/google-cloudevents, as PyPI's google-events 0.14 and the emulator have them.
+https://github.com/googleapis/google-cloudevents, the same in PyPI's google-events 0.14 and in the emulator.
 
-A null is None; booleans, integers, doubles, strings and bytes are what Python has for them; timestamps are aware UTC
-datetimes, truncated to the microseconds that Firestore keeps; references are `Reference`, geo points `GeoPoint`, arrays
-lists, maps dicts; a vector is the map that it is on the wire.
+Values become plain Python: null None; booleans, integers, doubles, strings and bytes the same in Python; timestamps aware UTC
+datetimes, truncated to the microseconds that Firestore stores; references `Reference`, geo points `GeoPoint`, arrays lists,
+maps dicts. A vector is a map, as on the wire.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ MAX_DEPTH = 100
 
 
 class Reference(str):
-    """A reference to a document, by its name: `projects/…/databases/…/documents/…`."""
+    """The name of another document: `projects/…/databases/…/documents/…`."""
 
     __slots__ = ()
 
 
 class GeoPoint(dict[str, float]):
-    """A point on Earth, in degrees: the dict of `latitude` and `longitude`, so that it has a JSON form."""
+    """A point on Earth, in degrees: a dict of `latitude` and `longitude`, which JSON can encode."""
 
     def __init__(self, latitude: float, longitude: float) -> None:
         self["latitude"] = latitude
@@ -41,18 +41,20 @@ class GeoPoint(dict[str, float]):
 
     @property
     def latitude(self) -> float:
+        """Degrees north."""
         return self["latitude"]
 
     @property
     def longitude(self) -> float:
+        """Degrees east."""
         return self["longitude"]
 
 
 class Document(Record):
-    """A document at one moment; `name` is the whole `projects/…/databases/…/documents/…`, times are aware UTC."""
+    """A document at one moment; `name` is the full `projects/…/databases/…/documents/…`, times are aware UTC."""
 
     _fields = ("name", "fields", "create_time", "update_time")
-    # Fields hold secrets, and what is shown reaches logs.
+    # Fields may hold secrets, and the repr reaches logs.
     _shown = ("name", "update_time")
     __slots__ = _fields
 
@@ -70,7 +72,7 @@ class Document(Record):
 
 
 class DocumentEvent(Record):
-    """What happened to a document: `value` after it, `old_value` before it, `update_mask` the paths that changed."""
+    """A change of a document: `old_value` before it, `value` after it, `update_mask` the changed paths."""
 
     _fields = ("value", "old_value", "update_mask")
     __slots__ = _fields
@@ -84,12 +86,15 @@ class DocumentEvent(Record):
 
 
 def body(data: bytes) -> bytes:
-    """The protobuf message of a body labelled `application/protobuf`, which the emulator sends as base64 text.
+    """Return the protobuf message in a body labelled `application/protobuf`, which the emulator encodes in base64.
 
-    Bytes that aren't base64 text come back as they are; DecodeError for base64 text that is damaged.
+    A body that isn't base64 is returned unchanged.
+
+    Raises:
+        DecodeError: The base64 is damaged.
     """
-    # The three fields' tags are 0x0a, 0x12 and 0x1a, in base64 C, E and G. As tags those are a group, an unknown fixed32
-    # and no wire type at all. Seen with the emulator, tests/payloads/gcp-captured.
+    # The three fields' tags are 0x0a, 0x12 and 0x1a; base64 of these starts with C, E and G. As protobuf tags those would be a
+    # group, an unknown fixed32 and an invalid wire type. Seen with the emulator, tests/payloads/gcp-captured.
     if data[:1] not in (b"C", b"E", b"G"):
         return data
     try:
@@ -97,14 +102,17 @@ def body(data: bytes) -> bytes:
     except ValueError as exc:
         if not data.isascii():
             return data
-        raise DecodeError(f"a Firestore event as {len(data)} characters of base64 text: {exc}") from exc
+        raise DecodeError(f"a Firestore event of {len(data)} characters isn't valid base64: {exc}") from exc
     return message if message[0] in b"\x0a\x12\x1a" else data
 
 
 def document_event(data: bytes) -> DocumentEvent:
-    """The event of a serialized `google.events.cloud.firestore.v1.DocumentEventData`.
+    """Decode a serialized `google.events.cloud.firestore.v1.DocumentEventData`.
 
-    An empty document is none. Unknown fields are skipped; DecodeError says what is malformed, and at which offset.
+    An empty document is decoded as None; unknown fields are skipped.
+
+    Raises:
+        DecodeError: The message is malformed; the error says what, and at which offset.
     """
     value = old_value = None
     update_mask: list[str] = []
@@ -129,8 +137,8 @@ def document_event(data: bytes) -> DocumentEvent:
     return DocumentEvent(value, old_value, update_mask)
 
 
-# Each message is read where it lies, from `pos` to `end`, without a copy. Where time is spent, a tag or length of one byte is
-# read without a call. Reading beyond the buffer is an IndexError, beyond a message shows in the next comparison with `end`.
+# Each message is read in place, from `pos` to `end`, without a copy. Hot loops read a tag or length of one byte without a call.
+# Reading beyond the buffer raises IndexError; reading beyond a message fails the next comparison with `end`.
 
 _EVENT = {1: "value", 2: "old_value", 3: "update_mask"}
 _MASK = {1: "field_paths"}
@@ -155,7 +163,7 @@ _MAP = {1: "fields"}
 _TIMESTAMP = {1: "seconds", 2: "nanos"}
 _GEO_POINT = {1: "latitude", 2: "longitude"}
 
-# Of the second and later bytes of a varint, ten of which hold 64 bits.
+# Shifts of the second and later bytes of a varint; ten bytes hold 64 bits.
 _SHIFTS = (7, 14, 21, 28, 35, 42, 49, 56, 63)
 
 _UNSET: Any = object()
@@ -165,7 +173,7 @@ _two_doubles = Struct("<xdxd").unpack_from
 
 
 def _document(data: bytes, pos: int, end: int, document: Document | None) -> Document | None:
-    """The document, added to what came of it before, as protobuf merges a message that comes in parts."""
+    """Decode a document into the earlier parts of it, as protobuf merges a repeated message."""
     if pos == end:
         return document
     document = document or Document("", {})
@@ -208,14 +216,14 @@ def _mask(data: bytes, pos: int, end: int, paths: list[str]) -> None:
 
 
 def _entries(data: bytes, pos: int, end: int, depth: int, fields: dict[str, Any], tag: int) -> int:
-    """Reads the entries of a map that follow one another, from behind the first one's tag; where the last one ends."""
+    """Read consecutive entries of a map, from after the first one's tag; return where the last one ends."""
     while True:
         length = data[pos]
         pos += 1
         stop = pos + length
         if length > 0x7F or stop > end:
             pos, stop = _span(data, pos - 1, end)
-        # Nearly all are a key and then a value, both with one byte of length.
+        # Nearly all entries are a key, then a value, each with a one-byte length.
         length = data[pos + 1]
         middle = pos + 2 + length
         if (
@@ -268,7 +276,7 @@ def _value(data: bytes, pos: int, end: int, depth: int, value: Any = _UNSET) -> 
         tag = data[pos]
         pos += 1
         if tag > 0x7F:
-            # 0x8A 0x01 is 0x8A as a number: of tags with two bytes, those up to 31 have 1 as the second.
+            # 0x8A 0x01 is the number 0x8A: two-byte tags of fields up to 31 end with 1.
             if data[pos] == 1:
                 pos += 1
             else:
@@ -322,7 +330,7 @@ def _value(data: bytes, pos: int, end: int, depth: int, value: Any = _UNSET) -> 
     if pos > end:
         raise _error(end, "a number that goes beyond its value")
     if value is _UNSET:
-        raise _error(end, f"a value of no known kind; known are {', '.join(_VALUE.values())}")
+        raise _error(end, f"a value of an unknown kind; known are {', '.join(_VALUE.values())}")
     return value
 
 
@@ -368,7 +376,7 @@ def _timestamp(data: bytes, pos: int, end: int) -> datetime:
             if tag not in (0x08, 0x10):
                 pos = _skip(data, tag, pos, end, _TIMESTAMP)
                 continue
-        # As in _varint, whose call would be a third of what a timestamp takes.
+        # As in _varint; calling it would take a third of the time of a timestamp.
         number = data[pos]
         pos += 1
         if number > 0x7F:
@@ -386,7 +394,7 @@ def _timestamp(data: bytes, pos: int, end: int) -> datetime:
             seconds = number if number < 1 << 63 else number - (1 << 64)
     if pos > end:
         raise _error(end, "a number that goes beyond its timestamp")
-    # From 0001-01-01 to 9999-12-31, which is what a Timestamp may be, and a datetime.
+    # 0001-01-01 to 9999-12-31 is the range of a Timestamp, and of a datetime.
     if not -62135596800 <= seconds <= 253402300799 or nanos > 999_999_999:
         raise _error(end, "a timestamp outside of the years 1 to 9999, or its nanoseconds outside of a second")
     return _EPOCH + timedelta(0, seconds, nanos // 1000)
@@ -424,7 +432,7 @@ def _not_utf_8(pos: int, exc: UnicodeDecodeError) -> DecodeError:
 
 
 def _varint(data: bytes, pos: int) -> tuple[int, int]:
-    """The unsigned 64-bit number at `pos`, and where it ends."""
+    """Return the unsigned 64-bit number at `pos`, and where it ends."""
     number = data[pos]
     pos += 1
     if number < 0x80:
@@ -432,7 +440,7 @@ def _varint(data: bytes, pos: int) -> tuple[int, int]:
     for shift in _SHIFTS:
         byte = data[pos]
         pos += 1
-        # Less one, which takes away the bit by which the byte before said that it goes on.
+        # Minus one removes the continuation bit of the byte before.
         number += (byte - 1) << shift
         if byte < 0x80:
             if number >> 64:
@@ -442,16 +450,16 @@ def _varint(data: bytes, pos: int) -> tuple[int, int]:
 
 
 def _span(data: bytes, pos: int, end: int) -> tuple[int, int]:
-    """Where the bytes begin and end whose length is at `pos`."""
+    """Return where the bytes begin and end whose length is at `pos`."""
     length, pos = _varint(data, pos)
     stop = pos + length
     if stop > end:
-        raise _error(pos, f"a length of {length} bytes where {max(end - pos, 0)} are left")
+        raise _error(pos, f"a length of {length} bytes, but {max(end - pos, 0)} are left")
     return pos, stop
 
 
 def _skip(data: bytes, tag: int, pos: int, end: int, known: dict[int, str]) -> int:
-    """Where an unknown field ends whose tag ended at `pos`."""
+    """Return where an unknown field ends, whose tag ended at `pos`."""
     number, wire_type = tag >> 3, tag & 7
     if number in known:
         raise _wire_type(tag, pos, known)
@@ -481,10 +489,12 @@ def _error(pos: int, what: str) -> DecodeError:
 
 
 def from_json(payload: object) -> DocumentEvent:
-    """The event of `DocumentEventData` as JSON, which first-generation functions get as `data`.
+    """Decode `DocumentEventData` from JSON, which first-generation functions get as `data`.
 
-    An empty document is none, as in google-cloudevents' testdata. Unknown members are skipped; DecodeError says which
-    member is malformed.
+    An empty document is decoded as None, as in google-cloudevents' testdata; unknown members are skipped.
+
+    Raises:
+        DecodeError: A member is malformed; the error names it.
     """
     if not isinstance(payload, dict):
         raise _not("event", "an object", payload)
@@ -520,7 +530,7 @@ def _json_value(value: object, depth: int) -> Any:
     kinds = [kind for kind in members if kind in _JSON_KINDS]
     if len(kinds) != 1:
         raise DecodeError(
-            f"a Firestore value has {len(kinds)} kinds that are known, not one; known are {', '.join(_JSON_KINDS)}"
+            f"a Firestore value must have one known kind, not {len(kinds)}; known are {', '.join(_JSON_KINDS)}"
         )
     kind = kinds[0]
     content = members[kind]
@@ -555,7 +565,7 @@ def _json_integer(content: object, kind: str) -> int:
 
 
 def _json_double(content: object, kind: str) -> float:
-    # JSON has no NaN, Infinity and -Infinity, so they are text (https://protobuf.dev/programming-guides/json).
+    # JSON has no NaN, Infinity or -Infinity, so they are strings (https://protobuf.dev/programming-guides/json).
     if isinstance(content, (int, float, str)) and not isinstance(content, bool):
         try:
             return float(content)
@@ -586,7 +596,7 @@ def _json_reference(content: object, kind: str) -> Reference:
 
 
 def _json_bytes(content: object, kind: str) -> bytes:
-    # Either alphabet, with or without padding (https://protobuf.dev/programming-guides/json).
+    # Both alphabets, with or without padding (https://protobuf.dev/programming-guides/json).
     text = _json_text(content, kind).rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
@@ -633,4 +643,4 @@ def _list(value: object, name: str) -> list[Any]:
 
 
 def _not(name: str, wanted: str, seen: object) -> DecodeError:
-    return DecodeError(f"Firestore's {name} is not {wanted} but a {type(seen).__name__} that can't be read as such")
+    return DecodeError(f"Firestore's {name} must be {wanted}; this {type(seen).__name__} isn't")

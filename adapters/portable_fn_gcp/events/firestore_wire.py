@@ -1,4 +1,4 @@
-"""Firestore's document events as it sends them: what `firestore` reads, written."""
+"""Encode Firestore's document events as protobuf: the reverse of `firestore`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def encode(event: DocumentEvent) -> bytes:
-    """The event as a serialized DocumentEventData; EncodeError for a value that Firestore has no kind for."""
+    """Serialize a DocumentEventData.
+
+    Raises:
+        EncodeError: Firestore has no kind for a value.
+    """
     message = b""
     if event.value is not None:
         message += _bytes(1, _document(event.value))
@@ -67,7 +71,7 @@ def _value(value: object, depth: int) -> bytes:
         case dict() if depth < MAX_DEPTH:
             return _bytes(6, _entries(1, value, depth + 1))
     raise EncodeError(
-        f"Firestore has no kind for this {type(value).__name__}: possible are None, bool, int of 64 bits, float, aware "
+        f"Firestore can't store a {type(value).__name__}; it stores None, bool, int of 64 bits, float, aware "
         f"datetime, str, bytes, Reference, GeoPoint, list and dict, nested up to {MAX_DEPTH} levels"
     )
 

@@ -1,4 +1,4 @@
-"""Events as first-generation functions get them, as the CloudEvents that they would be now.
+"""Decode events of first-generation functions as the CloudEvents that Eventarc would send today.
 
 https://github.com/GoogleCloudPlatform/functions-framework-conformance/blob/main/docs/mapping.md
 """
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-_TYPES = {
+    from portable_fn_gcp.native import BackgroundContext
+
+TYPES = {
     "google.pubsub.topic.publish": PUBLISHED,
     "providers/cloud.pubsub/eventTypes/topic.publish": PUBLISHED,
     "google.storage.object.finalize": "google.cloud.storage.object.v1.finalized",
@@ -38,7 +40,7 @@ _TYPES = {
     "providers/google.firebase.database/eventTypes/ref.delete": "google.firebase.database.ref.v1.deleted",
 }
 
-# By the beginning of the type, where the event doesn't name its service.
+# By the start of the type, if the event doesn't name its service.
 _SERVICES = {
     "providers/cloud.firestore/": "firestore.googleapis.com",
     "providers/google.firebase.analytics/": "firebaseanalytics.googleapis.com",
@@ -56,7 +58,7 @@ _RENAMED = {"createdAt": "createTime", "lastSignedInAt": "lastSignInTime"}
 
 
 def is_legacy(value: Mapping[str, Any]) -> bool:
-    """Whether a JSON object is a first-generation event, and not just one with a member that is called so."""
+    """Whether a JSON object is a first-generation event, rather than other JSON with a member of that name."""
     context = value.get("context")
     if isinstance(context, dict) and "eventId" in context:
         return True
@@ -65,9 +67,9 @@ def is_legacy(value: Mapping[str, Any]) -> bool:
 
 
 def cloud_event(value: Mapping[str, Any], request: object) -> CloudEvent[Any]:
-    """The CloudEvent that the event is now; one of an unknown type keeps that."""
-    given = value.get("context")
-    context = given if isinstance(given, dict) else {}
+    """Decode an event; an unknown type is kept."""
+    context = value.get("context")
+    context = context if isinstance(context, dict) else {}
     type = _text(context, value, "eventType")
     id = _text(context, value, "eventId")
     time = context.get("timestamp") or value.get("timestamp")
@@ -77,7 +79,7 @@ def cloud_event(value: Mapping[str, Any], request: object) -> CloudEvent[Any]:
     if isinstance(resource, dict):
         service, name = resource.get("service") or "", resource.get("name")
     if not isinstance(name, str) or not isinstance(service, str):
-        raise DecodeError("a first-generation event's resource is neither a text nor an object of texts")
+        raise DecodeError("a first-generation event's resource must be a string or an object of strings")
     if not service:
         service = next((value for prefix, value in _SERVICES.items() if type.startswith(prefix)), "googleapis.com")
     data = value.get("data")
@@ -85,11 +87,11 @@ def cloud_event(value: Mapping[str, Any], request: object) -> CloudEvent[Any]:
     try:
         body = to_json(data).encode("utf-8", "backslashreplace")
     except (TypeError, ValueError, RecursionError) as exc:
-        raise DecodeError("a first-generation event's data has no JSON form") from exc
+        raise DecodeError("a first-generation event's data can't be written as JSON") from exc
     return CloudEvent(
         id,
         source,
-        _TYPES.get(type, type),
+        TYPES.get(type, type),
         body,
         subject=subject,
         time=read_time(time),
@@ -98,20 +100,31 @@ def cloud_event(value: Mapping[str, Any], request: object) -> CloudEvent[Any]:
     )
 
 
+def background_event(data: Any, context: BackgroundContext) -> CloudEvent[Any]:
+    """Decode an event that functions-framework passes to a function that it runs as `event`."""
+    names = ("event_id", "event_type", "timestamp", "resource")
+    id, type, time, resource = (getattr(context, name, None) for name in names)
+    members = {"eventId": id, "eventType": type, "timestamp": time, "resource": resource}
+    # The framework drops the domain, which has the location of an instance of the Realtime Database.
+    return cloud_event({"context": members, "data": data, "domain": None}, context)
+
+
 def _split(service: str, name: str, data: Any, value: Mapping[str, Any], id: str, time: str) -> tuple[str, str, Any]:
-    """The source, the subject and the data."""
+    """Return the source, the subject and the data."""
     source = f"//{service}/{name}"
     match service:
         case "storage.googleapis.com":
             bucket, found, key = name.partition("/objects/")
             if found:
-                # Behind the key may be its generation.
+                # The generation may follow the key.
                 before, hash, generation = key.rpartition("#")
                 key = before if hash and generation.isdecimal() else key
                 return f"//{service}/{bucket}", f"objects/{key}", data
         case "pubsub.googleapis.com":
             if not isinstance(data, dict):
-                raise DecodeError(f"a first-generation Pub/Sub event's data is a {type(data).__name__}, not an object")
+                raise DecodeError(
+                    f"a first-generation Pub/Sub event's data must be an object, not {type(data).__name__}"
+                )
             message = {"messageId": id, "publishTime": time, **data}
             return source, "", {"message": {key: one for key, one in message.items() if one != ""}}
         case "firebasedatabase.googleapis.com":
@@ -143,13 +156,13 @@ def _split(service: str, name: str, data: Any, value: Mapping[str, Any], id: str
 
 
 def _text(context: Mapping[str, Any], value: Mapping[str, Any], name: str) -> str:
-    given = context.get(name)
-    if given is None:
-        given = value.get(name)
-    if given is None or given == "":
+    text = context.get(name)
+    if text is None:
+        text = value.get(name)
+    if text is None or text == "":
         raise DecodeError(f"a first-generation event has no {name}")
-    if not isinstance(given, str):
-        raise DecodeError(f"a first-generation event's {name} is a {type(given).__name__}, not a text")
-    if not given.isascii() and not is_unicode(given):
-        raise DecodeError(f"a first-generation event's {name} has half of a surrogate pair, which is no text")
-    return given
+    if not isinstance(text, str):
+        raise DecodeError(f"a first-generation event's {name} must be a string, not {type(text).__name__}")
+    if not text.isascii() and not is_unicode(text):
+        raise DecodeError(f"a first-generation event's {name} has an unpaired surrogate, which isn't valid Unicode")
+    return text

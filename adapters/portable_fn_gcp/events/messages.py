@@ -1,4 +1,4 @@
-"""Messages of Pub/Sub and Cloud Tasks.
+"""Decode messages of Pub/Sub and Cloud Tasks.
 
 https://cloud.google.com/pubsub/docs/push#receive_push, https://cloud.google.com/pubsub/docs/payload-unwrapping and
 https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 
 PUBLISHED = "google.cloud.pubsub.topic.v1.messagePublished"
 
-# What the way from Google to the function adds to a request; the rest of the headers is the sender's.
-_OF_THE_WAY = frozenset(
+# Headers that Google and its front end add; all others are the sender's.
+_ADDED = frozenset(
     (
         "accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "forwarded", "from",
         "function-execution-id", "host", "transfer-encoding", "user-agent", "via", "x-cloud-trace-context", "x-forwarded-for",
         "x-forwarded-host", "x-forwarded-proto", "x-serverless-authorization", callers.HEADER,
     )
 )  # fmt: skip
-_OF_GOOGLE = ("x-goog-", "x-google-", "x-cloudtasks-", "x-appengine-")
+_GOOGLE_PREFIXES = ("x-goog-", "x-google-", "x-cloudtasks-", "x-appengine-")
 
 
-def pushed(body: Mapping[str, Any], request: object) -> Message[Any]:
-    """The message of a push, wrapped; `source` and `channel` are the subscription, since a push doesn't tell the topic."""
+def push(body: Mapping[str, Any], request: object) -> Message[Any]:
+    """Decode a wrapped push; `source` and `channel` are the subscription, since a push doesn't contain the topic."""
     return _message(body["message"], body.get("deliveryAttempt"), body["subscription"], native=request)
 
 
-def published(event: CloudEvent[Any]) -> Message[Any]:
-    """The message of an event by Eventarc, or of a first-generation one; `source` and `channel` are the topic."""
+def eventarc(event: CloudEvent[Any]) -> Message[Any]:
+    """Decode the message in an event from Eventarc or of the first generation; `source` and `channel` are the topic."""
     body = json_data(event)
     if not isinstance(body, dict) or "message" not in body:
-        raise DecodeError(f"an event of type {PUBLISHED} has no message: its data is a {type(body).__name__}")
+        raise DecodeError(f"an event of type {PUBLISHED} has no message: its data is {type(body).__name__}")
     return _message(
         body["message"],
         body.get("deliveryAttempt"),
@@ -68,24 +68,24 @@ def _message(
     envelopes: tuple[Event[Any], ...] = (),
 ) -> Message[Any]:
     if not isinstance(message, dict):
-        raise DecodeError(f"a Pub/Sub message is an object, not a {type(message).__name__}")
-    # Each comes by both names, as the service sends it and the emulator too (0.8.20).
-    given = _text(message, "messageId", "message_id") or id
-    if not given:
+        raise DecodeError(f"a Pub/Sub message must be an object, not {type(message).__name__}")
+    # The service and the emulator (0.8.20) send each member under both names.
+    message_id = _text(message, "messageId", "message_id") or id
+    if not message_id:
         raise DecodeError("a Pub/Sub message has no messageId")
     attributes = texts(message.get("attributes"))
     data = message.get("data")
     content_type = ""
     for name in ("content-type", "Content-Type"):
-        # The field that Pub/Sub hasn't, by the name that CloudEvents' own binding uses.
+        # Pub/Sub has no such field; CloudEvents' Pub/Sub binding uses this attribute.
         if name in attributes:
             content_type = attributes[name]
             attributes = {key: value for key, value in attributes.items() if key != name}
             break
     return Message(
-        given,
+        message_id,
         source,
-        # A message of attributes alone has no data, or empty data.
+        # A message that has only attributes has no data, or empty data.
         b"" if data is None else _bytes(data),
         channel=source.rpartition("/")[2],
         time=read_time(message.get("publishTime") or message.get("publish_time")) or time,
@@ -98,11 +98,11 @@ def _message(
     )
 
 
-def unwrapped(request: Request[Any]) -> Message[Any]:
-    """The message of a push without its wrapper: the data is the body, the rest in headers; nothing tells the attempt.
+def unwrapped_push(request: Request[Any]) -> Message[Any]:
+    """Decode an unwrapped push: the body is the data, headers hold the rest. It doesn't contain the attempt.
 
-    Without `--push-no-wrapper-write-metadata` there are no such headers, and nobody could know the request for a push. The
-    names of attributes are in lower case, since HTTP's are.
+    Without `--push-no-wrapper-write-metadata` these headers are missing, and a push looks like any other request. Names of
+    attributes are in lower case, as in HTTP.
     """
     headers = request.headers
     id = headers["x-goog-pubsub-message-id"]
@@ -110,7 +110,7 @@ def unwrapped(request: Request[Any]) -> Message[Any]:
     if not id or not subscription:
         raise DecodeError("an unwrapped push has no x-goog-pubsub-message-id or no x-goog-pubsub-subscription-name")
     content_type = headers.get("content-type", "")
-    # The emulator's own, 0.8.20, whatever the data is.
+    # The emulator (0.8.20) sends these for any data.
     if content_type.startswith(("application/x-www-form-urlencoded", "application/octet-stream")):
         content_type = ""
     return Message(
@@ -121,16 +121,16 @@ def unwrapped(request: Request[Any]) -> Message[Any]:
         time=read_time(headers.get("x-goog-pubsub-publish-time")),
         content_type=content_type,
         attributes=_attributes(headers),
-        # The service's name, and the emulator's.
+        # The service's name, then the emulator's.
         key=headers.get("x-goog-pubsub-ordering-key") or headers.get("x-goog-ordering-key"),
         native=request,
     )
 
 
-def queued(request: Request[Any]) -> Message[Any]:
-    """The task of a Cloud Tasks queue; `time` is when it was due, `attributes` are the task's own headers.
+def cloud_task(request: Request[Any]) -> Message[Any]:
+    """Decode a task of a Cloud Tasks queue; `time` is when it was due, `attributes` are the task's own headers.
 
-    `attempt` comes of TaskRetryCount: TaskExecutionCount leaves out attempts that the function never answered.
+    `attempt` is TaskRetryCount + 1. TaskExecutionCount doesn't count attempts that the function never answered.
     """
     headers = request.headers
     queue, task = headers.get("x-cloudtasks-queuename"), headers.get("x-cloudtasks-taskname")
@@ -144,7 +144,7 @@ def queued(request: Request[Any]) -> Message[Any]:
         request.body,
         channel=queue.rpartition("/")[2],
         time=_of_epoch(headers.get("x-cloudtasks-tasketa", "")),
-        # What Cloud Tasks sends where the task has none of its own.
+        # Cloud Tasks sends this if the task has no content type.
         content_type="" if content_type == "application/octet-stream" else content_type,
         attributes=_attributes(headers),
         attempt=None if retries is None else retries + 1,
@@ -153,12 +153,14 @@ def queued(request: Request[Any]) -> Message[Any]:
 
 
 def _attributes(headers: Headers) -> dict[str, str]:
-    return {name: headers[name] for name in headers if name not in _OF_THE_WAY and not name.startswith(_OF_GOOGLE)}
+    return {name: headers[name] for name in headers if name not in _ADDED and not name.startswith(_GOOGLE_PREFIXES)}
 
 
-def texts(given: object) -> dict[str, str]:
-    """The texts of an object, such as attributes; what is no text is left out."""
-    return {name: value for name, value in given.items() if isinstance(value, str)} if isinstance(given, dict) else {}
+def texts(members: object) -> dict[str, str]:
+    """Return the members that are strings, such as attributes; leave out all others."""
+    if not isinstance(members, dict):
+        return {}
+    return {name: value for name, value in members.items() if isinstance(value, str)}
 
 
 def _text(message: Mapping[str, Any], *names: str) -> str:
@@ -166,9 +168,9 @@ def _text(message: Mapping[str, Any], *names: str) -> str:
         value = message.get(name)
         if value is not None:
             if not isinstance(value, str):
-                raise DecodeError(f"a Pub/Sub message's {name} is a {type(value).__name__}, not a text")
+                raise DecodeError(f"a Pub/Sub message's {name} must be a string, not {type(value).__name__}")
             if not value.isascii() and not is_unicode(value):
-                raise DecodeError(f"a Pub/Sub message's {name} has half of a surrogate pair, which is no text")
+                raise DecodeError(f"a Pub/Sub message's {name} has an unpaired surrogate, which isn't valid Unicode")
             return value
     return ""
 
@@ -177,23 +179,23 @@ def _bytes(data: object) -> bytes:
     try:
         return a2b_base64(data, strict_mode=True)  # type: ignore[arg-type]  # anything else is a TypeError
     except (ValueError, TypeError):
-        raise DecodeError(f"a Pub/Sub message's data is no base64 text but a {type(data).__name__}") from None
+        raise DecodeError(f"a Pub/Sub message's data isn't a string of valid base64 ({type(data).__name__})") from None
 
 
 def _count(value: object) -> int | None:
-    """A number from 0, of JSON or of a header; None for anything else."""
+    """Return a number of 0 or more, from JSON or a header; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
         value = int(value)
     return value if type(value) is int and value >= 0 else None
 
 
 def _of_epoch(seconds: str) -> datetime | None:
-    """A time of seconds since 1970 with up to six decimals; None for anything else."""
+    """Return the time of seconds since 1970, whose decimals after the sixth are cut off; None for anything else."""
     from datetime import UTC, datetime, timedelta
 
     whole, _, fraction = seconds.partition(".")
     digits = whole + fraction
-    # The end of the year 9999 has 12 digits.
+    # 9999-12-31T23:59:59 has 12 digits.
     if not (whole and digits.isascii() and digits.isdecimal()) or len(whole) > 12 or int(whole) > 253402300799:
         return None
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(

@@ -1,4 +1,4 @@
-"""Objects of Cloud Storage, by Eventarc and by notifications to Pub/Sub.
+"""Decode changes of Cloud Storage objects, from Eventarc and from notifications to Pub/Sub.
 
 https://cloud.google.com/storage/docs/pubsub-notifications and google/events/cloud/storage/v1/data.proto of
 https://github.com/googleapis/google-cloudevents
@@ -35,11 +35,11 @@ NOTIFICATIONS = {
 }
 
 
-def stored(event: CloudEvent[Any]) -> ObjectEvent[Any]:
-    """The object of an event by Eventarc, or of a first-generation one."""
+def eventarc(event: CloudEvent[Any]) -> ObjectEvent[Any]:
+    """Decode the object in an event from Eventarc or of the first generation."""
     word = event.type.removeprefix(PREFIX)
     if word not in ACTIONS:
-        raise DecodeError(f"an event of Cloud Storage is {word[:40]!r}; known are {', '.join(ACTIONS)}")
+        raise DecodeError(f"an unknown event {word[:40]!r} of Cloud Storage; known are {', '.join(ACTIONS)}")
     resource = _resource(json_data(event))
     bucket = _text(resource, "bucket") or event.source.rpartition("/")[2]
     key = _text(resource, "name") or event.subject.removeprefix("objects/")
@@ -58,19 +58,19 @@ def stored(event: CloudEvent[Any]) -> ObjectEvent[Any]:
 
 
 def is_notification(message: Message[Any]) -> bool:
-    """Whether Cloud Storage has published the message."""
+    """Whether Cloud Storage published the message."""
     attributes = message.attributes
     return attributes.get("eventType") in NOTIFICATIONS or attributes.get("eventtype") in NOTIFICATIONS
 
 
-def notified(message: Message[Any]) -> ObjectEvent[Any]:
-    """The object of a notification.
+def notification(message: Message[Any]) -> ObjectEvent[Any]:
+    """Decode a notification.
 
-    `id` is made of what tells two of them apart, since the same one may be published twice: the bucket, key, generation,
-    metageneration and type. An OBJECT_DELETE with `overwrittenByGeneration` is "changed", not "deleted": the key has an
-    object still, of another generation, for which "created" comes as well. (Eventarc tells the two kinds not apart.)
+    Cloud Storage may publish one notification twice, so `id` consists of what identifies it: bucket, key, generation,
+    metageneration and type. An OBJECT_DELETE with `overwrittenByGeneration` is "changed", not "deleted": the key still has an
+    object, of another generation, which is also notified as "created". (Eventarc doesn't distinguish the two.)
     """
-    # Unwrapped, the attributes are headers, in lower case.
+    # In an unwrapped push the attributes are headers, in lower case.
     attributes = {name.lower(): value for name, value in message.attributes.items() if isinstance(value, str)}
     bucket, key = attributes.get("bucketid", ""), attributes.get("objectid", "")
     generation, type = attributes.get("objectgeneration", ""), attributes["eventtype"]
@@ -107,7 +107,7 @@ def _object(
     **fields: Any,
 ) -> ObjectEvent[Any]:
     if not bucket or not key:
-        raise DecodeError("an event of Cloud Storage has no bucket or no name of an object")
+        raise DecodeError("an event of Cloud Storage has no bucket or no name of the object")
     return ObjectEvent(
         id,
         source,
@@ -128,12 +128,12 @@ def _json(message: Message[Any]) -> object:
     try:
         return parse_json(message.text)
     except ValueError as exc:
-        raise DecodeError(f"the payload of a notification of Cloud Storage is not JSON: {exc}") from None
+        raise DecodeError(f"the payload of a Cloud Storage notification is not JSON: {exc}") from None
 
 
 def _resource(data: object) -> dict[str, Any]:
     if not isinstance(data, dict):
-        raise DecodeError(f"an event of Cloud Storage has an object as its data, not a {type(data).__name__}")
+        raise DecodeError(f"the data of a Cloud Storage event must be an object, not {type(data).__name__}")
     return data
 
 
@@ -141,16 +141,16 @@ def _text(resource: dict[str, Any], name: str) -> str:
     value = resource.get(name)
     if value is None:
         return ""
-    # Of a 64-bit number, which JSON has as text.
+    # JSON carries 64-bit numbers as strings.
     if type(value) is int:
         return str(value)
     if not isinstance(value, str):
-        raise DecodeError(f"an object's {name} is a {type(value).__name__}, not a text")
+        raise DecodeError(f"an object's {name} must be a string, not {type(value).__name__}")
     return value
 
 
 def _side(resource: dict[str, Any], name: str) -> str | None:
-    """What is neither the object's identity nor its order; None if it can't be read."""
+    """Return a member that neither identifies nor orders objects; None if it is unreadable."""
     try:
         return _text(resource, name) or None
     except DecodeError:

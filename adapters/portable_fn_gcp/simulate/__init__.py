@@ -1,4 +1,4 @@
-"""Google's half of the wire: requests as functions-framework hands them to a function, and its answer as the caller gets it."""
+"""Play functions-framework: call a function with Google's requests, and return what the caller receives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from portable_fn.testing.loop import run
 from portable_fn.testing.results import Answer, Exchange, Raised
 from portable_fn_gcp import encode
 from portable_fn_gcp.entry import entry
-from portable_fn_gcp.simulate.events import EVENT_SERVICES, ordering_key, payloads, played, playing, results
+from portable_fn_gcp.simulate.events import EVENT_SERVICES, ordering_key, payloads, results
+from portable_fn_gcp.simulate.pubsub import played, playing
 
 if TYPE_CHECKING:
     from portable_fn.adapter.calling import Middleware
@@ -37,10 +38,10 @@ __all__ = [
 
 SERVICES = ("http", "http_async")
 
-# What a function is called with; functions-framework brings it.
+# Packages with the requests that a function is called with; functions-framework installs them.
 NEEDS = ("flask",)
 
-# What functions-framework 3.10 has Starlette route; anything else is a 405 of Starlette's own.
+# functions-framework 3.10 routes these in Starlette, which answers all others with 405.
 ASYNC_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 
 
@@ -52,28 +53,33 @@ def exchange(
     use: Sequence[Middleware] = (),
     root_path: str = "",
 ) -> Exchange:
-    """The request on its way through one of SERVICES to the functions and back."""
+    """Return the exchange of a request with the functions, by one of SERVICES."""
     with unwarned():
         target = entry(*targets, use=use, root_path=root_path)
     return sent(target, request, service)
 
 
 def sent(target: Any, request: Request[Any], service: str = "http") -> Exchange:
-    """The request on its way through one of SERVICES to a target of functions-framework and back."""
+    """Return the exchange of a request with a target of functions-framework, by one of SERVICES."""
     if service == "http":
-        made = environ(request)
-        return Exchange(made, lambda: _wsgi(target, made, request.raw_body), lambda native: native)
-    made = scope(request)
-    return Exchange(made, lambda: run(_asgi(target, made, request.raw_body)), asgi.answer)
+        native = environ(request)
+        return Exchange(native, lambda: _wsgi(target, native, request.raw_body), lambda answer: answer)
+    native = scope(request)
+    return Exchange(native, lambda: run(_asgi(target, native, request.raw_body)), asgi.answer)
 
 
 def invoker(
     targets: tuple[object, ...], service: str, seconds: float
 ) -> Callable[[Request[Any]], Answer | Raised | None]:
-    """Sends a trigger's request to the functions, under Flask, which have that many seconds; whole ones, as Cloud Run has.
+    """Return what sends a trigger's request to the functions under Flask.
 
-    None for one that isn't sent, since one before it, of the same ordering key, has not been acknowledged; what waits is sent
-    again in the next block of `playing`.
+    It returns None for a request that isn't sent, since an earlier one of the same ordering key wasn't acknowledged. The next
+    block of `playing` sends such requests again.
+
+    Args:
+        targets: The functions.
+        service: The trigger.
+        seconds: The function's time limit; Cloud Run has only whole seconds.
     """
     with unwarned():
         target = entry(*targets)
@@ -97,8 +103,8 @@ def invoker(
         before = os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS")
         os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = str(int(seconds))
         try:
-            exchanged = sent(target, native)
-            return exchanged.answer(exchanged.invoke())
+            http = sent(target, native)
+            return http.answer(http.invoke())
         except Exception as exc:
             return Raised.of(exc)
         finally:
@@ -111,11 +117,11 @@ def invoker(
 
 
 def environ(request: Request[Any]) -> dict[str, Any]:
-    """The WSGI environ that gunicorn makes of the request, repeated headers joined."""
+    """Return gunicorn's WSGI environ of the request, in which repeated headers are joined."""
     target = f"{request.raw_path}?{request.raw_query}" if request.raw_query else request.raw_path
     host, _, port = request.host.partition(":")
     headers = Headers(_lines(request))
-    made = {
+    variables = {
         "REQUEST_METHOD": request.method,
         "RAW_URI": target,
         "PATH_INFO": unquoted(request.raw_path).encode().decode("latin-1"),
@@ -131,52 +137,52 @@ def environ(request: Request[Any]) -> dict[str, Any]:
     for name in headers:
         key = name.upper().replace("-", "_")
         value = ",".join(headers.get_all(name)).encode("utf-8", "surrogateescape").decode("latin-1")
-        made[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
-    return made
+        variables[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+    return variables
 
 
 def scope(request: Request[Any]) -> dict[str, Any]:
-    """The http scope that uvicorn makes of the request."""
+    """Return uvicorn's scope of the request."""
     return asgi.scope(
         request, _lines(request), server=("127.0.0.1", 8080), client=("169.254.169.126", 0), scheme="http"
     )
 
 
-def _wsgi(target: Any, made: dict[str, Any], body: bytes) -> Answer:
+def _wsgi(target: Any, environ: dict[str, Any], body: bytes) -> Answer:
     try:
         from flask import Request as FlaskRequest
     except ImportError as exc:
-        raise ConfigurationError("Google's requests are Flask's: pip install 'portable-fn[gcp]'") from exc
+        raise ConfigurationError("Google's functions need Flask: pip install 'portable-fn[gcp]'") from exc
 
-    seen: list[Any] = []
-    native = {**made, "wsgi.input": BytesIO(body)}
+    started: list[Any] = []
+    native = {**environ, "wsgi.input": BytesIO(body)}
     response = target(FlaskRequest(native))
-    chunks = response(native, lambda status, headers: seen.extend((status, headers)))
+    chunks = response(native, lambda status, headers: started.extend((status, headers)))
     try:
         sent = [chunk for chunk in chunks if chunk]
     finally:
         if close := getattr(chunks, "close", None):
             close()
-    status, lines = seen
+    status, lines = started
     if not response.is_streamed:
         _check_size(sum(map(len, sent)))
     headers = Headers((name, value.encode("latin-1").decode()) for name, value in lines)
     return Answer(int(status.split()[0]), headers, b"".join(sent), sent)
 
 
-async def _asgi(target: Any, made: dict[str, Any], body: bytes) -> list[dict[str, Any]]:
+async def _asgi(target: Any, scope: dict[str, Any], body: bytes) -> list[dict[str, Any]]:
     try:
         from starlette.requests import Request as StarletteRequest
     except ImportError as exc:
-        raise ConfigurationError("Google's async requests are Starlette's: pip install 'portable-fn[gcp]'") from exc
+        raise ConfigurationError("Google's async functions need Starlette: pip install 'portable-fn[gcp]'") from exc
 
     connection = asgi.Connection(body)
-    if made["method"] not in ASYNC_METHODS:
+    if scope["method"] not in ASYNC_METHODS:
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"allow", ", ".join(ASYNC_METHODS).encode())]
         await connection.send({"type": "http.response.start", "status": 405, "headers": headers})
         await connection.send({"type": "http.response.body", "body": b"Method Not Allowed"})
         return connection.sent
-    native = dict(made)
+    native = dict(scope)
     response = target(StarletteRequest(native, connection.receive, connection.send))
     await response(native, connection.receive, connection.send)
     if len(connection.sent) == 2:
@@ -185,13 +191,13 @@ async def _asgi(target: Any, made: dict[str, Any], body: bytes) -> list[dict[str
 
 
 def _check_size(size: int) -> None:
-    """EncodeError for a whole answer that Cloud Run would refuse."""
+    """Raise EncodeError for an answer in one piece that Cloud Run would refuse."""
     if size > encode.MAX_ANSWER:
         raise EncodeError(
-            f"Cloud Run would answer 500: the answer has {size} bytes, and {encode.MAX_ANSWER} are possible"
+            f"Cloud Run would answer 500: the answer has {size} bytes, but at most {encode.MAX_ANSWER} are allowed"
         )
 
 
 def _lines(request: Request[Any]) -> list[tuple[str, str]]:
-    # Without one of Google's, functions-framework invents an execution id.
+    # If Google doesn't send an execution id, functions-framework generates one.
     return asgi.proxied(request, ("function-execution-id", request.id))

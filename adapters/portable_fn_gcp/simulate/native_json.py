@@ -1,4 +1,4 @@
-"""Google's requests as JSON: whole, or only the body of one, as a console shows it."""
+"""Read and write Google's requests as JSON: whole, or only the body, as a console shows it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from portable_fn.errors import DecodeError
 from portable_fn.events import Task
 from portable_fn.http import Request
 from portable_fn.testing.native_json import NativePayload, is_http, posted, request_of
-from portable_fn_gcp.events import decode as triggers
+from portable_fn_gcp.events import decode, legacy
 
 
 def write(native: Any, service: str) -> Any:
-    """What functions-framework has converted, as the CloudEvent that it is or would be now; a request as it is."""
+    """Return a request unchanged; an event that functions-framework decoded, as the CloudEvent that it is today."""
     if not isinstance(native, tuple):
         return native
-    event = triggers.of_background_event(*native) if len(native) == 2 else triggers.of_cloud_event(native[0])
+    event = legacy.background_event(*native) if len(native) == 2 else decode.sdk_event(native[0])
     return cloudevents.write_structured(event)
 
 
 def recognises(value: Any) -> int:
-    """3 for what only Google sends, 1 for a request by way of Google's front end, else 0."""
+    """Return 3 for what only Google sends, 1 for a request through Google's front end, else 0."""
     try:
         request = _request(value)
-        name, _ = triggers.trigger(request)
+        name, _ = decode.source(request)
     except DecodeError:
         return 0
     if name in ("binary", "structured", "batched"):
@@ -36,15 +36,15 @@ def recognises(value: Any) -> int:
 
 
 def read(value: Any, service: str | None) -> list[NativePayload]:
-    """The request, or the POST with the value as its body."""
+    """Return the request, or a POST with the value as its body."""
     request = _request(value)
-    name, _ = triggers.trigger(request)
+    name, _ = decode.source(request)
     kinds: tuple[type, ...] = () if name else (Request,)
     if service in ("workflows", "bigquery") or _is_of_workflows(request):
         kinds = (Task,)
     elif not name and not is_http(value):
-        raise DecodeError(f"the value is the body of no trigger of Google's; known are {triggers.KNOWN}")
-    return [NativePayload(service or "http", _again(request), kinds)]
+        raise DecodeError(f"the value isn't the body of a Google trigger; known are {decode.KNOWN}")
+    return [NativePayload(service or "http", _copy(request), kinds)]
 
 
 def _is_of_workflows(request: Request[Any]) -> bool:
@@ -61,8 +61,8 @@ def _request(value: Any) -> Request[Any]:
     return posted(value)
 
 
-def _again(request: Request[Any]) -> Request[Any]:
-    """The request without the id that the framework's simulation gives it anew."""
+def _copy(request: Request[Any]) -> Request[Any]:
+    """Return the request without the execution id, which the simulation generates again."""
     id = request.headers.get("function-execution-id")
     lines = [pair for pair in request.headers.multi_items() if pair[0] != "function-execution-id"]
     return Request(
