@@ -1,4 +1,7 @@
-"""Decode requests of functions-framework. https://cloud.google.com/run/docs/container-contract"""
+"""Decode requests of functions-framework.
+
+https://cloud.google.com/run/docs/container-contract
+"""
 
 from __future__ import annotations
 
@@ -113,7 +116,10 @@ def trace(headers: Headers) -> Trace | None:
 
 
 def _cloud_trace(value: str) -> Trace | None:
-    """Parse `TRACE_ID/SPAN_ID;o=1`, whose span is decimal. https://cloud.google.com/trace/docs/trace-context"""
+    """Parse `TRACE_ID/SPAN_ID;o=1`, whose span is decimal.
+
+    https://cloud.google.com/trace/docs/trace-context
+    """
     from portable_fn.trace import make_trace
 
     trace_id, _, rest = value.strip().partition("/")

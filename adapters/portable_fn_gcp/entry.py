@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 
 
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "", task_errors: bool = False) -> Target:
-    """Build the functions-framework target for portable functions, or for modules of them: `main = entry(functions)`.
+    """Build the functions-framework target for portable functions.
+
+    Assign it to the target's name: `main = entry(functions)`.
 
     One target serves Flask and Starlette (`functions-framework --asgi`). Under Flask, async functions share one event loop in
     a separate thread. Under Starlette, sync functions run in threads. Google's front end sets the client's address and the

@@ -610,7 +610,7 @@ def test_messages_of_pubsub_go_back_as_they_were(monkeypatch: pytest.MonkeyPatch
         running.subscribe("dead-pull", "dead")
         running.publish("orders", b"\xff\x00", {"tenant": "é", "content-type": "application/x"})
         [received] = running.pull("orders-pull")
-        message = messages.pushed({"message": received["message"], "subscription": source}, None)
+        message = messages.push({"message": received["message"], "subscription": source}, None)
         for number in range(3):
             message.id = f"m-{number}"
             pubsub.dead_letter(message, WHY, "dead")
@@ -619,7 +619,7 @@ def test_messages_of_pubsub_go_back_as_they_were(monkeypatch: pytest.MonkeyPatch
         assert 0 == command(["redrive", "dead-pull", "--as", "gcp", "--yes"])
         back = [one for _ in range(3) for one in running.pull("orders-pull", maximum=1)]
         for one in back:
-            again = messages.pushed({"message": one["message"], "subscription": source}, None)
+            again = messages.push({"message": one["message"], "subscription": source}, None)
             assert (message.body, message.attributes, message.content_type) == (
                 again.body,
                 again.attributes,

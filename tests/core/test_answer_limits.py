@@ -227,7 +227,7 @@ def test_cloud_run_takes_32_mib_of_what_is_no_stream(
     assert 32 * MEBIBYTE == most
     answer = deliver(answering(lambda: b"x" * (most + 1), is_async=is_async), REQUEST, to="gcp", via=via)
     assert (500, "https://app.example") == (answer.status, answer.headers["access-control-allow-origin"])
-    assert f"The answer has {most + 1} bytes; Cloud Run, of what is no stream, takes {most}." == answer.json()["detail"]
+    assert f"The answer has {most + 1} bytes; Cloud Run, unless streamed, takes {most}." == answer.json()["detail"]
     assert str(most + 1) in caplog.text
     answer = deliver(answering(lambda: b"x" * most, is_async=is_async), REQUEST, to="gcp", via=via)
     assert (200, most) == (answer.status, len(answer.body))

@@ -41,7 +41,7 @@ from portable_fn_gcp import decode as google_decode
 from portable_fn_gcp import simulate as google
 from portable_fn_gcp.drivers import api
 from portable_fn_gcp.drivers import topic as pubsub
-from portable_fn_gcp.events import decode as decode_events
+from portable_fn_gcp.events import decode as google_events
 from portable_fn_gcp.events import firestore
 
 
@@ -208,10 +208,10 @@ DOCUMENT = {"name": "projects/p/databases/(default)/documents/users/ada", "field
 
 def google_event(request: Any) -> Any:
     """The event of the request, or what is inside of it."""
-    name, value = decode_events.source(request)
-    (event,) = decode_events.READ[name](request, value)
+    name, value = google_events.source(request)
+    (event,) = google_events.READ[name](request, value)
     assert isinstance(event, Event), event
-    return (decode_events.unwrap(event) or [event])[0]
+    return (google_events.unwrap(event) or [event])[0]
 
 
 def push(message: dict[str, Any], **more: Any) -> Any:

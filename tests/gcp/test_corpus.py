@@ -99,7 +99,7 @@ def test_a_push_without_wrapper_and_metadata_is_never_acknowledged(
 
     made = simulate.sent(entry(handler), PUSHES[index])
     assert ("", 400) == (decode_events.source(PUSHES[index])[0], made.answer(made.invoke()).status)
-    assert "is none of a Pub/Sub push (unwrapped only with its metadata written)" in caplog.text
+    assert "isn't an event; known are a Pub/Sub push (unwrapped only with its metadata written)" in caplog.text
 
 
 def test_the_tasks_of_the_emulator_are_messages_that_count_their_attempts() -> None:

@@ -859,7 +859,7 @@ def test_what_fails_there_is_raised_so_that_it_comes_again() -> None:
             entry(function)(event)
     with pytest.raises(Retry):
         entry(taking(CloudEvent, []))(SDKEvent({}, None))
-    with pytest.raises(DecodeError, match="takes requests alone"):
+    with pytest.raises(DecodeError, match="takes only requests"):
         entry(taking(Request, []))(event)
 
 

@@ -35,6 +35,7 @@ from portable_fn.testing.results import Answer
 from portable_fn_gcp import decode, encode, entry, simulate
 from portable_fn_gcp.events import changes, messages
 from portable_fn_gcp.events import decode as decode_events
+from portable_fn_gcp.events.legacy import background_event
 from tests.gcp.test_corpus import event
 
 AT, DUE = "2026-01-02T03:04:05.678901Z", "1767323045.678901"
@@ -539,7 +540,7 @@ def test_an_error_names_what_a_first_generation_event_has_not(request_: Request[
 
 def test_what_is_no_cloudevent_of_an_sdk_is_told_so() -> None:
     native: Any = object()
-    with pytest.raises(DecodeError, match="a object is no CloudEvent"):
+    with pytest.raises(DecodeError, match="object isn't a CloudEvent"):
         decode_events.sdk_event(native)
 
 
@@ -547,8 +548,8 @@ def test_data_without_a_json_form_is_told_so() -> None:
     class Known:
         event_id, event_type, timestamp, resource = "1", "somebody.else", AT, "x"
 
-    with pytest.raises(DecodeError, match="data has no JSON form"):
-        legacy.background_event(object(), Known())  # type: ignore[arg-type]  # its fields are the class's
+    with pytest.raises(DecodeError, match="data can't be written as JSON"):
+        background_event(object(), Known())  # type: ignore[arg-type]  # its fields are the class's
 
 
 # Requests
@@ -663,7 +664,7 @@ def test_an_event_that_is_to_come_again_is_answered_so(
         "type": "about:blank",
         "title": title,
         "status": status,
-        "detail": "The event is to come again; the function's log has the reason under the invocation id.",
+        "detail": "The event must be redelivered; the function's log has the reason under the invocation id.",
         "invocation_id": "request-1",
     }
     answer = answered(push({"messageId": "7"}), Message, raised)
@@ -693,7 +694,7 @@ def test_an_event_that_is_done_is_answered_with_nothing() -> None:
 def test_an_event_that_cannot_be_read_is_answered_with_why() -> None:
     status, content_type, _, document = read(answered(push({"messageId": 7}), Message))
     assert (400, "application/problem+json", "request-1") == (status, content_type, document["invocation_id"])
-    assert "a Pub/Sub message's messageId is a int, not a text" == document["detail"]
+    assert "a Pub/Sub message's messageId must be a string, not int" == document["detail"]
 
 
 HIDDEN = "The function failed; its log has the reason under the invocation id."
@@ -734,7 +735,7 @@ def test_a_call_that_cannot_be_read_is_answered_with_why() -> None:
     answer = answered(fake.request("POST", body=b"{", headers={"content-type": "application/json"}), Task)
     status, content_type, _, document = read(answer)
     assert (400, "application/json", "DecodeError") == (status, content_type, document["error"]["type"])
-    assert "a task's body is not JSON" in document["error"]["message"]
+    assert "the input of task '' isn't JSON" in document["error"]["message"]
     answer = answered(posted({"requestId": "", "calls": []}), Task)
     status, content_type, _, document = read(answer)
     assert (400, "application/json") == (status, content_type)

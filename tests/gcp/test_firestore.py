@@ -262,8 +262,8 @@ def test_whatever_protobuf_allows_is_read(data: bytes, fields: dict[str, object]
     ("data", "says"),
     [
         pytest.param(b"\x0a", "offset 1: cut short", id="a tag alone"),
-        pytest.param(b"\x0a\x05ab", "offset 2: a length of 5 bytes where 2 are left", id="a length beyond the buffer"),
-        pytest.param(field(1, b"\x0a\x05ab") + b"x" * 9, "offset 4: a length of 5 bytes where 2 are left", id="within"),
+        pytest.param(b"\x0a\x05ab", "offset 2: a length of 5 bytes, but 2 are left", id="a length beyond the buffer"),
+        pytest.param(field(1, b"\x0a\x05ab") + b"x" * 9, "offset 4: a length of 5 bytes, but 2 are left", id="within"),
         pytest.param(b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "a length of 18446744073709551615", id="huge"),
         pytest.param(b"\x0a" + b"\x80" * 10 + b"\x00", "offset 11: a varint of more than 64 bits", id="a long varint"),
         pytest.param(event_of(b"\x10" + b"\xff" * 9 + b"\x02"), "a varint of more than 64 bits", id="65 bits"),
@@ -283,8 +283,8 @@ def test_whatever_protobuf_allows_is_read(data: bytes, fields: dict[str, object]
             event_of(STRING_A, field(1, b"\xed\xa0\x80")), "offset 6: text that is not UTF-8", id="a surrogate"
         ),
         pytest.param(field(1, field(1, b"\xff")), "offset 4: text that is not UTF-8", id="a name that is not UTF-8"),
-        pytest.param(event_of(b""), "a value of no known kind; known are boolean_value", id="a value of no kind"),
-        pytest.param(event_of(b"\xf8\x3f\x01"), "a value of no known kind", id="a value of an unknown kind"),
+        pytest.param(event_of(b""), "a value of an unknown kind; known are boolean_value", id="a value of no kind"),
+        pytest.param(event_of(b"\xf8\x3f\x01"), "a value of an unknown kind", id="a value of an unknown kind"),
         pytest.param(field(1, field(2, field(1, b"k"))), "a field without a value", id="no value"),
         pytest.param(
             event_of(field(10, b"\x10\x80\x94\xeb\xdc\x03")), "nanoseconds outside", id="too many nanoseconds"
@@ -370,29 +370,29 @@ def test_what_json_allows_is_read(value: object, expected: object) -> None:
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ({}, "0 kinds that are known, not one; known are nullValue"),
-        ({"otherValue": 1}, "0 kinds"),
-        ({"stringValue": "a", "integerValue": "1"}, "2 kinds"),
-        ("text", "value is not an object but a str"),
-        ({"nullValue": 0}, "nullValue is not null"),
-        ({"booleanValue": "true"}, "booleanValue is not true or false but a str"),
-        ({"integerValue": str(2**63)}, "integerValue is not a signed 64-bit integer"),
-        ({"integerValue": "9" * 100_000}, "integerValue is not"),
-        ({"integerValue": "\N{ARABIC-INDIC DIGIT ONE}"}, "integerValue is not"),
-        ({"integerValue": True}, "integerValue is not"),
-        ({"integerValue": 1.0}, "integerValue is not"),
-        ({"doubleValue": "one"}, "doubleValue is not a number"),
-        ({"doubleValue": 10**400}, "doubleValue is not a number"),
-        ({"doubleValue": True}, "doubleValue is not a number"),
-        ({"timestampValue": "2024-01-02T03:04:05"}, "timestampValue is not an RFC 3339 time"),
-        ({"timestampValue": "0001-01-01T00:00:00+01:00"}, "timestampValue is not"),
-        ({"timestampValue": 5}, "timestampValue is not"),
-        ({"stringValue": None}, "stringValue is not text but a NoneType"),
-        ({"bytesValue": "A"}, "bytesValue is not base64 text"),
-        ({"bytesValue": "é==="}, "bytesValue is not base64 text"),
-        ({"geoPointValue": {"latitude": "north"}}, "latitude is not a number"),
-        ({"arrayValue": {"values": {}}}, "values is not an array"),
-        ({"mapValue": []}, "mapValue is not an object"),
+        ({}, "one known kind, not 0; known are nullValue"),
+        ({"otherValue": 1}, "one known kind, not 0;"),
+        ({"stringValue": "a", "integerValue": "1"}, "one known kind, not 2;"),
+        ("text", "value must be an object; this str isn't"),
+        ({"nullValue": 0}, "nullValue must be null"),
+        ({"booleanValue": "true"}, "booleanValue must be true or false; this str isn't"),
+        ({"integerValue": str(2**63)}, "integerValue must be a signed 64-bit integer"),
+        ({"integerValue": "9" * 100_000}, "integerValue must be"),
+        ({"integerValue": "\N{ARABIC-INDIC DIGIT ONE}"}, "integerValue must be"),
+        ({"integerValue": True}, "integerValue must be"),
+        ({"integerValue": 1.0}, "integerValue must be"),
+        ({"doubleValue": "one"}, "doubleValue must be a number"),
+        ({"doubleValue": 10**400}, "doubleValue must be a number"),
+        ({"doubleValue": True}, "doubleValue must be a number"),
+        ({"timestampValue": "2024-01-02T03:04:05"}, "timestampValue must be an RFC 3339 time"),
+        ({"timestampValue": "0001-01-01T00:00:00+01:00"}, "timestampValue must be"),
+        ({"timestampValue": 5}, "timestampValue must be"),
+        ({"stringValue": None}, "stringValue must be text; this NoneType isn't"),
+        ({"bytesValue": "A"}, "bytesValue must be base64 text"),
+        ({"bytesValue": "é==="}, "bytesValue must be base64 text"),
+        ({"geoPointValue": {"latitude": "north"}}, "latitude must be a number"),
+        ({"arrayValue": {"values": {}}}, "values must be an array"),
+        ({"mapValue": []}, "mapValue must be an object"),
     ],
 )
 def test_malformed_json_is_a_decode_error_that_says_which_member(value: object, says: str) -> None:
@@ -402,7 +402,7 @@ def test_malformed_json_is_a_decode_error_that_says_which_member(value: object, 
 
 @pytest.mark.parametrize("payload", [None, [], "text", 5])
 def test_json_that_is_no_object_is_a_decode_error(payload: object) -> None:
-    with pytest.raises(DecodeError, match="event is not an object but a"):
+    with pytest.raises(DecodeError, match="event must be an object; this"):
         from_json(payload)
 
 

@@ -44,7 +44,9 @@ def set_token(value: str, seconds: float) -> None:
 
 
 def metadata(path: str, end: float) -> bytes:
-    """Return a value of the metadata server. https://cloud.google.com/compute/docs/metadata/overview
+    """Return a value of the metadata server.
+
+    https://cloud.google.com/compute/docs/metadata/overview
 
     Raises:
         PortableError: The server can't be reached, or doesn't have the value.

@@ -77,7 +77,7 @@ def task(outcome: Outcome, context: Context, *, tells_all: bool) -> Response:
         context: The invocation's.
         tells_all: Whether the caller sees errors that aren't meant for callers.
     """
-    error = _cause(outcome)
+    error = outcome.cause
     if error is None:
         try:
             return _json(200, encode_json(outcome.result if isinstance(outcome, Done) else None))
@@ -98,7 +98,7 @@ def bigquery(outcome: Outcome, item: Any, context: Context, *, tells_all: bool) 
 
     BigQuery retries 408, 429, 500, 503 and 504. https://cloud.google.com/bigquery/docs/remote-functions#output_format
     """
-    error = _cause(outcome)
+    error = outcome.cause
     if error is None:
         replies = outcome.result if isinstance(outcome, Done) else None
         calls = len(item.input)
@@ -134,13 +134,6 @@ def _visible(error: BaseException, tells_all: bool) -> tuple[str, str]:
     return type(error).__name__, error.detail or title(error.status) if isinstance(error, HTTPError) else str(error)
 
 
-def _cause(outcome: Outcome) -> BaseException | None:
-    """Return what the handler raised, or why the event is unreadable; None if the handler returned."""
-    if isinstance(outcome, Done):
-        return None
-    return outcome if outcome.error is None else outcome.error
-
-
 def _failure(error: BaseException) -> tuple[int, dict[str, str]]:
     """Return the status and headers for an error."""
     if isinstance(error, Retry):
@@ -157,10 +150,7 @@ def _retry(retry: Retry) -> tuple[int, dict[str, str]]:
 
     Cloud Tasks obeys Retry-After, and slows the queue down after a 429 or 503. The other services use their own retry policy.
     """
-    if retry.after is None:
-        return 503, {}
-    # Whole seconds, rounded up.
-    return 429, {"retry-after": str(int(-(-retry.after // 1)))}
+    return (503, {}) if retry.after is None else (429, {"retry-after": str(retry.whole_seconds)})
 
 
 def _json(status: int, body: bytes, headers: dict[str, str] | None = None) -> Response:

@@ -62,7 +62,7 @@ class EventRouter:
             source, value = decode.source(request)
             if source:
                 items = decode.READ[source](request, value)
-                if self._answers(request) and not any(self._takes(item) for item in items):
+                if self._answers(request) and not any(self._dispatcher.takes_event(item) for item in items):
                     return None
             elif request.method != "POST" or self._answers(request):
                 return None
@@ -122,13 +122,6 @@ class EventRouter:
     def _answers(self, request: Request[Any]) -> bool:
         """Whether an HTTP function answers the request, rather than the router with 404 or 405."""
         return bool(self._http) and self._router.find(request)[0] in self._http
-
-    def _takes(self, item: Item) -> bool:
-        # An unreadable event, or one with unreadable contents, was meant for a function that takes events.
-        try:
-            return isinstance(item, DecodeError) or self._dispatcher.takes_any(item)
-        except DecodeError:
-            return True
 
 
 def _check_token(request: Request[Any]) -> None:
