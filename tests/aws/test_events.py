@@ -670,7 +670,7 @@ def test_a_tasks_error_is_its_own_class_with_its_own_message() -> None:
 
 
 def test_a_payload_that_no_function_takes_is_a_decode_error() -> None:
-    with pytest.raises(DecodeError, match="a Task of 'cognito' is for none of the functions; there are odd_fails"):
+    with pytest.raises(DecodeError, match="no function takes a Task of 'cognito'; there are odd_fails"):
         invoke(odd_fails, {"triggerSource": "PreSignUp_SignUp", "userPoolId": "p"})
 
 

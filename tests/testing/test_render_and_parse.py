@@ -345,7 +345,7 @@ def nothing(event: Message) -> None: ...
     ("payload", "kind", "error", "message"),
     [
         (render(fake.request(), to="azure"), Message, DecodeError, "none of the functions takes a Request"),
-        (ORDER, ObjectEvent, DecodeError, "a Message of 'orders' is for none of the functions"),
+        (ORDER, ObjectEvent, DecodeError, "no function takes a Message of 'orders'"),
         (ORDERS, Message, DecodeError, "this payload of aws has 2 events for a Message; several are a Batch"),
         (ORDERS, Batch[Message[Order]], Reject, "the data is not valid: #/sku"),
         (

@@ -232,10 +232,11 @@ class Consumer:
 
     def calls(self, item: Event[Any], context: Context) -> list[Call]:
         """Return the functions to call for an event. An event that no function wants is acknowledged, and logged."""
-        calls = self.dispatcher.calls(item)
-        if not calls:
-            context.log.info("%s is done without a call: %s", printable_id(item), self.dispatcher.unwanted(item))
-        return calls
+
+        def log(reason: str) -> None:
+            context.log.info("%s is done without a call: %s", printable_id(item), reason)
+
+        return self.dispatcher.calls(item, log)
 
     def _call_each(self, item: Event[Any], context: Context, untaken: Untaken) -> Outcome:
         """Call every function for the event, even if one of them fails."""

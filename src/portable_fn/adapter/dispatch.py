@@ -1,7 +1,7 @@
-"""Which functions get an event that isn't a request, and what they get of it.
+"""Find the functions for an event that isn't a request.
 
-A message is a message first. What its sender put inside of it reaches another function only if that function's trigger names
-the message's channel (`via=`), or if no function takes the messages of that channel.
+A message is a message first. An event inside it reaches another function only if that function's trigger names the message's
+channel (`via=`), or if no function takes the messages of that channel.
 """
 
 from __future__ import annotations
@@ -18,30 +18,37 @@ if TYPE_CHECKING:
 
     from portable_fn.adapter.binding import Binding
 
-    # What is directly inside of an event: none, or several such as the records of a notification.
+    # Returns the events directly inside an event, such as the records of a notification; often none.
     Unwrap = Callable[[Event[Any]], list[Event[Any]]]
-    # A function, with the events that it is to be called for.
+    # A function, and the events to call it for.
     Call = tuple[Binding, list[Event[Any]]]
     Kind = type[Event[Any]]
 
-# Why a function gets an event: its trigger names the source, it takes all of a kind, or it is the only one for such sources.
+# Why a function gets an event: its trigger names the source, it takes every event of a kind, or no other function takes such
+# sources.
 _NAMED, _BARE, _ONLY = "named", "bare", "only"
 # AWS nests three deep: an EventBridge event of an S3 notification in SNS in SQS.
 _DEEPEST = 5
 
 
 def nothing_inside(event: Event[Any]) -> list[Event[Any]]:
-    """For a provider whose events hold no others."""
+    """Return no events, for a provider whose events hold no others."""
     return []
 
 
 class Dispatcher:
     """Finds the functions for an event, by their triggers and by the kind that they take.
 
-    `unwrap` gives what is inside of an event. A function whose trigger names the source wins over one that takes all of a kind;
-    that one wins over the only function for such sources, which gets the event whatever the source is called, since a
-    provider's names need not be the code's. Several functions for one source all get the event. ConfigurationError if two
-    functions without triggers take the same kind.
+    A function whose trigger names the source comes first, then one that takes every event of the kind, then the only function
+    for such sources. That one gets the event whatever the source is called, since a provider's names may differ from the code's.
+    Several functions for one source all get the event.
+
+    Args:
+        functions: The functions; those for requests are ignored.
+        unwrap: Returns the events inside an event.
+
+    Raises:
+        ConfigurationError: Two functions without triggers take the same kind.
     """
 
     def __init__(self, functions: Iterable[Binding], unwrap: Unwrap = nothing_inside) -> None:
@@ -57,29 +64,31 @@ class Dispatcher:
                     )
         self._only = self.functions[0] if len(self.functions) == 1 else None
         self._audience = _Audience([seeker for function in self.functions for seeker in _seekers(function)])
-        self._read: tuple[Event[Any], _Contents] | None = None
 
     def takes(self, kind: Kind) -> bool:
-        """Whether a function asks for this very kind, by its annotation or a trigger."""
+        """Return whether a function takes exactly this kind, by its annotation or a trigger."""
         return any(
             function.kind is kind or any(trigger.kind is kind for trigger in function.triggers)
             for function in self.functions
         )
 
     def takes_message(self, event: Event[Any]) -> bool:
-        """Whether a function takes the message itself, not only what is inside of it."""
+        """Return whether a function takes the message itself, not only an event inside it."""
         audience: _Audience | None = self._audience
-        for one in _chain(event):
+        for message in _chain(event):
             if audience is None:
                 return False
-            claim = audience.claim(one.channel)
-            if claim.takers or (claim.relayed and one is event and not claim.is_open):
+            claim = audience.claim(message.channel)
+            if claim.takers or (claim.relayed and message is event and not claim.is_open):
                 return True
             audience = claim.beyond
         return False
 
     def hidden(self) -> list[tuple[Binding, Binding]]:
-        """The functions for what is inside of messages that don't say of which, each with the function that takes them all."""
+        """Return the functions that are never called, each with the function that takes the messages with its events.
+
+        Their triggers name no channel (`via=`), and the other function takes the messages of every channel.
+        """
         claim = self._audience.claim("")
         if claim.is_open or not claim.takers:
             return []
@@ -91,7 +100,7 @@ class Dispatcher:
         ]
 
     def direct(self, kind: Kind) -> Binding | None:
-        """The function that gets every event of this kind as it is, if it is the only one."""
+        """Return the function that gets every event of this kind unchanged, if it is the only function."""
         only = self._only
         if only is None or not issubclass(kind, only.kind) or (only.kind is Event and issubclass(kind, CloudEvent)):
             return None
@@ -100,24 +109,29 @@ class Dispatcher:
                 return None
         return only
 
-    def calls(self, event: Event[Any]) -> list[Call]:
-        """The functions to call for the event, each with what it is to get; none if their triggers don't want it.
+    def calls(self, event: Event[Any], unwanted: Callable[[str], object] | None = None) -> list[Call]:
+        """Return the functions to call for the event, each with its events; none if their triggers don't want it.
 
-        Raises DecodeError if none takes such an event, or if what is inside can't be read and no function takes the event as
-        it is.
+        Args:
+            event: The event.
+            unwanted: Called with the reason if no trigger wants the event.
+
+        Raises:
+            DecodeError: No function takes such an event. Or the events inside it can't be read, and no function takes it
+                unchanged.
         """
         if isinstance(event, Message) and not event.envelopes:
             claim = self._audience.claim(event.channel)
             if claim.is_final:
                 return [(taker.function, [event]) for taker in claim.takers]
-        search = _Search(event, self._contents(event))
-        found = search.calls(self._audience)
-        if not found:
+        search = _Search(event, _Contents(self._unwrap))
+        calls = search.calls(self._audience)
+        if not calls:
             if not search.is_filtered:
-                raise DecodeError(self._for_none(search))
-            # For `unwanted`.
-            self._read = event, search.contents
-        return found
+                raise DecodeError(self._untaken(search))
+            if unwanted is not None:
+                unwanted(self._unwanted(event, search.contents))
+        return calls
 
     def takes_event(self, item: Event[Any] | DecodeError) -> bool:
         """Return whether a function takes the event or anything inside it, whatever names the triggers have.
@@ -126,55 +140,50 @@ class Dispatcher:
         """
         if isinstance(item, DecodeError):
             return True
-        contents = self._contents(item)
-        self._read = item, contents
+        contents = _Contents(self._unwrap)
         try:
             return any(_find(function.kind, item, contents) for function in self.functions)
         except DecodeError:
             return True
 
-    def unwanted(self, event: Event[Any]) -> str:
-        """What a log says of an event for which `calls` gives none: what of it no function wants, and which functions there are."""
-        of, functions = event, []
-        contents = self._contents(event)
+    def _unwanted(self, event: Event[Any], contents: _Contents) -> str:
+        """Describe an event for which `calls` returns no function, and the functions that could take it."""
+        subject, functions = event, []
         for function in self.functions:
             try:
                 events = _find(function.kind, event, contents)
             except DecodeError:
                 continue
             if events and function.triggers:
-                of = events[0]
+                subject = events[0]
                 functions.append(f"{function.name} ({', '.join(map(_declared, function.triggers))})")
-        action = getattr(of, "action", "")
-        return f"no function wants {describe(of)}{action and f', {action}'}; there are {', '.join(functions)}"
+        action = getattr(subject, "action", "")
+        return f"no function wants {describe(subject)}{action and f', {action}'}; there are {', '.join(functions)}"
 
     def only(self, kind: Kind, event: Event[Any]) -> Event[Any]:
-        """The one event of the kind that the event is or holds; DecodeError if it has none or several."""
-        contents = self._contents(event)
-        events = _find(kind, event, contents)
+        """Return the only event of the kind that the event is or holds.
+
+        Raises:
+            DecodeError: There is no such event, or there are several.
+        """
+        events = _find(kind, event, _Contents(self._unwrap))
         if len(events) != 1:
-            raise DecodeError(f"{describe(event)} has {len(events)} of the {kind.__name__} that a batch has one of")
-        self._read = event, contents
+            raise DecodeError(f"a batch needs one {kind.__name__} of each event; {describe(event)} has {len(events)}")
         return events[0]
 
-    def _contents(self, event: Event[Any]) -> _Contents:
-        """What is inside of the event; what was read of the same event just before isn't read again."""
-        read, self._read = self._read, None
-        return read[1] if read is not None and read[0] is event else _Contents(self._unwrap)
-
-    def _for_none(self, search: _Search) -> str:
+    def _untaken(self, search: _Search) -> str:
         if search.empty is not None:
             message, seekers = search.empty
-            looked = ", ".join(f"{one.function.name} ({_declared(one.triggers[0])})" for one in seekers)
-            return f"{describe(message)} holds nothing for {looked}"
-        takes = ", ".join(f"{function.name} (a {function.kind.__name__})" for function in self.functions)
-        return f"{describe(search.event)} is for none of the functions; there are {takes or 'none but for HTTP'}"
+            functions = ", ".join(f"{seeker.function.name} ({_declared(seeker.triggers[0])})" for seeker in seekers)
+            return f"{describe(message)} holds nothing for {functions}"
+        functions = ", ".join(f"{function.name} ({function.kind.__name__})" for function in self.functions)
+        return f"no function takes {describe(search.event)}; there are {functions or 'only functions for HTTP'}"
 
 
 class _Contents:
-    """What is inside of an event, and of what is inside of that: each is unwrapped once, however many functions look.
+    """The events inside an event, at every depth. Each event is unwrapped once, however many functions look inside.
 
-    It isn't kept with the event, to which its contents refer: such a circle stays in memory until the garbage collector runs.
+    They aren't stored in the event: they refer to it, and such a circle stays in memory until the garbage collector runs.
     """
 
     def __init__(self, unwrap: Unwrap) -> None:
@@ -182,24 +191,28 @@ class _Contents:
         self._known: dict[int, tuple[Event[Any], list[Event[Any]] | DecodeError]] = {}
 
     def of(self, event: Event[Any]) -> list[Event[Any]]:
-        """What is directly inside of the event; DecodeError if that can't be read."""
+        """Return the events directly inside the event.
+
+        Raises:
+            DecodeError: They can't be read.
+        """
         known = self._known.get(id(event))
         if known is None:
-            found: list[Event[Any]] | DecodeError
+            inside: list[Event[Any]] | DecodeError
             try:
-                found = self._unwrap(event)
+                inside = self._unwrap(event)
             except DecodeError as exc:
-                found = exc
-            known = self._known[id(event)] = event, found
+                inside = exc
+            known = self._known[id(event)] = event, inside
         if isinstance(known[1], DecodeError):
             raise known[1].with_traceback(None)
         return known[1]
 
 
 class _Seeker:
-    """A function that looks for events of a kind, with those of its triggers that may get them; none if it has no triggers.
+    """A function that looks for events of one kind, with its triggers for that kind.
 
-    It `is_meant` if a trigger names the channel of a message around what it is shown.
+    `is_meant` if a trigger names the channel of a message around the event.
     """
 
     def __init__(self, function: Binding, kind: Kind, triggers: tuple[Trigger, ...], *, is_meant: bool = False) -> None:
@@ -211,7 +224,7 @@ class _Seeker:
 
 
 def _seekers(function: Binding) -> list[_Seeker]:
-    """What the function looks for: what its annotation says; if that is any event, what each of its triggers is for."""
+    """Return a seeker for each kind that the function takes: its annotation's, or, if that is Event, those of its triggers."""
     if function.kind is not Event:
         return [_Seeker(function, function.kind, function.triggers, is_meant=function.sees_inside)]
     kinds = dict.fromkeys(trigger.kind for trigger in function.triggers) or {Event: None}
@@ -222,11 +235,13 @@ def _seekers(function: Binding) -> list[_Seeker]:
 
 
 class _Claim:
-    """Who gets the messages of a channel.
+    """The functions that get the messages of a channel.
 
-    `takers` get the messages themselves, `relayed` are for topics whose messages come by this channel, `deep` look inside.
-    `how` says why. If the channel `is_open` nobody takes its messages: `relayed` are the functions for messages of which none
-    names the channel.
+    - `takers` get the messages themselves.
+    - `relayed` are for topics whose messages arrive by this channel.
+    - `deep` look inside the messages.
+    - `how` says why.
+    - If the channel `is_open`, no function names it, and several take messages: these are `relayed`.
     """
 
     is_open = False
@@ -237,7 +252,7 @@ class _Claim:
         self.relayed = relayed
         deep = [seeker for seeker in seekers if not seeker.takes_messages]
         self.deep = _Audience(deep) if deep else None
-        # Who looks at a message that came in this one.
+        # They look at a message inside this one.
         self.beyond: _Audience | None = _Audience([*deep, *relayed]) if deep or relayed else None
         self.is_final = bool(self.takers) and self.beyond is None
         # A function for any event gives way to others.
@@ -245,7 +260,7 @@ class _Claim:
 
 
 class _Audience:
-    """The functions that an event may be for, and who of them gets the messages of which channel."""
+    """Functions that may get an event, and the claims of each channel's messages."""
 
     def __init__(self, seekers: list[_Seeker]) -> None:
         self.seekers = seekers
@@ -254,7 +269,7 @@ class _Audience:
         self._deeper: dict[type[Any], tuple[list[_Seeker], list[_Seeker], _Audience]] = {}
 
     def claim(self, channel: str) -> _Claim:
-        """Who gets the messages of the channel."""
+        """Return the claim of the channel's messages."""
         if self._named is None:
             names = {name for seeker in self.seekers for trigger in seeker.triggers for name in trigger.channels}
             self._named = {name: self._claim_of(name) for name in names}
@@ -264,7 +279,7 @@ class _Audience:
         return claim
 
     def _claim_of(self, channel: str) -> _Claim:
-        """Who gets the messages of a channel that a trigger names."""
+        """Return the claim of a channel that a trigger names."""
         direct: list[_Seeker] = []
         relayed: list[_Seeker] = []
         for seeker in self.seekers:
@@ -278,41 +293,47 @@ class _Audience:
         return _Claim(_NAMED, direct, relayed)
 
     def _claim_of_any(self) -> _Claim:
-        """Who gets the messages of a channel that no trigger names."""
+        """Return the claim of a channel that no trigger names."""
         meant = [seeker for seeker in self.seekers if seeker.is_meant]
         for kind in (Message, Event):
             if bare := [seeker for seeker in self.seekers if not seeker.triggers and seeker.kind is kind]:
                 return _Claim(_BARE, [*bare, *meant])
-        those = [one for one in self.seekers if any(isinstance(trigger, MessageTrigger) for trigger in one.triggers)]
-        if len(those) == 1:
-            return _Claim(_ONLY, [*those, *(one for one in meant if one not in those)])
+        named = [
+            seeker for seeker in self.seekers if any(isinstance(trigger, MessageTrigger) for trigger in seeker.triggers)
+        ]
+        if len(named) == 1:
+            return _Claim(_ONLY, [*named, *(seeker for seeker in meant if seeker not in named)])
         claim = _Claim(_ONLY, [seeker for seeker in self.seekers if not seeker.takes_messages])
         claim.is_open = True
-        claim.relayed = [seeker for seeker in those if seeker.takes_messages]
+        claim.relayed = [seeker for seeker in named if seeker.takes_messages]
         claim.beyond = self
         return claim
 
     def at(self, kind: type[Any]) -> tuple[list[_Seeker], list[_Seeker], _Audience]:
-        """Who is for an event of the class, who is but rather gets what is inside, and the audience of what is inside."""
+        """Sort the functions for an event of the class.
+
+        Return those that take the event, those that take it only if nothing inside it is for them, and the audience of the
+        events inside it.
+        """
         known = self._deeper.get(kind)
         if known is None:
             fitting = [seeker for seeker in self.seekers if issubclass(kind, seeker.kind)]
-            rather = [seeker for seeker in fitting if seeker.kind is Event and issubclass(kind, CloudEvent)]
-            those = [seeker for seeker in fitting if seeker not in rather]
-            deeper = _Audience([seeker for seeker in self.seekers if seeker not in those])
-            known = self._deeper[kind] = those, rather, deeper
+            reluctant = [seeker for seeker in fitting if seeker.kind is Event and issubclass(kind, CloudEvent)]
+            takers = [seeker for seeker in fitting if seeker not in reluctant]
+            deeper = _Audience([seeker for seeker in self.seekers if seeker not in takers])
+            known = self._deeper[kind] = takers, reluctant, deeper
         return known
 
 
 def _chain(event: Event[Any]) -> list[Message[Any]]:
-    """The messages that the message came in, outermost first, and it itself; nothing if it is none."""
+    """Return the messages around the message, outermost first, and the message itself; an empty list for another event."""
     if not isinstance(event, Message):
         return []
-    return [*(one for one in event.envelopes if isinstance(one, Message)), event]
+    return [*(envelope for envelope in event.envelopes if isinstance(envelope, Message)), event]
 
 
 class _Result:
-    """The calls that one function, or those for a message, may get, why, and how far inside."""
+    """The calls of one function, or of those for a message: why they get their events, and how deep inside they are."""
 
     def __init__(self, how: str, depth: int, calls: list[Call], seeker: _Seeker | None = None) -> None:
         self.how = how
@@ -322,38 +343,38 @@ class _Result:
 
 
 class _Search:
-    """The search for the functions that one event is for."""
+    """The search for the functions of one event."""
 
     def __init__(self, event: Event[Any], contents: _Contents) -> None:
         self.event = event
         self.contents = contents
-        # Whether a trigger that is for it doesn't want it.
+        # Whether a trigger takes such events, but doesn't want this one.
         self.is_filtered = False
-        # A message that holds nothing of what the functions look for whose triggers name its channel.
+        # A message that holds nothing for the functions whose triggers name its channel.
         self.empty: tuple[Message[Any], list[_Seeker]] | None = None
         self._unreadable: DecodeError | None = None
         self._refused: set[Kind] = set()
 
     def calls(self, audience: _Audience) -> list[Call]:
-        """The calls for the event; none if nobody takes it."""
+        """Return the calls for the event; none if no function takes it."""
         chain = _chain(self.event)
         return self._best(self._of_message(chain, audience, 0) if chain else self._look([self.event], audience, 0))
 
     def _best(self, results: list[_Result]) -> list[Call]:
-        """The calls of those whose triggers name the source, else of those that take all of a kind, else of the only one."""
+        """Return the calls of the first of: functions that name the source, that take every event of a kind, the only one."""
         for how in (_NAMED, _BARE):
-            found = [result for result in results if result.how == how]
-            if found:
-                # What is furthest inside is what the event is about.
-                depth = max(result.depth for result in found)
-                innermost = [result for result in found if result.depth == depth]
+            best = [result for result in results if result.how == how]
+            if best:
+                # The innermost event is the subject.
+                depth = max(result.depth for result in best)
+                innermost = [result for result in best if result.depth == depth]
                 return [call for result in (innermost if how == _NAMED else innermost[:1]) for call in result.calls]
         if self._unreadable is not None:
             raise self._unreadable
-        # A source that another trigger names isn't this one's, even if the other doesn't want the event.
+        # If another trigger names the source, the source isn't this trigger's, even if the other one doesn't want the event.
         left = [result for result in results if result.seeker is None or result.seeker.kind not in self._refused]
         calls = [call for result in left for call in result.calls]
-        # Several messages in one event are several results, for the same functions.
+        # Several messages in one event are several results for the same functions.
         if len({tuple(id(function) for function, _ in result.calls) for result in left}) > 1:
             raise self._undecided(function for function, _ in calls)
         return calls
@@ -361,124 +382,132 @@ class _Search:
     def _undecided(self, functions: Iterable[Binding]) -> DecodeError:
         names = ", ".join(f"{function.name} (on.{function.triggers[0].word})" for function in functions)
         return DecodeError(
-            f"{describe(self.event)} is for none of {names}: name the trigger after the source, or give each an entry of its own"
+            f"{describe(self.event)} could be for any of {names}: name a trigger after the source, or give each function its own entry"
         )
 
     def _of_message(self, chain: Sequence[Message[Any]], audience: _Audience, depth: int) -> list[_Result]:
-        """Who gets the last message of the chain, or what is inside; the others are what it came in, outermost first."""
-        one, message = chain[0], chain[-1]
-        claim = audience.claim(one.channel)
-        is_last = one is message
+        """Find the functions for the last message of the chain, or for the events inside it.
+
+        The other messages of the chain are around it, outermost first.
+        """
+        outermost, message = chain[0], chain[-1]
+        claim = audience.claim(outermost.channel)
+        is_last = outermost is message
         if claim.is_open:
             if not is_last:
                 return self._of_message(chain[1:], audience, depth)
-            rivals = [_Result(_ONLY, depth, [(each.function, [message])], each) for each in claim.relayed]
+            rivals = [_Result(_ONLY, depth, [(seeker.function, [message])], seeker) for seeker in claim.relayed]
             return [*rivals, *self._inside([message], claim.deep, depth)]
         if is_last and len(claim.relayed) > 1:
-            # Without SNS's envelope nothing tells of which of the topics it is.
-            raise self._undecided(each.function for each in claim.relayed)
+            # Without SNS's envelope, the message doesn't say which topic it was published to.
+            raise self._undecided(seeker.function for seeker in claim.relayed)
         takers = [*claim.takers, *claim.relayed] if is_last else claim.takers
         calls: list[Call] = [(taker.function, [message]) for taker in takers]
         inside = claim.deep if is_last else claim.beyond
         if inside is not None:
-            found = self._inside([message], inside, depth) if is_last else self._of_message(chain[1:], inside, depth)
+            results = self._inside([message], inside, depth) if is_last else self._of_message(chain[1:], inside, depth)
             if takers and claim.how != _NAMED:
-                # What only looks as if it held something is still a message.
+                # If it only looks as if it held events, it is still a message.
                 self._unreadable = None
-            calls += self._best(found)
+            calls += self._best(results)
         if not calls:
             if not self.is_filtered and inside is not None:
-                self.empty = one, inside.seekers
+                self.empty = outermost, inside.seekers
             return []
         return [_Result(claim.how, -1 if claim.is_for_any else depth, calls)]
 
     def _inside(self, events: Sequence[Event[Any]], audience: _Audience | None, depth: int) -> list[_Result]:
-        """Who of the audience gets what is inside of the events."""
+        """Find the functions of the audience for the events inside the events."""
         if audience is None or not audience.seekers or depth >= _DEEPEST:
             return []
         try:
-            inside = [one for event in events for one in self.contents.of(event)]
+            inside = [inner for event in events for inner in self.contents.of(event)]
         except DecodeError as exc:
             self._unreadable = exc
             return []
         return self._look(inside, audience, depth + 1)
 
     def _look(self, events: Sequence[Event[Any]], audience: _Audience, depth: int) -> list[_Result]:
-        """Who of the audience gets the events, or what is inside of them."""
+        """Find the functions of the audience for the events, or for the events inside them."""
         alike: dict[type[Any], list[Event[Any]]] = {}
         for event in events:
             alike.setdefault(type(event), []).append(event)
-        found: list[_Result] = []
-        for kind, those in alike.items():
+        results: list[_Result] = []
+        for kind, similar in alike.items():
             if issubclass(kind, Message):
-                found += [result for one in those for result in self._of_message([one], audience, depth)]  # type: ignore[list-item]  # a message
+                results += [result for message in similar for result in self._of_message([message], audience, depth)]  # type: ignore[list-item]  # a message
             else:
-                found += self._of_kind(kind, those, audience, depth)
-        return found
+                results += self._of_kind(kind, similar, audience, depth)
+        return results
 
     def _of_kind(self, kind: type[Any], events: list[Event[Any]], audience: _Audience, depth: int) -> list[_Result]:
-        """Who gets events of one class that are no messages, or what is inside of them."""
-        fitting, rather, deeper = audience.at(kind)
-        found = self._results(fitting, events, depth)
-        if (found or rather) and events[0].sender_wrote_contents:
-            # As with a message: what is inside is for none but those that say so.
+        """Find the functions for events of one class that aren't messages, or for the events inside them."""
+        takers, reluctant, deeper = audience.at(kind)
+        results = self._results(takers, events, depth)
+        if (results or reluctant) and events[0].sender_wrote_contents:
+            # As with a message: the events inside are only for functions that say so.
             place = (events[0].source, events[0].type)
             deeper = _Audience(
-                [one for one in deeper.seekers if one in rather or any(each.via in place for each in one.triggers)]
+                [
+                    seeker
+                    for seeker in deeper.seekers
+                    if seeker in reluctant or any(trigger.via in place for trigger in seeker.triggers)
+                ]
             )
         before = self._unreadable
         inside = self._inside(events, deeper, depth)
-        if inside or not rather:
-            return [*found, *inside]
-        # Nobody whom it concerns misses what can't be read.
-        if len(deeper.seekers) == len(rather):
+        if inside or not reluctant:
+            return [*results, *inside]
+        # No other function needs the events inside, so that they can't be read doesn't matter.
+        if len(deeper.seekers) == len(reluctant):
             self._unreadable = before
-        return [*found, *self._results(rather, events, depth)]
+        return [*results, *self._results(reluctant, events, depth)]
 
     def _results(self, seekers: Sequence[_Seeker], events: list[Event[Any]], depth: int) -> list[_Result]:
-        """What those that are for the events get of them."""
-        found: list[_Result] = []
+        """Return the calls of the functions that take the events."""
+        results: list[_Result] = []
         others: list[tuple[_Seeker, list[Trigger]]] = []
         is_named = False
         for seeker in seekers:
             if not seeker.triggers:
-                depth_of_it = -1 if seeker.kind is Event else depth
-                found.append(_Result(_BARE, depth_of_it, [(seeker.function, events)], seeker))
+                # A function for any event gives way to others.
+                own_depth = -1 if seeker.kind is Event else depth
+                results.append(_Result(_BARE, own_depth, [(seeker.function, events)], seeker))
                 continue
             triggers = [trigger for trigger in seeker.triggers if _calls_for(trigger, events[0])]
-            mine = [trigger for trigger in triggers if trigger.names(events[0])]
-            if not mine:
+            naming = [trigger for trigger in triggers if trigger.names(events[0])]
+            if not naming:
                 others.append((seeker, triggers))
-            elif left := _wanted(events, mine):
+            elif wanted := _wanted(events, naming):
                 is_named = True
-                found.append(_Result(_NAMED, depth, [(seeker.function, left)], seeker))
+                results.append(_Result(_NAMED, depth, [(seeker.function, wanted)], seeker))
             else:
                 self.is_filtered = True
-                if any(trigger.name for trigger in mine):
+                if any(trigger.name for trigger in naming):
                     self._refused.add(seeker.kind)
         # A notification may have thousands of records, and an entry many functions for other sources.
         for seeker, triggers in () if is_named else others:
-            if left := _wanted(events, triggers):
-                found.append(_Result(_ONLY, depth, [(seeker.function, left)], seeker))
+            if wanted := _wanted(events, triggers):
+                results.append(_Result(_ONLY, depth, [(seeker.function, wanted)], seeker))
             elif triggers:
                 self.is_filtered = True
-        return found
+        return results
 
 
 def _wanted(events: list[Event[Any]], triggers: list[Trigger]) -> list[Event[Any]]:
-    """The events that a trigger wants."""
-    return [one for one in events if any(trigger.wants(one) for trigger in triggers)]
+    """Return the events that a trigger wants."""
+    return [event for event in events if any(trigger.wants(event) for trigger in triggers)]
 
 
 def _find(kind: Kind, event: Event[Any], contents: _Contents) -> list[Event[Any]]:
-    """The events of the kind that the event is, or that are inside of it at the first level that has some."""
+    """Return the event if it is of the kind, else the events of the kind at the first depth that has some."""
     level = [event]
     for _ in range(_DEEPEST):
-        fitting = [one for one in level if isinstance(one, kind)]
-        if fitting and not (kind is Event and any(isinstance(one, CloudEvent) for one in fitting)):
+        fitting = [event for event in level if isinstance(event, kind)]
+        if fitting and not (kind is Event and any(isinstance(event, CloudEvent) for event in fitting)):
             return fitting
         try:
-            inside = [inner for one in level for inner in contents.of(one)]
+            inside = [inner for event in level for inner in contents.of(event)]
         except DecodeError:
             if not fitting:
                 raise
@@ -490,14 +519,14 @@ def _find(kind: Kind, event: Event[Any], contents: _Contents) -> list[Event[Any]
 
 
 def _calls_for(trigger: Trigger, event: Event[Any]) -> bool:
-    """Whether the trigger is one for such an event; those for messages and events of a bus are also for what is inside."""
+    """Return whether the trigger is for such an event; triggers for messages and CloudEvents are also for events inside them."""
     return isinstance(event, trigger.kind) or (
         issubclass(trigger.kind, (Message, CloudEvent)) and bool(event.envelopes)
     )
 
 
 def describe(event: Event[Any]) -> str:
-    """An event, as an error names it."""
+    """Describe an event for an error."""
     kind = event.kind_name
     place = getattr(event, "channel", "") or getattr(event, "bucket", "") or getattr(event, "table", "")
     article = "an" if kind == "ObjectEvent" else "a"
@@ -505,9 +534,9 @@ def describe(event: Event[Any]) -> str:
 
 
 def _declared(trigger: Any) -> str:
-    """A trigger as it is written, with what says which events it is for."""
-    given = [*filter(None, (trigger.name,)), *getattr(trigger, "actions", ()), *getattr(trigger, "types", ())]
-    shown = [repr(one) for one in given]
+    """Write a trigger as in the code, with the arguments that select events."""
+    positional = [*filter(None, (trigger.name,)), *getattr(trigger, "actions", ()), *getattr(trigger, "types", ())]
+    arguments = [repr(value) for value in positional]
     named = {name: getattr(trigger, name, "") for name in ("prefix", "suffix", "source", "via")}
-    shown += [f"{name}={value!r}" for name, value in named.items() if value]
-    return f"on.{trigger.word}({', '.join(shown)})"
+    arguments += [f"{name}={value!r}" for name, value in named.items() if value]
+    return f"on.{trigger.word}({', '.join(arguments)})"
