@@ -33,6 +33,22 @@ _CHARSETS = frozenset(
 )  # fmt: skip
 
 
+def media_type_of(content_type: str) -> str:
+    """Return the media type of a Content-Type header, in lower case and without parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def charset_of(content_type: str) -> str:
+    """Return the charset of a Content-Type header; utf-8 if it names none."""
+    if ";" not in content_type:
+        return "utf-8"
+    for parameter in content_type.split(";", 20)[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip("\"'").lower() or "utf-8"
+    return "utf-8"
+
+
 def decode_text(body: bytes, charset: str) -> str:
     """The bytes as text; LookupError for a charset that isn't known, ValueError, saying where, for bytes that aren't in it."""
     if charset not in _CHARSETS:

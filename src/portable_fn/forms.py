@@ -1,21 +1,18 @@
-"""The fields of an HTML form: urlencoded, or multipart by the library `multipart`."""
+"""Read HTML forms: urlencoded, or multipart with the library `multipart`."""
 
 from __future__ import annotations
 
-from portable_fn.data import decode_text
+from portable_fn.data import charset_of, decode_text, media_type_of
 from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.pairs import MAX_FIELDS, Headers, MultiDict, unquoted_bytes
 from portable_fn.record import Record
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from portable_fn.http import Request
-
 
 class Upload(Record):
-    """A file of a multipart form: its bytes as `body`, with the client's `filename`, `content_type` and part `headers`."""
+    """A file of a multipart form.
+
+    `body` is its bytes. `filename`, `content_type` and `headers`, those of the part, come from the client.
+    """
 
     _fields = ("filename", "content_type", "headers", "body")
     __slots__ = _fields
@@ -27,34 +24,38 @@ class Upload(Record):
         self.body = body
 
 
-def read_form(request: Request[Any]) -> MultiDict[str | Upload]:
-    """Read the form in the request's body.
+def read_form(content_type: str, body: bytes) -> MultiDict[str | Upload]:
+    """Read a form.
+
+    Args:
+        content_type: The Content-Type header, with its parameters.
+        body: The form, without a content coding.
 
     Raises:
         HTTPError: 415 for another content type, 400 for a malformed form, 413 for over MAX_FIELDS fields.
     """
-    if request.content_type == "application/x-www-form-urlencoded":
-        return _urlencoded(request)  # type: ignore[return-value]  # MultiDict is read-only, so str will do
-    if request.content_type == "multipart/form-data":
-        return _multipart(request)
-    seen = request.content_type or "no content type"
+    media_type = media_type_of(content_type)
+    if media_type == "application/x-www-form-urlencoded":
+        return _urlencoded(body, charset_of(content_type))  # type: ignore[return-value]  # MultiDict is read-only, so str will do
+    if media_type == "multipart/form-data":
+        return _multipart(content_type, body)
+    seen = media_type or "no content type"
     raise HTTPError(415, f"A form is application/x-www-form-urlencoded or multipart/form-data, not {seen}.")
 
 
-def _urlencoded(request: Request[Any]) -> MultiDict:
-    body = request.body
-    is_utf_8 = request.charset in ("utf-8", "utf8")
+def _urlencoded(body: bytes, charset: str) -> MultiDict:
+    is_utf_8 = charset in ("utf-8", "utf8")
     if not (is_utf_8 and body.isascii()):
-        # Bytes that aren't percent-encoded are in the charset; those that are, in UTF-8 as browsers have it.
+        # Browsers percent-encode UTF-8. Bytes that aren't percent-encoded are in the charset.
         try:
-            text = decode_text(body, request.charset)
+            text = decode_text(body, charset)
         except LookupError as exc:
             raise HTTPError(415, f"The body's {exc.args[0]}.") from exc
         except ValueError as exc:
             raise HTTPError(400, f"The body is {exc}.") from exc
         if not is_utf_8:
             body = text.encode("utf-8", "surrogatepass")
-        # It may take four times the body.
+        # It may be four times as large as the body.
         del text
     if body.count(b"&") >= MAX_FIELDS:
         raise HTTPError(413, f"The form has over {MAX_FIELDS} fields.")
@@ -79,7 +80,7 @@ def _decoded(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def _multipart(request: Request[Any]) -> MultiDict[str | Upload]:
+def _multipart(content_type: str, body: bytes) -> MultiDict[str | Upload]:
     try:
         from multipart import (  # type: ignore[import-untyped]  # the library has no annotations
             MultipartError,
@@ -91,15 +92,15 @@ def _multipart(request: Request[Any]) -> MultiDict[str | Upload]:
         raise ConfigurationError("multipart forms need a parser: pip install 'portable-fn[forms]'") from exc
     from io import BytesIO
 
-    boundary = parse_options_header(request.headers["content-type"])[1].get("boundary")
+    boundary = parse_options_header(content_type)[1].get("boundary")
     if not boundary:
         raise HTTPError(400, "The multipart form's content type has no boundary.")
-    size = len(request.body)
+    size = len(body)
     fields: list[tuple[str, str | Upload]] = []
     try:
-        # Everything is in memory already, so that the parser need not spool to disk: the limit is the body itself.
+        # The body is in memory already, so the parser needn't spool to disk.
         parser = MultipartParser(
-            BytesIO(request.body),
+            BytesIO(body),
             boundary,
             content_length=size,
             part_limit=MAX_FIELDS,
@@ -108,7 +109,7 @@ def _multipart(request: Request[Any]) -> MultiDict[str | Upload]:
         )
         for part in parser:
             raw = part.raw
-            # The parser keeps its parts.
+            # The parser holds its parts, so drop their buffers.
             part.close()
             if part.filename is None:
                 fields.append((part.name or "", decode_text(raw, (part.charset or "utf-8").lower())))

@@ -6,8 +6,7 @@ import os
 import time as clock
 from collections.abc import AsyncIterable, Iterable, Mapping
 
-from portable_fn.cookies import Cookie, parse_cookies
-from portable_fn.data import decode_text, read_json, to_json
+from portable_fn.data import charset_of, decode_text, media_type_of, read_json, to_json
 from portable_fn.errors import ConfigurationError, EncodeError, HTTPError, is_error
 from portable_fn.events import Event
 from portable_fn.pairs import MAX_FIELDS, Headers, MultiDict, MutableHeaders, Params, checked, parse_query, unquoted
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
+    from portable_fn.cookies import Cookie
     from portable_fn.forms import Upload
 
     T = TypeVar("T", default=Any)
@@ -251,6 +251,8 @@ class Request(Event[T], Generic[T]):
         headers = self.headers.get_all("cookie")
         if sum(header.count(";") for header in headers) >= MAX_FIELDS:
             raise HTTPError(431, f"The request has over {MAX_FIELDS} cookies.")
+        from portable_fn.cookies import parse_cookies
+
         return parse_cookies(headers)
 
     @lazy
@@ -267,19 +269,12 @@ class Request(Event[T], Generic[T]):
     @lazy
     def content_type(self) -> str:
         """The media type in lower case without parameters; empty where the request names none."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return media_type_of(self.headers.get("content-type", ""))
 
     @lazy
     def charset(self) -> str:
         """The charset of the content type, else utf-8."""
-        content_type = self.headers.get("content-type", "")
-        if ";" not in content_type:
-            return "utf-8"
-        for parameter in content_type.split(";", 20)[1:]:
-            name, _, value = parameter.partition("=")
-            if name.strip().lower() == "charset":
-                return value.strip().strip("\"'").lower() or "utf-8"
-        return "utf-8"
+        return charset_of(self.headers.get("content-type", ""))
 
     @lazy
     def body(self) -> bytes:
@@ -372,7 +367,7 @@ class Request(Event[T], Generic[T]):
         """The fields of a urlencoded or multipart form, files as `Upload`; HTTPError 400 or 415 where it is none."""
         from portable_fn.forms import read_form
 
-        return read_form(self)
+        return read_form(self.headers.get("content-type", ""), self.body)
 
 
 class Response(Record):
@@ -435,12 +430,16 @@ class Response(Record):
 
     def set_cookie(self, name: str, value: str, **attributes: Any) -> None:
         """Adds a cookie; the attributes are those of `Cookie`."""
+        from portable_fn.cookies import Cookie
+
         self.cookies.append(Cookie(name, value, **attributes))
 
     def delete_cookie(
         self, name: str, *, domain: str | None = None, path: str | None = "/", secure: bool = False
     ) -> None:
         """Adds the cookie that deletes one of the same name, domain and path."""
+        from portable_fn.cookies import Cookie
+
         self.cookies.append(Cookie.expired(name, domain=domain, path=path, secure=secure))
 
     @property
@@ -508,6 +507,10 @@ class Response(Record):
 
 
 def _cookies(cookies: Any) -> list[Cookie]:
+    if cookies == ():
+        return []
+    from portable_fn.cookies import Cookie
+
     if isinstance(cookies, Mapping):
         return [Cookie(name, value) for name, value in cookies.items()]
     if isinstance(cookies, (list, tuple)) and all(isinstance(cookie, Cookie) for cookie in cookies):
