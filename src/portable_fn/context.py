@@ -21,15 +21,18 @@ if TYPE_CHECKING:
 
         def time(self) -> float:
             """Return the seconds since the epoch."""
+            raise NotImplementedError
 
         def monotonic(self) -> float:
             """Return seconds that never go back."""
+            raise NotImplementedError
 
     class Observer(Protocol):
         """Sees what the entries of this context do."""
 
         def background(self, coroutine: Coroutine[Any, Any, object]) -> Coroutine[Any, Any, object]:
             """See background work. Return the coroutine to run in its place."""
+            raise NotImplementedError
 
         def handled(self, items: Sequence[Any], outcomes: Sequence[Any]) -> object:
             """See the outcome of each event, or of the DecodeError for one that can't be read."""
