@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 
-from portable_fn.adapter.asgi import headers as asgi_headers
-from portable_fn.adapter.asgi import paths, percent_encoded
 from portable_fn.context import Context
 from portable_fn.http import Principal, Request, given_id, new_id
 from portable_fn.pairs import Headers
@@ -94,6 +92,9 @@ def http(native: HttpRequest, context: FunctionContext | None, place: Place | No
 
 def streaming(native: StreamingRequest, context: FunctionContext, place: Place) -> Request:
     """The request of the streaming extension, its body still to be read."""
+    from portable_fn.adapter.asgi import headers as asgi_headers
+    from portable_fn.adapter.asgi import paths, percent_encoded
+
     scope = native.scope
     headers = asgi_headers(scope["headers"])
     root_path, raw_path = place.split(paths(scope)[0], native.path_params)

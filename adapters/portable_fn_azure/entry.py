@@ -15,7 +15,6 @@ from portable_fn.recording import make_recorder
 from portable_fn_azure import decode, encode
 from portable_fn_azure.decode import EVERYWHERE, AzureContext, Place, logged, logged_steps
 from portable_fn_azure.names import METHODS, legal_name
-from portable_fn_azure.running import on_worker_loop, run_in_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -222,6 +221,8 @@ def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[A
         variables = copy_context()
 
         def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
+            from portable_fn_azure.running import run_in_thread
+
             return run_in_thread(logged_steps(awaitable, invocation), variables)
 
         request = None
@@ -248,6 +249,7 @@ def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[A
 
 def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callable[[Any, Any], Awaitable[HttpResponse]]:
     """The Azure function that the worker awaits in its event loop."""
+    from portable_fn_azure.running import on_worker_loop
 
     async def function(req, context):  # type: ignore[no-untyped-def]  # see above
         on_worker_loop()
@@ -275,6 +277,7 @@ def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callabl
 def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any], Awaitable[Any]]:
     """The Azure function that the worker's streaming extension awaits."""
     from portable_fn.adapter.asgi import Disconnected, read_body
+    from portable_fn_azure.running import on_worker_loop
     from portable_fn_azure.streaming import answerer
 
     answer = answerer()

@@ -11,7 +11,6 @@ from portable_fn.context import Context
 from portable_fn.http import Principal, Request, given_id
 from portable_fn.pairs import Headers
 from portable_fn.record import lazy
-from portable_fn_cloudflare.running import finish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +75,8 @@ class CloudflareContext(Context):
         self.pending.append(coroutine)
         if (wait_until := getattr(self.native, "waitUntil", None)) is not None:
             from asyncio import create_task
+
+            from portable_fn_cloudflare.running import finish
 
             # A task has the handler's context variables. A coroutine would start in JavaScript, which has none.
             wait_until(create_task(finish(self)))

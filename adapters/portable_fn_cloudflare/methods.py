@@ -7,7 +7,6 @@ from portable_fn.errors import HTTPError
 from portable_fn.http import Request, Response
 from portable_fn_cloudflare import decode, encode
 from portable_fn_cloudflare.decode import env_of
-from portable_fn_cloudflare.running import finish_unawaited, run_in_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,8 +54,13 @@ def answering(
             else:
                 response = respond(router, event, context)
             if not isinstance(response, Response):
+                from portable_fn_cloudflare.running import run_in_task
+
                 response = await run_in_task(response)
-            await finish_unawaited(context)
+            if context.has_background:
+                from portable_fn_cloudflare.running import finish_unawaited
+
+                await finish_unawaited(context)
             return encoded(response, context, js, ffi)
         except BaseException as exc:
             sent = response if isinstance(response, Response) else None

@@ -10,7 +10,6 @@ from portable_fn.adapter.binding import bindings
 from portable_fn.adapter.calling import finish_alone, finish_background, is_awaitable
 from portable_fn.adapter.pipeline import refuse, respond, too_large
 from portable_fn.adapter.routing import Router
-from portable_fn.adapter.streams import broken, chunks
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.http import Request, Response
 from portable_fn.outcomes import Retry, to_raise
@@ -220,6 +219,8 @@ def _body(native: FlaskRequest, limit: int) -> bytes:
 
 def _chunks(stream: Stream, context: Context, variables: Variables) -> Iterator[bytes]:
     """Yield the chunks of a stream as they arrive."""
+    from portable_fn.adapter.streams import chunks
+
     iterator = chunks(stream, variables, run)
     try:
         while (chunk := _step(context, next, iterator, None)) is not None:
@@ -234,6 +235,8 @@ def _step(context: Context, step: Callable[..., Any], *args: object) -> Any:
     try:
         return step(*args)
     except BaseException as exc:
+        from portable_fn.adapter.streams import broken
+
         raise broken(exc, context) from exc
 
 
