@@ -1,4 +1,4 @@
-"""Neutral responses as what AWS's HTTP services take."""
+"""Encode responses for AWS's HTTP services."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def http_api(response: Response) -> ProxyAnswer:
-    """HTTP API with payload 2.0, and function URL: repeated headers joined, cookies apart."""
+    """Encode for an HTTP API with payload 2.0 or a function URL: join repeated headers, keep cookies apart."""
     headers = response.headers.joined()
     text, is_base64 = _text(response, headers)
     answer: ProxyAnswer = {
@@ -29,7 +29,7 @@ def http_api(response: Response) -> ProxyAnswer:
 
 
 def multi_value(response: Response) -> ProxyAnswer:
-    """REST API, and ALB with multi-value headers."""
+    """Encode for a REST API or a load balancer with multi-value headers."""
     headers: dict[str, list[str]] = {}
     for name, value in response.wire_headers():
         headers.setdefault(name, []).append(value)
@@ -38,9 +38,10 @@ def multi_value(response: Response) -> ProxyAnswer:
 
 
 def single_value(response: Response) -> ProxyAnswer:
-    """ALB with single-value headers, and VPC Lattice: a repeated header goes out under spellings that differ in case.
+    """Encode for a load balancer with single-value headers or VPC Lattice.
 
-    Where its name has no other spelling, the values are joined.
+    Each value of a repeated header gets another spelling of the name, by upper and lower case. If no spelling is left, the
+    values are joined.
     """
     headers: dict[str, str] = {}
     for name, value in response.wire_headers():
@@ -51,7 +52,7 @@ def single_value(response: Response) -> ProxyAnswer:
 
 
 def answer(service: str, payload: Payload) -> Callable[[Response], ProxyAnswer]:
-    """How the service takes the answer to this payload."""
+    """Return the encoder for the service's answer to this payload."""
     if service == "http_api":
         return http_api
     if service == "rest_api" or (service == "alb" and payload.get("multiValueHeaders") is not None):
@@ -60,7 +61,7 @@ def answer(service: str, payload: Payload) -> Callable[[Response], ProxyAnswer]:
 
 
 def _spellings(name: str) -> Iterable[str]:
-    """The name in every mix of upper and lower case, plain lower case first."""
+    """Yield the name in every mix of upper and lower case, plain lower case first."""
     letters = [index for index, char in enumerate(name) if char.isalpha()]
     for number in range(2 ** len(letters)):
         chars = list(name)
@@ -74,7 +75,7 @@ _TEXT = ("application/json", "text/")
 
 
 def _text(response: Response, headers: Mapping[str, str]) -> tuple[str, bool]:
-    """The body as text where its type says text and it is UTF-8, else as base64; a stream goes out on its own."""
+    """Return the body and whether it is base64: it is text if its type says so and it is UTF-8; a stream is sent apart."""
     body = response.body
     if not body or not isinstance(body, bytes):
         return "", False

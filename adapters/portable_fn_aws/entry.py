@@ -1,4 +1,4 @@
-"""The function that AWS Lambda calls."""
+"""Build the Lambda handler."""
 
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ if TYPE_CHECKING:
     from portable_fn_aws.native import LambdaContext, ProxyAnswer
 
     LambdaHandler = Callable[[Any, LambdaContext | None], object]
-    Write = Callable[[Response], ProxyAnswer]
-    Invoke = Callable[[Any, LambdaContext | None], tuple[Any, Write | None, AWSContext, Variables]]
+    Encode = Callable[[Response], ProxyAnswer]
 
 
-# A body of as many characters is in no case too large: a load balancer takes 1 MiB.
-_SURE = 80_000
+# A body of up to so many characters always fits: the smallest limit is a load balancer's, 1 MiB.
+_ALWAYS_FITS = 80_000
 
 
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> LambdaHandler:
@@ -52,85 +51,132 @@ def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "")
     recording = make_recorder()
     handler: LambdaHandler
     if recording is None:
-        handler = _entry(targets, use, root_path)
+        handler = _handler(targets, use, root_path)
     else:
-        handler = recording.function("aws", lambda *those: _entry(those, use, root_path), targets)
-    # By itself, to tell it from a function around it that has its attributes, as functools.wraps gives them.
+        handler = recording.function("aws", lambda *recorded: _handler(recorded, use, root_path), targets)
+    # The attribute holds the handler itself: functools.wraps copies attributes to functions around it, which aren't entries.
     handler.__portable_entry__ = handler  # type: ignore[attr-defined]  # a function takes attributes
     return handler
 
 
-def _entry(targets: tuple[object, ...], use: Sequence[Middleware], root_path: str) -> LambdaHandler:
-    invoke = invoker(*targets, use=use, root_path=root_path)
+def _handler(targets: tuple[object, ...], use: Sequence[Middleware], root_path: str) -> LambdaHandler:
+    functions = EntryFunctions(*targets, use=use, root_path=root_path)
 
     def lambda_handler(payload: Any, native: LambdaContext | None) -> Any:
-        response, write, context, variables = invoke(payload, native)
-        if write is None:
-            return response
-        if type(response.body) is not bytes:
-            response = collected(response, context, variables)
-        if "pending" in context.__dict__:
-            finish(context, variables)
-        answer = write(response)
-        if len(answer["body"]) > _SURE or (response.cookies and _length(response.cookies) > _SURE):
-            from portable_fn_aws.limits import fitting
+        service = functions.http_service(payload)
+        if service is None:
+            return functions.answer_events(payload, native)
+        return functions.respond(payload, native, service).buffered()
 
-            return fitting(answer, write, response, context)
-        return answer
-
-    lambda_handler.__portable_invoke__ = invoke  # type: ignore[attr-defined]  # for `runtime`, which streams
+    lambda_handler.__portable_functions__ = functions  # type: ignore[attr-defined]  # for `runtime`, which streams
     return lambda_handler
 
 
-def _length(cookies: Sequence[Cookie]) -> int:
-    return sum(len(cookie.name) + len(cookie.value) for cookie in cookies)
+class EntryFunctions:
+    """The functions of one entry: they respond to requests and answer events.
 
-
-def invoker(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> Invoke:
-    """The road up to the response, which may be a stream still, with how its service takes it.
-
-    For what is no request it is the whole road, up to the answer, which is to be written as it is. The context variables that
-    the handler sets are of its invocation alone, of its stream and background work too.
+    Context variables that a handler sets belong to its invocation, including its stream and background work.
     """
-    functions = bindings(*targets, use=use)
-    router = Router(functions, use, root_path)
-    events = _events(functions)
-    tasks_alone = all(function.kind is Task for function in functions)
-    cold_start = True
 
-    def invoke(payload: Any, native: LambdaContext | None) -> tuple[Any, Write | None, AWSContext, Variables]:
-        nonlocal cold_start
-        service = None if tasks_alone else decode.http_service(payload)
-        if service is None and events is None:
-            raise decode.unknown(payload)
-        context = decode.AWSContext(native, cold_start)
-        cold_start = False
+    def __init__(self, *targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> None:
+        functions = bindings(*targets, use=use)
+        self._router = Router(functions, use, root_path)
+        self._has_root_path = bool(root_path)
+        self._events = _event_router(functions)
+        self._takes_only_tasks = all(function.kind is Task for function in functions)
+        self._cold_start = True
+
+    def http_service(self, payload: Any) -> str | None:
+        """Return the service whose request the payload is; None for events."""
+        return None if self._takes_only_tasks else decode.http_service(payload)
+
+    def respond(self, payload: Any, native: LambdaContext | None, service: str) -> HTTPAnswer:
+        """Answer the request of an HTTP service."""
+        context = decode.AWSContext(native, self._cold_start)
+        self._cold_start = False
         variables = copy_context()
-        if service is None:
-            try:
-                return events(payload, context, variables), None, context, variables  # type: ignore[misc]  # seen to be there
-            finally:
-                if "pending" in context.__dict__:
-                    finish(context, variables)
+        router = self._router
         try:
             request = decode.request(payload, service)
         except HTTPError as exc:
             context.event = request = decode.unreadable(payload)
             response: Any = variables.run(refuse, router, exc, request, context)
         else:
-            if root_path:
+            if self._has_root_path:
                 router.strip_root_path(request)
             context.event = request
             response = variables.run(respond, router, request, context)
         if type(response) is not Response:
             response = run(response, variables)
-        return response, encode.answer(service, payload), context, variables
+        return HTTPAnswer(response, encode.answer(service, payload), context, variables)
 
-    return invoke
+    def answer_events(self, payload: Any, native: LambdaContext | None) -> Any:
+        """Handle the events in the payload and return the native answer.
+
+        Raises:
+            DecodeError: All functions take requests, or the payload is malformed.
+            Exception: The handler's error, if the source must see the invocation fail.
+        """
+        if self._events is None:
+            raise decode.unknown(payload)
+        context = decode.AWSContext(native, self._cold_start)
+        self._cold_start = False
+        variables = copy_context()
+        try:
+            return self._events(payload, context, variables)
+        finally:
+            if "pending" in context.__dict__:
+                finish(context, variables)
 
 
-def _events(functions: list[Binding]) -> EventRouter | None:
-    """The road of what is no request; None where all functions are for requests, which then needn't load it."""
+class HTTPAnswer:
+    """The response to a request, which may be a stream, and how its service takes it."""
+
+    __slots__ = ("context", "encode", "response", "variables")
+
+    def __init__(self, response: Response, encode: Encode, context: AWSContext, variables: Variables) -> None:
+        self.response = response
+        self.encode = encode
+        self.context = context
+        self.variables = variables
+
+    def buffered(self) -> ProxyAnswer:
+        """Collect the stream, do the background work, and return the native answer."""
+        response, context = self.response, self.context
+        if type(response.body) is not bytes:
+            self.collect()
+            response = self.response
+        if "pending" in context.__dict__:
+            finish(context, self.variables)
+        answer = self.encode(response)
+        if len(answer["body"]) > _ALWAYS_FITS or (response.cookies and _length(response.cookies) > _ALWAYS_FITS):
+            from portable_fn_aws.limits import fitting
+
+            return fitting(answer, self.encode, response, context)
+        return answer
+
+    def collect(self) -> None:
+        """Read the response's stream to its end; if that fails, a problem document replaces the response."""
+        from portable_fn.adapter import streams
+        from portable_fn_aws.limits import limit
+
+        response, context = self.response, self.context
+        request = context.event or Request()
+        max_bytes, taker = limit(request.native)
+        try:
+            response.body = streams.collected(response.body, self.variables, run, max_bytes)  # type: ignore[arg-type]  # a stream
+        except streams.TooMuch as exc:
+            self.response = answer_too_large(exc.size, max_bytes, taker, request, context, response)
+        except BaseException as exc:
+            self.response = failed(exc, request, context, response)
+
+
+def _length(cookies: Sequence[Cookie]) -> int:
+    return sum(len(cookie.name) + len(cookie.value) for cookie in cookies)
+
+
+def _event_router(functions: list[Binding]) -> EventRouter | None:
+    """Return the router of events; None, without loading it, if all functions take requests."""
     if all(function.kind is Request for function in functions):
         return None
     from portable_fn.adapter.dispatch import Dispatcher
@@ -147,22 +193,6 @@ def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
     return loop.run(awaitable, variables)
 
 
-def collected(response: Response, context: AWSContext, variables: Variables) -> Response:
-    """The response with its stream read to the end; a problem document where the stream fails on the way."""
-    from portable_fn.adapter import streams
-    from portable_fn_aws.limits import limit
-
-    request = context.event or Request()
-    most, taker = limit(request.native)
-    try:
-        response.body = streams.collected(response.body, variables, run, most)  # type: ignore[arg-type]  # a stream
-    except streams.TooMuch as exc:
-        return answer_too_large(exc.size, most, taker, request, context, response)
-    except BaseException as exc:
-        return failed(exc, request, context, response)
-    return response
-
-
 def finish(context: AWSContext, variables: Variables) -> None:
-    """Does the background work that the handler left; what fails there is logged."""
+    """Do the background work that the handler left, and log what fails."""
     finish_alone(context, lambda work: run(work, variables))

@@ -1,4 +1,4 @@
-"""What AWS Lambda hands over: only what we read. Imported by type checkers alone."""
+"""Type AWS Lambda's payloads, as far as portable_fn reads them. Only type checkers import this module."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, Protocol, TypedDict
 
 Payload = Mapping[str, Any]
-# One of the records of a payload.
+# One record of a payload.
 Record = Mapping[str, Any]
 
 
 class LambdaContext(Protocol):
-    """The context of awslambdaric 4.2.2 and of our own runtime, which tests and emulators may have in part only."""
+    """The context of awslambdaric 4.2.2 and of our own runtime; tests and emulators may lack parts of it."""
 
     aws_request_id: str
     function_name: str
@@ -22,7 +22,7 @@ class LambdaContext(Protocol):
 
 
 class ProxyAnswer(TypedDict):
-    """What API Gateway, function URLs, load balancers and VPC Lattice take as an HTTP response."""
+    """The HTTP response that API Gateway, function URLs, load balancers and VPC Lattice take."""
 
     statusCode: int
     headers: NotRequired[Mapping[str, str]]

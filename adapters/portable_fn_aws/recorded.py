@@ -1,4 +1,4 @@
-"""What `runtime` answers, recorded as it goes to the Runtime API."""
+"""Record the answers that `runtime` sends to the Runtime API."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ Answer = Callable[..., None]
 
 
 def answering(answer: Answer, recorder: Any) -> Answer:
-    """`answer`, which answers one invocation, so that it is recorded."""
+    """Wrap `answer`, which answers one invocation, so that each call is recorded."""
 
     def recorded(api: RuntimeAPI, invocation: Invocation, *more: Any) -> None:
-        with recorder.recording("aws").written() as one:
-            one.payload = lambda: json.loads(invocation.payload)
-            answer(_Heard(api, one), invocation, *more)
+        with recorder.recording("aws").written() as call:
+            call.payload = lambda: json.loads(invocation.payload)
+            answer(_RecordedAPI(api, call), invocation, *more)
 
     return recorded
 
 
-class _Heard:
-    """The Runtime API, for the answer to one invocation."""
+class _RecordedAPI:
+    """The Runtime API, which records the answer to one invocation."""
 
-    def __init__(self, api: RuntimeAPI, one: Any) -> None:
+    def __init__(self, api: RuntimeAPI, call: Any) -> None:
         self._api = api
-        self._one = one
+        self._call = call
 
     def respond(self, invocation: Invocation, body: bytes) -> None:
-        self._one.answer = lambda: json.loads(body)
+        self._call.answer = lambda: json.loads(body)
         self._api.respond(invocation, body)
 
     def stream(self, invocation: Invocation, prelude: bytes, body: Iterable[bytes]) -> None:
-        self._one.answer = lambda: {**json.loads(prelude), **_body(self._one.sent.body)}
-        self._api.stream(invocation, prelude, self._passing(body))
+        self._call.answer = lambda: {**json.loads(prelude), **_body(self._call.sent.body)}
+        self._api.stream(invocation, prelude, self._recorded(body))
 
-    def _passing(self, body: Iterable[bytes]) -> Iterator[bytes]:
+    def _recorded(self, body: Iterable[bytes]) -> Iterator[bytes]:
         try:
             for part in body:
-                self._one.sent.add(part)
+                self._call.sent.add(part)
                 yield part
         finally:
             if close := getattr(body, "close", None):
@@ -51,6 +51,6 @@ class _Heard:
 
 
 def _body(body: bytes) -> dict[str, Any]:
-    made = in_text(body)
-    encoded = made.get("body_base64")
-    return {"body": made.get("body", "") if encoded is None else encoded, "isBase64Encoded": encoded is not None}
+    content = in_text(body)
+    encoded = content.get("body_base64")
+    return {"body": content.get("body", "") if encoded is None else encoded, "isBase64Encoded": encoded is not None}

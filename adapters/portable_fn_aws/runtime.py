@@ -1,10 +1,14 @@
-"""A Lambda runtime for `provided.al2023` and container images: `python -m portable_fn_aws.runtime app:hello`.
+"""Run portable functions as a Lambda runtime: `python -m portable_fn_aws.runtime app:hello`.
 
-The target is a portable function, a module of them, or an `entry()`: `main:handler`, or `main.handler` as Lambda writes it.
+It is for `provided.al2023` and container images. The target is a portable function, a module of them, or an `entry()`:
+`main:handler`, or `main.handler` as Lambda writes it.
 
-Unlike awslambdaric it streams. PORTABLE_FN_AWS_INVOKE_MODE says how the function is called: RESPONSE_STREAM (every HTTP
-answer goes out in the streaming format) or BUFFERED (none does, streams are collected), as the function URL's InvokeMode or
-API Gateway's response transfer mode is set. Where it isn't set, a response that is a stream is streamed.
+Unlike awslambdaric it streams. Set PORTABLE_FN_AWS_INVOKE_MODE as the function URL's InvokeMode or API Gateway's response transfer
+mode is set:
+
+- RESPONSE_STREAM: every HTTP answer uses the streaming format.
+- BUFFERED: no answer does, and streams are collected.
+- If it isn't set, a response that is a stream is streamed.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming
@@ -19,23 +23,23 @@ from types import FunctionType, ModuleType
 
 from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.recording import make_recorder
-from portable_fn_aws.entry import collected, finish, invoker, run
-from portable_fn_aws.runtime_api import RuntimeAPI, _log
+from portable_fn_aws.entry import EntryFunctions, finish, run
+from portable_fn_aws.runtime_api import RuntimeAPI, log_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
     from typing import Any, NoReturn
 
-    from portable_fn_aws.entry import Invoke
+    from portable_fn_aws.entry import HTTPAnswer
     from portable_fn_aws.runtime_api import Invocation
 
-# An answer of as many bytes is in no case too large.
-_SURE = 1_000_000
+# An answer of up to so many bytes always fits.
+_ALWAYS_FITS = 1_000_000
 
 
 def load(target: str) -> object:
-    """Return what `module:name` or Lambda's own form `module.name` names, or the module if there is no name."""
+    """Load a target: `module:name`, Lambda's form `module.name`, or a whole module."""
     module_name, _, name = target.partition(":")
     if not name and "." in module_name and not _is_module(module_name):
         module_name, _, name = module_name.rpartition(".")
@@ -58,43 +62,53 @@ def _is_module(name: str) -> bool:
         return False
 
 
-def _invoker(target: str, recording: Any) -> tuple[Invoke, bool]:
-    """Return what invokes the target, and whether its answers are still to be recorded."""
+def load_functions(target: str, recording: Any) -> tuple[EntryFunctions | WrappedEntry, bool]:
+    """Return the functions of a target, and whether the runtime must record their answers."""
     loaded = load(target)
-    if type(loaded) is ModuleType and len(found := [value for value in vars(loaded).values() if _is_entry(value)]) == 1:
-        (loaded,) = found
+    if type(loaded) is ModuleType:
+        entries = [value for value in vars(loaded).values() if _is_entry(value)]
+        if len(entries) == 1:
+            (loaded,) = entries
     if type(loaded) is FunctionType and not hasattr(loaded, "__portable__"):
         if _is_entry(loaded):
-            invoke: Invoke = loaded.__portable_invoke__  # type: ignore[attr-defined]  # an entry has it
-            return invoke, recording is not None
+            functions: EntryFunctions = loaded.__portable_functions__  # type: ignore[attr-defined]  # an entry has it
+            return functions, recording is not None
         if hasattr(loaded, "__portable_entry__"):
-            # A function around an entry answers by itself: it records, and can't stream.
-            handler: Any = loaded
-            return lambda payload, native: (handler(payload, native), None, None, None), False  # type: ignore[return-value]  # nobody reads the rest
+            return WrappedEntry(loaded), False
         raise ConfigurationError(
-            f"{target} is a function, but without @portable and no entry(): name a portable function, a module of them, or "
-            "what entry() returned (a function around that takes functools.wraps)"
+            f"{target} is a function, but has neither @portable nor entry(): name a portable function, a module of them, or "
+            "the result of entry() (a function that wraps it needs functools.wraps)"
         )
-    return invoker(loaded if recording is None else recording.functions((loaded,))), recording is not None
+    return EntryFunctions(loaded if recording is None else recording.functions((loaded,))), recording is not None
+
+
+class WrappedEntry:
+    """A function around an entry, which returns finished answers: it records by itself, and can't stream."""
+
+    def __init__(self, handler: Callable[..., Any]) -> None:
+        self.answer_events = handler
+
+    def http_service(self, payload: Any) -> None:
+        """Treat no payload as a request: the entry answers requests too."""
 
 
 def _is_entry(value: object) -> bool:
-    # The type is asked first: mocks and lazy objects have whatever attribute is looked for.
+    # Ask for the type first: mocks and lazy objects have every attribute.
     return type(value) is FunctionType and getattr(value, "__portable_entry__", None) is value
 
 
 def serve(api: RuntimeAPI, target: str, mode: str | None) -> NoReturn:
-    """Loads the target and answers invocations until Lambda ends the process."""
+    """Load the target and answer invocations until Lambda ends the process."""
     answer = _answer
     try:
         recording = make_recorder()
-        invoke, records = _invoker(target, recording)
+        functions, records = load_functions(target, recording)
         if records:
             from portable_fn_aws import recorded
 
             answer = recorded.answering(answer, recording)
     except BaseException as exc:
-        _log(exc)
+        log_error(exc)
         api.fail_init(exc)
         sys.exit(1)
     while True:
@@ -104,55 +118,72 @@ def serve(api: RuntimeAPI, target: str, mode: str | None) -> NoReturn:
         else:
             os.environ.pop("_X_AMZN_TRACE_ID", None)
         try:
-            answer(api, invocation, invoke, mode)
+            answer(api, invocation, functions, mode)
         except BaseException as exc:
-            _log(exc)
+            log_error(exc)
             api.fail(invocation, exc)
 
 
-def _answer(api: RuntimeAPI, invocation: Invocation, invoke: Invoke, mode: str | None) -> None:
-    """Answers an invocation, then does the work that its handler left."""
-    response, write, context, variables = invoke(json.loads(invocation.payload), invocation)
-    if write is None:
-        result = json.dumps(response).encode()
-        if len(result) > _SURE:
-            from portable_fn_aws.limits import check_bytes
-
-            check_bytes(result)
-        api.respond(invocation, result)
+def _answer(
+    api: RuntimeAPI, invocation: Invocation, functions: EntryFunctions | WrappedEntry, mode: str | None
+) -> None:
+    """Answer an invocation, then do the background work that its handler left."""
+    payload = json.loads(invocation.payload)
+    service = functions.http_service(payload)
+    if service is None:
+        _answer_events(api, invocation, functions.answer_events(payload, invocation))
         return
+    answer: HTTPAnswer = functions.respond(payload, invocation, service)  # type: ignore[union-attr]  # not a wrapped entry
     try:
-        if mode == "RESPONSE_STREAM" or (mode is None and response.is_stream):
-            if isinstance(response.body, bytes) and len(response.body) > _SURE:
-                from portable_fn_aws.limits import fitting_stream
-
-                response = fitting_stream(response, context)
-            answer = write(response)
-            prelude = {name: value for name, value in answer.items() if name not in ("body", "isBase64Encoded")}
-            body = response.body
-            if isinstance(body, bytes):
-                parts: Iterable[bytes] = [body]
-            else:
-                from portable_fn.adapter.streams import chunks
-
-                parts = _limited(chunks(body, variables, run))
-            api.stream(invocation, json.dumps(prelude).encode(), parts)
+        if mode == "RESPONSE_STREAM" or (mode is None and answer.response.is_stream):
+            _stream(api, invocation, answer)
         else:
-            if response.is_stream:
-                response = collected(response, context, variables)
-            written = json.dumps(write(response)).encode()
-            if len(written) > _SURE:
-                from portable_fn_aws.limits import fitting_bytes
-
-                written = fitting_bytes(written, write, response, context)
-            api.respond(invocation, written)
+            _buffer(api, invocation, answer)
     finally:
-        if context.has_background:
-            finish(context, variables)
+        if answer.context.has_background:
+            finish(answer.context, answer.variables)
+
+
+def _answer_events(api: RuntimeAPI, invocation: Invocation, result: object) -> None:
+    written = json.dumps(result).encode()
+    if len(written) > _ALWAYS_FITS:
+        from portable_fn_aws.limits import check_bytes
+
+        check_bytes(written)
+    api.respond(invocation, written)
+
+
+def _buffer(api: RuntimeAPI, invocation: Invocation, answer: HTTPAnswer) -> None:
+    if answer.response.is_stream:
+        answer.collect()
+    written = json.dumps(answer.encode(answer.response)).encode()
+    if len(written) > _ALWAYS_FITS:
+        from portable_fn_aws.limits import fitting_bytes
+
+        written = fitting_bytes(written, answer.encode, answer.response, answer.context)
+    api.respond(invocation, written)
+
+
+def _stream(api: RuntimeAPI, invocation: Invocation, answer: HTTPAnswer) -> None:
+    response = answer.response
+    if isinstance(response.body, bytes) and len(response.body) > _ALWAYS_FITS:
+        from portable_fn_aws.limits import fitting_stream
+
+        response = fitting_stream(response, answer.context)
+    native = answer.encode(response)
+    prelude = {name: value for name, value in native.items() if name not in ("body", "isBase64Encoded")}
+    body = response.body
+    if isinstance(body, bytes):
+        parts: Iterable[bytes] = [body]
+    else:
+        from portable_fn.adapter.streams import chunks
+
+        parts = _limited(chunks(body, answer.variables, run))
+    api.stream(invocation, json.dumps(prelude).encode(), parts)
 
 
 def _limited(parts: Generator[bytes]) -> Generator[bytes]:
-    """The parts of a stream, as many bytes as Lambda takes; then PortableError."""
+    """Yield the parts of a stream; raise PortableError after as many bytes as Lambda takes."""
     from portable_fn_aws.limits import STREAMED
 
     size = 0
@@ -160,40 +191,40 @@ def _limited(parts: Generator[bytes]) -> Generator[bytes]:
         for part in parts:
             size += len(part)
             if size > STREAMED:
-                raise PortableError(f"the stream has over {STREAMED} bytes, which is what Lambda takes")
+                raise PortableError(f"the stream has over {STREAMED} bytes, Lambda's limit")
             yield part
     finally:
         parts.close()
 
 
 def _open_output() -> None:
-    """Has each printed line go out at once, and takes the place of an output that is closed."""
+    """Flush the output after each line, and replace a closed output."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            # Else the next socket would get the number of the closed file, and a library that prints would write to it.
+            # Otherwise the next socket gets the number of the closed file, and a library that prints writes to the socket.
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # it stays open
     try:
-        # Lambda reads the output through a pipe, which Python would fill block by block.
+        # Lambda reads the output through a pipe, which Python fills block by block.
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper, mostly
     except (AttributeError, ValueError):
-        pass  # somebody replaced or closed it
+        pass  # it was replaced or closed
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """`python -m portable_fn_aws.runtime [TARGET]`; without one, Lambda's own setting of the handler says it."""
+    """Run `python -m portable_fn_aws.runtime [TARGET]`; without a target, use Lambda's setting, _HANDLER."""
     address = os.environ.get("AWS_LAMBDA_RUNTIME_API")
     target = arguments[0] if arguments else os.environ.get("_HANDLER")
     mode = os.environ.get("PORTABLE_FN_AWS_INVOKE_MODE") or None
     if address is None or not target or len(arguments) > 1:
         sys.exit("usage: python -m portable_fn_aws.runtime app:hello (on Lambda, which sets AWS_LAMBDA_RUNTIME_API)")
     if mode not in (None, "BUFFERED", "RESPONSE_STREAM"):
-        sys.exit(f"PORTABLE_FN_AWS_INVOKE_MODE is BUFFERED or RESPONSE_STREAM, not {mode!r}")
+        sys.exit(f"PORTABLE_FN_AWS_INVOKE_MODE is {mode!r}; set BUFFERED or RESPONSE_STREAM")
     _open_output()
     for folder in (os.environ.get("LAMBDA_TASK_ROOT"), os.getcwd()):
         if folder and folder not in sys.path:
             sys.path.insert(0, folder)
     api = RuntimeAPI(address)
-    # signal itself would cost 0.5 ms of cold start, for its enums.
+    # Importing signal costs 0.5 ms of cold start, for its enums.
     from _signal import SIGTERM, signal  # type: ignore[import-not-found]
 
     signal(SIGTERM, lambda *_: api.end())

@@ -1,4 +1,4 @@
-"""Talk to the Lambda Runtime API."""
+"""Call the Lambda Runtime API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _VERSION = "/2018-06-01/runtime"
 
 
 class Invocation:
-    """One invocation, with what the handlers of awslambdaric know of theirs."""
+    """One invocation, with the attributes of awslambdaric's context."""
 
     def __init__(self, headers: Mapping[str, str], payload: bytes) -> None:
         self.payload = payload
@@ -38,11 +38,11 @@ class Invocation:
         self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
         self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
 
-    # The caller's own words, which may be malformed.
+    # The caller writes these two; they may be malformed.
 
     @lazy
     def client_context(self) -> Any:
-        """What the caller says of itself."""
+        """The client context that the caller sent."""
         return json.loads(self._headers.get("lambda-runtime-client-context") or "null")
 
     @lazy
@@ -51,13 +51,13 @@ class Invocation:
         return json.loads(self._headers.get("lambda-runtime-cognito-identity") or "null")
 
     def get_remaining_time_in_millis(self) -> int | None:
-        """The milliseconds until Lambda ends the invocation; None if the Runtime API doesn't say, as an emulator's may not."""
+        """Return the milliseconds until Lambda ends the invocation; None if the Runtime API (an emulator's) doesn't say."""
         deadline = self._headers.get("lambda-runtime-deadline-ms", "")
         return max(int(deadline) - int(time.time() * 1000), 0) if deadline.isdecimal() else None
 
 
 class RuntimeAPI:
-    """The Runtime API over one kept connection; http.client would cost 15 ms of cold start."""
+    """A client of the Runtime API over one connection; http.client would cost 15 ms of cold start."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.partition(":")
@@ -67,33 +67,39 @@ class RuntimeAPI:
         self._waits = self._ended = False
 
     def end(self) -> None:
-        """Ends the process, once the invocation that runs is answered."""
+        """End the process after the current invocation is answered."""
         self._ended = True
         if self._waits:
             sys.exit()
 
     def next(self) -> Invocation:
-        """Waits for the next invocation; ConnectionError where there is no Runtime API any more."""
+        """Wait for the next invocation.
+
+        Raises:
+            ConnectionError: The Runtime API has gone.
+        """
         self._waits = True
         if self._ended:
             sys.exit()
         try:
             status, headers, payload = self._exchange("GET", "/invocation/next")
         except OSError:
-            # A kept connection may be closed at any time while nothing is under way.
+            # The server may close an idle connection at any time.
             status, headers, payload = self._exchange("GET", "/invocation/next")
         self._waits = False
         if status != 200:
-            raise ConnectionError(f"the Runtime API has no next invocation but {status}: {payload[:300]!r}")
+            raise ConnectionError(
+                f"the Runtime API answered the request for the next invocation with {status}: {payload[:300]!r}"
+            )
         return Invocation(headers, payload)
 
     def respond(self, invocation: Invocation, body: bytes) -> None:
-        """Sends a buffered answer."""
+        """Send a buffered answer."""
         headers = {"Content-Type": "application/json"}
         self._finish(invocation, "response", headers, [body])
 
     def stream(self, invocation: Invocation, prelude: bytes, body: Iterable[bytes]) -> None:
-        """Sends an answer as it comes: the prelude at once, then the body; an error on the way as trailers."""
+        """Stream an answer: send the prelude at once, then the body, and an error on the way as trailers."""
         headers = {
             "Lambda-Runtime-Function-Response-Mode": "streaming",
             "Content-Type": _STREAMED,
@@ -107,16 +113,16 @@ class RuntimeAPI:
             parts.close()
 
     def fail(self, invocation: Invocation, error: BaseException) -> None:
-        """Reports that the invocation failed."""
+        """Report that the invocation failed."""
         self._finish(invocation, "error", *_error(error))
 
     def fail_init(self, error: BaseException) -> None:
-        """Reports that the function can't be loaded."""
+        """Report that the function can't be loaded."""
         headers, body = _error(error)
         self._exchange("POST", "/init/error", headers, body)
 
     def _finish(self, invocation: Invocation, what: str, headers: dict[str, str], body: Iterable[bytes]) -> None:
-        # Lambda names each attempt since July 2026, and refuses an answer to an earlier one with 410.
+        # Since July 2026 Lambda names each attempt, and refuses the answer to an earlier attempt with 410.
         if invocation.attempt is not None:
             headers["Lambda-Runtime-Invocation-Id"] = invocation.attempt
         try:
@@ -130,7 +136,7 @@ class RuntimeAPI:
     def _exchange(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: Iterable[bytes] = ()
     ) -> tuple[int, dict[str, str], bytes]:
-        """The answer to a request; OSError where the connection breaks, which is a new one the next time."""
+        """Send a request and return status, headers and body; if the connection breaks, raise OSError and connect again next time."""
         lines = {"Host": self._host, **(headers or {})}
         if "Transfer-Encoding" not in lines and method == "POST":
             body = list(body)
@@ -192,12 +198,12 @@ class RuntimeAPI:
 
 
 def _chunked(prelude: bytes, body: Iterable[bytes]) -> Generator[bytes, None, None]:
-    """The transfer chunks of a streamed answer; an empty chunk would end it."""
+    """Yield the transfer chunks of a streamed answer; skip empty parts, since an empty chunk ends the answer."""
     parts = iter(body)
     try:
         yield _chunk(prelude + bytes(8))
         while True:
-            # What a stream raises is caught here alone: around a `yield` it would be this generator's own end as well.
+            # Catch only the stream's errors: around a `yield` this would catch the generator's own end too.
             try:
                 part = next(parts, None)
             except BaseException as exc:
@@ -213,14 +219,14 @@ def _chunked(prelude: bytes, body: Iterable[bytes]) -> Generator[bytes, None, No
             if close := getattr(parts, "close", None):
                 close()
         except BaseException as exc:
-            _log(exc)
+            log_error(exc)
 
 
 def _broken_off(error: BaseException) -> bytes:
-    """The end of a streamed answer that tells an error."""
+    """Return the end of a streamed answer: the trailers that report an error."""
     from binascii import b2a_base64
 
-    _log(error)
+    log_error(error)
     document = b2a_base64(json.dumps(_document(error)).encode(), newline=False).decode()
     return (
         f"0\r\nLambda-Runtime-Function-Error-Type: Runtime.{type(error).__name__}\r\n"
@@ -251,7 +257,8 @@ def _error(error: BaseException) -> tuple[dict[str, str], list[bytes]]:
     return headers, [json.dumps(document).encode()]
 
 
-def _log(error: BaseException) -> None:
+def log_error(error: BaseException) -> None:
+    """Print the error with its traceback."""
     import traceback
 
     traceback.print_exception(error)

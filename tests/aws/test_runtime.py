@@ -223,7 +223,7 @@ def test_a_function_around_an_entry_is_called_and_not_bypassed(tmp_path: Path) -
         (
             "main:without_wraps",
             "ConfigurationError",
-            "main:without_wraps is a function, but without @portable and no entry()",
+            "main:without_wraps is a function, but has neither @portable nor entry()",
         ),
         ("main:number", "ConfigurationError", "an entry takes portable functions or a module of them, not int"),
     ],

@@ -36,7 +36,8 @@ from portable_fn.testing.stories import app as stories_app
 from portable_fn_asgi import entry as asgi_entry
 from portable_fn_asgi.simulate.server import messages, scope
 from portable_fn_aws import entry as aws_entry
-from portable_fn_aws.runtime import _invoker
+from portable_fn_aws.entry import EntryFunctions
+from portable_fn_aws.runtime import load_functions
 from portable_fn_aws.simulate import payload
 from portable_fn_azure import entry as azure_entry
 from portable_fn_cloudflare.entry import worker
@@ -333,9 +334,10 @@ def test_our_lambda_runtime_takes_the_entrys_middleware(monkeypatch: pytest.Monk
     )
     (tmp_path / "app_with_middleware.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
-    invoke, _ = _invoker("app_with_middleware:handler", None)
+    functions, _ = load_functions("app_with_middleware:handler", None)
+    assert isinstance(functions, EntryFunctions)
     for path, status in (("/v1/items/", 200), ("/nothing", 404)):
-        response, *_ = invoke(payload(fake.request("GET", path), "http_api"), None)
+        response = functions.respond(payload(fake.request("GET", path), "http_api"), None, "http_api").response
         assert (status, "*") == (response.status, response.headers["access-control-allow-origin"])
 
 

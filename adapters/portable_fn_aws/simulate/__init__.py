@@ -13,7 +13,7 @@ from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.testing.results import Answer, Exchange, Raised
 from portable_fn_aws.entry import entry
-from portable_fn_aws.limits import ALB, LAMBDA, as_json
+from portable_fn_aws.limits import ALB, LAMBDA, json_size
 from portable_fn_aws.simulate.events import EVENT_SERVICES, default_service, function_name, payloads, playing, results
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def invoker(targets: tuple[object, ...], service: str, seconds: float = 30) -> C
     def invoke(native: Any) -> Any:
         try:
             made = handler(native, LambdaContext(seconds, function_name(native)))
-            if (size := as_json(made)) > LAMBDA:
+            if (size := json_size(made)) > LAMBDA:
                 raise EncodeError(
                     f"Function.ResponseSizeTooLarge: the answer has {size} bytes, and {LAMBDA} are possible"
                 )
@@ -96,7 +96,7 @@ def payload(request: Request[Any], service: str) -> dict[str, Any]:
 def answer(native: Any, service: str) -> Answer:
     """What the caller receives for a function's answer; EncodeError for one that the service would refuse with a 502."""
     most = ALB if service.startswith("alb") else LAMBDA
-    if (size := as_json(native)) > most:
+    if (size := json_size(native)) > most:
         raise EncodeError(f"{service} would answer 502: the answer has {size} bytes, and {most} are possible")
     if not isinstance(native, dict) or not isinstance(native.get("statusCode"), int):
         raise EncodeError(f"{service} would answer 502: statusCode is missing in {native!r}")
