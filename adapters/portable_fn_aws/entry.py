@@ -123,7 +123,7 @@ class EntryFunctions:
         self._cold_start = False
         variables = copy_context()
         try:
-            return self._events(payload, context, variables)
+            return self._events.answer(payload, context, variables)
         finally:
             if "pending" in context.__dict__:
                 finish(context, variables)
@@ -180,10 +180,10 @@ def _event_router(functions: list[Binding]) -> EventRouter | None:
     if all(function.kind is Request for function in functions):
         return None
     from portable_fn.adapter.dispatch import Dispatcher
-    from portable_fn_aws.events.decode import inside
+    from portable_fn_aws.events.decode import unwrap
     from portable_fn_aws.events.entry import EventRouter
 
-    return EventRouter(Dispatcher(functions, inside), run)
+    return EventRouter(Dispatcher(functions, unwrap), run)
 
 
 def run(awaitable: Awaitable[Any], variables: Variables) -> Any:

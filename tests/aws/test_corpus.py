@@ -54,7 +54,7 @@ def context() -> decode.AWSContext:
 
 
 def events(native: Any) -> list[Event[Any]]:
-    items = list(decode_events.arrival(native, context()).items)
+    items = list(decode_events.read_events(native, context()).items)
     assert [] == [item for item in items if not isinstance(item, Event)]
     return [item for item in items if isinstance(item, Event)]
 
@@ -300,7 +300,7 @@ def test_the_fields_are_read(file: str, kind: str, expected: list[dict[str, Any]
 
 def test_a_scheduled_rule_is_a_schedule_for_whoever_asks_for_one() -> None:
     (event,) = events(payload(f"{SAM}cloudwatch-ScheduledEvent.json"))
-    (tick,) = decode_events.inside(event)
+    (tick,) = decode_events.unwrap(event)
     assert isinstance(tick, ScheduleEvent)
     assert ("rule", "cdc73f9d-aea9-11e3-9d5a-835b769c0d9c", None, (event,)) == (
         tick.name,
@@ -313,7 +313,7 @@ def test_a_scheduled_rule_is_a_schedule_for_whoever_asks_for_one() -> None:
 def test_the_window_of_a_stream_is_read() -> None:
     for file in ("kinesis-time-window-event", "dynamodb-time-window-event"):
         native = payload(f"{GO}{file}.json")
-        found = decode_events.arrival(native, context())
+        found = decode_events.read_events(native, context())
         assert native["state"] == found.state
         assert found.window is not None and (False, False) == (found.window.is_final, found.window.ended_early)
 
@@ -368,7 +368,7 @@ def read_all(event: Event[Any]) -> None:
         except DecodeError:
             pass
     try:
-        inside = decode_events.inside(event)
+        inside = decode_events.unwrap(event)
     except DecodeError:
         return
     for inner in inside:
@@ -384,7 +384,7 @@ def test_a_mutated_payload_is_an_event_or_a_decode_error(file: str) -> None:
         if decode.http_service(mutant) is not None:
             continue
         try:
-            found = decode_events.arrival(mutant, context())
+            found = decode_events.read_events(mutant, context())
         except DecodeError:
             continue
         for item in found.items:

@@ -60,7 +60,7 @@ def context() -> decode.AWSContext:
 
 
 def arrived(native: Any) -> list[Any]:
-    return list(decode_events.arrival(native, context()).items)
+    return list(decode_events.read_events(native, context()).items)
 
 
 def one(native: Any) -> Any:
@@ -375,7 +375,7 @@ def test_a_table_that_writes_to_a_kinesis_stream_tells_microseconds() -> None:
                      "ApproximateCreationDateTimePrecision": "MICROSECOND"},
     }  # fmt: skip
     message = one(payloads([fake.message(change)], "kinesis")[0])
-    (row,) = decode_events.inside(message)
+    (row,) = decode_events.unwrap(message)
     assert ("users", "removed", {"id": "7"}) == (row.table, row.action, row.key)  # type: ignore[attr-defined]
     assert datetime(2023, 11, 14, 22, 13, 20, 1, tzinfo=UTC) == row.time
     assert (message,) == row.envelopes
@@ -383,8 +383,8 @@ def test_a_table_that_writes_to_a_kinesis_stream_tells_microseconds() -> None:
 
 def test_nested_envelopes_are_outermost_first() -> None:
     message = one(payloads([fake.object(key="a b/é+%.png", id="o-1")], "s3_eventbridge_sns_sqs")[0])
-    (bus,) = decode_events.inside(message)
-    (upload,) = decode_events.inside(bus)
+    (bus,) = decode_events.unwrap(message)
+    (upload,) = decode_events.unwrap(bus)
     queue = message.envelopes[0]
     assert ("a b/é+%.png", "o-1") == (upload.key, upload.id)  # type: ignore[attr-defined]
     assert [queue, message, bus] == list(upload.envelopes)
@@ -395,7 +395,7 @@ def test_nested_envelopes_are_outermost_first() -> None:
 )
 def test_a_schedules_detail_is_its_input_or_nothing(detail: Any, data: Any) -> None:
     (native,) = payloads([fake.schedule()], "scheduler")
-    (tick,) = decode_events.inside(one({**native, "detail": detail}))
+    (tick,) = decode_events.unwrap(one({**native, "detail": detail}))
     assert (data, "nightly", False) == (tick.data, tick.name, tick.native is None)  # type: ignore[attr-defined]
 
 
@@ -507,7 +507,7 @@ def test_the_whole_batch_fails_where_that_is_asked_for(monkeypatch: pytest.Monke
     assert {"batchItemFailures": []} == invoke(odd_fails, {"Records": records(2, 4)})
     monkeypatch.setenv("PORTABLE_FN_AWS_BATCH", "riase")
     with pytest.raises(
-        ConfigurationError, match="PORTABLE_FN_AWS_BATCH is report, report-always or raise, not 'riase'"
+        ConfigurationError, match="PORTABLE_FN_AWS_BATCH is 'riase'; set report, report-always or raise"
     ):
         entry(odd_fails)
 
@@ -1066,7 +1066,7 @@ def read(event: Event[Any], service: str, kind: type[Event[Any]]) -> Any:
     (native,) = payloads([event], service)
     found = one(json.loads(json.dumps(native)))
     while not isinstance(found, kind):
-        (found,) = decode_events.inside(found)
+        (found,) = decode_events.unwrap(found)
     return found
 
 
@@ -1133,7 +1133,7 @@ def test_decode_reads_the_tasks_that_simulate_renders(value: Any) -> None:
 
 
 def test_an_outcome_that_is_none_of_a_failure_has_no_error() -> None:
-    assert "Reject" == type(encode_events.error_of(Reject("no"))).__name__
+    assert "Reject" == type(encode_events.handler_error(Reject("no"))).__name__
 
 
 def test_by_default_a_delivery_takes_the_service_that_the_triggers_word_means() -> None:

@@ -46,7 +46,7 @@ def context() -> decode.AWSContext:
 
 
 def arrival(native: Any) -> IncomingEvents:
-    return decode_events.arrival(native, context())
+    return decode_events.read_events(native, context())
 
 
 def b64(data: bytes) -> str:
@@ -447,10 +447,8 @@ IN_ORDER = [
 
 @pytest.mark.parametrize(("service", "native", "key"), IN_ORDER)
 def test_a_payload_is_of_a_service_and_its_events_are_in_order_within_a_key(
-    service: str, native: Any, key: object, monkeypatch: pytest.MonkeyPatch
+    service: str, native: Any, key: object
 ) -> None:
-    # As in a new process, which has seen no other source before.
-    monkeypatch.setattr(decode_events, "_SOURCES", {})
     found = arrival(native)
     events = [item for item in found.items if isinstance(item, Event)]
     assert (service, key) == (found.service, found.key(events[0]) if found.key is not None else None)
@@ -504,14 +502,14 @@ def test_a_tumbling_window_is_read(more: Any, service: str, window: Window | Non
 
 def test_a_direct_call_of_a_test_without_a_context_has_no_id() -> None:
     ctx = decode.AWSContext(None, True)
-    assert told(Task("", "", INPUT, native=INPUT)) == told(decode_events.task(INPUT, ctx))
+    assert told(Task("", "", INPUT, native=INPUT)) == told(decode_events.read_task(INPUT, ctx))
     assert ("", None) == (ctx.version, ctx.deadline)
 
 
 def test_a_schedules_own_input_is_a_schedule_of_the_invocation() -> None:
     tick = ScheduleEvent(REQUEST_ID, FUNCTION, input=INPUT, native=INPUT)
-    assert told(tick) == told(decode_events.scheduled(INPUT, context()))
-    called = decode_events.called(BUS, context())
+    assert told(tick) == told(decode_events.read_schedule(INPUT, context()))
+    called = decode_events.read_call(BUS, context())
     assert ("invoke", [BUS], [told(Task(REQUEST_ID, FUNCTION, BUS, name="function", native=BUS))]) == (
         called.service, called.records, [told(item) for item in called.items],
     )  # fmt: skip
@@ -585,13 +583,13 @@ def bus(native: dict[str, Any]) -> Event[Any]:
 def test_what_is_inside_of_an_event_has_it_as_its_envelope(event: Event[Any], expected: list[Event[Any]]) -> None:
     envelopes = [told(one) for one in (*event.envelopes, event)]
     assert [{**told(one), "envelopes": envelopes} for one in expected] == [
-        told(one) for one in decode_events.inside(event)
+        told(one) for one in decode_events.unwrap(event)
     ]
 
 
 @pytest.mark.parametrize("body", [b'{"Records"', b'{"Records": []}\xff', b'"detail-type', b'"dynamodb"'])
 def test_in_a_body_that_is_no_json_there_is_nothing(body: bytes) -> None:
-    assert [] == decode_events.inside(message(body))
+    assert [] == decode_events.unwrap(message(body))
 
 
 TEST_EVENT = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "uploads"}
@@ -718,16 +716,16 @@ BROKEN: list[tuple[Any, str]] = [
     ({**BUS, "source": 7}, "the source of an EventBridge event is no text"),
     ({name: value for name, value in BUS.items() if name != "id"}, "an EventBridge event can't be read: 'id' is missing"),
     ({**BUS, "detail-type": None}, "the detail-type of an EventBridge event is missing"),
-    ({"window": 7, "Records": [KINESIS]}, "the tumbling window, or its state, is no object"),
-    ({"window": WINDOW, "state": [], "Records": [KINESIS]}, "the tumbling window, or its state, is no object"),
+    ({"window": 7, "Records": [KINESIS]}, "the tumbling window and its state must be objects"),
+    ({"window": WINDOW, "state": [], "Records": [KINESIS]}, "the tumbling window and its state must be objects"),
     ({"window": {"start": WINDOW["start"]}, "Records": [KINESIS]}, "a time is not one of RFC 3339"),
-    ({"eventSource": "aws:kafka", "records": []}, "the payload's records is no object"),
-    ({"eventSource": "aws:kafka", "records": {"a": {}}}, "the payload's records is no list"),
-    ({"eventSource": "aws:kafka", "eventSourceArn": 7, "records": {"a": []}}, "the source of the Kafka records is no text"),
-    ({"eventSource": "aws:mq"}, "the payload's messages is no list"),
-    ({"eventSource": "aws:rmq"}, "the payload's rmqMessagesByQueue is no object"),
-    ({"eventSource": "aws:rmq", "rmqMessagesByQueue": {"a": {}}}, "the payload's messages is no list"),
-    ({"eventSource": "aws:docdb", "events": {}}, "the payload's events is no list"),
+    ({"eventSource": "aws:kafka", "records": []}, "the payload's records must be an object"),
+    ({"eventSource": "aws:kafka", "records": {"a": {}}}, "the payload's records must be a list"),
+    ({"eventSource": "aws:kafka", "eventSourceArn": 7, "records": {"a": []}}, "the source of the Kafka records must be a string"),
+    ({"eventSource": "aws:mq"}, "the payload's messages must be a list"),
+    ({"eventSource": "aws:rmq"}, "the payload's rmqMessagesByQueue must be an object"),
+    ({"eventSource": "aws:rmq", "rmqMessagesByQueue": {"a": {}}}, "the payload's messages must be a list"),
+    ({"eventSource": "aws:docdb", "events": {}}, "the payload's events must be a list"),
 ]  # fmt: skip
 
 
@@ -764,7 +762,7 @@ def test_what_cant_be_read_is_named(native: Any, words: str) -> None:
 )  # fmt: skip
 def test_what_cant_be_read_inside_of_an_event_is_named(event: Event[Any], words: str) -> None:
     with pytest.raises(DecodeError) as caught:
-        decode_events.inside(event)
+        decode_events.unwrap(event)
     assert words in str(caught.value)
 
 
@@ -1275,9 +1273,9 @@ def test_what_became_of_events_is_answered_as_the_source_takes_it(
     native: Any, outcomes: list[Outcome], expected: Any
 ) -> None:
     found = arrival(native)
-    assert expected == encode_events.answer(found, outcomes, report=True)
+    assert expected == encode_events.acknowledge(found, outcomes, reports=True)
     if all(outcome == OK for outcome in outcomes):
-        assert expected == encode_events.success(found)
+        assert expected == encode_events.acknowledge_all(found)
 
 
 UNNAMED = [{**SQS, "messageId": 7}, SQS_BARE]
@@ -1304,25 +1302,25 @@ def test_where_less_than_all_cant_be_told_what_the_first_handler_raised_is_raise
     native: Any, outcomes: list[Outcome], reports: bool
 ) -> None:
     with pytest.raises(Broken, match="why"):
-        encode_events.answer(arrival(native), outcomes, report=reports)
+        encode_events.acknowledge(arrival(native), outcomes, reports=reports)
 
 
 def test_a_failure_is_known_by_the_handlers_own_error_and_else_by_the_outcome() -> None:
     retry, reject, stop = Retry("later"), Reject("never"), Stop("now", 2)
     outcomes: list[Outcome] = [failed(WHY), retry, reject]
-    assert [WHY, retry, reject] == [encode_events.error_of(outcome) for outcome in outcomes]
-    told = encode_events.error_of(failed(stop))
+    assert [WHY, retry, reject] == [encode_events.handler_error(outcome) for outcome in outcomes]
+    told = encode_events.handler_error(failed(stop))
     assert ("Stop", ("now", 2), stop, True) == (
         type(told).__name__, told.args, told.__cause__, isinstance(told, Exception),
     )  # fmt: skip
     with pytest.raises(Reject, match="never"):
-        encode_events.answer(arrival(INPUT), [reject], report=True)
+        encode_events.acknowledge(arrival(INPUT), [reject], reports=True)
 
 
 @pytest.mark.parametrize("value", [{1: {2}, "a": object()}, float("nan"), [float("inf")]])
 def test_a_result_without_a_form_in_json_is_an_error_that_names_its_type(value: Any) -> None:
     with pytest.raises(EncodeError, match=f"returned a {type(value).__name__} that can't be written as JSON"):
-        encode_events.plain(value)
+        encode_events.plain_json(value)
 
 
 FIREHOSE = {"invocationId": "i", "records": [{"recordId": "1", "data": ""}, {"recordId": "2", "data": ""}]}
@@ -1335,30 +1333,32 @@ FINE, DROPPED = {"recordId": "1", "result": "Ok", "data": "YQ=="}, {"recordId": 
         ([FINE, DROPPED], None),
         ([DROPPED, FINE], None),
         ([FINE, {"recordId": "2", "result": "ProcessingFailed"}], None),
-        ("text", "Firehose takes {'records': [{'recordId'"),
-        ([FINE, 7], "Firehose takes {'records': [{'recordId'"),
-        ([FINE], "each recordId once: 2 came, 1 are answered"),
-        ([FINE, DROPPED, DROPPED], "each recordId once: 2 came, 3 are answered"),
+        ("text", "the answer to Firehose needs {'records': [{'recordId'"),
+        ([FINE, 7], "the answer to Firehose needs {'records': [{'recordId'"),
+        ([FINE], "each recordId once: it sent 2, the answer has 1"),
+        ([FINE, DROPPED, DROPPED], "each recordId once: it sent 2, the answer has 3"),
         ([FINE, FINE], "each recordId once"),
         ([FINE, {**DROPPED, "recordId": "3"}], "each recordId once"),
         ([FINE, {**DROPPED, "result": "dropped"}], "Ok, Dropped or ProcessingFailed, not 'dropped'"),
-        ([{**FINE, "data": None}, DROPPED], "base64 as the data of a record that is Ok"),
+        ([{**FINE, "data": None}, DROPPED], "with the result Ok needs its data as base64"),
     ],
 )
 def test_firehose_is_answered_for_each_record_or_it_is_an_error(records: Any, words: str | None) -> None:
     outcomes = [Done({"records": records})]
     if words is None:
-        assert {"records": records} == encode_events.answer(arrival(FIREHOSE), outcomes, report=True)
+        assert {"records": records} == encode_events.acknowledge(arrival(FIREHOSE), outcomes, reports=True)
         return
     with pytest.raises(EncodeError) as caught:
-        encode_events.answer(arrival(FIREHOSE), outcomes, report=True)
+        encode_events.acknowledge(arrival(FIREHOSE), outcomes, reports=True)
     assert words in str(caught.value)
 
 
 def test_firehose_may_be_answered_with_nothing_or_be_told_that_the_answer_is_none() -> None:
-    assert None is encode_events.answer(arrival(FIREHOSE), [OK], report=True)
+    assert None is encode_events.acknowledge(arrival(FIREHOSE), [OK], reports=True)
     for result in ("text", ["records"]):
-        with pytest.raises(EncodeError, match="Firehose takes"):
-            encode_events.answer(arrival(FIREHOSE), [Done(result)], report=True)
-    with pytest.raises(EncodeError, match="0 came, 2 are answered"):
-        encode_events.answer(arrival({**FIREHOSE, "records": 7}), [Done({"records": [FINE, DROPPED]})], report=True)
+        with pytest.raises(EncodeError, match="the answer to Firehose needs"):
+            encode_events.acknowledge(arrival(FIREHOSE), [Done(result)], reports=True)
+    with pytest.raises(EncodeError, match="it sent 0, the answer has 2"):
+        encode_events.acknowledge(
+            arrival({**FIREHOSE, "records": 7}), [Done({"records": [FINE, DROPPED]})], reports=True
+        )

@@ -478,7 +478,7 @@ def test_a_change_of_dynamodb_has_the_time_that_was_sent(sent: Any, microseconds
 def test_a_change_through_kinesis_has_the_precision_that_was_sent(sent: int, precision: Any, microseconds: int) -> None:
     change = copy.deepcopy(fields.TABLE_CHANGE)
     change["dynamodb"] |= {"ApproximateCreationDateTime": sent, "ApproximateCreationDateTimePrecision": precision}
-    (event,) = decode_events.inside(fields.message(change))
+    (event,) = decode_events.unwrap(fields.message(change))
     assert isinstance(event, ChangeEvent) and EPOCH + timedelta(microseconds=microseconds) == event.time
 
 
@@ -533,5 +533,5 @@ def test_a_key_is_decoded_and_never_repaired(key: str, decoded: str) -> None:
 
 @pytest.mark.parametrize("resources", [..., None, [], "arn:aws:events:r:1:rule/x", 7, {}])
 def test_a_schedule_whose_rule_is_not_told_is_the_services(resources: Any) -> None:
-    (event,) = decode_events.inside(arrival(spoiled(fields.SCHEDULED, ["resources"], resources)).items[0])  # type: ignore[arg-type]  # it is an event
+    (event,) = decode_events.unwrap(arrival(spoiled(fields.SCHEDULED, ["resources"], resources)).items[0])  # type: ignore[arg-type]  # it is an event
     assert isinstance(event, ScheduleEvent) and "aws.events" == event.source

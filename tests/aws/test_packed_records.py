@@ -95,7 +95,7 @@ def piped(native: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def items(native: Any) -> list[Any]:
-    return list(decode_events.arrival(native, decode.AWSContext(LambdaContext(), True)).items)
+    return list(decode_events.read_events(native, decode.AWSContext(LambdaContext(), True)).items)
 
 
 def report(*numbers: int) -> dict[str, Any]:
@@ -594,5 +594,5 @@ def test_a_batch_may_hold_all_of_it() -> None:
 
 
 def test_a_batch_without_a_packed_record_does_not_load_what_reads_them() -> None:
-    found = decode_events.arrival(batch(b"plain", b"{}"), decode.AWSContext(None, True))
+    found = decode_events.read_events(batch(b"plain", b"{}"), decode.AWSContext(None, True))
     assert found.places is None and not isinstance(found.items, Unpacked)

@@ -430,10 +430,10 @@ def test_what_came_by_no_queue_needs_one_on_aws(fake_sqs: SQS) -> None:
     assert ["sent", "sent", "left"] == [one.outcome for one in found]
     assert "SQS takes a text that isn't empty, and the body is none" == found[2].why
     first, second = on_sqs(fake_sqs, "again")
-    from portable_fn_aws.events.decode import inside
+    from portable_fn_aws.events.decode import unwrap
 
-    [event] = inside(second)
-    assert (b'{"n":1}', events[1]) == (first.body, inside(event)[0])
+    [event] = unwrap(second)
+    assert (b'{"n":1}', events[1]) == (first.body, unwrap(event)[0])
 
 
 def test_a_queue_that_is_not_there_is_told(fake_sqs: SQS, capsys: pytest.CaptureFixture[str]) -> None:

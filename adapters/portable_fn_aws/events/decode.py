@@ -1,4 +1,4 @@
-"""Lambda's payloads that are no requests as neutral events.
+"""Decode Lambda's payloads that aren't requests.
 
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html
 """
@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html
 from __future__ import annotations
 
 from collections.abc import Sequence
+from sys import modules
 
 from portable_fn.data import parse_json
 from portable_fn.errors import DecodeError
@@ -21,14 +22,24 @@ if TYPE_CHECKING:
 
     Item = Event[Any] | DecodeError
     Read = Callable[[Any], Item]
+    Key = Callable[[Any], object]
+    # A service, the module and the function that read its records, and the key within which they are in order.
+    Source = tuple[str, str, str, Key | None]
 
 
 class IncomingEvents:
-    """The events of one invocation: `items` in the order of `records`, which are what AWS names when it is told of a failure.
+    """The events of one invocation.
 
-    If some of the records hold several events, or none, `places` are the places of the records that the items are of, and
-    `results` what the handlers returned for each. `service` is whose they are; `key` gives what they are in order within, None without order; `pipe` says that EventBridge
-    Pipes sends them; `window` and `state` are those of a tumbling window, None for others.
+    Attributes:
+        service: The service that sends them.
+        records: The payload's records, by which AWS learns of failures.
+        items: The events in the order of the records.
+        key: Returns the key within which events are in order; None if the service keeps no order.
+        places: If records hold several events or none: for each item, the index of its record.
+        results: If `places` is set: what the handlers returned for each item.
+        window: The tumbling window; None without one.
+        state: The state of the tumbling window.
+        pipe: Whether EventBridge Pipes sends them.
     """
 
     places: Sequence[int] | None = None
@@ -37,9 +48,7 @@ class IncomingEvents:
     state: dict[str, Any] | None = None
     pipe = False
 
-    def __init__(
-        self, service: str, records: Sequence[Any], items: Sequence[Item], key: Callable[[Any], object] | None = None
-    ) -> None:
+    def __init__(self, service: str, records: Sequence[Any], items: Sequence[Item], key: Key | None = None) -> None:
         self.service = service
         self.records = records
         self.items = items
@@ -47,7 +56,7 @@ class IncomingEvents:
 
 
 class Records(Sequence["Item"]):
-    """The events of records, each made when it is asked for, so that of a batch handled one by one few are there at once."""
+    """The events of records. Each is read on access, so that a batch handled one by one keeps few events in memory."""
 
     def __init__(self, records: list[Any], read: Read) -> None:
         self._records = records
@@ -64,32 +73,44 @@ class Records(Sequence["Item"]):
 
 
 def group(event: Event[Any]) -> object:
-    """What a FIFO queue's messages are in order within."""
+    """Return the message group, within which a FIFO queue keeps order."""
     return event.key  # type: ignore[attr-defined]  # a message of a FIFO queue
 
 
 def shard(event: Event[Any]) -> object:
-    """One key for all: what a stream hands over at once is of one shard, and comes again from the first failure on."""
+    """Return one key for all: a stream's batch is from one shard, and is redelivered from the first failure on."""
     return ""
 
 
 def topic_partition(event: Event[Any]) -> object:
-    """What Kafka's messages are in order within."""
+    """Return the topic and partition, within which Kafka keeps order."""
     return event.channel, event.partition  # type: ignore[attr-defined]  # a Kafka message
 
 
-def arrival(payload: Any, context: AWSContext) -> IncomingEvents:
-    """The events in a payload that is no request; what nothing is known of is a task."""
+# By a record's eventSource. A module is imported with its first record.
+_SOURCES: dict[str, Source] = {
+    "aws:sqs": ("sqs", "portable_fn_aws.events.messages", "sqs", None),
+    "aws:sns": ("sns", "portable_fn_aws.events.messages", "sns", None),
+    "aws:kinesis": ("kinesis", "portable_fn_aws.events.messages", "kinesis", shard),
+    "aws:ses": ("ses", "portable_fn_aws.events.messages", "ses", None),
+    "aws:dynamodb": ("dynamodb", "portable_fn_aws.events.changes", "dynamodb", shard),
+    "aws:s3": ("s3", "portable_fn_aws.events.objects", "s3", None),
+}
+_FIFO_QUEUE: Source = ("sqs", "portable_fn_aws.events.messages", "sqs_fifo", group)
+
+
+def read_events(payload: Any, context: AWSContext) -> IncomingEvents:
+    """Decode a payload that isn't a request; an unrecognised one becomes a Task."""
     if isinstance(payload, dict):
         records = payload.get("Records")
         if type(records) is list and (records or "window" in payload):
-            found = _records(records, payload)
-            if found is not None:
-                return found
-        elif "eventSource" in payload and (found := _grouped(payload, context)) is not None:
-            return found
+            incoming = _read_records(records, payload)
+            if incoming is not None:
+                return incoming
+        elif "eventSource" in payload and (incoming := _read_grouped(payload, context)) is not None:
+            return incoming
         elif "detail-type" in payload and "source" in payload and "detail" in payload:
-            return IncomingEvents("eventbridge", [payload], [_bus_event(payload)])
+            return IncomingEvents("eventbridge", [payload], [_read_bus_event(payload)])
         elif isinstance(payload.get("awslogs"), dict):
             from portable_fn_aws.events.messages import logs
 
@@ -97,19 +118,19 @@ def arrival(payload: Any, context: AWSContext) -> IncomingEvents:
             return IncomingEvents("logs", [payload], [] if batch is None else [batch])
         elif payload.get("Event") == "s3:TestEvent" or records == []:
             return IncomingEvents("s3", [], [])
-    elif type(payload) is list and (found := _piped(payload, context)) is not None:
-        found.pipe = True
-        return found
-    return called(payload, context)
+    elif type(payload) is list and (incoming := _read_pipe(payload, context)) is not None:
+        incoming.pipe = True
+        return incoming
+    return read_call(payload, context)
 
 
-def called(payload: Any, context: AWSContext) -> IncomingEvents:
-    """The payload as a direct call, whatever it looks like."""
-    return IncomingEvents("invoke", [payload], [task(payload, context)])
+def read_call(payload: Any, context: AWSContext) -> IncomingEvents:
+    """Decode the payload as the input of a direct call, whatever it looks like."""
+    return IncomingEvents("invoke", [payload], [read_task(payload, context)])
 
 
-def task(payload: Any, context: AWSContext) -> Task[Any]:
-    """The payload as the input of a direct call. Its id is the invocation's, the same when Lambda invokes again."""
+def read_task(payload: Any, context: AWSContext) -> Task[Any]:
+    """Decode the input of a direct call. The id is the invocation's, which stays the same if Lambda invokes again."""
     from portable_fn.events import Task
     from portable_fn_aws.events.tasks import type_of
 
@@ -123,26 +144,26 @@ def task(payload: Any, context: AWSContext) -> Task[Any]:
     )
 
 
-def scheduled(payload: Any, context: AWSContext) -> ScheduleEvent[Any]:
-    """The payload as a schedule's own input, which has no mark of what it is; its id is the invocation's."""
+def read_schedule(payload: Any, context: AWSContext) -> ScheduleEvent[Any]:
+    """Decode the input of a schedule, which nothing marks as such; the id is the invocation's."""
     from portable_fn.events import ScheduleEvent
 
     return ScheduleEvent(context.invocation_id, context.arn, input=payload, native=payload)
 
 
-def _records(records: list[Any], payload: Mapping[str, Any]) -> IncomingEvents | None:
-    """The events of a payload with Records; None where they are of a source that has no kind of its own."""
-    first, source = _first_known(records) if records else ({}, _source_of(payload))
+def _read_records(records: list[Any], payload: Mapping[str, Any]) -> IncomingEvents | None:
+    """Decode a payload with Records; return None if portable_fn has no kind for their source."""
+    first, source = _first_with_source(records) if records else ({}, _source_of_window(payload))
     if source is None:
         return None
-    found = _of_source(source, first, records)
-    if found is not None and "window" in payload:
-        _add_window(found, payload)
-    return found
+    incoming = _read_from(source, first, records)
+    if incoming is not None and "window" in payload:
+        _add_window(incoming, payload)
+    return incoming
 
 
-def _first_known(records: list[Any]) -> tuple[Mapping[str, Any], str | None]:
-    """The first record that names its source, and the source: one record may be broken, and the others not."""
+def _first_with_source(records: list[Any]) -> tuple[Mapping[str, Any], str | None]:
+    """Return the first record that names its source, and the source: earlier records may be malformed."""
     for record in records:
         if type(record) is dict:
             source = record.get("eventSource") or record.get("EventSource")
@@ -151,179 +172,154 @@ def _first_known(records: list[Any]) -> tuple[Mapping[str, Any], str | None]:
     return {}, None
 
 
-def _of_source(source: str, first: Mapping[str, Any], records: list[Any]) -> IncomingEvents | None:
-    known = _SOURCES.get(source) or _known(source)
-    if known is None:
+def _read_from(name: str, first: Mapping[str, Any], records: list[Any]) -> IncomingEvents | None:
+    """Decode the records of a source by its name; return None if portable_fn has no kind for it."""
+    source = _SOURCES.get(name)
+    if source is None:
         return None
-    service, read, key = known
-    if source == "aws:sqs" and _is_fifo(first, records):
-        service, read, key = _SOURCES["fifo"]
-    elif source == "aws:kinesis" and _has_packed(records):
+    if name == "aws:sqs" and _is_fifo(first, records):
+        source = _FIFO_QUEUE
+    elif name == "aws:kinesis" and _has_packed(records):
         from portable_fn_aws.events.packed import Unpacked
 
-        items = Unpacked(records)
-        found = IncomingEvents(service, records, items, key)
-        found.places = items.places
-        return found
-    return IncomingEvents(service, records, Records(records, read), key)
+        unpacked = Unpacked(records)
+        incoming = IncomingEvents("kinesis", records, unpacked, shard)
+        incoming.places = unpacked.places
+        return incoming
+    service, module, function, key = source
+    if module not in modules:
+        __import__(module)
+    return IncomingEvents(service, records, Records(records, getattr(modules[module], function)), key)
 
 
 def _is_fifo(first: Mapping[str, Any], records: list[Any]) -> bool:
-    """Whether the records are of a FIFO queue, by the first that has an ARN."""
+    """Return whether the records are from a FIFO queue, by the first that has an ARN."""
     arn = first.get("eventSourceARN")
     if type(arn) is not str or not arn:
         arns = (record.get("eventSourceARN") for record in records if type(record) is dict)
-        arn = next((one for one in arns if type(one) is str and one), "")
+        arn = next((arn for arn in arns if type(arn) is str and arn), "")
     return arn[-5:] == ".fifo"
 
 
 def _has_packed(records: list[Any]) -> bool:
-    """Whether a record of Kinesis begins as those that were aggregated do, or as gzip, as batches of CloudWatch Logs do."""
+    """Return whether a Kinesis record starts like an aggregated record, or like gzip, as batches of CloudWatch Logs do."""
     for record in records:
         try:
-            begin = record["kinesis"]["data"][:4]
+            start = record["kinesis"]["data"][:4]
         except (LookupError, TypeError):
-            # As Pipes has it, or broken.
-            begin = str(record.get("data"))[:4] if type(record) is dict else ""
+            # The record is from EventBridge Pipes, or malformed.
+            start = str(record.get("data"))[:4] if type(record) is dict else ""
         # The base64 of F3 89 9A, and of gzip's 1F 8B 08.
-        if begin == "84ma" or begin == "H4sI":
+        if start == "84ma" or start == "H4sI":
             return True
     return False
 
 
-# The service of each source, how its records are read, and what they are in order within.
-_SOURCES: dict[str, tuple[str, Read, Callable[[Any], object] | None]] = {}
-
-
-def _known(source: str) -> tuple[str, Read, Callable[[Any], object] | None] | None:
-    """What is known of a source, read in when it first comes."""
-    if source in ("aws:sqs", "aws:sns", "aws:kinesis", "aws:ses"):
-        from portable_fn_aws.events import messages
-
-        _SOURCES["aws:sqs"] = "sqs", messages.sqs, None
-        _SOURCES["fifo"] = "sqs", messages.sqs_fifo, group
-        _SOURCES["aws:sns"] = "sns", messages.sns, None
-        _SOURCES["aws:kinesis"] = "kinesis", messages.kinesis, shard
-        _SOURCES["aws:ses"] = "ses", messages.ses, None
-    elif source == "aws:dynamodb":
-        from portable_fn_aws.events.changes import dynamodb
-
-        _SOURCES[source] = "dynamodb", dynamodb, shard
-    elif source == "aws:s3":
-        from portable_fn_aws.events.objects import s3
-
-        _SOURCES[source] = "s3", s3, None
-    else:
-        return None
-    return _SOURCES[source]
-
-
-def _source_of(payload: Mapping[str, Any]) -> str | None:
-    """The source of a tumbling window that ends without a record."""
+def _source_of_window(payload: Mapping[str, Any]) -> str | None:
+    """Return the source of a tumbling window that ends without a record."""
     arn = payload.get("eventSourceARN")
     service = arn.split(":")[2:3] if isinstance(arn, str) else []
     return f"aws:{service[0]}" if service else None
 
 
-def _add_window(found: IncomingEvents, payload: Mapping[str, Any]) -> None:
+def _add_window(incoming: IncomingEvents, payload: Mapping[str, Any]) -> None:
     from portable_fn.adapter.cloudevents import parse_time
     from portable_fn.events import Window
 
     window, state = payload["window"], payload.get("state")
     if not isinstance(window, dict) or not isinstance(state, (dict, type(None))):
-        raise DecodeError("the tumbling window, or its state, is no object")
-    found.window = Window(
+        raise DecodeError("the tumbling window and its state must be objects")
+    incoming.window = Window(
         parse_time(window.get("start", "")),
         parse_time(window.get("end", "")),
         is_final=payload.get("isFinalInvokeForWindow") is True,
         ended_early=payload.get("isWindowTerminatedEarly") is True,
     )
-    found.state = {} if state is None else state
+    incoming.state = {} if state is None else state
 
 
-def _grouped(payload: Mapping[str, Any], context: AWSContext) -> IncomingEvents | None:
-    """The events of a payload that names its source once, for all: Kafka, Amazon MQ, DocumentDB; None for any other."""
+def _read_grouped(payload: Mapping[str, Any], context: AWSContext) -> IncomingEvents | None:
+    """Decode a payload that names its source once: Kafka, Amazon MQ, DocumentDB; return None for any other."""
     service = str(payload["eventSource"]).removeprefix("aws:")
     if service in ("kafka", "SelfManagedKafka"):
         source = payload.get("eventSourceArn") or payload.get("bootstrapServers") or service
-        records = [one for name in _members(payload, "records") for one in _list(payload["records"][name], "records")]
-        return _kafka(records, source)
+        partitions = _object(payload, "records").values()
+        records = [record for partition in partitions for record in _list(partition, "records")]
+        return _read_kafka(records, source)
     arn = payload.get("eventSourceArn")
     source = arn if isinstance(arn, str) else service
     if service in ("mq", "amq"):
         from portable_fn_aws.events.messages import activemq
 
         records = _list(payload.get("messages"), "messages")
-        return IncomingEvents("mq", records, [activemq(one, source) for one in records])
+        return IncomingEvents("mq", records, [activemq(record, source) for record in records])
     if service == "rmq":
         from portable_fn_aws.events.messages import rabbitmq
 
-        queues = _members(payload, "rmqMessagesByQueue")
-        placed = [
-            (one, name, f"{context.invocation_id}/{name}/{index}")
-            for name in queues
-            for index, one in enumerate(_list(queues[name], "messages"))
-        ]
-        items = [rabbitmq(one, source, name, place) for one, name, place in placed]
-        return IncomingEvents("mq", [one for one, _, _ in placed], items)
+        records, items = [], []
+        for queue, messages in _object(payload, "rmqMessagesByQueue").items():
+            for index, record in enumerate(_list(messages, "messages")):
+                records.append(record)
+                items.append(rabbitmq(record, source, queue, f"{context.invocation_id}/{queue}/{index}"))
+        return IncomingEvents("mq", records, items)
     if service == "docdb":
         from portable_fn_aws.events.changes import docdb
 
         records = _list(payload.get("events"), "events")
-        return IncomingEvents("docdb", records, [docdb(one, source) for one in records], shard)
+        return IncomingEvents("docdb", records, [docdb(record, source) for record in records], shard)
     return None
 
 
-def _kafka(records: list[Any], source: object) -> IncomingEvents:
+def _read_kafka(records: list[Any], source: object) -> IncomingEvents:
     from portable_fn_aws.events.messages import kafka
 
     if not isinstance(source, str):
-        raise DecodeError("the source of the Kafka records is no text")
-    return IncomingEvents("kafka", records, [kafka(one, source) for one in records], topic_partition)
+        raise DecodeError("the source of the Kafka records must be a string")
+    return IncomingEvents("kafka", records, [kafka(record, source) for record in records], topic_partition)
 
 
-def _members(payload: Mapping[str, Any], name: str) -> dict[str, Any]:
-    members = payload.get(name)
-    if not isinstance(members, dict):
-        raise DecodeError(f"the payload's {name} is no object")
-    return members
+def _object(payload: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = payload.get(name)
+    if not isinstance(value, dict):
+        raise DecodeError(f"the payload's {name} must be an object")
+    return value
 
 
 def _list(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise DecodeError(f"the payload's {name} is no list")
+        raise DecodeError(f"the payload's {name} must be a list")
     return value
 
 
-def _piped(payload: list[Any], context: AWSContext) -> IncomingEvents | None:
-    """The events that EventBridge Pipes hands over: a list of records; None for any other list.
+def _read_pipe(payload: list[Any], context: AWSContext) -> IncomingEvents | None:
+    """Decode a list of records from EventBridge Pipes; return None for any other list.
 
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-event-source.html
     """
-    first, source = _first_known(payload)
+    first, source = _first_with_source(payload)
     if source is None:
         return None
-    if (found := _of_source(source, first, payload)) is not None:
-        return found
+    if (incoming := _read_from(source, first, payload)) is not None:
+        return incoming
     service = source.removeprefix("aws:")
-    where = first.get("eventSourceArn") or first.get("bootstrapServers") or service
+    origin = first.get("eventSourceArn") or first.get("bootstrapServers") or service
     if service in ("kafka", "SelfManagedKafka"):
-        return _kafka(payload, where)
-    if service in ("mq", "amq", "rmq") and isinstance(where, str):
+        return _read_kafka(payload, origin)
+    if service in ("mq", "amq", "rmq") and isinstance(origin, str):
         from portable_fn_aws.events.messages import activemq, maybe_text, rabbitmq
 
         items: list[Item] = []
-        for index, one in enumerate(payload):
+        for index, record in enumerate(payload):
             if service == "rmq":
-                queue = maybe_text(one.get("eventSourceKey")) if isinstance(one, dict) else ""
-                items.append(rabbitmq(one, where, queue, f"{context.invocation_id}/{queue}/{index}"))
+                queue = maybe_text(record.get("eventSourceKey")) if isinstance(record, dict) else ""
+                items.append(rabbitmq(record, origin, queue, f"{context.invocation_id}/{queue}/{index}"))
             else:
-                items.append(activemq(one, where))
+                items.append(activemq(record, origin))
         return IncomingEvents("mq", payload, items)
     return None
 
 
-def _bus_event(payload: Mapping[str, Any]) -> CloudEvent[Any] | DecodeError:
+def _read_bus_event(payload: Mapping[str, Any]) -> CloudEvent[Any] | DecodeError:
     from portable_fn_aws.events.bus import BusEvent
 
     try:
@@ -332,14 +328,18 @@ def _bus_event(payload: Mapping[str, Any]) -> CloudEvent[Any] | DecodeError:
         return unreadable(exc, "an EventBridge event")
 
 
-# What one of these has to contain for something of AWS's to be inside.
+# A text without any of these holds no event of AWS.
 _MARKS = ('"Records"', '"detail-type"', '"dynamodb"')
 
 
-def inside(event: Event[Any]) -> list[Event[Any]]:
-    """What is directly inside of an event: of a message's body, or of an EventBridge event's detail."""
+def unwrap(event: Event[Any]) -> list[Event[Any]]:
+    """Return the events directly inside an event: in a message's body, or in an EventBridge event's detail.
+
+    Raises:
+        DecodeError: They are malformed.
+    """
     if isinstance(event, CloudEvent):
-        return _inside_bus_event(event)
+        return _unwrap_bus_event(event)
     if not isinstance(event, Message):
         return []
     try:
@@ -351,14 +351,14 @@ def inside(event: Event[Any]) -> list[Event[Any]]:
             value = parse_json(text)
         except ValueError:
             return []
-        if found := _inside_value(value, event):
-            return found
+        if events := _unwrap_value(value, event):
+            return events
     from portable_fn.adapter.cloudevents import inside
 
     return inside(event)
 
 
-def _inside_bus_event(event: CloudEvent[Any]) -> list[Event[Any]]:
+def _unwrap_bus_event(event: CloudEvent[Any]) -> list[Event[Any]]:
     envelope = event.native
     if not isinstance(envelope, dict) or "detail-type" not in envelope:
         from portable_fn.adapter.cloudevents import neutral_inside
@@ -369,27 +369,27 @@ def _inside_bus_event(event: CloudEvent[Any]) -> list[Event[Any]]:
     else:
         from portable_fn_aws.events.bus import schedule as read  # type: ignore[assignment]  # both read an event
     try:
-        found: Event[Any] | None = read(event, envelope)
-        # A pipe's record.
-        if found is None:
-            return _inside_value(envelope["detail"], event)
+        inner: Event[Any] | None = read(event, envelope)
+        if inner is None:
+            # The detail may be the record of a pipe.
+            return _unwrap_value(envelope["detail"], event)
     except UNREADABLE as exc:
         raise unreadable(exc, f"the event {event.type!r} of {event.source}") from exc
-    found.envelopes = (*event.envelopes, event)
-    return [found]
+    inner.envelopes = (*event.envelopes, event)
+    return [inner]
 
 
-def _inside_value(value: Any, event: Event[Any]) -> list[Event[Any]]:
-    """The events of a JSON value that has the shape of something of AWS's."""
+def _unwrap_value(value: Any, event: Event[Any]) -> list[Event[Any]]:
+    """Return the events in a JSON value that has the shape of one of AWS's payloads."""
     items: Sequence[Item] = ()
     if not isinstance(value, dict):
         return []
     records = value.get("Records")
     if type(records) is list and records:
-        found = _records(records, value)
-        items = found.items if found is not None else ()
+        incoming = _read_records(records, value)
+        items = incoming.items if incoming is not None else ()
     elif "detail-type" in value and "source" in value and "detail" in value:
-        items = [_bus_event(value)]
+        items = [_read_bus_event(value)]
     elif value.get("eventSource") == "aws:dynamodb" and "tableName" in value:
         from portable_fn_aws.events.changes import KinesisTableChange
 
@@ -398,25 +398,25 @@ def _inside_value(value: Any, event: Event[Any]) -> list[Event[Any]]:
         except UNREADABLE as exc:
             raise unreadable(exc, "a change of a table") from exc
     elif isinstance(value.get("eventSource"), str) and isinstance(event, CloudEvent):
-        found = _of_source(value["eventSource"], value, [value])
-        items = found.items if found is not None else ()
-    events = list(items)
-    for one in events:
-        if isinstance(one, DecodeError):
-            raise one
-        one.envelopes = (*event.envelopes, event, *one.envelopes)
-    return events  # type: ignore[return-value]  # none of them is an error
+        incoming = _read_from(value["eventSource"], value, [value])
+        items = incoming.items if incoming is not None else ()
+    events = []
+    for item in items:
+        if isinstance(item, DecodeError):
+            raise item
+        item.envelopes = (*event.envelopes, event, *item.envelopes)
+        events.append(item)
+    return events
 
 
-def is_notice(item: Event[Any]) -> bool:
-    """Return whether the event is a notice about its source, not about its content.
+def is_notice(event: Event[Any]) -> bool:
+    """Return whether a source sent the event about itself: S3's test of a notification, or a dropped DocumentDB collection.
 
-    Examples are S3's test of a notification, and a dropped collection of DocumentDB. A notice is acknowledged if no function
-    asks for it.
+    Such an event is acknowledged, unless a handler accepts any event.
     """
-    if isinstance(item, Message):
+    if isinstance(event, Message):
         try:
-            text = item.text
+            text = event.text
         except DecodeError:
             return False
         if "s3:TestEvent" not in text:
@@ -429,4 +429,4 @@ def is_notice(item: Event[Any]) -> bool:
             return False
     from portable_fn.events import CHANGE_ACTIONS, ChangeEvent
 
-    return type(item) is ChangeEvent and item.action not in CHANGE_ACTIONS
+    return type(event) is ChangeEvent and event.action not in CHANGE_ACTIONS

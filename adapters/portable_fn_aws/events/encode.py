@@ -1,9 +1,9 @@
-"""What becomes of events as AWS's event sources take it."""
+"""Encode outcomes as the answers that AWS's event sources take."""
 
 from __future__ import annotations
 
 from portable_fn.errors import EncodeError, PortableError
-from portable_fn.outcomes import Done, Retry, to_raise
+from portable_fn.outcomes import Done, Reject, Retry, to_raise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from portable_fn.outcomes import Outcome
     from portable_fn_aws.events.decode import IncomingEvents
 
-# A result of as many characters is in no case too large.
-_SURE = 500_000
-# How AWS names a record when it is told that it failed.
+# A result of up to so many characters always fits.
+_ALWAYS_FITS = 500_000
+# The name by which a service reports that a record failed.
 _NAMES: dict[str, Callable[[Any], Any]] = {
     "sqs": lambda record: record["messageId"],
     "kinesis": lambda record: (record.get("kinesis") or record)["sequenceNumber"],
@@ -27,125 +27,143 @@ _NAMES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def success(arrival: IncomingEvents) -> Any:
-    """The answer where all is done, and no function returned anything."""
-    return _of_batch(arrival, []) if arrival.service in _NAMES else None
+def acknowledge_all(incoming: IncomingEvents) -> Any:
+    """Return the answer for a batch that succeeded, if no function returned a result."""
+    return _report(incoming, []) if incoming.service in _NAMES else None
 
 
-def _of_batch(arrival: IncomingEvents, names: list[Any]) -> dict[str, Any]:
-    """The answer of a batch of which these records failed, with the state of its tumbling window."""
+def acknowledge(
+    incoming: IncomingEvents, outcomes: Sequence[Outcome], *, reports: bool, reports_always: bool = False
+) -> Any:
+    """Return the answer for the outcomes of all records, or a task's result.
+
+    AWS doesn't tell whether a mapping has ReportBatchItemFailures, and without it every answer means success. So if all records
+    failed, this raises.
+
+    Args:
+        incoming: The events.
+        outcomes: The outcome of each record.
+        reports: Report the failed records, if the service accepts that.
+        reports_always: Report them even if all records failed.
+
+    Raises:
+        Exception: The error of the first failed handler, if the failed records aren't reported, or of a failed task.
+    """
+    if incoming.service == "invoke":
+        return _task_result(incoming, outcomes[0])
+    failed = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Retry)]
+    results = incoming.results
+    if results is None:
+        results = [outcome.result if isinstance(outcome, Done) else None for outcome in outcomes]
+    has_results = any(result is not None for result in results)
+    if failed:
+        accepts_report = incoming.service in _NAMES and (reports_always or len(failed) < len(outcomes))
+        names = _names(incoming, failed) if accepts_report and reports else None
+        # A pipe's enrichment returns results: the pipe would pass the report on as data.
+        if names is None or (incoming.pipe and has_results):
+            raise handler_error(outcomes[failed[0]])  # type: ignore[arg-type]  # a Retry
+        return _report(incoming, names)
+    if incoming.pipe and has_results:
+        return plain_json(results)
+    if incoming.service == "ses" and len(results) == 1:
+        return plain_json(results[0])
+    return acknowledge_all(incoming)
+
+
+def _report(incoming: IncomingEvents, names: list[Any]) -> dict[str, Any]:
+    """Return the answer that reports the named records as failed, with the state of a tumbling window."""
     answer: dict[str, Any] = {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
-    if arrival.window is not None:
-        answer["state"] = plain(arrival.state)
+    if incoming.window is not None:
+        answer["state"] = plain_json(incoming.state)
     return answer
 
 
-def answer(arrival: IncomingEvents, outcomes: Sequence[Outcome], *, report: bool, always: bool = False) -> Any:
-    """The answer; raises what the first failed handler raised if the source takes nothing less, or if `report` is false.
-
-    If every event failed it raises too, unless `always`: AWS doesn't tell whether ReportBatchItemFailures is set, and without it
-    whatever is answered means success.
-    """
-    service = arrival.service
-    if service == "invoke":
-        return _result(arrival, outcomes[0])
-    failed = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Retry)]
-    results = arrival.results
-    if results is None:
-        results = [outcome.result if isinstance(outcome, Done) else None for outcome in outcomes]
-    if failed:
-        some = always or len(failed) < len(outcomes)
-        names = _names(arrival, failed) if service in _NAMES and some and report else None
-        # Results are of a pipe's enrichment, which would pass a report of failures on as data.
-        if names is None or (arrival.pipe and any(result is not None for result in results)):
-            raise error_of(outcomes[failed[0]])
-        return _of_batch(arrival, names)
-    if arrival.pipe and any(result is not None for result in results):
-        return plain(results)
-    if service == "ses" and len(results) == 1:
-        return plain(results[0])
-    return success(arrival)
-
-
-def _names(arrival: IncomingEvents, failed: list[int]) -> list[Any] | None:
-    """Return the names of the failed records: all of a queue, the first of each shard or partition.
-
-    None means that one of them has no name.
-    """
-    name = _NAMES[arrival.service]
+def _names(incoming: IncomingEvents, failed: list[int]) -> list[Any] | None:
+    """Name the failed records: all of a queue, the first of a shard or partition; return None if one has no name."""
+    read_name = _NAMES[incoming.service]
     names: list[Any] = []
-    seen = set()
-    for index in failed if arrival.service in ("sqs", "kafka") else failed[:1]:
+    partitions = set()
+    for index in failed if incoming.service in ("sqs", "kafka") else failed[:1]:
         try:
-            found = name(arrival.records[index])
+            name = read_name(incoming.records[index])
         except (LookupError, TypeError, AttributeError, ValueError):
             return None
-        if arrival.service == "kafka":
-            if found["partition"] in seen or type(found["offset"]) is not int:
-                if found["partition"] in seen:
-                    continue
+        if incoming.service == "kafka":
+            if name["partition"] in partitions:
+                continue
+            if type(name["offset"]) is not int:
                 return None
-            seen.add(found["partition"])
-        elif type(found) is not str or not found:
+            partitions.add(name["partition"])
+        elif type(name) is not str or not name:
             return None
-        names.append(found)
+        names.append(name)
     return names
 
 
-def _result(arrival: IncomingEvents, outcome: Outcome) -> Any:
-    """What a task's caller gets; raises what its handler raised."""
+def _task_result(incoming: IncomingEvents, outcome: Outcome) -> Any:
+    """Return the result for a task's caller.
+
+    Raises:
+        Exception: The handler's error.
+    """
     if not isinstance(outcome, Done):
-        raise error_of(outcome)
-    result = plain(outcome.result)
-    # A handler that returns nothing, such as one for any event, has Firehose keep the records as failed, which loses none.
-    if result is not None and getattr(arrival.items[0], "type", "") == "firehose":
-        _check_firehose(arrival.records[0], result)
+        raise handler_error(outcome)
+    result = plain_json(outcome.result)
+    # If a handler returns nothing, Firehose counts the records as failed, and keeps them.
+    if result is not None and getattr(incoming.items[0], "type", "") == "firehose":
+        _check_firehose(incoming.records[0], result)
     return result
 
 
 def _check_firehose(payload: Any, answer: Any) -> None:
-    """Raises EncodeError where Firehose would count records as failed that nobody said had failed.
+    """Raise EncodeError if Firehose would count records as failed that the handler didn't report as failed.
 
     https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-status-model.html
     """
     records = answer.get("records") if isinstance(answer, dict) else None
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise EncodeError("Firehose takes {'records': [{'recordId': …, 'result': 'Ok', 'data': base64}, …]}")
+        raise EncodeError(
+            "the answer to Firehose needs {'records': [{'recordId': …, 'result': 'Ok', 'data': base64}, …]}"
+        )
     sent = payload.get("records")
-    given = [record.get("recordId") for record in records]
-    wanted = [record.get("recordId") for record in sent] if isinstance(sent, list) else []
-    if len(given) != len(wanted) or any(id not in wanted for id in given) or any(id not in given for id in wanted):
-        raise EncodeError(f"Firehose takes each recordId once: {len(wanted)} came, {len(given)} are answered")
+    answered_ids = [record.get("recordId") for record in records]
+    sent_ids = [record.get("recordId") for record in sent] if isinstance(sent, list) else []
+    if (
+        len(answered_ids) != len(sent_ids)
+        or any(id not in sent_ids for id in answered_ids)
+        or any(id not in answered_ids for id in sent_ids)
+    ):
+        raise EncodeError(
+            f"the answer to Firehose needs each recordId once: it sent {len(sent_ids)}, the answer has {len(answered_ids)}"
+        )
     for record in records:
         if record.get("result") not in ("Ok", "Dropped", "ProcessingFailed"):
-            raise EncodeError(f"Firehose's result is Ok, Dropped or ProcessingFailed, not {record.get('result')!r}")
+            raise EncodeError(f"a result for Firehose is Ok, Dropped or ProcessingFailed, not {record.get('result')!r}")
         if record["result"] == "Ok" and not isinstance(record.get("data"), str):
-            raise EncodeError("Firehose takes base64 as the data of a record that is Ok")
+            raise EncodeError("a record for Firehose with the result Ok needs its data as base64")
 
 
-def error_of(outcome: Outcome) -> Exception:
-    """The error by which Lambda is to know a failure: the handler's own, whose class is its errorType."""
-    error: BaseException | None = outcome.error if isinstance(outcome, Retry) else None
-    if error is None:
-        error = outcome if isinstance(outcome, Exception) else EncodeError("the function has not failed")
-    error = to_raise(error, getattr(outcome, "traceback", None))
-    return error if isinstance(error, Exception) else told(error)
+def handler_error(outcome: Retry | Reject) -> Exception:
+    """Return the error to raise for a failure: the handler's own, whose class becomes Lambda's errorType."""
+    error = outcome.cause if isinstance(outcome, Retry) else outcome
+    error = to_raise(error, outcome.traceback)
+    return error if isinstance(error, Exception) else as_exception(error)
 
 
-def told(error: BaseException) -> Exception:
-    """What tells the class's name and the message of an error that is no Exception, by which awslambdaric's process ends."""
-    raised: Exception = type(type(error).__name__, (PortableError,), {})(*error.args)
-    raised.__cause__ = error
-    return raised
+def as_exception(error: BaseException) -> Exception:
+    """Wrap a BaseException in an Exception of its name and message; awslambdaric would exit on it."""
+    exception: Exception = type(type(error).__name__, (PortableError,), {})(*error.args)
+    exception.__cause__ = error
+    return exception
 
 
-def plain(value: Any) -> Any:
-    """Return a value that awslambdaric can write as JSON.
+def plain_json(value: Any) -> Any:
+    """Return the value as JSON types, which awslambdaric writes.
 
     Raises:
-        EncodeError: JSON has no form for the value, or it is larger than Lambda accepts.
+        EncodeError: JSON can't express the value, or it is too large for Lambda.
     """
-    if value is None or type(value) in (int, bool) or (type(value) is str and len(value) < _SURE):
+    if value is None or type(value) in (int, bool) or (type(value) is str and len(value) < _ALWAYS_FITS):
         return value
     from json import loads
 
@@ -153,12 +171,12 @@ def plain(value: Any) -> Any:
 
     try:
         text = to_json(value)
-        found = loads(text)
-        if len(text) > _SURE:
+        plain = loads(text)
+        if len(text) > _ALWAYS_FITS:
             from portable_fn_aws.limits import check
 
-            check(found, text)
-        return found
+            check(plain, text)
+        return plain
     except EncodeError:
         raise
     except (TypeError, ValueError, RecursionError) as exc:

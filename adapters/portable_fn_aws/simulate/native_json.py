@@ -17,7 +17,7 @@ def recognises(value: Any) -> int:
     if decode.http_service(value) is not None:
         return 2
     try:
-        found = decode_events.arrival(value, decode.AWSContext(LambdaContext(), False))
+        found = decode_events.read_events(value, decode.AWSContext(LambdaContext(), False))
     except DecodeError:
         return 2
     return 0 if found.service == "invoke" else 2
