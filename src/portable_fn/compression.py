@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from portable_fn.errors import HTTPError
 
+__all__ = ["MAX_MEMBERS", "without_coding"]
+
 # A member is what a compressor wrote at one go; files that were joined have several. Each costs as much as 20 KB of data.
 MAX_MEMBERS = 10_000
 _MAGIC = b"\x1f\x8b"

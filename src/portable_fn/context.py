@@ -38,6 +38,9 @@ if TYPE_CHECKING:
             """See the outcome of each event, or of the DecodeError for one that can't be read."""
 
 
+__all__ = ["Context", "observer"]
+
+
 # For the testing kit.
 observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     SameSite = Literal["Strict", "Lax", "None"]
 
+__all__ = ["Cookie", "parse_cookies"]
+
 
 class Cookie(Record):
     """A cookie that a response sets.

@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+__all__ = [
+    "MAX_JSON_DEPTH",
+    "MAX_JSON_MEMORY",
+    "Validator",
+    "charset_of",
+    "decode_text",
+    "media_type_of",
+    "parse_json",
+    "read_json",
+    "to_json",
+]
+
 # CPython's JSON scanner recurses once a level, and in WebAssembly the native stack ends long before Python's own limit.
 MAX_JSON_DEPTH = 200
 # What reading a JSON text may take of memory, the text and its values, as long as nobody allows larger bodies: six times the

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=Callable[..., Any])
 
+__all__ = ["portable"]
+
 
 @overload
 def portable(handler: F, /) -> F: ...

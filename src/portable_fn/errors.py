@@ -9,6 +9,19 @@ if TYPE_CHECKING:
 
     from portable_fn.events import Event
 
+__all__ = [
+    "PLACES",
+    "ConfigurationError",
+    "DecodeError",
+    "EncodeError",
+    "HTTPError",
+    "InvalidData",
+    "MissingValue",
+    "PortableError",
+    "is_error",
+    "parameter_error",
+]
+
 
 class PortableError(Exception):
     """The root of every error that portable_fn raises on purpose."""

@@ -29,6 +29,27 @@ if TYPE_CHECKING:
 else:
     T = R = M = None
 
+__all__ = [
+    "BROKEN",
+    "CHANGE_ACTIONS",
+    "OBJECT_ACTIONS",
+    "UNREADABLE",
+    "Batch",
+    "ChangeEvent",
+    "CloudEvent",
+    "Event",
+    "Message",
+    "ObjectEvent",
+    "ScheduleEvent",
+    "Task",
+    "Window",
+    "decoded",
+    "join_repeated",
+    "optional",
+    "seconds_since",
+    "unreadable",
+]
+
 # What reading a payload that isn't as its provider documents it may raise.
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 # What reading one record of several may raise, which then stands for it: `unreadable` makes a DecodeError of each.

@@ -7,6 +7,8 @@ from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.pairs import MAX_FIELDS, Headers, MultiDict, unquoted_bytes
 from portable_fn.record import Record
 
+__all__ = ["Upload", "read_form"]
+
 
 class Upload(Record):
     """A file of a multipart form.

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     from portable_fn.on import Trigger
 
+__all__ = ["not_a_context", "not_an_event", "parameters", "path_parameter", "subscript"]
+
 _SCALARS = (
     "int",
     "float",

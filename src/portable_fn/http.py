@@ -30,6 +30,21 @@ if TYPE_CHECKING:
 else:
     T = None
 
+__all__ = [
+    "MAX_BODY",
+    "MOST_TIMES",
+    "Principal",
+    "Request",
+    "Response",
+    "encode_json",
+    "finish",
+    "forwarded_for",
+    "forwarded_scheme",
+    "given_id",
+    "new_id",
+    "to_response",
+]
+
 
 # What API Gateway itself accepts; Lambda takes 6 MB, Azure 100 MB, Cloudflare 100 MB.
 MAX_BODY = 10 * 1024 * 1024

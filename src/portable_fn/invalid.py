@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from portable_fn.errors import InvalidData
 
+__all__ = ["first_fault_validator", "invalid_data"]
+
 MAX_ERRORS = 100
 
 TYPE_CHECKING = False

@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+__all__ = ["TooManyValues", "check"]
+
 # What CPython 3.11 to 3.14 takes, in bytes: sys.getsizeof with the collector's header, and 16 by 16 as malloc gives it. Five
 # entries are part of a dict.
 _LIST, _DICT, _EMPTY_DICT, _PLACE, _NUMBER, _STRING, _ENTRY = 72, 200, 80, 9, 32, 64, 44

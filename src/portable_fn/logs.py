@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
     from typing import Any
 
+__all__ = ["log", "shown", "threshold"]
+
 LEVELS = {
     "DEBUG": logging.DEBUG,
     "INFO": logging.INFO,

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[object]]
     Function = Callable[[Request[Any], Context], Awaitable[Response]]
 
+__all__ = ["asgi_app", "http_scope", "lifespan"]
+
 # What uvicorn 0.54 declares: the application hears of a client that has gone from `receive`.
 _VERSIONS = {"version": "3.0", "spec_version": "2.3"}
 

@@ -28,6 +28,30 @@ if TYPE_CHECKING:
     # What names a source or a destination.
     Name: TypeAlias = "str | Setting"
 
+__all__ = [
+    "METHODS",
+    "ChangeTrigger",
+    "EventTrigger",
+    "HTTPTrigger",
+    "MessageTrigger",
+    "ObjectTrigger",
+    "RetryPolicy",
+    "ScheduleTrigger",
+    "TaskTrigger",
+    "Trigger",
+    "change",
+    "env",
+    "event",
+    "http",
+    "mistyped_method",
+    "object",
+    "queue",
+    "schedule",
+    "stream",
+    "task",
+    "topic",
+]
+
 
 class Setting(Record):
     """A name that the environment has, since stages and tools such as CDK generate names: `env("ORDERS_QUEUE")`."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     E = TypeVar("E", bound=BaseException)
 
+__all__ = ["DONE", "Done", "Outcome", "Reject", "Retry", "check", "forget", "let_go", "meant", "to_raise"]
+
 
 class Retry(PortableError):
     """Raise it in a handler to have the event come again, and only this one; any other exception means the same.

@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 else:
     V = str
 
+__all__ = [
+    "MAX_FIELDS",
+    "Headers",
+    "MultiDict",
+    "MutableHeaders",
+    "Params",
+    "checked",
+    "is_token",
+    "parse_query",
+    "unquoted",
+    "unquoted_bytes",
+]
+
 _REQUIRED: Any = object()
 
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+__all__ = ["ADAPTERS", "adapter", "nearest", "recognise"]
+
 ADAPTERS = {
     "aws": "portable_fn_aws",
     "gcp": "portable_fn_gcp",

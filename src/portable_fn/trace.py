@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+__all__ = ["Trace", "caller_trace", "make_trace", "parse_traceparent"]
+
 
 class Trace(Record):
     """The caller's span: `trace_id` as 32 and `span_id` as 16 hexadecimal digits, `sampled`, and `state` as it came."""

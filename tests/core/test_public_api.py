@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
 import portable_fn
+import portable_fn.adapter
+import portable_fn.testing
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
@@ -104,3 +110,55 @@ entry(hello)
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     assert not hasattr(portable_fn, "nonsense")
+
+
+# The modules of portable_fn.adapter that other modules of it use, and adapters don't.
+INTERNAL = {"admission", "failures", "stepping", "whole_batch"}
+
+
+def documented(page: str) -> set[str]:
+    """Return the names that a page of the API reference documents."""
+    return set(re.findall(r"^::: (\S+)", (ROOT / "docs" / "reference" / page).read_text(), re.MULTILINE))
+
+
+def adapter_modules() -> set[str]:
+    return {module.name for module in iter_modules(portable_fn.adapter.__path__)}
+
+
+def test_the_api_reference_documents_every_public_name_and_no_other() -> None:
+    names = {name.split(".")[1] for name in documented("api.md") if name.startswith("portable_fn.")}
+    assert set(portable_fn.__all__) == names - {"adapter", "testing"}
+
+
+def test_the_api_reference_documents_every_public_name_for_tests() -> None:
+    names = {name.split(".")[2] for name in documented("api-testing.md")}
+    assert set(portable_fn.testing.__all__) == names - {"results", "strategies"}
+
+
+def test_the_api_reference_documents_every_public_module_for_adapters() -> None:
+    names = {name.split(".")[2] for name in documented("api-adapter.md")}
+    assert adapter_modules() - INTERNAL == names
+
+
+def test_public_modules_name_what_is_public() -> None:
+    modules = [f"portable_fn.adapter.{name}" for name in adapter_modules() - INTERNAL]
+    modules += [f"portable_fn.{module.name}" for module in iter_modules(portable_fn.__path__) if not module.ispkg]
+    for name in sorted({*modules} - {"portable_fn.__main__", "portable_fn.mount_wsgi", "portable_fn.record"}):
+        module = import_module(name)
+        assert [public for public in module.__all__ if not hasattr(module, public)] == [], name
+        assert [public for public in module.__all__ if public.startswith("_")] == [], name
+
+
+@pytest.mark.parametrize("provider", ["asgi", "aws", "azure", "cloudflare", "gcp", "toy"])
+def test_an_adapter_imports_only_public_names_of_the_core(provider: str) -> None:
+    folder = ROOT / ("tests" if provider == "toy" else "adapters") / f"portable_fn_{provider}"
+    private = []
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("portable_fn.adapter."):
+                continue
+            module = import_module(node.module or "")
+            # Types that only type checkers see aren't in `__all__`.
+            names = [alias.name for alias in node.names if hasattr(module, alias.name)]
+            private += [(path.name, module.__name__, name) for name in names if name not in module.__all__]
+    assert [] == private

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+__all__ = ["MESSAGE", "is_extension", "message", "read", "write"]
+
 MESSAGE = "portable_fn.message"
 OBJECT = "portable_fn.object."
 CHANGE = "portable_fn.change."

@@ -30,6 +30,22 @@ if TYPE_CHECKING:
     Send = Callable[[dict[str, Any]], Awaitable[None]]
     Lines = Iterable[tuple[bytes, bytes]]
 
+__all__ = [
+    "ASGIContext",
+    "Disconnected",
+    "has_body",
+    "headers",
+    "origin_form",
+    "paths",
+    "percent_encoded",
+    "quoted",
+    "read_body",
+    "respond",
+    "send_response",
+    "start",
+    "text",
+]
+
 
 class Disconnected(Exception):
     """The client has gone; nobody waits for an answer, or for the rest of one."""

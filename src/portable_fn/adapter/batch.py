@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     # Returns the key within which events are in order, None for an event that may overtake others.
     Key = Callable[[Any], object]
 
+__all__ = ["Consumer"]
+
 _EARLIER = "an earlier event of its key is retried first"
 _LATE = "the time ran short"
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from portable_fn.adapter.calling import Handler, Middleware
 
+__all__ = ["INSIDE", "KINDS", "Binding", "bindings", "declared", "resolved"]
+
 
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from portable_fn.adapter.binding import Binding
     from portable_fn.http import Request
 
+__all__ = ["CALLERS", "HEADER", "TOKEN", "check", "refuse_page", "require_json", "unwarned", "warn_if_open"]
+
 TOKEN = "PORTABLE_FN_TOKEN"
 # The header that has it, and the parameter of a URL for senders that can't set one.
 HEADER = "portable-fn-token"

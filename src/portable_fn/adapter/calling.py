@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Handler = Callable[..., Any]
     Middleware = Callable[[Any, Context, Callable[[Any, Context], Any]], Any]
 
+__all__ = ["finish_alone", "finish_background", "is_awaitable", "is_not_ours", "then"]
+
 
 async def finish_background(context: Context) -> None:
     """Awaits what the handler gave to `context.background`; whatever fails there is logged."""

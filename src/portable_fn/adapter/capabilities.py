@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = ["ASKED", "FEATURES", "Capability", "Service", "emulated", "impossible", "native"]
+
 # What is asked of every service, in the order in which the matrix shows it.
 FEATURES = (
     "partial failure",

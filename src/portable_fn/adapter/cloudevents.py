@@ -16,6 +16,32 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+__all__ = [
+    "BATCHED",
+    "MAX_EVENTS",
+    "MAX_UNREADABLE",
+    "STRUCTURED",
+    "batched",
+    "binary",
+    "inside",
+    "is_json",
+    "is_structured",
+    "is_unicode",
+    "json_body",
+    "json_data",
+    "mode",
+    "neutral_inside",
+    "parse_time",
+    "read_time",
+    "structured",
+    "structured_body",
+    "write_batched",
+    "write_binary",
+    "write_structured",
+    "write_structured_body",
+    "write_time",
+]
+
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
 

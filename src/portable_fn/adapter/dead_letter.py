@@ -31,6 +31,23 @@ if TYPE_CHECKING:
 
     from portable_fn.outcomes import Reject
 
+__all__ = [
+    "ID",
+    "NO_REASON",
+    "REASON",
+    "SOURCE",
+    "Destination",
+    "Letter",
+    "cloud_event",
+    "is_like",
+    "letter",
+    "reason",
+    "restored",
+    "structured",
+    "through",
+    "written",
+]
+
 PREFIX = "portable-fn-"
 REASON, SOURCE, ID, ATTEMPT, TIME, FIELDS = (
     PREFIX + name for name in ("reason", "source", "id", "attempt", "time", "fields")

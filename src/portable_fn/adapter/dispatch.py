@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Call = tuple[Binding, list[Event[Any]]]
     Kind = type[Event[Any]]
 
+__all__ = ["Dispatcher", "describe"]
+
 # Why a function gets an event: its trigger names the source, it takes every event of a kind, or no other function takes such
 # sources.
 _NAMED, _BARE, _ONLY = "named", "bare", "only"

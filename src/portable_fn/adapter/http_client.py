@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = ["call"]
+
 # Of an answer, no more is read.
 MAX_ANSWER = 16 * 1024 * 1024
 

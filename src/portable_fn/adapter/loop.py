@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from portable_fn.adapter.stepping import OwnTask
 
+__all__ = ["may_start_thread", "run", "run_in_thread"]
+
 _NESTED = (
     "an event loop runs in this thread, which can't wait here for async code: "
     "await asyncio.to_thread(entry, …) instead, or await the portable function itself"

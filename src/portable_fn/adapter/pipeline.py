@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from portable_fn.adapter.routing import Router, Target
     from portable_fn.context import Context
 
+__all__ = ["answer_too_large", "failed", "refuse", "respond", "respond_in_loop", "too_large"]
+
 
 def respond(router: Router, request: Request[Any], context: Context) -> Response | Awaitable[Response]:
     """The answer to a request, to be awaited where its function is async; whatever is raised becomes a problem document."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from portable_fn.context import Context
     from portable_fn.http import HeadersInput
 
+__all__ = ["HIDDEN", "is_for_caller", "of_http_error", "problem", "title"]
+
 
 def problem(error: BaseException, context: Context) -> Response:
     """Return the response for an error of a handler.

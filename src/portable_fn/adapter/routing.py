@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     # How to call it, the largest body that it takes (UNREAD if none need be read), whether it is async, its middleware.
     Target = tuple[Callable[[Any, Context], Any], int, bool, tuple[Middleware, ...]]
 
+__all__ = ["UNREAD", "Route", "Router", "checked_root_path", "refusing"]
+
 UNREAD = -1
 _ANY = "ANY"
 

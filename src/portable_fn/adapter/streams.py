@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Stream = Iterable[bytes | str] | AsyncIterable[bytes | str]
 
+__all__ = ["Driven", "TooMuch", "aclose", "broken", "chunk_bytes", "chunks", "collected", "joined"]
+
 _END = object()
 
 

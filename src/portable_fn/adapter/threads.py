@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Ended = tuple[BaseException | None, Any]
     Work = tuple[AbstractEventLoop, Future[Ended], Variables, Callable[..., Any], tuple[Any, ...]]
 
+__all__ = ["MOST", "run"]
+
 # As many as Starlette has. https://www.starlette.io/threadpool/
 MOST = 40
 
