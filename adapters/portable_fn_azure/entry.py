@@ -1,4 +1,4 @@
-"""The FunctionApp that Azure's Python worker indexes."""
+"""Build the FunctionApp that Azure's Python worker indexes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from portable_fn.adapter.routing import UNREAD, Router, checked_root_path, refus
 from portable_fn.errors import ConfigurationError, HTTPError
 from portable_fn.http import Request, Response
 from portable_fn.on import HTTPTrigger
-from portable_fn.pairs import unquoted
-from portable_fn.record import Record
 from portable_fn.recording import make_recorder
 from portable_fn_azure import decode, encode
-from portable_fn_azure.decode import EVERYWHERE, AzureContext, Place, logged, logged_steps
-from portable_fn_azure.names import METHODS, legal_name
+from portable_fn_azure.decode import AzureContext, Place, logged, logged_steps
+from portable_fn_azure.register import check_http_name, create_app, functions_by_path, place_of, register
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextvars import Context as Variables
     from typing import Any, Literal
 
@@ -30,11 +28,7 @@ if TYPE_CHECKING:
     from portable_fn_azure.native import FunctionContext, HttpRequest
 
     AuthLevel = Literal["anonymous", "function", "admin"]
-    Begin = Callable[[FunctionContext | None], AzureContext]
-
-# The host tries functions in the order of their names, whatever their routes: a route for all paths comes last, so that it
-# leaves the app's own functions theirs. Sources: Azure/azure-functions-host#9876, #6062.
-LAST = "zzz_"
+    CreateContext = Callable[[FunctionContext | None], AzureContext]
 
 
 def entry(
@@ -50,174 +44,131 @@ def entry(
     root_path: str = "",
     http_name: str | None = None,
 ) -> FunctionApp:
-    """Build the FunctionApp of portable functions.
+    """Build the FunctionApp for portable functions, or for a module of them: `app = entry(functions)`.
 
-    The entry file has `app = entry(functions)`.
+    It has one Azure function, `http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS are answered as on the other
+    providers. Each other trigger gets an Azure function with the handler's name.
 
-    The app has one Azure function, `http`, for all paths and methods, so 404, 405, HEAD and OPTIONS mean the same as
-    everywhere. It has one more for each other trigger of each function, with the function's name.
-
-    If one of the functions is async, all run on the event loop of Azure's worker: it awaits them, and a sync function blocks
-    that loop. Otherwise the worker calls each in a thread, and their streams and background work run on one event loop for
-    the whole process.
+    If a handler is async, all HTTP handlers run on the event loop of Azure's worker: it awaits the async ones, and the others
+    block a thread. If none is, the worker calls each in a thread, and one event loop per process runs their streams and
+    background work.
 
     Args:
         targets: Portable functions, or a module that has some.
-        auth_level: "function", Azure's default, lets in callers with the function's key; "anonymous" lets in everybody;
-            "admin" lets in callers with the app's master key.
-        one_function_each: Make an Azure function for each handler and path, with the handler's name, so that each has its own
-            keys and metrics. A handler that takes every path is `zzz_` and its name. Unknown paths then get Azure's own 404
-            without a problem document. If paths overlap (`/items/{id}`, `/items/new`), Azure checks the key of the function
-            whose name is first in the alphabet, but the right handler answers.
-        streaming: Send streams chunk by chunk, and keep cookies, repeated headers and chunked request bodies as they are.
-            Needs azurefunctions-extensions-http-fastapi and holds for all HTTP functions of the app. Methods other than GET,
-            HEAD, POST, PUT, PATCH, DELETE and OPTIONS then get Azure's own 404.
+        auth_level: "function", Azure's default, requires the function's key; "admin" requires the app's master key;
+            "anonymous" requires none.
+        one_function_each: Register an Azure function for each handler and path, with the handler's name, for separate keys and
+            metrics (`zzz_` before the name if it takes every path). Azure then answers unknown paths with its own 404, without
+            a problem document. If paths overlap (`/items/{id}`, `/items/new`), the first function in alphabetical order gets
+            the request and checks its key, but the right handler answers.
+        streaming: Send a response's stream chunk by chunk, and cookies, repeated headers and chunked request bodies unchanged.
+            Needs azurefunctions-extensions-http-fastapi. It applies to all HTTP functions of the app. Azure then answers
+            methods other than GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS with its own 404.
         services: The Azure service of a trigger, by the function's name, the trigger's (`{"orders": "service_bus_queue"}`) or
-            its word (`{"stream": "kafka"}`). A queue is a storage_queue or service_bus_queue, a topic a service_bus_topic, a
+            its word (`{"stream": "kafka"}`). A queue is storage_queue or service_bus_queue, a topic service_bus_topic, a
             stream event_hubs or kafka, an object blob or event_grid, a change cosmos_db, sql or mysql.
-        connections: The names of the settings with a service's address, by the name of the function, the trigger, the dead
-            letters or the service. Defaults: AzureWebJobsStorage, ServiceBusConnection, EventHubsConnection, KafkaBrokers,
-            CosmosDBConnection, SqlConnection, MySqlConnection.
-        options: More arguments of the trigger's decorator in azure.functions, by the function's name or the trigger's:
+        connections: The settings that say where a service is, by the name of the function, the trigger, the dead-letter queue
+            or the service. Defaults: AzureWebJobsStorage, ServiceBusConnection, EventHubsConnection, KafkaBrokers,
+            CosmosDBConnection, SqlConnection and MySqlConnection.
+        options: Further arguments of the trigger's decorator in azure.functions, by the function's name or the trigger's:
             `{"orders": {"is_sessions_enabled": True}}`, subscription_name, consumer_group, database_name.
-        settlement: Get several Service Bus messages at once and settle each alone, so that a rejected one is dead-lettered.
-            Needs azurefunctions-extensions-bindings-servicebus.
+        settlement: Receive Service Bus messages in batches and settle each separately; a rejected one goes to the queue's own
+            dead letters. Needs azurefunctions-extensions-bindings-servicebus.
         use: Middleware around every function, and around answers without a function, such as a 404.
-        root_path: The path before every path, such as "/v1", after the route prefix of host.json.
-        http_name: Another name than `http`. The host tries functions in the order of their names, so an own HTTP function
-            with a later name would lose its requests. Without `http_name` the app then uses `zzz_http`.
+        root_path: A prefix of every path, such as "/v1", after the route prefix of host.json.
+        http_name: A name other than `http`. The host tries functions in the order of their names: with a name before that of
+            your own HTTP function, it takes that function's requests. Without `http_name`, it is `zzz_http` if the app has
+            such a function.
+
+    Raises:
+        ConfigurationError: Azure can't have one of the functions or options.
     """
-    try:
-        import azure.functions as func
-    except ImportError as exc:
-        raise ConfigurationError("Azure needs the package azure-functions: pip install 'portable-fn[azure]'") from exc
-    try:
-        level = func.AuthLevel[auth_level.upper()]
-    except (KeyError, AttributeError):
-        raise ConfigurationError(f"auth_level is 'anonymous', 'function' or 'admin', not {auth_level!r}") from None
+    app = create_app(auth_level)
     bound = bindings(*targets, use=use)
     checked_root_path(root_path)
-    if http_name is not None:
-        if one_function_each:
-            raise ConfigurationError("http_name names the one function for all paths: leave out one_function_each")
-        if legal_name(http_name) != http_name:
-            raise ConfigurationError(f"http_name is letters, digits, _ and -, a letter first, not {http_name!r}")
-    functions = [function for function in bound if _is_http(function)]
-    others = [function for function in bound if _is_for_events(function)]
-    in_loop = streaming or any(function.is_async for function in functions)
+    check_http_name(http_name, one_function_each=one_function_each)
+    create_context = _context_factory()
+    for_http = [binding for binding in bound if _is_for_http(binding)]
+    for_events = [binding for binding in bound if _is_for_events(binding)]
+    app.answer_directly = _no_http
+    taken: set[str] = set()
+    if for_http:
+        in_loop = streaming or any(binding.is_async for binding in for_http)
+        recorder = make_recorder()
+        if recorder is not None:
+            for_http = bindings(recorder.telling_of(for_http))
+        router = Router(for_http, use, root_path)
+        direct = _in_event_loop if in_loop else _in_thread
+        first = next((trigger for trigger in for_http[0].triggers if isinstance(trigger, HTTPTrigger)), None)
+        place = None if first is None else place_of(first)
+        app.answer_directly = _recorded(direct(router, create_context, place), place, recorder)
+
+        def run_at(place: Place) -> Callable[..., Any]:
+            run = (_streaming if streaming else direct)(router, create_context, place)
+            return _recorded(run, place, recorder, streaming=streaming)
+
+        functions = functions_by_path(for_http, root_path) if one_function_each else None
+        taken = register(app, functions, run_at, http_name=http_name, streaming=streaming)
+    if for_events or services or connections or options:
+        from portable_fn_azure.events import register as events
+
+        settings = events.Settings(services, connections, options, settlement)
+        events.register(app, for_events, create_context, taken, settings)
+    return app  # type: ignore[no-any-return]  # a PortableApp
+
+
+def _context_factory() -> CreateContext:
+    """Return what creates each invocation's context. The first one is a cold start."""
     cold_start = True
 
-    def begin(native: FunctionContext | None) -> AzureContext:
+    def create(native: FunctionContext | None) -> AzureContext:
         nonlocal cold_start
-        invocation = AzureContext(native, cold_start)
+        context = AzureContext(native, cold_start)
         cold_start = False
-        return invocation
+        return context
 
-    class PortableApp(func.FunctionApp):
-        """A FunctionApp that can be called as well, by a function of one's own: `return app(req, context)`."""
-
-        def __call__(self, req: HttpRequest, context: FunctionContext | None = None) -> object:
-            return direct(req, context)
-
-        def get_functions(self) -> list[Any]:
-            if catch_all is not None:
-                _name_last(catch_all, self)
-            return super().get_functions()
-
-    catch_all: Any = None
-    app = PortableApp(http_auth_level=level)
-    taken: set[str] = set()
-    direct: Callable[[Any, Any], object] = _no_http
-    recording = make_recorder() if functions else None
-    if recording is not None:
-        functions = bindings(recording.telling_of(functions))
-    if functions:
-        router = Router(functions, use, root_path)
-        everywhere = HTTPFunction(http_name or "http", "{*path}", (), EVERYWHERE)
-        first = next((trigger for trigger in functions[0].triggers if isinstance(trigger, HTTPTrigger)), None)
-        alone = None if first is None else _place(first)
-        direct = (_in_event_loop if in_loop else _in_thread)(router, begin, alone)
-        if recording is not None:
-            direct = _recorded(direct, alone, recording)
-        for planned in _each(functions, root_path) if one_function_each else [everywhere]:
-            answer = _streaming if streaming else _in_event_loop if in_loop else _in_thread
-            # The streaming extension has its own server, which takes no other methods and leaves an invocation for one
-            # unanswered.
-            route = app.route(planned.route, methods=planned.methods or (METHODS if streaming else None))
-            made = answer(router, begin, planned.place)
-            if recording is not None:
-                made = _recorded(made, planned.place, recording, streaming=streaming)
-            declared = route(made)
-            if planned is everywhere and http_name is None:
-                catch_all = declared
-            else:
-                app.function_name(planned.name)(declared)
-            taken.add(planned.name.lower())
-    if others or services or connections or options:
-        from portable_fn_azure.events.register import register
-
-        register(
-            app,
-            others,
-            begin,
-            taken,
-            services=services or {},
-            connections=connections or {},
-            options=options or {},
-            settlement=settlement,
-        )
-    return app
-
-
-def _name_last(catch_all: Any, app: FunctionApp) -> None:
-    """Name the function for all paths `http`, or so that it comes after the app's own HTTP functions."""
-    # The library shows the functions of an app only when it builds them, with their names.
-    builders: list[Any] = app._function_builders
-    others = [one._function for one in builders if one is not catch_all]
-    own = [one for one in others if one.get_trigger() is not None and one.get_trigger().type == "httpTrigger"]
-    comes_last = all(str(function.get_function_name()).lower() < "http" for function in own)
-    if catch_all._function.get_setting("function_name") is None:
-        from azure.functions.decorators.function_name import FunctionName
-
-        # As app.function_name does, which takes the function that was declared last.
-        catch_all.add_setting(FunctionName(function_name="http" if comes_last else f"{LAST}http"))
+    return create
 
 
 def _recorded(
-    function: Callable[..., Any], place: Place | None, recording: Any, *, streaming: bool = False
+    function: Callable[..., Any], place: Place | None, recorder: Any, *, streaming: bool = False
 ) -> Callable[..., Any]:
+    if recorder is None:
+        return function
     from portable_fn_azure import recorded
 
-    return (recorded.streaming if streaming else recorded.http)(function, place, recording)
+    return (recorded.streaming if streaming else recorded.http)(function, place, recorder)
 
 
-def _is_http(function: Binding) -> bool:
-    if function.triggers and not any(isinstance(trigger, HTTPTrigger) for trigger in function.triggers):
+def _is_for_http(binding: Binding) -> bool:
+    if binding.triggers and not any(isinstance(trigger, HTTPTrigger) for trigger in binding.triggers):
         return False
-    return issubclass(Request, function.kind)
+    return issubclass(Request, binding.kind)
 
 
-def _is_for_events(function: Binding) -> bool:
-    """Whether it has a trigger other than HTTP, or takes events that no request is."""
-    if not function.triggers:
-        return not issubclass(Request, function.kind)
-    return any(not isinstance(trigger, HTTPTrigger) for trigger in function.triggers)
+def _is_for_events(binding: Binding) -> bool:
+    """Return whether it has a trigger other than HTTP, or takes a kind of event other than a Request."""
+    if not binding.triggers:
+        return not issubclass(Request, binding.kind)
+    return any(not isinstance(trigger, HTTPTrigger) for trigger in binding.triggers)
 
 
 def _no_http(req: HttpRequest, context: FunctionContext | None) -> object:
-    raise ConfigurationError("none of the functions takes a Request")
+    raise ConfigurationError("no function takes a Request")
 
 
-# Azure's worker calls these by keyword and wants no other parameter than `req` and `context`, and no annotations.
+# Azure's worker passes keywords. It refuses parameters other than `req` and `context`, and reads annotations as bindings' types.
 
 
-def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[Any, Any], HttpResponse]:
-    """The Azure function that the worker calls in a thread of its pool."""
+def _in_thread(
+    router: Router, create_context: CreateContext, place: Place | None
+) -> Callable[[Any, Any], HttpResponse]:
+    """Return the Azure function that the worker calls in a thread of its pool."""
     from contextvars import copy_context
 
     def function(req, context):  # type: ignore[no-untyped-def]  # see above
-        invocation = begin(context)
-        # What a handler sets in a context variable is for its stream as well, and not for the thread's next invocation.
+        invocation = create_context(context)
+        # The context variables that a handler sets also hold for its stream, but not for the thread's next invocation.
         variables = copy_context()
 
         def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
@@ -247,13 +198,15 @@ def _in_thread(router: Router, begin: Begin, place: Place | None) -> Callable[[A
     return function
 
 
-def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callable[[Any, Any], Awaitable[HttpResponse]]:
-    """The Azure function that the worker awaits in its event loop."""
+def _in_event_loop(
+    router: Router, create_context: CreateContext, place: Place | None
+) -> Callable[[Any, Any], Awaitable[HttpResponse]]:
+    """Return the Azure function that the worker awaits in its event loop."""
     from portable_fn_azure.running import on_worker_loop
 
     async def function(req, context):  # type: ignore[no-untyped-def]  # see above
         on_worker_loop()
-        invocation = begin(context)
+        invocation = create_context(context)
         request = response = None
         try:
             invocation.event = request = decode.http(req, context, place)
@@ -274,17 +227,17 @@ def _in_event_loop(router: Router, begin: Begin, place: Place | None) -> Callabl
     return function
 
 
-def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any], Awaitable[Any]]:
-    """The Azure function that the worker's streaming extension awaits."""
+def _streaming(router: Router, create_context: CreateContext, place: Place) -> Callable[[Any, Any], Awaitable[Any]]:
+    """Return the Azure function that the worker's streaming extension awaits."""
     from portable_fn.adapter.asgi import Disconnected, read_body
     from portable_fn_azure.running import on_worker_loop
-    from portable_fn_azure.streaming import answerer
+    from portable_fn_azure.streaming import answer_class
 
-    answer = answerer()
+    answer = answer_class()
 
     async def function(req, context):  # type: ignore[no-untyped-def]  # see above
         on_worker_loop()
-        invocation = begin(context)
+        invocation = create_context(context)
         request = None
         try:
             invocation.event = request = decode.streaming(req, context, place)
@@ -300,7 +253,7 @@ def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any
             if invocation.has_background and not response.is_stream:
                 await finish_background(invocation)
         except Disconnected:
-            response = Response(400)  # which nobody reads
+            response = Response(400)  # the client has gone
         except BaseException as exc:
             response = failed(exc, request or Request(), invocation)
         return answer(encode.streaming(response), invocation)
@@ -309,85 +262,6 @@ def _streaming(router: Router, begin: Begin, place: Place) -> Callable[[Any, Any
 
 
 async def _respond(target: Target, request: Request[Any], context: AzureContext) -> Response:
-    """The answer of what the router found, if nothing may block the event loop."""
+    """Return the answer without blocking the event loop."""
     call, max_body, is_async, use = target
     return await respond_in_loop((call if is_async else logged(call), max_body, is_async, use), request, context)
-
-
-class HTTPFunction(Record):
-    """An Azure function to be: no `methods` means all of them."""
-
-    _fields = ("name", "route", "methods", "place")
-
-    def __init__(self, name: str, route: str, methods: tuple[str, ...], place: Place) -> None:
-        self.name = name
-        self.route = route
-        self.methods = methods
-        self.place = place
-
-
-def _each(functions: Iterable[Binding], root_path: str) -> list[HTTPFunction]:
-    """An Azure function for each path of each function; ConfigurationError for a name or path that Azure can't have."""
-    planned: dict[str, HTTPFunction] = {}
-    routes: dict[str, list[str]] = {}
-    for function in functions:
-        triggers = [trigger for trigger in function.triggers if isinstance(trigger, HTTPTrigger)]
-        for number, trigger in enumerate(triggers or [None], 1):
-            name = legal_name(function.name) + (f"-{number}" if number > 1 else "")
-            if trigger is None or trigger.segments[0][1].endswith("+"):
-                name = LAST + name
-            if name.lower() in planned:
-                raise ConfigurationError(f"two functions would have the name {name!r} on Azure: rename {function.name}")
-            methods = () if trigger is None else trigger.methods
-            if "GET" in methods:
-                methods = (*methods, "HEAD")
-            route = "{*path}" if trigger is None else _route(trigger, function.name, root_path)
-            planned[name.lower()] = HTTPFunction(name, route, methods, _place(trigger))
-            routes.setdefault(route.lower(), []).append(name.lower())
-    # The host tries functions in the order of their names; the last one on a route takes the methods that the others don't,
-    # so that OPTIONS and 405 are ours. Source: azure-functions-host#9876.
-    for names in routes.values():
-        *others, last = sorted(names)
-        planned[last].methods = ()
-        for name in others:
-            if not set(planned[name].methods) <= set(METHODS):
-                planned[name].methods = ()
-    return list(planned.values())
-
-
-def _route(trigger: HTTPTrigger, name: str, root_path: str) -> str:
-    """A path template behind the root path as Azure has it; ConfigurationError for one that Azure's routes can't say."""
-    before = tuple((segment, "") for segment in root_path.split("/")[1:])
-    segments = trigger.segments
-    if not segments[-1][0] and not segments[-1][1]:
-        # Azure ignores a slash at the end, and takes an empty route for the function's name.
-        segments = segments[:-1]
-        if not before and not segments:
-            # The only way to say it. Source: Azure/Azure-Functions#2473.
-            return "{nothing:maxlength(0)?}"
-    parts = []
-    for literal, parameter in (*before, *segments):
-        text = unquoted(literal)
-        if parameter:
-            parts.append(f"{{*{parameter[:-1]}}}" if parameter.endswith("+") else f"{{{parameter}}}")
-        elif text and not any(char in "{}*?" for char in text):
-            parts.append(text)
-        else:
-            raise ConfigurationError(
-                f"Azure has no route for the path {trigger.path!r} of {name}: see its part {text!r}"
-            )
-    if len({parameter.lower() for parameter in trigger.parameters}) < len(trigger.parameters):
-        raise ConfigurationError(
-            f"Azure takes the parameters of {trigger.path!r} for the same: their names differ in case"
-        )
-    return "/".join(parts)
-
-
-def _place(trigger: object) -> Place:
-    """Where the route of a trigger has the path."""
-    if not isinstance(trigger, HTTPTrigger):
-        return EVERYWHERE
-    names = tuple(name for _, name in trigger.segments)
-    if names[-1].endswith("+"):
-        return Place(names[:-1], names[-1][:-1])
-    return Place(names if trigger.segments[-1] != ("", "") else names[:-1])

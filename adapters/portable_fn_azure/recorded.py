@@ -51,16 +51,16 @@ def _beside(place: Place | None, url: str, params: Mapping[str, str], host: str 
     return prefix | ({"host": host} if host else {})
 
 
-def event(function: Function, wiring: TriggerFunction, recorder: Any) -> Function:
+def event(function: Function, trigger_function: TriggerFunction, recorder: Any) -> Function:
     """The Azure function for what isn't HTTP, so that it is recorded."""
 
     def payload(event: Any, context: Any = None, **_: object) -> Any:
-        data, metadata = _sent(wiring, event)
+        data, metadata = _sent(trigger_function, event)
         retry = getattr(context, "retry_context", None)
         return {
-            "service": _service(wiring, event),
-            "function": wiring.name,
-            "place": wiring.place,
+            "service": _service(trigger_function, event),
+            "function": trigger_function.name,
+            "place": trigger_function.place,
             "data": data,
             "metadata": metadata,
             "retry_count": getattr(retry, "retry_count", 0) or 0,
@@ -70,23 +70,23 @@ def event(function: Function, wiring: TriggerFunction, recorder: Any) -> Functio
     return recorded
 
 
-def _service(wiring: TriggerFunction, native: Any) -> str:
+def _service(trigger_function: TriggerFunction, native: Any) -> str:
     """The service by the name that it has in the simulation."""
-    name: str = wiring.service.name
-    if wiring.settles:
+    name: str = trigger_function.service.name
+    if trigger_function.settles:
         return "service_bus_settled"
-    if wiring.options.get("is_sessions_enabled") and name == "service_bus_queue":
+    if trigger_function.options.get("is_sessions_enabled") and name == "service_bus_queue":
         return "service_bus_sessions"
-    if wiring.options.get("change_feed_mode"):
+    if trigger_function.options.get("change_feed_mode"):
         return "cosmos_db_versions"
     return "event_grid_cloud_events" if hasattr(native, "specversion") else name
 
 
-def _sent(wiring: TriggerFunction, native: Any) -> tuple[Typed, dict[str, Typed]]:
+def _sent(trigger_function: TriggerFunction, native: Any) -> tuple[Typed, dict[str, Typed]]:
     """The trigger's data and metadata."""
-    if wiring.settles:
+    if trigger_function.settles:
         return _json([_received(one) for one in (native if isinstance(native, list) else [native])]), {}
-    name = wiring.service.name
+    name = trigger_function.service.name
     if name in ("service_bus_queue", "service_bus_topic", "event_hubs", "kafka"):
         if isinstance(native, list):
             bodies = [b64encode(one.get_body()).decode() for one in native]

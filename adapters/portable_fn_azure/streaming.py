@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from portable_fn.http import Response
 
 
-def answerer() -> Callable[[Response, Context], Any]:
+def answer_class() -> Callable[[Response, Context], Any]:
     """Makes Starlette's response of a neutral one. To import the extension switches the whole Function App to streaming."""
     from importlib import import_module
 

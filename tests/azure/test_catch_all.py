@@ -60,12 +60,12 @@ def test_it_may_have_another_name() -> None:
 
 @pytest.mark.parametrize("name", ["", "1st", "host", "a b", "größe", "_http", "http_" * 30])
 def test_a_name_that_azure_cannot_have_is_refused(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"http_name is letters|can't be the name of an Azure function"):
+    with pytest.raises(ConfigurationError, match=r"http_name must be letters|can't be the name of an Azure function"):
         entry(hello, http_name=name)
 
 
 def test_a_name_for_a_function_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="leave out one_function_each"):
+    with pytest.raises(ConfigurationError, match="omit one_function_each"):
         entry(hello, http_name="zzzz", one_function_each=True)
 
 

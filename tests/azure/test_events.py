@@ -42,7 +42,8 @@ from portable_fn_azure import entry
 from portable_fn_azure.capabilities import SERVICES as CAPABILITIES
 from portable_fn_azure.events import changes, event_grid, messages, objects
 from portable_fn_azure.events.cron import ncrontab
-from portable_fn_azure.events.register import plan
+from portable_fn_azure.events.function import DeadLetterQueue
+from portable_fn_azure.events.register import Settings, plan
 from portable_fn_azure.simulate import EVENT_SERVICES, FunctionContext, TraceContext
 from portable_fn_azure.simulate.events import payloads
 from portable_fn_azure.simulate.payloads import INVOCATION, Sent
@@ -734,7 +735,7 @@ def test_a_tasks_result_that_is_no_json_is_told_as_such() -> None:
     def odd(event: Task) -> Any:
         return object()
 
-    assert ("EncodeError", "a task's result is a JSON value, not a object") == deliver(
+    assert ("EncodeError", "a task must return a JSON value, not a object") == deliver(
         odd, fake.task({}), to="azure"
     ).error
 
@@ -934,7 +935,7 @@ def test_an_event_that_none_of_several_is_for_is_refused_with_what_there_is() ->
 
 def test_two_that_would_compete_for_a_queue_are_refused_as_entry_refuses_them() -> None:
     functions, _ = several(on.queue("orders"), on.queue("orders"))
-    with pytest.raises(ConfigurationError, match="would give each event to one of them only"):
+    with pytest.raises(ConfigurationError, match="gives each event to only one of them"):
         deliver(functions, fake.message(0), to="azure")
 
 
@@ -1062,14 +1063,17 @@ def test_dead_letters_are_a_queue_of_the_triggers_own_kind_and_connection() -> N
     @portable(on.queue("a", dead_letter="bad"), on.topic("b", dead_letter="bad"), on.stream("c", dead_letter="bad"))
     def read(event: Message) -> None: ...
 
-    def letters(**given: Any) -> list[Any]:
-        return [one.dead_letter for one in plan([read.__portable__], set(), settlement=False, **given)]  # type: ignore[attr-defined]
+    def dead_letters(**settings: Any) -> list[Any]:
+        functions = plan([read.__portable__], set(), Settings(**settings))  # type: ignore[attr-defined]
+        return [function.dead_letter for function in functions]
 
-    none: dict[str, Any] = {"services": {}, "connections": {}, "options": {}}
-    storage, bus = ("storage_queue", "bad", "AzureWebJobsStorage"), ("service_bus_queue", "bad", "Mine")
-    assert [("storage_queue", "bad", "Mine"), bus, storage] == letters(**{**none, "connections": {"read": "Mine"}})
-    assert [("service_bus_queue", "bad", "Dead")] * 3 == letters(
-        **{**none, "services": {"bad": "service_bus_queue"}, "connections": {"bad": "Dead"}}
+    assert [
+        DeadLetterQueue("storage_queue", "bad", "Mine"),
+        DeadLetterQueue("service_bus_queue", "bad", "Mine"),
+        DeadLetterQueue("storage_queue", "bad", "AzureWebJobsStorage"),
+    ] == dead_letters(connections={"read": "Mine"})
+    assert [DeadLetterQueue("service_bus_queue", "bad", "Dead")] * 3 == dead_letters(
+        services={"bad": "service_bus_queue"}, connections={"bad": "Dead"}
     )
     # They take no binding of the function's.
     assert {"event"} == {
@@ -1082,14 +1086,14 @@ def test_dead_letters_are_a_queue_of_the_triggers_own_kind_and_connection() -> N
 @pytest.mark.parametrize(
     ("trigger", "given", "said"),
     [
-        (on.stream("s"), {}, "held up|holds up the rest"),
-        (on.stream("s", retry=on.RetryPolicy(2)), {}, "loses what has failed 3 times"),
+        (on.stream("s"), {}, "blocks the others of event_hubs"),
+        (on.stream("s", retry=on.RetryPolicy(2)), {}, "loses events that fail 3 times"),
         (on.queue("q", retry=on.RetryPolicy(2)), {}, "takes no retry policy from code"),
-        (on.object("uploads"), {}, "tells of created objects alone"),
-        (on.schedule("0 3 * * *", timezone="Europe/Rome"), {}, "WEBSITE_TIME_ZONE, which is to be 'Europe/Rome'"),
+        (on.object("uploads"), {}, "sends only created objects"),
+        (on.schedule("0 3 * * *", timezone="Europe/Rome"), {}, "set WEBSITE_TIME_ZONE to 'Europe/Rome'"),
         (on.change("shop/users"), {}, "no removed rows"),
-        (on.change("shop/users", "inserted"), {}, "of inserted ones as updated"),
-        (on.change("users"), {"services": {"users": "sql"}}, "gives up what has failed 5 times"),
+        (on.change("shop/users", "inserted"), {}, "inserted rows as updated"),
+        (on.change("users"), {"services": {"users": "sql"}}, "gives up rows that fail 5 times"),
     ],
 )
 def test_what_one_may_not_expect_is_said_when_the_function_is_registered(
@@ -1128,16 +1132,16 @@ def bare(event: Message) -> None: ...
 @pytest.mark.parametrize(
     ("targets", "given", "said"),
     [
-        ([portable(bare)], {}, r"bare takes a Message, but nothing says from where.*on\.queue\('orders'\)"),
-        (both(on.queue("q")), {}, "first and second are both for 'q', and Azure would give each event to one"),
-        (both(on.stream("s")), {}, "first and second are both for 's'"),
-        ([changed], {}, "doesn't say which database it is in"),
-        ([message], {"services": {"oders": "kafka"}}, "services has 'oders', which is no function's or trigger's name"),
+        ([portable(bare)], {}, r"bare takes Message, but has no trigger.*on\.queue\('orders'\)"),
+        (both(on.queue("q")), {}, "first and second both read 'q', and Azure gives each event to only one"),
+        (both(on.stream("s")), {}, "first and second both read 's'"),
+        ([changed], {}, "names no database"),
+        ([message], {"services": {"oders": "kafka"}}, "services has 'oders', but no function or trigger has that name"),
         ([message], {"options": {"oders": {}}}, "options has 'oders'"),
         (
             [message],
             {"services": {"queue": "kafka"}},
-            "can't be Azure's 'kafka'; possible are storage_queue, service_bus_queue",
+            "can't be Azure's 'kafka'; use one of storage_queue, service_bus_queue",
         ),
         ([message], {"settlement": True}, "needs the package azurefunctions-extensions-bindings-servicebus"),
     ],
@@ -1260,7 +1264,7 @@ entry(hello)
 print(sorted(name for name in sys.modules if name.startswith("portable_fn_azure.")), "portable_fn.adapter.batch" in sys.modules)
 """
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    loaded = [f"portable_fn_azure.{name}" for name in ("decode", "encode", "entry", "names", "running")]
+    loaded = [f"portable_fn_azure.{name}" for name in ("decode", "encode", "entry", "register", "running")]
     assert f"{loaded} False" == result.stdout.strip()
 
 

@@ -1123,17 +1123,17 @@ REJECT = Reject("never")
 def test_the_host_is_told_what_the_first_that_is_to_come_again_raised(outcomes: list[Any], raised: Any) -> None:
     got = None
     try:
-        encode_events.invocation(outcomes)
+        encode_events.acknowledge(outcomes)
     except Exception as exc:
         got = exc
     assert raised is got
 
 
 def test_an_activity_answers_plain_values_or_raises_what_was_raised() -> None:
-    assert {"at": "2026-01-02T03:04:05.600000+00:00"} == encode_events.activity(Done({"at": AT}))
-    assert encode_events.activity(DONE) is None
+    assert {"at": "2026-01-02T03:04:05.600000+00:00"} == encode_events.task_result(Done({"at": AT}))
+    assert encode_events.task_result(DONE) is None
     with pytest.raises(Reject) as rejected:
-        encode_events.activity(REJECT)
+        encode_events.task_result(REJECT)
     assert REJECT is rejected.value
-    with pytest.raises(EncodeError, match="a task's result is a JSON value, not a object"):
-        encode_events.activity(Done(object()))
+    with pytest.raises(EncodeError, match="a task must return a JSON value, not a object"):
+        encode_events.task_result(Done(object()))

@@ -18,9 +18,11 @@ import pytest
 from portable_fn import Message, Reject, on, portable
 from portable_fn.adapter.dead_letter import Destination, letter, reason, restored
 from portable_fn.testing import fake
+from portable_fn_azure.decode import AzureContext
 from portable_fn_azure.drivers import api
 from portable_fn_azure.drivers import queue as queues
-from portable_fn_azure.events.register import plan
+from portable_fn_azure.events.entry import EventRouter
+from portable_fn_azure.events.register import Settings, plan
 from portable_fn_azure.simulate.queues import Queues
 from tests.runtimes.azurite import Storage, azurite
 from tests.runtimes.environments import Unavailable
@@ -33,10 +35,10 @@ def test_a_storage_request_is_signed_as_azure_storage_queue_signs_it() -> None:
     # What SharedKeyCredentialPolicy of azure-storage-queue 12.18.1 makes of the same requests.
     typed = {**WHEN, "content-type": "application/xml"}
     path, query = "/orders-dead/messages", {"messagettl": "-1"}
-    signed = api._signature("POST", "shop", KEY, path, query, typed, 77)
+    signed = api.signature("POST", "shop", KEY, path, query, typed, 77)
     assert "ftS4f7f8YS1WvMM7tfyLZkJecfxXAchfZnkkQCzwsNg=" == signed
     path, query = f"/devstoreaccount1{path}", {"numofmessages": "3", "messagettl": "-1"}
-    signed = api._signature("POST", "devstoreaccount1", KEY, path, query, WHEN, 0)
+    signed = api.signature("POST", "devstoreaccount1", KEY, path, query, WHEN, 0)
     assert "Wu4yE/rhSNJkLdeo+Gl3ghR9I5hMxbBpQecYINxgDq4=" == signed
 
 
@@ -125,7 +127,7 @@ def test_a_dead_letter_is_put_into_a_storage_queue_for_as_long_as_it_takes(
     [(method, path, headers, body)] = server.asked
     assert ("POST", "/shop/orders-dead/messages?messagettl=-1") == (method, path)
     named = {name.lower(): value for name, value in headers.items()}
-    signed = api._signature(
+    signed = api.signature(
         "POST", "shop", KEY, "/shop/orders-dead/messages", {"messagettl": "-1"}, {name: named[name] for name in (*WHEN, "content-type")}, len(body)
     )  # fmt: skip
     assert f"SharedKey shop:{signed}" == named["authorization"]
@@ -299,8 +301,8 @@ def test_more_than_the_headers_of_a_request_hold_is_in_its_body(
 
 def test_a_repeated_send_has_the_same_id_and_two_messages_of_one_id_have_two() -> None:
     one, same, other = (fake.message(body=body, id="m-1") for body in (b"1", b"1", b"2"))
-    assert queues._message_id(one) == queues._message_id(same) != queues._message_id(other)
-    assert len(queues._message_id(one)) <= 128
+    assert queues.message_id(one) == queues.message_id(same) != queues.message_id(other)
+    assert len(queues.message_id(one)) <= 128
 
 
 def test_the_sessions_of_service_bus_take_128_characters(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,17 +339,17 @@ SECRETS = "S3CRET"
 @pytest.mark.parametrize(
     ("kind", "text", "said"),
     [
-        ("storage_queue", None, "the setting AzureWebJobsStorage isn't there"),
-        ("service_bus_queue", None, "the setting ServiceBusConnection isn't there"),
-        ("storage_queue", SECRETS, "the setting AzureWebJobsStorage is no connection string"),
-        ("service_bus_queue", f"a;{SECRETS}", "the setting ServiceBusConnection is no connection string"),
-        ("storage_queue", f"AccountKey={SECRETS}", "has neither AccountName nor QueueEndpoint"),
-        ("storage_queue", "AccountName=shop;AccountKey=S3CRE", "the AccountKey of a connection string is no base64"),
+        ("storage_queue", None, "the setting AzureWebJobsStorage is missing"),
+        ("service_bus_queue", None, "the setting ServiceBusConnection is missing"),
+        ("storage_queue", SECRETS, "the setting AzureWebJobsStorage must be a connection string"),
+        ("service_bus_queue", f"a;{SECRETS}", "the setting ServiceBusConnection must be a connection string"),
+        ("storage_queue", f"AccountKey={SECRETS}", "needs AccountName or QueueEndpoint"),
+        ("storage_queue", "AccountName=shop;AccountKey=S3CRE", "the AccountKey of a connection string must be base64"),
         ("service_bus_queue", f"SharedAccessKey={SECRETS}", "has no Endpoint"),
-        ("service_bus_queue", f"Endpoint=sb://x/;SharedAccessKey={SECRETS}", "has neither a SharedAccessKey nor"),
+        ("service_bus_queue", f"Endpoint=sb://x/;SharedAccessKey={SECRETS}", "needs SharedAccessKeyName and SharedAccessKey, or"),
         ("storage_queue", f"QueueEndpoint=http://127.0.0.1:1;SharedAccessSignature=sig={SECRETS}", "127.0.0.1:1 can't be reached: ConnectionRefusedError"),
         ("storage_queue", f"QueueEndpoint=http://127.0.0.1:1/a b;SharedAccessSignature=sig={SECRETS}", "127.0.0.1:1 can't be reached"),
-        ("storage_queue", "QueueEndpoint=https://q", "is an identity's, and the app has none: IDENTITY_ENDPOINT isn't set"),
+        ("storage_queue", "QueueEndpoint=https://q", "needs a managed identity, but the app has none: IDENTITY_ENDPOINT isn't set"),
     ],
 )  # fmt: skip
 def test_a_setting_that_is_none_is_named_and_not_shown(
@@ -390,8 +392,11 @@ def test_a_message_that_has_no_room_for_the_reason_is_sent_as_it_was(
     monkeypatch.setenv("AzureWebJobsStorage", server.storage)
     send(event=fake.message(body=b"\xff" * 40_000))
     assert b"\xff" * 40_000 == b64decode(text_of(server.asked[0][3]))
-    assert "the dead letter of message-1 has no room for the reason: it is the message as it was" in caplog.messages
-    with pytest.raises(api.QueueError, match=r"the message has 66\d+ characters, and a storage queue takes 65536"):
+    assert (
+        "the dead letter of message-1 has no room for the reason: it is sent without one, as the original message"
+        in caplog.messages
+    )
+    with pytest.raises(api.QueueError, match=r"the message has 66\d+ characters, but a storage queue takes 65536"):
         send(event=fake.message(body=b"\xff" * 50_000))
     with pytest.raises(api.QueueError, match="a storage queue takes 65536"):
         send(event=fake.change(after={"id": "x" * 60_000}))
@@ -405,9 +410,10 @@ def test_a_function_finds_its_dead_letters_by_the_settings_that_its_connections_
     @portable(on.queue("orders", dead_letter="orders-dead"))
     def ship(order: Message[Any]) -> None: ...
 
-    [wiring] = plan([ship.__portable__], set(), {}, {"orders": "Mine"}, {}, False)  # type: ignore[attr-defined]
-    assert wiring.consumer.failures.dead_letter is not None
-    assert wiring.consumer.failures.dead_letter(fake.message({}), Reject(), "orders-dead", None)
+    [function] = plan([ship.__portable__], set(), Settings(connections={"orders": "Mine"}))  # type: ignore[attr-defined]
+    consumer = EventRouter(function, lambda native: AzureContext(native, False)).consumer
+    assert consumer.failures.dead_letter is not None
+    assert consumer.failures.dead_letter(fake.message({}), Reject(), "orders-dead", None)
     assert "/shop/orders-dead/messages?messagettl=-1" == server.asked[0][1]
 
 
@@ -485,7 +491,7 @@ def test_azurite_refuses_another_key(storage: Storage, monkeypatch: pytest.Monke
 
 
 def test_a_property_is_whatever_keeps_its_text_in_a_header() -> None:
-    to = Destination(40, 4096, queues._is_property, queues._legible, total=10_000)
+    to = Destination(40, 4096, queues.is_property, queues.legible, total=10_000)
     made = letter(
         fake.message({}, attributes={"ok": "1", "Content-Type": "2", "x-ms-a": "3", "a:b": "4"}), Reject(), to
     )

@@ -12,7 +12,7 @@ import pytest
 
 from portable_fn.testing import fake
 from portable_fn_azure.events import messages
-from portable_fn_azure.events.function import order_of
+from portable_fn_azure.events.entry import order_of
 from portable_fn_azure.simulate import payloads
 from tests.runtimes.azure import AzureHost
 from tests.runtimes.azure_stories import function_app

@@ -281,7 +281,7 @@ def test_retry_policies_reach_the_host(hosts: dict[str, AzureHost]) -> None:
 
 
 def test_what_one_may_not_expect_is_in_the_hosts_log(hosts: dict[str, AzureHost]) -> None:
-    line = hosts["defaults"].logged("message-3: event_hubs loses what has failed 6 times")
+    line = hosts["defaults"].logged("message-3: event_hubs loses events that fail 6 times")
     assert line.startswith("[Warning] portable_fn: ")
 
 
@@ -386,7 +386,8 @@ def test_a_function_without_a_trigger_is_refused_with_what_to_add() -> None:
     try:
         with (
             pytest.raises(
-                Refused, match=r"ConfigurationError: order takes a Message.*add a trigger, such as on\.queue"
+                Refused,
+                match=r"ConfigurationError: order takes Message, but has no trigger.*add one, such as on\.queue",
             ),
             function_app(source),
         ):

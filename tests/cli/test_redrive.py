@@ -679,9 +679,9 @@ def test_messages_of_a_storage_queue_go_back_as_they_were(
 
 def test_what_a_storage_queue_would_lose_is_left() -> None:
     letter = fake.message({})
-    letter.native = azure_redrive.Taken("1", "receipt", "base64")
+    letter.native = azure_redrive.Receipt("1", "receipt", "base64")
     letters = azure_redrive.Letters.__new__(azure_redrive.Letters)
-    with pytest.raises(ValueError, match="takes a body alone, and the message has attributes, key"):
+    with pytest.raises(ValueError, match="keeps only a body, but the message has attributes, key"):
         letters.send(letter, fake.message({}, attributes={"a": "b"}, key="k"), "orders")
     with pytest.raises(ValueError, match="takes 65536 characters"):
         letters.send(letter, fake.message(body=b"x" * 60_000), "orders")

@@ -619,7 +619,7 @@ def test_a_text_that_could_be_taken_for_a_letter_is_not_sent_as_it_was() -> None
     assert [forged] == [restored(one).body for one in map(from_queues, queue.sent)]  # type: ignore[attr-defined]
     small = structured(fake.message(body="x" * 30_000, channel="admin"), Reject(WHY))
     with pytest.raises(api.QueueError):
-        azure_queues._text(fake.message(body=small + b" " * 12_000), Reject(WHY), "base64")
+        azure_queues.text_of(fake.message(body=small + b" " * 12_000), Reject(WHY), "base64")
 
 
 # The kinds as CloudEvents.

@@ -1,4 +1,4 @@
-"""Decode what is alike in the triggers: timers, activities, attempts."""
+"""Decode timers, Durable activities and the number of an attempt."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def timer(native: TimerRequest, context: FunctionContext | None, name: str, cron: str) -> ScheduleEvent[Any]:
-    """The timer trigger's time; its id is the timer's name with the time that was due.
+    """Decode a timer's call. The id is the timer's name and the time that was due.
 
-    That time is in the monitor's status; a call by hand has none before the first run, and the invocation's id then.
+    The monitor's status has that time. Before a timer's first run it has none, and the id is the invocation's.
     """
-    # The status is brought up to date after the call. Source: azure-webjobs-sdk-extensions, TimerListener.
+    # The host updates the status after the call. Source: azure-webjobs-sdk-extensions, TimerListener.
     status = getattr(native, "schedule_status", None)
     due = status.get("Next") if isinstance(status, dict) else None
     time = None
@@ -25,7 +25,7 @@ def timer(native: TimerRequest, context: FunctionContext | None, name: str, cron
         from portable_fn.adapter.cloudevents import read_time
 
         time = read_time(due)
-        # A time that can't be read tells the runs apart as well.
+        # Even a malformed time tells one run from another.
         id = f"{name}@{due if time is None else time.isoformat()}"
     else:
         id = invocation_id(context)
@@ -35,7 +35,7 @@ def timer(native: TimerRequest, context: FunctionContext | None, name: str, cron
         time=time,
         name=name,
         cron=cron,
-        # A mock of it is true, too.
+        # A mock's attribute is truthy too.
         is_late=getattr(native, "past_due", None) is True,
         attempt=attempt(context),
         native=native,
@@ -43,11 +43,11 @@ def timer(native: TimerRequest, context: FunctionContext | None, name: str, cron
 
 
 def activity(native: object, context: FunctionContext | None, name: str) -> Task[Any]:
-    """A Durable activity's input, read as JSON by the worker; its id is the invocation's, another one for each try."""
+    """Decode a Durable activity's input, which the worker read as JSON. Each attempt has another id, the invocation's."""
     return Task(invocation_id(context), name, native, name=name, type="activity", native=native)
 
 
 def attempt(context: FunctionContext | None) -> int:
-    """Which try of the host's retry policy it is, from 1."""
+    """Return the number of the attempt by the host's retry policy, from 1."""
     retries = getattr(getattr(context, "retry_context", None), "retry_count", 0)
     return (retries if type(retries) is int and retries > 0 else 0) + 1

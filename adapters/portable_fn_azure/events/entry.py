@@ -1,139 +1,147 @@
-"""What an invocation of a trigger other than HTTP comes to."""
+"""Run a trigger other than HTTP: decode its events, call the handler, encode the outcomes."""
 
 from __future__ import annotations
 
 from contextvars import copy_context
+from copy import copy
 
+from portable_fn.adapter.batch import Consumer
 from portable_fn.adapter.calling import finish_alone, finish_background
+from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.errors import ConfigurationError
-from portable_fn.outcomes import Done, Reject
+from portable_fn.events import ChangeEvent
 from portable_fn_azure import decode
 from portable_fn_azure.events import encode as encode_events
 from portable_fn_azure.events import messages
+from portable_fn_azure.events.event_grid import unwrap
+from portable_fn_azure.events.progress import Progress
 from portable_fn_azure.running import on_worker_loop, run_in_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from portable_fn.adapter.batch import Item
-    from portable_fn.outcomes import Outcome
+    from portable_fn.events import Event
+    from portable_fn.outcomes import Reject
     from portable_fn_azure.decode import AzureContext
-    from portable_fn_azure.events.function import TriggerFunction
-    from portable_fn_azure.native import FunctionContext, ServiceBusMessageActions
+    from portable_fn_azure.events.function import DeadLetterQueue, TriggerFunction
+    from portable_fn_azure.events.progress import Attempt
+    from portable_fn_azure.native import FunctionContext
 
-    Begin = Callable[[FunctionContext | None], AzureContext]
-
-
-# The worker wants no other parameters than those of the bindings and `context`, and no annotations.
+    CreateContext = Callable[[FunctionContext | None], AzureContext]
 
 
-def azure_function(wiring: TriggerFunction, begin: Begin) -> Callable[..., Any]:
-    """The Azure function, which the worker calls in a thread of its pool, or awaits if its handler is async."""
-    if wiring.function.is_async:
-        work_in_loop = _in_event_loop(wiring, begin)
+def azure_function(function: TriggerFunction, create_context: CreateContext) -> Callable[..., Any]:
+    """Return the function that the worker calls in a thread, or awaits if the handler is async."""
+    router = EventRouter(function, create_context)
 
-        async def plain_in_loop(event, context):  # type: ignore[no-untyped-def]  # see above
-            return await work_in_loop(event, context)
-
-        async def settling_in_loop(event, context, actions):  # type: ignore[no-untyped-def]  # see above
-            return await work_in_loop(event, context, actions)
-
-        shapes: tuple[Any, ...] = (plain_in_loop, settling_in_loop)
-    else:
-        work = _in_thread(wiring, begin)
-
-        def plain(event, context):  # type: ignore[no-untyped-def]  # see above
-            return work(event, context)
-
-        def settling(event, context, actions):  # type: ignore[no-untyped-def]  # see above
-            return work(event, context, actions)
-
-        shapes = (plain, settling)
-    function: Callable[..., Any] = shapes[1 if wiring.settles else 0]
-    if wiring.settles:
-        function.__annotations__ = _settlement_types()
-    return function
-
-
-def _in_thread(wiring: TriggerFunction, begin: Begin) -> Callable[..., Any]:
-    def work(native: Any, context: FunctionContext | None, actions: ServiceBusMessageActions | None = None) -> Any:
-        invocation = begin(context)
+    def run_in_worker_thread(event, context, actions=None):  # type: ignore[no-untyped-def]  # see _declare
         variables = copy_context()
-        attempt = wiring.progress.begin(_items(native, wiring, context), context)
-        invocation.raises_errors = len(attempt.left) == 1 and actions is None
-        outcomes: Any = wiring.consumer.handle(attempt.left, invocation)
+        invocation, attempt, outcomes = router.start(event, context)
         finish_alone(invocation, lambda work: run_in_thread(decode.logged_steps(work, invocation), variables))
-        if actions is not None:
-            _settle_each(native, outcomes, actions, invocation)
-            return None
-        if wiring.retry is not None:
-            attempt.end(outcomes)
-        return _answer(wiring, outcomes)
+        return router.finish(event, invocation, attempt, outcomes, actions)
 
-    return work
-
-
-def _in_event_loop(wiring: TriggerFunction, begin: Begin) -> Callable[..., Awaitable[Any]]:
-    from asyncio import to_thread
-
-    async def work(
-        native: Any, context: FunctionContext | None, actions: ServiceBusMessageActions | None = None
-    ) -> Any:
+    async def run_in_worker_loop(event, context, actions=None):  # type: ignore[no-untyped-def]  # see _declare
         on_worker_loop()
-        invocation = begin(context)
-        attempt = wiring.progress.begin(_items(native, wiring, context), context)
-        invocation.raises_errors = len(attempt.left) == 1 and actions is None
-        outcomes: Any = wiring.consumer.handle(attempt.left, invocation)
+        invocation, attempt, outcomes = router.start(event, context)
         if not isinstance(outcomes, list):
             outcomes = await outcomes
         if invocation.has_background:
             await finish_background(invocation)
+        if actions is None:
+            return router.finish(event, invocation, attempt, outcomes, None)
+        from asyncio import to_thread
+
+        return await to_thread(router.finish, event, invocation, attempt, outcomes, actions)
+
+    run = run_in_worker_loop if function.binding.is_async else run_in_worker_thread
+    _declare(run, settles=function.settles)
+    return run
+
+
+class EventRouter:
+    """Take the events of one trigger to its handler, and the outcomes back."""
+
+    def __init__(self, function: TriggerFunction, create_context: CreateContext) -> None:
+        # A handler with several triggers has an Azure function for each. This one takes only its own trigger's events.
+        binding = copy(function.binding)
+        binding.triggers = (function.trigger,)
+        dead_letter = None
+        if function.dead_letter is not None:
+            dead_letter = _dead_letter_sender(function.dead_letter, binding.file)
+        self.consumer = Consumer(
+            Dispatcher([binding], unwrap), key=order_of, rejects=function.settles, dead_letter=dead_letter
+        )
+        self._function = function
+        self._progress = Progress()
+        self._is_task = function.service.name == "durable_activity"
+        self._is_repeated = function.retry is not None and not function.settles
+        self._create_context = create_context
+
+    def start(self, native: Any, context: FunctionContext | None) -> tuple[AzureContext, Attempt, Any]:
+        """Decode the events and call the handler. The outcomes are a list, or an awaitable if the handler is async."""
+        invocation = self._create_context(context)
+        attempt = self._progress.begin(self._decode(native, context), context)
+        invocation.raises_errors = len(attempt.left) == 1 and not self._function.settles
+        return invocation, attempt, self.consumer.handle(attempt.left, invocation)
+
+    def _decode(self, native: Any, context: FunctionContext | None) -> list[Item]:
+        service = self._function.service
+        items = messages.read(f"the payload of {service.name}", service.decode, native, self._function, context)
+        return items if isinstance(items, list) else [items]
+
+    def finish(self, native: Any, invocation: AzureContext, attempt: Attempt, outcomes: Any, actions: Any) -> Any:
+        """Encode the outcomes: settle each message, or return or raise what ends the invocation."""
         if actions is not None:
-            await to_thread(_settle_each, native, outcomes, actions, invocation)
+            encode_events.settle_each(native, outcomes, actions, invocation)
             return None
-        if wiring.retry is not None:
+        if self._is_repeated:
             attempt.end(outcomes)
-        return _answer(wiring, outcomes)
-
-    return work
-
-
-def _items(native: Any, wiring: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    found = messages.read(f"what {wiring.service.name} hands over", wiring.service.items, native, wiring, context)
-    return found if isinstance(found, list) else [found]
+        if self._is_task:
+            return encode_events.task_result(outcomes[0])
+        encode_events.acknowledge(outcomes)
+        return None
 
 
-def _answer(wiring: TriggerFunction, outcomes: Sequence[Outcome]) -> Any:
-    if wiring.service.name == "durable_activity":
-        return encode_events.activity(outcomes[0])
-    return encode_events.invocation(outcomes)
+def order_of(event: Any) -> object:
+    """Return the key of what must stay in order: a partition, a session, a table."""
+    if isinstance(event, ChangeEvent):
+        return event.table
+    partition = getattr(event, "partition", None)
+    return partition if partition is not None else getattr(event, "key", None)
 
 
-def _settle_each(
-    natives: Any, outcomes: Sequence[Outcome], actions: ServiceBusMessageActions, context: AzureContext
-) -> None:
-    """Settles each message with Service Bus; raises where the host couldn't for one, which comes again when its lock ends."""
-    failure: Exception | None = None
-    for native, outcome in zip(natives if isinstance(natives, list) else [natives], outcomes, strict=False):
-        try:
-            if isinstance(outcome, Done):
-                actions.complete(native)
-            elif isinstance(outcome, Reject):
-                actions.deadletter(native, deadletter_reason=outcome.why[:4096] or "rejected")
-            else:
-                actions.abandon(native)
-        except Exception as exc:
-            context.log.error("a message can't be settled", exc_info=exc)
-            failure = exc
-    if failure is not None:
-        raise failure
+def _dead_letter_sender(queue: DeadLetterQueue, file: str) -> Callable[..., bool]:
+    """Return a sender for the queue. An output binding sends one message per invocation, without attributes."""
+
+    def send(event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+        from portable_fn_azure.drivers import queue as queues
+
+        queues.dead_letter(queue.service, queue.name, queue.connection, event, reject, seconds, file)
+        return True
+
+    return send
+
+
+def _declare(function: Any, *, settles: bool) -> None:
+    """Show the worker the parameters that it fills.
+
+    It refuses a parameter without a binding, unless an extension fills it by its type, and it reads the types of the others as
+    bindings' types. Source: azure-functions-runtime, functions.py, add_indexed_function and validate_function_params.
+    """
+    from inspect import Parameter, Signature
+
+    names = ("event", "context", "actions") if settles else ("event", "context")
+    function.__signature__ = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names])
+    if settles:
+        function.__annotations__ = _settlement_types()
 
 
 def _settlement_types() -> dict[str, Any]:
     from importlib import import_module
-    from typing import List  # noqa: UP035  # the extension takes no list[…]: seen with 1.0.0b2
+    from typing import List  # noqa: UP035  # the extension refuses list[…]: seen with 1.0.0b2
 
     try:
         extension: Any = import_module("azurefunctions.extensions.bindings.servicebus")

@@ -1,4 +1,4 @@
-"""What of a batch is handled already if the host's retry policy delivers the batch again."""
+"""Remember which events of a batch succeeded, so that the host's next attempt skips them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ if TYPE_CHECKING:
 
     Batch = tuple[tuple[str, str] | None, ...]
 
-# An attempt that is forgotten only has its events handled again.
+# Forgetting an attempt costs only that its events are handled a second time.
 MOST_BATCHES = 100
 
 
 class Progress:
-    """Remember what each batch's last attempt handled, so that the next attempt leaves it out.
+    """What each batch's last attempt handled.
 
-    The host repeats a batch as it was, and as a rule in the same process. Everything else is forgotten: what failed or wasn't
-    begun, all of a batch that is handled to its end, and all of it if this is a first attempt, since then the host may be
-    reading the stream anew from an earlier place.
+    The host repeats a batch unchanged, and usually in the same process. Nothing is kept of a batch that succeeded. A first
+    attempt starts from the beginning: the host may be reading the stream from an earlier place.
     """
 
     def __init__(self) -> None:
-        # The number of the last attempt, and the places of what is handled.
+        # The number of the last attempt, and the positions of the events that it handled.
         self._batches: dict[Batch, tuple[int, frozenset[int]]] = {}
 
     def begin(self, items: Sequence[Item], context: FunctionContext | None) -> Attempt:
@@ -41,20 +40,21 @@ class Progress:
         number = decode_events.attempt(context)
         batch = tuple((item.source, item.id) if isinstance(item, Event) else None for item in items)
         last, handled = self._batches.pop(batch, (0, frozenset[int]()))
-        # Several processes of one host share the attempts at a batch, and each knows but its own.
+        # Several processes of one host share the attempts at a batch, and each knows only its own.
         if number == 1 or last != number - 1 or os.environ.get("FUNCTIONS_WORKER_PROCESS_COUNT", "1") != "1":
             handled = frozenset()
         return Attempt(self, batch, number, items, handled)
 
     def keep(self, batch: Batch, number: int, handled: frozenset[int]) -> None:
+        """Remember what an attempt handled."""
         while len(self._batches) >= MOST_BATCHES:
-            # Another thread may have been quicker.
+            # Another thread may have removed it already.
             self._batches.pop(next(iter(list(self._batches)), batch), None)
         self._batches[batch] = number, handled
 
 
 class Attempt:
-    """One attempt at a batch; `left` are the items that are still to be handled."""
+    """One attempt at a batch; `left` has the items to handle."""
 
     def __init__(
         self, progress: Progress, batch: Batch, number: int, items: Sequence[Item], handled: frozenset[int]
@@ -63,14 +63,18 @@ class Attempt:
         self._batch = batch
         self._number = number
         self._handled = handled
-        self._places = [place for place in range(len(items)) if place not in handled]
-        self.left = [items[place] for place in self._places]
+        self._positions = [position for position in range(len(items)) if position not in handled]
+        self.left = [items[position] for position in self._positions]
 
     def end(self, outcomes: Sequence[Outcome]) -> None:
-        """Remember what is handled if the batch is to be delivered again for the rest."""
+        """Remember what is handled if the host will repeat the batch for the rest."""
         if not self._batch or not any(isinstance(outcome, Retry) for outcome in outcomes):
             return
-        # What is rejected is in its dead letters, or it would be retried.
-        done = {place for place, outcome in zip(self._places, outcomes, strict=True) if not isinstance(outcome, Retry)}
+        # A rejected event is in the dead-letter queue, or its outcome would be a Retry.
+        done = {
+            position
+            for position, outcome in zip(self._positions, outcomes, strict=True)
+            if not isinstance(outcome, Retry)
+        }
         if handled := self._handled | done:
             self._progress.keep(self._batch, self._number, handled)

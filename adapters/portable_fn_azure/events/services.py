@@ -1,4 +1,4 @@
-"""Azure's services: how each declares its trigger, and what comes of what it hands over.
+"""Azure's services: declare each one's trigger, decode its payload.
 
 https://learn.microsoft.com/azure/azure-functions/functions-triggers-bindings
 """
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from portable_fn_azure.events.function import TriggerFunction
     from portable_fn_azure.native import FunctionContext
 
-# The host's retry policy for what it would drop otherwise: it keeps the order, and loses nothing.
+# For services whose failed events the host would drop. It keeps the order and loses nothing.
 FOR_EVER = RetryPolicy(attempts=-1, delay=5, max_delay=300)
-# A time that has passed is worth a few tries; the next one comes anyway.
+# For timers: the next run comes anyway.
 A_FEW_TIMES = RetryPolicy(attempts=5, delay=5, max_delay=300)
 
 
-# "binary" has bodies come as they are. As text they'd be changed where they aren't UTF-8, and a JSON object's members would
-# take the place of the trigger's metadata, its id among it. Source: azure-functions-host, Utility.ApplyBindingData.
+# With "binary" the bodies arrive unchanged. As text the host would change bytes that aren't UTF-8, and the members of a JSON
+# object would overwrite the trigger's metadata, such as its id. Source: azure-functions-host, Utility.ApplyBindingData.
 
 
 def _binary() -> Any:
@@ -39,179 +39,218 @@ def _binary() -> Any:
     return DataType.BINARY
 
 
-def _storage_queue(app: Any, one: TriggerFunction) -> Any:
-    given = {"queue_name": one.channel, "connection": one.connection, "data_type": _binary(), **one.options}
-    return app.queue_trigger(arg_name="event", **given)
+def _declare_storage_queue(app: Any, function: TriggerFunction) -> Any:
+    arguments = {
+        "queue_name": function.channel,
+        "connection": function.connection,
+        "data_type": _binary(),
+        **function.options,
+    }
+    return app.queue_trigger(arg_name="event", **arguments)
 
 
-def _service_bus_queue(app: Any, one: TriggerFunction) -> Any:
+def _declare_service_bus_queue(app: Any, function: TriggerFunction) -> Any:
     return app.service_bus_queue_trigger(
-        arg_name="event", **{"queue_name": one.channel, **_service_bus_arguments(one), **one.arguments}
+        arg_name="event",
+        **{"queue_name": function.channel, **_service_bus_arguments(function), **_with_cardinality(function)},
     )
 
 
-def _service_bus_topic(app: Any, one: TriggerFunction) -> Any:
-    place = {"topic_name": one.channel, "subscription_name": subscription(one)}
-    return app.service_bus_topic_trigger(arg_name="event", **{**place, **_service_bus_arguments(one), **one.arguments})
+def _declare_service_bus_topic(app: Any, function: TriggerFunction) -> Any:
+    topic = {"topic_name": function.channel, "subscription_name": subscription(function)}
+    return app.service_bus_topic_trigger(
+        arg_name="event", **{**topic, **_service_bus_arguments(function), **_with_cardinality(function)}
+    )
 
 
-def _service_bus_arguments(one: TriggerFunction) -> dict[str, Any]:
-    settling = {"auto_complete_messages": False} if one.settles else {"data_type": _binary()}
-    return {"connection": one.connection, **settling}
+def _service_bus_arguments(function: TriggerFunction) -> dict[str, Any]:
+    settling = {"auto_complete_messages": False} if function.settles else {"data_type": _binary()}
+    return {"connection": function.connection, **settling}
 
 
-def subscription(one: TriggerFunction) -> str:
-    """Return the name of a topic's subscription: the option, or the function's name."""
-    name: str = one.options.get("subscription_name") or one.function.name
+def _with_cardinality(function: TriggerFunction) -> dict[str, Any]:
+    """Return the options, with the cardinality for a service that can send several events at once."""
+    return {"cardinality": "many" if function.takes_many else "one", **function.options}
+
+
+def subscription(function: TriggerFunction) -> str:
+    """Return the subscription of a topic: the function's name, unless an option names one."""
+    name: str = function.options.get("subscription_name") or function.binding.name
     return name
 
 
-def consumer_group(one: TriggerFunction) -> str:
-    """The consumer group: Kafka makes one on first use, event hubs have one of their own."""
-    group: str = one.options.get("consumer_group") or (one.name if one.service.name == "kafka" else "$Default")
+def consumer_group(function: TriggerFunction) -> str:
+    """Return the consumer group. Kafka creates one on first use; an event hub has "$Default"."""
+    group: str = function.options.get("consumer_group") or (
+        function.name if function.service.name == "kafka" else "$Default"
+    )
     return group
 
 
-def _event_hubs(app: Any, one: TriggerFunction) -> Any:
-    given = {"event_hub_name": one.channel, "connection": one.connection, "consumer_group": consumer_group(one)}
-    return app.event_hub_message_trigger(arg_name="event", **{**given, "data_type": _binary(), **one.arguments})
+def _declare_event_hubs(app: Any, function: TriggerFunction) -> Any:
+    arguments = {
+        "event_hub_name": function.channel,
+        "connection": function.connection,
+        "consumer_group": consumer_group(function),
+    }
+    return app.event_hub_message_trigger(
+        arg_name="event", **{**arguments, "data_type": _binary(), **_with_cardinality(function)}
+    )
 
 
-def _kafka(app: Any, one: TriggerFunction) -> Any:
-    given = {"topic": one.channel, "broker_list": f"%{one.connection}%", "consumer_group": consumer_group(one)}
-    return app.kafka_trigger(arg_name="event", **{**given, "data_type": _binary(), **one.arguments})
+def _declare_kafka(app: Any, function: TriggerFunction) -> Any:
+    arguments = {
+        "topic": function.channel,
+        "broker_list": f"%{function.connection}%",
+        "consumer_group": consumer_group(function),
+    }
+    return app.kafka_trigger(arg_name="event", **{**arguments, "data_type": _binary(), **_with_cardinality(function)})
 
 
-def _blob(app: Any, one: TriggerFunction) -> Any:
-    given = {"path": f"{one.channel}/{{name}}", "connection": one.connection, "data_type": _binary(), **one.options}
-    return app.blob_trigger(arg_name="event", **given)
+def _declare_blob(app: Any, function: TriggerFunction) -> Any:
+    arguments = {
+        "path": f"{function.channel}/{{name}}",
+        "connection": function.connection,
+        "data_type": _binary(),
+        **function.options,
+    }
+    return app.blob_trigger(arg_name="event", **arguments)
 
 
-def _event_grid(app: Any, one: TriggerFunction) -> Any:
-    return app.event_grid_trigger(arg_name="event", **one.options)
+def _declare_event_grid(app: Any, function: TriggerFunction) -> Any:
+    return app.event_grid_trigger(arg_name="event", **function.options)
 
 
-def _cosmos_db(app: Any, one: TriggerFunction) -> Any:
-    database, container = _container(one)
+def _declare_cosmos_db(app: Any, function: TriggerFunction) -> Any:
+    database, container = _container(function)
     if not database:
         raise ConfigurationError(
-            f"on.change({one.channel!r}) of {one.function.name} doesn't say which database it is in: on.change('shop/{container}'), "
-            f"or options={{{one.channel!r}: {{'database_name': 'shop'}}}}"
+            f"on.change({function.channel!r}) of {function.binding.name} names no database: write on.change('shop/{container}'), "
+            f"or pass options={{{function.channel!r}: {{'database_name': 'shop'}}}}"
         )
-    given = {
+    arguments = {
         "database_name": database,
         "container_name": container,
-        "connection": one.connection,
-        # Two functions with one prefix would share the changes.
-        "lease_container_prefix": one.name,
+        "connection": function.connection,
+        # Two functions with the same prefix would share the changes.
+        "lease_container_prefix": function.name,
         "create_lease_container_if_not_exists": True,
-        **one.options,
+        **function.options,
     }
-    return app.cosmos_db_trigger(arg_name="event", **given)
+    return app.cosmos_db_trigger(arg_name="event", **arguments)
 
 
-def _container(one: TriggerFunction) -> tuple[str, str]:
-    """The database and container of Cosmos DB."""
-    database, slash, container = one.channel.partition("/")
+def _container(function: TriggerFunction) -> tuple[str, str]:
+    """Return the database and the container of Cosmos DB."""
+    database, slash, container = function.channel.partition("/")
     if not slash:
-        database, container = "", one.channel
-    return one.options.get("database_name", database), one.options.get("container_name", container)
+        database, container = "", function.channel
+    return function.options.get("database_name", database), function.options.get("container_name", container)
 
 
-def _sql(app: Any, one: TriggerFunction) -> Any:
-    # sql_trigger is the same, but older ones of azure-functions have it not.
-    given = {"tableName": one.channel, "connectionStringSetting": one.connection, **one.options}
-    return app.generic_trigger(arg_name="event", type="sqlTrigger", **given)
+def _declare_sql(app: Any, function: TriggerFunction) -> Any:
+    # sql_trigger does the same, but older versions of azure-functions lack it.
+    arguments = {"tableName": function.channel, "connectionStringSetting": function.connection, **function.options}
+    return app.generic_trigger(arg_name="event", type="sqlTrigger", **arguments)
 
 
-def _mysql(app: Any, one: TriggerFunction) -> Any:
-    given = {"table_name": one.channel, "connection_string_setting": one.connection, **one.options}
-    return app.mysql_trigger(arg_name="event", **given)
+def _declare_mysql(app: Any, function: TriggerFunction) -> Any:
+    arguments = {"table_name": function.channel, "connection_string_setting": function.connection, **function.options}
+    return app.mysql_trigger(arg_name="event", **arguments)
 
 
-def _timer(app: Any, one: TriggerFunction) -> Any:
-    # A function's timer has one status in the monitor, by the function's name.
-    given = {"schedule": ncrontab(one.trigger.cron), "use_monitor": True, **one.options}
-    return app.timer_trigger(arg_name="event", **given)
+def _declare_timer(app: Any, function: TriggerFunction) -> Any:
+    # The monitor keeps a timer's status by the function's name.
+    arguments = {"schedule": ncrontab(function.trigger.cron), "use_monitor": True, **function.options}
+    return app.timer_trigger(arg_name="event", **arguments)
 
 
-def _durable_activity(app: Any, one: TriggerFunction) -> Any:
-    # activity_trigger is the same, but wants azure-functions-durable installed.
-    return app.generic_trigger(arg_name="event", type="activityTrigger", **{"activity": one.channel, **one.options})
+def _declare_durable_activity(app: Any, function: TriggerFunction) -> Any:
+    # activity_trigger does the same, but needs azure-functions-durable.
+    return app.generic_trigger(
+        arg_name="event", type="activityTrigger", **{"activity": function.channel, **function.options}
+    )
 
 
-def _items_of_storage_queue(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    return [messages.storage_queue(native, one.channel)]
+def _decode_storage_queue(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
+    return [messages.storage_queue(native, function.channel)]
 
 
-def _items_of_service_bus(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    if one.settles:
+def _decode_service_bus(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
+    if function.settles:
         natives = native if isinstance(native, list) else [native]
-        return [messages.read("a Service Bus message", messages.received, each, one.channel) for each in natives]
+        return [messages.read("a Service Bus message", messages.received, each, function.channel) for each in natives]
     if isinstance(native, list):
-        return messages.service_bus_batch(native, one.channel)
-    return [messages.service_bus(native, one.channel)]
+        return messages.service_bus_batch(native, function.channel)
+    return [messages.service_bus(native, function.channel)]
 
 
-def _items_of_event_hubs(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
+def _decode_event_hubs(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     attempt = decode_events.attempt(context)
     if isinstance(native, list):
-        return messages.event_hubs_batch(native, one.channel, attempt)
-    return [messages.event_hubs(native, one.channel, attempt)]
+        return messages.event_hubs_batch(native, function.channel, attempt)
+    return [messages.event_hubs(native, function.channel, attempt)]
 
 
-def _items_of_kafka(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
+def _decode_kafka(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     attempt = decode_events.attempt(context)
     natives = native if isinstance(native, list) else [native]
-    return [messages.read("a record of Kafka", messages.kafka, each, one.channel, attempt) for each in natives]
+    return [messages.read("a Kafka record", messages.kafka, each, function.channel, attempt) for each in natives]
 
 
-def _items_of_blob(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
+def _decode_blob(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     return [objects.blob(native)]
 
 
-def _items_of_event_grid(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
+def _decode_event_grid(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
     event = event_grid(native)
-    # A storage account's events are of all its containers.
-    if one.trigger.kind is ObjectEvent and not event.subject.startswith(f"{objects.CONTAINERS}{one.channel}/"):
+    # A storage account sends the events of all its containers.
+    if function.trigger.kind is ObjectEvent and not event.subject.startswith(
+        f"{objects.CONTAINERS}{function.channel}/"
+    ):
         return []
     return [event]
 
 
-def _items_of_cosmos_db(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    database, container = _container(one)
+def _decode_cosmos_db(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
+    database, container = _container(function)
     return changes.cosmos_db(native, f"{database}/{container}", container)
 
 
-def _items_of_sql(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    return changes.sql(native, one.channel, decode.invocation_id(context))
+def _decode_sql(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
+    return changes.sql(native, function.channel, decode.invocation_id(context))
 
 
-def _items_of_mysql(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    return changes.mysql(native, one.channel, decode.invocation_id(context))
+def _decode_mysql(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
+    return changes.mysql(native, function.channel, decode.invocation_id(context))
 
 
-def _items_of_timer(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    return [decode_events.timer(native, context, one.channel or one.name, one.trigger.cron)]
+def _decode_timer(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
+    return [decode_events.timer(native, context, function.channel or function.name, function.trigger.cron)]
 
 
-def _items_of_durable_activity(native: Any, one: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    return [decode_events.activity(native, context, one.channel)]
+def _decode_durable_activity(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
+    return [decode_events.activity(native, context, function.channel)]
 
 
-# By name; of those for a word the first is what it is where nothing else is said.
+# By name. The first service of a word is its default.
 SERVICES = {
     service.name: service
     for service in (
         Service(
-            "storage_queue", ("queue",), "AzureWebJobsStorage", _storage_queue, _items_of_storage_queue, competes=True
+            "storage_queue",
+            ("queue",),
+            "AzureWebJobsStorage",
+            _declare_storage_queue,
+            _decode_storage_queue,
+            competes=True,
         ),
         Service(
             "service_bus_queue",
             ("queue",),
             "ServiceBusConnection",
-            _service_bus_queue,
-            _items_of_service_bus,
+            _declare_service_bus_queue,
+            _decode_service_bus,
             takes_many=True,
             competes=True,
         ),
@@ -219,8 +258,8 @@ SERVICES = {
             "service_bus_topic",
             ("topic",),
             "ServiceBusConnection",
-            _service_bus_topic,
-            _items_of_service_bus,
+            _declare_service_bus_topic,
+            _decode_service_bus,
             takes_many=True,
             competes=True,
         ),
@@ -228,8 +267,8 @@ SERVICES = {
             "event_hubs",
             ("stream",),
             "EventHubsConnection",
-            _event_hubs,
-            _items_of_event_hubs,
+            _declare_event_hubs,
+            _decode_event_hubs,
             retry=FOR_EVER,
             takes_many=True,
             competes=True,
@@ -238,18 +277,18 @@ SERVICES = {
             "kafka",
             ("stream",),
             "KafkaBrokers",
-            _kafka,
-            _items_of_kafka,
+            _declare_kafka,
+            _decode_kafka,
             retry=FOR_EVER,
             takes_many=True,
             competes=True,
         ),
-        Service("blob", ("object",), "AzureWebJobsStorage", _blob, _items_of_blob),
-        Service("event_grid", ("event", "object"), "", _event_grid, _items_of_event_grid),
-        Service("cosmos_db", ("change",), "CosmosDBConnection", _cosmos_db, _items_of_cosmos_db, retry=FOR_EVER),
-        Service("sql", ("change",), "SqlConnection", _sql, _items_of_sql),
-        Service("mysql", ("change",), "MySqlConnection", _mysql, _items_of_mysql),
-        Service("timer", ("schedule",), "", _timer, _items_of_timer, retry=A_FEW_TIMES),
-        Service("durable_activity", ("task",), "", _durable_activity, _items_of_durable_activity, competes=True),
+        Service("blob", ("object",), "AzureWebJobsStorage", _declare_blob, _decode_blob),
+        Service("event_grid", ("event", "object"), "", _declare_event_grid, _decode_event_grid),
+        Service("cosmos_db", ("change",), "CosmosDBConnection", _declare_cosmos_db, _decode_cosmos_db, retry=FOR_EVER),
+        Service("sql", ("change",), "SqlConnection", _declare_sql, _decode_sql),
+        Service("mysql", ("change",), "MySqlConnection", _declare_mysql, _decode_mysql),
+        Service("timer", ("schedule",), "", _declare_timer, _decode_timer, retry=A_FEW_TIMES),
+        Service("durable_activity", ("task",), "", _declare_durable_activity, _decode_durable_activity, competes=True),
     )
 }

@@ -253,10 +253,10 @@ def _listening(functions: list[Wired], arrival: Arrival) -> list[Wired]:
     if arrival.function and (there := [one for one in functions if one.place == arrival.place]):
         return [one for one in there if one.name == arrival.function] or there
     if event is not None:
-        found = [one for one in functions if isinstance(event, one.wiring.trigger.kind)] or functions
+        found = [one for one in functions if isinstance(event, one.trigger.trigger.kind)] or functions
         if named := [one for one in found if one.listens_to(event)]:
             return named
-        found = [one for one in found if isinstance(event, one.wiring.function.kind)] or found
+        found = [one for one in found if isinstance(event, one.trigger.binding.kind)] or found
     if len({one.place for one in found}) > 1:
         names = ", ".join(f"{one.name} ({one.place})" for one in found)
         what = "what is sent" if event is None else describe(event)

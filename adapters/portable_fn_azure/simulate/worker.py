@@ -24,7 +24,7 @@ from portable_fn.testing.loop import run
 from portable_fn.testing.results import EventResult, Raised
 from portable_fn_azure.decode import AzureContext
 from portable_fn_azure.events.function import TriggerFunction
-from portable_fn_azure.events.register import register
+from portable_fn_azure.events.register import Settings, register
 from portable_fn_azure.events.services import SERVICES
 from portable_fn_azure.simulate.payloads import Sent
 from portable_fn_azure.simulate.queues import letters
@@ -95,30 +95,30 @@ class Invoked(Record):
 class Wired:
     """A function of a function app, called as the worker calls it."""
 
-    def __init__(self, function: Any, wiring: TriggerFunction, service: str) -> None:
-        self.wiring = wiring
+    def __init__(self, function: Any, trigger: TriggerFunction, service: str) -> None:
+        self.trigger = trigger
         self.service = service
         self.name = function.get_function_name()
         self.user_function: Any = function.get_user_function()
-        trigger = function.get_trigger()
-        self.type = trigger.type
-        self.many = "many" in str(getattr(trigger, "cardinality", "")).lower()
+        declared = function.get_trigger()
+        self.type = declared.type
+        self.many = "many" in str(getattr(declared, "cardinality", "")).lower()
         self.retries = self.type not in LOST or bool(function.get_settings_dict("retry_policy"))
 
     @property
     def place(self) -> str:
         """What the function's trigger listens to, such as a queue."""
-        place: str = self.wiring.place
+        place: str = self.trigger.place
         return place
 
     def listens_to(self, event: Any) -> bool:
         """Whether the event is of what the function's trigger names."""
-        if self.wiring.service.name == "event_grid":
+        if self.trigger.service.name == "event_grid":
             # Which events a subscription is of, code doesn't say; the function leaves aside what it isn't for.
             return True
-        if self.wiring.service.name == "cosmos_db":
-            return bool(self.wiring.channel.rpartition("/")[2] == event.table)
-        return bool(self.wiring.trigger.names(event))
+        if self.trigger.service.name == "cosmos_db":
+            return bool(self.trigger.channel.rpartition("/")[2] == event.table)
+        return bool(self.trigger.trigger.names(event))
 
     def invoke(self, sent: Sent, indices: list[int]) -> Invoked:
         native = self.native(sent)
@@ -202,17 +202,18 @@ def functions_for(targets: tuple[object, ...], service: str, cold_start: bool = 
             if name == "cosmos_db" and "/" not in trigger.name:
                 options.setdefault(trigger.name, {})["database_name"] = "database"
     app = FunctionApp()
-    wirings = register(
+    triggers = register(
         app,
         functions,
         lambda native: AzureContext(native, next(cold_starts)),
         set(),
-        services=dict.fromkeys((*words, *(function.name for function in functions)), name),
-        connections={},
-        options=options,
-        settlement=service == "service_bus_settled",
+        Settings(
+            services=dict.fromkeys((*words, *(function.name for function in functions)), name),
+            options=options,
+            settlement=service == "service_bus_settled",
+        ),
     )
-    return [Wired(function, wiring, service) for function, wiring in zip(app.get_functions(), wirings, strict=True)]
+    return [Wired(function, trigger, service) for function, trigger in zip(app.get_functions(), triggers, strict=True)]
 
 
 def for_the_words(functions: list[Binding], words: Sequence[str]) -> list[Binding]:
