@@ -1,4 +1,4 @@
-"""portable_fn on any ASGI server: containers, Cloud Run, Knative, Kubernetes."""
+"""Run portable functions on any ASGI server: containers, Knative, Kubernetes, Dapr."""
 
 from portable_fn_asgi.entry import entry
 

@@ -1,4 +1,4 @@
-"""ASGI's scopes as neutral events.
+"""Decode ASGI scopes.
 
 https://asgi.readthedocs.io/en/latest/specs/www.html
 """
@@ -23,7 +23,7 @@ MAX_HEADERS = 1000
 
 
 class ScopeRequest(Request):
-    """The request of an http scope, its body still to be read; what is seldom used is read when it is asked for."""
+    """The request of an http scope; its body isn't read yet. Rarely used fields are read on first use."""
 
     native: HTTPScope
     _host = _principal = _id = None
@@ -42,7 +42,7 @@ class ScopeRequest(Request):
     @lazy
     def _headers(self) -> Headers:
         lines = tuple(self.native.get("headers") or ())
-        # uvicorn with httptools takes any number of them.
+        # uvicorn with httptools accepts any number of headers.
         if len(lines) > MAX_HEADERS:
             raise HTTPError(431, f"The request has over {MAX_HEADERS} headers.")
         return headers(lines)
@@ -53,8 +53,8 @@ class ScopeRequest(Request):
         return client[0] if client else None
 
 
-class EventInvocation(ASGIContext):
-    """What surrounds events that came in a request; what an event doesn't tell itself is the request's."""
+class EventContext(ASGIContext):
+    """The context of events in a request; what an event doesn't contain is the request's."""
 
     def __init__(self, request: Request, cold_start: bool) -> None:
         super().__init__("asgi", request, cold_start)
@@ -62,16 +62,19 @@ class EventInvocation(ASGIContext):
 
     @lazy
     def invocation_id(self) -> str:
+        """The request's id."""
         return self.request.id
 
     @lazy
     def trace(self) -> Trace | None:
+        """The event's trace, else the request's."""
         from portable_fn.trace import caller_trace
 
         return caller_trace(self._carrier) or caller_trace(self.request.headers)
 
     @lazy
     def correlation_id(self) -> str:
+        """The event's correlation id, else the request's, else its id."""
         for carrier in (self._carrier, self.request.headers):
             if id := given_id(carrier, "x-correlation-id", "correlationid", "x-request-id"):
                 return id
@@ -79,7 +82,7 @@ class EventInvocation(ASGIContext):
 
 
 def check_token(request: Request) -> None:
-    """Raise HTTPError 401 if the environment has a token for events, and the request has none.
+    """Raise HTTPError 401 if the environment has a token for events, and the request hasn't.
 
     https://docs.dapr.io/operations/security/app-api-token/
     """

@@ -1,4 +1,4 @@
-"""The application that an ASGI server calls."""
+"""Build the application that an ASGI server calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from portable_fn.adapter.binding import Binding
     from portable_fn.adapter.calling import Middleware
     from portable_fn.context import Context
-    from portable_fn_asgi.events.entry import EventRoute
+    from portable_fn_asgi.events.entry import EventRoute, EventRouter
     from portable_fn_asgi.native import Application, Receive, Send
 
 
@@ -95,7 +95,7 @@ def _entry(
     from portable_fn.adapter import callers
     from portable_fn_asgi.events.entry import EventRouter
 
-    roads = EventRouter(functions, router, pubsub, tells_all=task_errors)
+    events = EventRouter(functions, router, pubsub, tells_all=task_errors)
     callers.warn_if_open(
         [function for function in functions if function.kind is not Request],
         ("APP_API_TOKEN", callers.TOKEN),
@@ -110,16 +110,16 @@ def _entry(
         if root_path:
             router.strip_root_path(request)
         try:
-            found = roads.find(request)
+            route = events.match(request)
         except HTTPError:
-            # Its headers can't be read, so it is no event.
-            found = None
-        if found is None:
+            # Its headers are unreadable, so it can't be an event.
+            route = None
+        if route is None:
             return await application(scope, receive, send)
-        context = decode.EventInvocation(request, cold_start)
+        context = decode.EventContext(request, cold_start)
         cold_start = False
         try:
-            response = await _respond(router, found, request, context, receive)
+            response = await _respond(router, events, route, request, context, receive)
         except Disconnected:
             return None
         try:
@@ -132,26 +132,31 @@ def _entry(
 
 
 async def _respond(
-    router: Router, found: EventRoute | Response, request: decode.ScopeRequest, context: Context, receive: Receive
+    router: Router,
+    events: EventRouter,
+    route: EventRoute | Response,
+    request: decode.ScopeRequest,
+    context: Context,
+    receive: Receive,
 ) -> Response:
-    """The answer to a request that is an event, whose body is still to be read."""
+    """Read the body of a request with events, run the functions, and answer it."""
     try:
         try:
             decode.check_token(request)
-            if isinstance(found, Response):
-                return found
-            found.check(request)
+            if isinstance(route, Response):
+                return route
+            route.check(request)
             request.raw_body = await read_body(request.native, receive, MAX_BODY)
-            items, encode = found.decode(request)
+            incoming = route.read(request)
         except HTTPError as exc:
-            # A 404 is for what is none.
+            # After 404 it wasn't an event.
             if exc.status != 404:
                 context.log.error("an event is refused: %s", exc.detail)
             raise
         except DecodeError as exc:
             context.log.error("an event can't be read", exc_info=exc)
             raise HTTPError(400, str(exc)) from exc
-        return encode(await found.consumer.handle_in_loop(items, context))
+        return events.acknowledge(incoming, await route.consumer.handle_in_loop(incoming.items, context))
     except Disconnected:
         raise
     except Exception as exc:
@@ -159,15 +164,15 @@ async def _respond(
 
 
 def _lifespan(functions: list[Binding]) -> Application:
-    """Return what answers the server's startup and shutdown, which mounted applications take part in."""
+    """Return what answers the server's startup and shutdown, and passes both on to mounted applications."""
     handlers: list[Any] = [function.handler for function in functions]
     mounts = [handler.__mount__ for handler in handlers if hasattr(handler, "__mount__")]
 
     async def lifespan(scope: Any, receive: Receive, send: Send) -> None:
         if mounts:
-            from portable_fn import mount as mounted
+            from portable_fn import mount
 
-            return await mounted.lifespan(mounts, receive, send)
+            return await mount.lifespan(mounts, receive, send)
         while True:
             message = await receive()
             await send({"type": f"{message['type']}.complete"})
@@ -180,7 +185,7 @@ def _lifespan(functions: list[Binding]) -> Application:
 async def _without_request(scope: Any, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await receive()
-        # Before it is accepted this is a 403.
+        # Closing before accepting answers 403.
         await send({"type": "websocket.close", "code": 1000, "reason": "portable functions answer HTTP"})
         return
     raise DecodeError(f"an ASGI scope of type {scope['type']!r} is unknown; known are http, lifespan and websocket")

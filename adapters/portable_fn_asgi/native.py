@@ -1,4 +1,4 @@
-"""What an ASGI server hands over: only what we read. Imported by type checkers alone."""
+"""Describe the parts of ASGI and Dapr that this package reads. Only type checkers import it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class HTTPScope(TypedDict):
 
 
 class BulkSubscribe(TypedDict):
-    """Whether messages come in bulk."""
+    """Whether Dapr sends bulks."""
 
     enabled: bool
 
 
 class Subscription(TypedDict):
-    """What Dapr is to subscribe to.
+    """A topic to which Dapr subscribes.
 
     https://docs.dapr.io/reference/api/pubsub_api/
     """

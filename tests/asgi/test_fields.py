@@ -120,7 +120,7 @@ def test_an_event_tells_its_own_trace_and_correlation_and_else_the_request_s(
     attributes: dict[str, str], headers: dict[str, str], span: str | None, correlation: str
 ) -> None:
     request = fake.request("POST", headers=headers, id="request-7")
-    context = decode.EventInvocation(request, True)
+    context = decode.EventContext(request, True)
     assert ("asgi", "request-7", True, request) == (
         context.provider,
         context.invocation_id,
@@ -129,7 +129,7 @@ def test_an_event_tells_its_own_trace_and_correlation_and_else_the_request_s(
     )
     seen = context.of(fake.message(attributes=attributes))
     assert (span, correlation) == (seen.trace and seen.trace.traceparent, seen.correlation_id)
-    assert not decode.EventInvocation(request, False).cold_start
+    assert not decode.EventContext(request, False).cold_start
 
 
 @pytest.mark.parametrize(
@@ -453,7 +453,7 @@ BARE: dict[str, Any] = {"entryId": "1", "event": "/w==", "metadata": {"id": "m7"
         (7, "an entry of a bulk can't be read: AttributeError"),
         ({"entryId": "1"}, "an entry of a bulk can't be read: 'event' is missing"),
         ({**BARE, "metadata": ["a"]}, "a raw message of 'orders' has no id"),
-        ({**BARE, "metadata": None}, "a raw message of 'orders' has no id: Dapr tells none for rawPayload"),
+        ({**BARE, "metadata": None}, "a raw message of 'orders' has no id: with this broker, Dapr sends none for rawPayload"),
         ({**BARE, "metadata": {"__topic": "t", "__partition": "", "__offset": "9"}}, "a raw message of 'orders' has no id"),
         ({**BARE, "event": 7}, "an entry of a bulk can't be read: TypeError"),
         ({**BARE, "event": "/w"}, "an entry of a bulk can't be read: Error"),
@@ -469,9 +469,9 @@ def test_an_entry_that_cannot_be_read_fails_alone_and_says_why(entry: Any, words
 
 
 def test_a_bulk_that_cannot_be_read_says_why() -> None:
-    with pytest.raises(DecodeError, match=r"^the entries of a bulk are an array, not a dict$"):
+    with pytest.raises(DecodeError, match=r"^the entries of a bulk must be an array, not dict$"):
         dapr.bulk({"entries": {}, "topic": "orders"}, REQUEST)
-    assert "the topic of a bulk is a text, not a int" == str(bulk_of(BARE, topic=7)[0][0])
+    assert "the topic of a bulk must be a string, not int" == str(bulk_of(BARE, topic=7)[0][0])
     assert MAX_UNREADABLE == len(bulk_of(*[7] * MAX_UNREADABLE)[0])
     with pytest.raises(DecodeError, match=f"^more than {MAX_UNREADABLE} entries of the bulk can't be read$"):
         bulk_of(*[7] * (MAX_UNREADABLE + 1))
@@ -545,11 +545,11 @@ def test_a_time_is_one_that_go_writes(text: str, time: datetime | None) -> None:
 
 
 def test_what_tells_no_id_says_what_is_possible() -> None:
-    with pytest.raises(DecodeError, match=r"^a message of the binding 'orders' has no id: possible are .*Pub/Sub"):
+    with pytest.raises(DecodeError, match=r"^a message of the binding 'orders' has no id: use a component .*Pub/Sub"):
         dapr.binding(fake.request("POST", headers={"__topic": "t"}), "orders")
-    with pytest.raises(DecodeError, match="'tick' tells no readTimeUTC"):
+    with pytest.raises(DecodeError, match="'tick' sends no readTimeUTC"):
         dapr.cron(fake.request("POST"), "tick", "")
-    with pytest.raises(DecodeError, match=r"^a job has no name: possible is POST /job/<name>$"):
+    with pytest.raises(DecodeError, match=r"^a job has no name; Dapr sends POST /job/<name>$"):
         dapr.job(fake.request("POST"), "", "")
 
 
@@ -563,7 +563,7 @@ def problem(status: int, title: str, detail: str, **members: str) -> dict[str, A
     return {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
 
 
-AGAIN = problem(503, "Service Unavailable", "The event is to come again.")
+AGAIN = problem(503, "Service Unavailable", "The event must be redelivered.")
 REFUSED = problem(400, "Bad Request", "no use")
 FAILED = Retry()
 FAILED.error = LookupError("no such order")

@@ -737,7 +737,7 @@ def test_what_the_sidecar_does_not_publish_is_dropped_to_its_own_dead_letters(
     [request] = asgi_simulate.payloads([fake.message({})], "dapr_pubsub")
     assert {"status": "DROP"} == from_dapr(refuses, request)
     why = "ConnectionRefusedError" if status is None else f"it answers {status}"
-    assert f"the sidecar doesn't publish to the dead letters poison: {why}" in caplog.text
+    assert f"the sidecar didn't publish to the dead-letter topic poison: {why}" in caplog.text
 
 
 @pytest.mark.parametrize("port", [None, "no port"])

@@ -97,7 +97,7 @@ def test_an_event_of_another_provider_is_refused_so_that_it_comes_again_and_the_
     # Knative, Eventarc and Event Grid retry a 503, and dead-letter what fails too often.
     assert (503, []) == (sent(functions, type), called)
     assert ["ERROR"] == [record.levelname for record in caplog.records if record.levelno > logging.WARNING]
-    assert f"a CloudEvent of type '{type}' is for none of the functions: {FOREIGN[type]}" in caplog.text
+    assert f"no function takes a CloudEvent of type '{type}': {FOREIGN[type]}" in caplog.text
 
 
 def test_so_it_is_in_headers_and_in_a_batch() -> None:

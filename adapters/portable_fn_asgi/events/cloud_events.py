@@ -1,8 +1,8 @@
-"""CloudEvents over HTTP as the neutral kinds.
+"""Decode CloudEvents over HTTP.
 
-A handler of CloudEvent gets any. For the other kinds a CloudEvent of a type of ours, as `portable_fn.adapter.as_cloudevent` has them,
-holds the fields in neutral words. A handler of Message gets every other type too: the channel is the type, or the topic of a
-Knative KafkaSource or of Dapr.
+A handler of CloudEvent gets every event. Other kinds are CloudEvents whose types and fields
+`portable_fn.adapter.as_cloudevent` defines. A handler of Message also gets all other types: its channel is the type, or the
+topic of a Knative KafkaSource or of Dapr.
 """
 
 from __future__ import annotations
@@ -27,22 +27,25 @@ neutral = as_cloudevent.read
 
 
 def binary(request: Request[Any]) -> Sequence[Item]:
-    """The event whose attributes are the request's `ce-` headers."""
+    """Decode the event whose attributes are the `ce-` headers."""
     return [cloudevents.binary(request.headers, request.body, native=request)]
 
 
 def structured(request: Request[Any]) -> Sequence[Item]:
-    """The event that is the request's body."""
+    """Decode the event in the body."""
     return [cloudevents.structured_body(request.body, request.headers.get("content-type", ""), native=request)]
 
 
 def batched(request: Request[Any]) -> Sequence[Item]:
-    """The events of the request's body, which is an array."""
+    """Decode the events in the body, an array."""
     return cloudevents.batched(request.body, request.headers.get("content-type", ""), native=request)
 
 
+READ = {"binary": binary, "structured": structured, "batched": batched}
+
+
 def key(event: Any) -> str | None:
-    """The partition key within which events of one request are in order.
+    """Return the partition key, within which events of one request are in order.
 
     https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/partitioning.md
     """
@@ -50,7 +53,7 @@ def key(event: Any) -> str | None:
 
 
 def message(event: CloudEvent[Any]) -> Message[Any]:
-    """The event as a message, which it is the envelope of."""
+    """Return the event as a message, whose envelope it is."""
     extensions = event.extensions
     channel, key, partition = event.type, extensions.get("partitionkey"), extensions.get("partition")
     sequence = extensions.get("sequence")
@@ -63,7 +66,7 @@ def message(event: CloudEvent[Any]) -> Message[Any]:
         partition = partition or place.removeprefix("partition:") if offset else partition
         sequence = extensions.get("offset") or offset or sequence
     elif "topic" in extensions and "pubsubname" in extensions:
-        # From a Dapr sidecar, by a subscription with a route of its own.
+        # Dapr sent it to the route of a declarative subscription.
         channel = extensions["topic"]
     return Message(
         event.id,

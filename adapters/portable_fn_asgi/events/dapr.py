@@ -1,11 +1,10 @@
-"""What a Dapr sidecar sends: pub/sub, one and many, input bindings and jobs.
+"""Decode what a Dapr sidecar sends: messages and bulks of pub/sub, input bindings and jobs.
 
-https://docs.dapr.io/reference/api/; headers, ids and answers as Dapr 1.16's pkg/runtime and components-contrib have them.
+https://docs.dapr.io/reference/api/; headers, ids and answers are those of Dapr 1.16: pkg/runtime and components-contrib.
 """
 
 from __future__ import annotations
 
-import os
 from binascii import a2b_base64
 from datetime import UTC, datetime
 
@@ -22,19 +21,16 @@ if TYPE_CHECKING:
 
     from portable_fn.adapter.batch import Item
     from portable_fn.adapter.binding import Binding
-    from portable_fn.events import CloudEvent, Event
+    from portable_fn.events import CloudEvent
     from portable_fn.http import Request
-    from portable_fn.outcomes import Reject
     from portable_fn_asgi.native import Subscription
 
-# Seconds that the sidecar may take for a dead letter.
-SECONDS = 5.0
-# Where the sidecar posts the messages of a topic.
+# The sidecar posts a topic's messages to this path.
 ROUTE = "/portable_fn/"
-# The type of the CloudEvent that Dapr makes of any other message.
+# Dapr wraps messages that aren't CloudEvents in one of this type.
 OWN_TYPE = "com.dapr.event.sent"
 
-# Metadata of a message come as headers, among those of HTTP, of proxies and of Dapr itself.
+# A message's metadata are headers, beside these of HTTP, proxies and Dapr itself.
 _NOT_METADATA = frozenset(
     (
         "host", "user-agent", "accept", "accept-encoding", "connection", "content-type", "content-length",
@@ -42,7 +38,7 @@ _NOT_METADATA = frozenset(
     )
 )  # fmt: skip
 
-# What Kafka, Service Bus and Event Hubs, in this order, call them.
+# The names in Kafka, Service Bus and Event Hubs, in this order.
 _KEYS = ("__key", "metadata.sessionid", "x-opt-partition-key")
 _PARTITIONS = ("__partition", "x-opt-partition-id")
 _SEQUENCES = ("__offset", "metadata.sequencenumber", "x-opt-sequence-number")
@@ -54,78 +50,44 @@ _TIMES = ("insertiontime", "x-opt-enqueued-time")
 
 
 class DaprMessage(Message):
-    """A message of pub/sub, with the CloudEvent that Dapr makes of each."""
+    """A message of pub/sub, and the CloudEvent in which Dapr wraps it."""
 
     cloud_event: CloudEvent[Any]
 
 
 def subscriptions(functions: Iterable[Binding], pubsub: str) -> list[Subscription]:
-    """The answer to GET /dapr/subscribe: a topic for each name of on.topic, on.queue and on.stream, and for each `via`.
+    """Return the answer to GET /dapr/subscribe: a topic for each name of on.topic, on.queue and on.stream, and each `via`.
 
-    Messages come in bulk where a function takes batches, or several messages at once; else one by one, since Dapr waits up to
-    a second for a bulk to fill.
+    Bulks are enabled only for a function that takes batches, or several messages at once: Dapr waits up to a second for a bulk
+    to fill.
     """
-    found: dict[str, Subscription] = {}
+    subscriptions: dict[str, Subscription] = {}
     for function in functions:
         for trigger in function.triggers:
-            # A topic's own messages need no queue here.
+            # `via` of a topic is a queue, which Dapr doesn't need.
             name = trigger.name if isinstance(trigger, MessageTrigger) else trigger.via
             if not name:
                 continue
             from urllib.parse import quote
 
-            one = found.setdefault(name, {"pubsubname": pubsub, "topic": name, "route": ROUTE + quote(name, safe="")})
+            subscription = subscriptions.setdefault(
+                name, {"pubsubname": pubsub, "topic": name, "route": ROUTE + quote(name, safe="")}
+            )
             if trigger.dead_letter is not None:
-                one["deadLetterTopic"] = trigger.dead_letter
+                subscription["deadLetterTopic"] = trigger.dead_letter
             if function.takes_batch or function.concurrency > 1:
-                one["bulkSubscribe"] = {"enabled": True}
-    return list(found.values())
-
-
-def has_published(pubsub: str, topic: str, event: Event[Any], reject: Reject, seconds: float | None) -> bool:
-    """Whether the sidecar has published a rejected message to the topic; it is at DAPR_HTTP_PORT, which Dapr sets.
-
-    https://docs.dapr.io/reference/api/pubsub_api/#publish-a-message-to-a-given-topic
-    """
-    port = os.environ.get("DAPR_HTTP_PORT", "")
-    if not port.isdecimal():
-        return False
-    from http.client import HTTPException
-    from urllib.parse import quote
-
-    from portable_fn.adapter.dead_letter import cloud_event, written
-    from portable_fn.adapter.http_client import call
-
-    headers = {"content-type": cloudevents.STRUCTURED}
-    if token := os.environ.get("DAPR_API_TOKEN"):
-        headers["dapr-api-token"] = token
-    url = f"http://127.0.0.1:{port}/v1.0/publish/{quote(pubsub, safe='')}/{quote(topic, safe='')}"
-    # Dapr reads the JSON, and writes it anew with numbers of 64 bits.
-    body = written(cloud_event(event, reject), in_base64=True)
-    try:
-        status, _ = call("POST", url, headers, body, SECONDS if seconds is None else min(seconds, SECONDS))
-        why = "" if status < 300 else f"it answers {status}"
-    except (OSError, HTTPException) as exc:
-        why = type(exc).__name__
-    if why:
-        from portable_fn.logs import log
-
-        log().warning(
-            "the sidecar doesn't publish to the dead letters %s: %s; Dapr gets the message back without the reason",
-            topic,
-            why,
-        )
-    return not why
+                subscription["bulkSubscribe"] = {"enabled": True}
+    return list(subscriptions.values())
 
 
 def key(message: Any) -> str | None:
-    """The key within which messages of one request are in order."""
+    """Return the key within which messages of one request are in order."""
     key: str | None = message.key
     return key
 
 
 def pubsub(request: Request[Any]) -> Item:
-    """A message as Dapr delivers it: its CloudEvent, with the broker's metadata as headers."""
+    """Decode a message: a CloudEvent, with the broker's metadata as headers."""
     event = cloudevents.structured_body(request.body, request.headers.get("content-type", ""), native=request)
     return _message(event, _metadata(request))
 
@@ -136,12 +98,12 @@ def is_bulk(value: object) -> bool:
 
 
 def bulk(value: Mapping[str, Any], request: Request[Any]) -> tuple[list[Item], list[object]]:
-    """The messages of a bulk, and what Dapr calls each of them."""
+    """Decode a bulk; return its messages, and Dapr's id of each."""
     entries = value["entries"]
     if not isinstance(entries, list):
-        raise DecodeError(f"the entries of a bulk are an array, not a {type(entries).__name__}")
+        raise DecodeError(f"the entries of a bulk must be an array, not {type(entries).__name__}")
     if len(entries) > cloudevents.MAX_EVENTS:
-        raise DecodeError(f"the bulk has {len(entries)} entries; possible are {cloudevents.MAX_EVENTS}")
+        raise DecodeError(f"the bulk has {len(entries)} entries; at most {cloudevents.MAX_EVENTS} are allowed")
     items: list[Item] = []
     ids: list[object] = []
     failed = 0
@@ -158,10 +120,10 @@ def bulk(value: Mapping[str, Any], request: Request[Any]) -> tuple[list[Item], l
 
 
 def _entry(entry: Any, bulk: Mapping[str, Any], request: Request[Any]) -> Item:
-    told = entry.get("metadata")
+    sent = entry.get("metadata")
     metadata = {
         name.lower(): value
-        for name, value in (told.items() if isinstance(told, dict) else ())
+        for name, value in (sent.items() if isinstance(sent, dict) else ())
         if isinstance(value, str)
     }
     for name in ("content-type", "pubsubname"):
@@ -169,26 +131,26 @@ def _entry(entry: Any, bulk: Mapping[str, Any], request: Request[Any]) -> Item:
     event = entry["event"]
     if isinstance(event, dict):
         return _message(cloudevents.structured(event, native=request), metadata)
-    # With rawPayload, only the broker may tell an id: entryId is made anew for each bulk.
+    # With rawPayload, the id must be the broker's: Dapr generates entryId for each bulk.
     topic = bulk["topic"]
     if not isinstance(topic, str):
-        raise DecodeError(f"the topic of a bulk is a text, not a {type(topic).__name__}")
+        raise DecodeError(f"the topic of a bulk must be a string, not {type(topic).__name__}")
     id = _broker_id(metadata)
     if id is None:
         raise DecodeError(
-            f"a raw message of {topic!r} has no id: Dapr tells none for rawPayload in bulk with this broker"
+            f"a raw message of {topic!r} has no id: with this broker, Dapr sends none for rawPayload in bulk"
         )
     body = a2b_base64(event, strict_mode=True) if event else b""
     content_type = entry.get("contentType")
     content_type = content_type if isinstance(content_type, str) else ""
-    return _placed(Message(id, topic, body, channel=topic, content_type=content_type, native=request), metadata)
+    return _with_metadata(Message(id, topic, body, channel=topic, content_type=content_type, native=request), metadata)
 
 
 def _message(event: CloudEvent[Any], metadata: dict[str, str]) -> Message[Any]:
     extensions = dict(event.extensions)
     topic = extensions.pop("topic", "")
     extensions.pop("pubsubname", None)
-    # Dapr writes the trace under its old name too, and empty where there is none.
+    # Dapr repeats the trace under its old name; without a trace both are empty.
     if extensions.get("traceid") in ("", extensions.get("traceparent")):
         extensions.pop("traceid", None)
     for name in ("traceparent", "tracestate"):
@@ -196,9 +158,9 @@ def _message(event: CloudEvent[Any], metadata: dict[str, str]) -> Message[Any]:
             del extensions[name]
     id = event.id
     if event.time is None and event.type == OWN_TYPE:
-        # Of rawPayload: Dapr makes a new id for each delivery.
+        # With rawPayload, Dapr generates a new id for each delivery.
         id = _broker_id(metadata) or id
-    made = DaprMessage(
+    message = DaprMessage(
         id,
         event.source,
         event.body,
@@ -210,54 +172,62 @@ def _message(event: CloudEvent[Any], metadata: dict[str, str]) -> Message[Any]:
         key=extensions.get("partitionkey"),
         native=event.native,
     )
-    event.envelopes = (made,)
-    made.cloud_event = event
-    return _placed(made, metadata)
+    event.envelopes = (message,)
+    message.cloud_event = event
+    return _with_metadata(message, metadata)
 
 
 def is_binding(request: Request[Any]) -> bool:
-    """Whether the request has the id that brokers tell of a binding's message."""
+    """Whether the request has a broker's id of a binding's message."""
     return _broker_id(_metadata(request)) is not None
 
 
 def binding(request: Request[Any], name: str) -> Item:
-    """A message of an input binding: the component's bytes, with its metadata as headers.
+    """Decode a message of an input binding: the component's bytes, with its metadata as headers.
 
-    DecodeError for a component that tells no id, such as SQS's, Kinesis' and MQTT's, and RabbitMQ's without a header `id`.
+    Raises:
+        DecodeError: The component sends no id, such as those of SQS, Kinesis and MQTT, and RabbitMQ's without a header `id`.
     """
     metadata = _metadata(request)
     id = _broker_id(metadata)
     if id is None:
         raise DecodeError(
-            f"a message of the binding {name!r} has no id: possible are components that tell one, as those of Kafka, Service "
-            "Bus, Pub/Sub, Event Hubs and storage queues do, or Dapr's pub/sub"
+            f"a message of the binding {name!r} has no id: use a component that sends one (Kafka, Service Bus, Pub/Sub, Event "
+            "Hubs, storage queues), or Dapr's pub/sub"
         )
     for known in _IDS:
         metadata.pop(known, None)
     time = next((cloudevents.read_time(metadata.pop(known)) for known in _TIMES if known in metadata), None)
     if time is None:
         time = _go_time(metadata.pop("publishtime", ""))
-    # Dapr calls whatever comes application/json.
-    return _placed(Message(id, name, request.body, channel=name, time=time, native=request), metadata)
+    # The content type isn't known: Dapr always sends application/json.
+    return _with_metadata(Message(id, name, request.body, channel=name, time=time, native=request), metadata)
 
 
 def cron(request: Request[Any], name: str, cron: str) -> ScheduleEvent[Any]:
-    """The time of a cron binding; DecodeError where it doesn't tell when that was."""
-    told = request.headers.get("readtimeutc")
-    if not told:
-        raise DecodeError(f"the cron binding {name!r} tells no readTimeUTC, which identifies a run")
-    return ScheduleEvent(f"{name}/{told}", name, time=_go_time(told), name=name, cron=cron, native=request)
+    """Decode a run of a cron binding.
+
+    Raises:
+        DecodeError: The time of the run is missing.
+    """
+    time = request.headers.get("readtimeutc")
+    if not time:
+        raise DecodeError(f"the cron binding {name!r} sends no readTimeUTC, which identifies a run")
+    return ScheduleEvent(f"{name}/{time}", name, time=_go_time(time), name=name, cron=cron, native=request)
 
 
 def job(request: Request[Any], name: str, cron: str) -> ScheduleEvent[Any]:
-    """A run of a job. Dapr tells no more than its name, so that is its id: the same for each run of one that recurs."""
+    """Decode a run of a job.
+
+    Dapr sends only the job's name, which is therefore the id of every run.
+    """
     body = request.body
     if not name:
-        raise DecodeError("a job has no name: possible is POST /job/<name>")
+        raise DecodeError("a job has no name; Dapr sends POST /job/<name>")
     try:
         value = read_json(body) if body else None
     except ValueError:
-        # What another client than an HTTP one scheduled may be any bytes.
+        # A client of another protocol than HTTP may schedule any bytes.
         value = body
     return ScheduleEvent(name, name, name=name, cron=cron, input=value, native=request)
 
@@ -278,15 +248,15 @@ def _broker_id(metadata: Mapping[str, str]) -> str | None:
     return "/".join(filter(None, place)) if all(place) else None
 
 
-def _placed(message: Message[Any], metadata: dict[str, str]) -> Message[Any]:
-    """The message with what its broker's metadata say of it, and the rest of them as attributes."""
-    for name, known in (("key", _KEYS), ("partition", _PARTITIONS), ("sequence", _SEQUENCES)):
-        for told in known:
-            if value := metadata.pop(told, None):
-                setattr(message, name, value)
+def _with_metadata(message: Message[Any], metadata: dict[str, str]) -> Message[Any]:
+    """Set the message's fields that its broker's metadata contain; the others become attributes."""
+    for field, names in (("key", _KEYS), ("partition", _PARTITIONS), ("sequence", _SEQUENCES)):
+        for name in names:
+            if value := metadata.pop(name, None):
+                setattr(message, field, value)
                 break
-    for told in _ATTEMPTS:
-        if (value := metadata.pop(told, None)) is not None:
+    for name in _ATTEMPTS:
+        if (value := metadata.pop(name, None)) is not None:
             if value.isdecimal() and len(value) <= 9:
                 message.attempt = max(int(value), 1)
             break
@@ -295,9 +265,9 @@ def _placed(message: Message[Any], metadata: dict[str, str]) -> Message[Any]:
 
 
 def _go_time(text: str) -> datetime | None:
-    """The UTC time that Go's Time.String() gives: "2006-01-02 15:04:05.999999999 +0000 UTC", with a monotonic clock after it.
+    """Parse a UTC time of Go's Time.String(); None for any other text.
 
-    None for any other text.
+    It is "2006-01-02 15:04:05.999999999 +0000 UTC", and a monotonic clock may follow.
     """
     parts = text.split(" ")
     if len(parts) < 4 or parts[2] != "+0000":

@@ -1,4 +1,4 @@
-"""Events of other providers, which their own adapters are for."""
+"""Recognise events of other providers, to name the adapter that takes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _GOOGLE = "portable_fn_gcp under functions-framework takes it, on Cloud Run too"
 _AWS = "portable_fn_aws takes it"
 _AZURE = "portable_fn_azure takes it"
 
-# https://cloud.google.com/eventarc/docs/event-types, and how AWS's and Azure's services type their CloudEvents.
+# By prefix of a CloudEvent's type; Google's: https://cloud.google.com/eventarc/docs/event-types
 _TYPES = (
     ("google.cloud.", _GOOGLE),
     ("google.firebase.", _GOOGLE),
@@ -21,15 +21,15 @@ _TYPES = (
 
 
 def adapter_of_type(type: str) -> str:
-    """What takes a CloudEvent of that type; "" if it is no other provider's."""
+    """Return which adapter takes a CloudEvent of that type; "" if no other provider sends it."""
     lower = type.lower()
-    return next((what for prefix, what in _TYPES if lower.startswith(prefix)), "")
+    return next((adapter for prefix, adapter in _TYPES if lower.startswith(prefix)), "")
 
 
 def adapter_of_body(value: object) -> str:
-    """What takes a JSON value that a provider posts: a Pub/Sub push, an event of AWS's, Event Grid's own; "" for any other."""
+    """Return which adapter takes a JSON value: a Pub/Sub push, an event of AWS or of Event Grid; "" for any other."""
     if isinstance(value, list):
-        return _AZURE if value and all(_is_of_event_grid(one) for one in value) else ""
+        return _AZURE if value and all(map(_is_event_grid, value)) else ""
     if not isinstance(value, dict):
         return ""
     if isinstance(value.get("message"), dict) and str(value.get("subscription")).startswith("projects/"):
@@ -39,12 +39,12 @@ def adapter_of_body(value: object) -> str:
     if "TopicArn" in value and "Type" in value:
         return _AWS
     records = value.get("Records")
-    return _AWS if isinstance(records, list) and records and all(map(_is_of_aws, records)) else ""
+    return _AWS if isinstance(records, list) and records and all(map(_is_aws_record, records)) else ""
 
 
-def _is_of_event_grid(value: Any) -> bool:
+def _is_event_grid(value: Any) -> bool:
     return isinstance(value, dict) and "eventType" in value and "eventTime" in value and "topic" in value
 
 
-def _is_of_aws(value: Any) -> bool:
+def _is_aws_record(value: Any) -> bool:
     return isinstance(value, dict) and str(value.get("eventSource") or value.get("EventSource")).startswith("aws:")

@@ -1,4 +1,4 @@
-"""The server's half of ASGI: requests as uvicorn hands them to an application, and its messages as the caller gets them."""
+"""Play an ASGI server: call an application with requests as uvicorn does, and return what the caller receives."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def exchange(
     use: Sequence[Middleware] = (),
     root_path: str = "",
 ) -> Exchange:
-    """The request on its way through an ASGI server to the functions and back."""
+    """Return the exchange of a request with the functions through an ASGI server."""
     with unwarned():
         application = entry(*targets, use=use, root_path=root_path)
     native = scope(request)

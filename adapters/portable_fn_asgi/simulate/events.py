@@ -1,6 +1,6 @@
-"""The senders' half of events over HTTP: an outbox or Knative with CloudEvents, a Dapr sidecar, and the caller of a task.
+"""Play the senders of events over HTTP: an outbox or Knative with CloudEvents, a Dapr sidecar, the caller of a task.
 
-What they hand over are neutral requests, and what they get are answers, so that real servers can take their place.
+They send neutral requests and receive answers, so that tests can replace them with real servers.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from portable_fn.pairs import is_token
 from portable_fn.testing import asgi
 from portable_fn.testing.loop import run
 from portable_fn.testing.results import Answer, Delivery, EventResult, Raised, refused
+from portable_fn_asgi.drivers import topic
 from portable_fn_asgi.entry import entry
-from portable_fn_asgi.events import dapr
 from portable_fn_asgi.simulate.server import messages, scope
 
 EVENT_SERVICES = {
@@ -35,19 +35,19 @@ EVENT_SERVICES = {
 PUBSUB = "pubsub"
 
 
-class FromDapr(Answer):
-    """An answer to Dapr, which knows the subscriptions that the application listed."""
+class AnswerToDapr(Answer):
+    """An answer to a sidecar, with the subscriptions that the application lists."""
 
     subscriptions: list[dict[str, Any]]
 
 
 def payloads(events: Sequence[Event[Any]], service: str) -> list[Request[Any]]:
-    """The requests that bring the events: one for each, but one for all in a batch or bulk."""
-    many: Any = {"batched": _batched, "dapr_bulk": _bulk}.get(service)
-    if many is not None:
-        return [many(events)]
-    one: Any = _ONE[service]
-    return [one(event) for event in events]
+    """Return the requests with the events: one for each, or one for a whole batch or bulk."""
+    whole: Any = {"batched": _batched, "dapr_bulk": _bulk}.get(service)
+    if whole is not None:
+        return [whole(events)]
+    single: Any = _SINGLE[service]
+    return [single(event) for event in events]
 
 
 @contextmanager
@@ -56,16 +56,15 @@ def playing(service: str) -> Iterator[None]:
 
     A rejected message is dropped, and Dapr sends it to its dead letters.
     """
-    before = dapr.has_published
-    dapr.has_published = lambda *args: False
+    token = topic.has_sidecar.set(False)
     try:
         yield
     finally:
-        dapr.has_published = before
+        topic.has_sidecar.reset(token)
 
 
 def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callable[[Request[Any]], Any]:
-    """Calls the application with a request; a sidecar asks for its subscriptions first."""
+    """Return what sends a request to the application; a sidecar also asks for its subscriptions."""
     with unwarned():
         application = entry(*targets, pubsub=PUBSUB)
 
@@ -82,23 +81,23 @@ def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callab
     return from_dapr if service in ("dapr_pubsub", "dapr_bulk") else call
 
 
-def from_sidecar(answer: Answer, listed: Answer) -> FromDapr:
-    """The answer as a sidecar has it, which has asked for the subscriptions."""
-    known = FromDapr(answer.status, answer.headers, answer.body, answer.chunks)
+def from_sidecar(answer: Answer, listed: Answer) -> AnswerToDapr:
+    """Return the answer together with the application's list of subscriptions."""
+    known = AnswerToDapr(answer.status, answer.headers, answer.body, answer.chunks)
     known.subscriptions = listed.json() if listed.status == 200 else []
     return known
 
 
 def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
-    """What became of each event, as its sender has it."""
+    """Return what becomes of each event."""
     if service == "post":
         return _called(answers[0])
-    # Nobody takes a reply to a batch.
+    # A batch has no reply.
     result = _reply(answers[0]) if len(answers) == 1 and service != "batched" else None
-    return Delivery(_settled(events, service, answers), result=result, error=refused(answers))
+    return Delivery(_results(events, service, answers), result=result, error=refused(answers))
 
 
-def _settled(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> list[EventResult]:
+def _results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> list[EventResult]:
     if service == "batched":
         return [_knative(answers[0])] * len(events)
     if service == "dapr_bulk":
@@ -130,17 +129,17 @@ def _structured(event: Event[Any]) -> Request[Any]:
 
 def _batched(events: Sequence[Event[Any]]) -> Request[Any]:
     return _post(
-        "/", [("content-type", cloudevents.BATCHED)], cloudevents.write_batched([write(one) for one in events])
+        "/", [("content-type", cloudevents.BATCHED)], cloudevents.write_batched([write(event) for event in events])
     )
 
 
 def _envelope(message: Message[Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The CloudEvent that Dapr makes of a message, and the metadata that a broker tells of it."""
+    """Return the CloudEvent in which Dapr wraps a message, and the broker's metadata."""
     extensions: dict[str, str] = {}
     metadata: dict[str, str] = {}
     for name, attribute in message.attributes.items():
         if not isinstance(attribute, str):
-            raise ValueError(f"Dapr can't carry the attribute {name!r}, which is no text")
+            raise ValueError(f"Dapr's attributes are strings, but {name!r} is {type(attribute).__name__}")
         (extensions if attribute and is_extension(name) else metadata)[name] = attribute
     value = cloudevents.write_structured(
         CloudEvent(
@@ -158,14 +157,14 @@ def _envelope(message: Message[Any]) -> tuple[dict[str, Any], dict[str, str]]:
     value |= {"topic": message.channel, "pubsubname": PUBSUB, "traceid": trace, "traceparent": trace}
     value.setdefault("tracestate", "")
     if message.attempt is not None:
-        # As Service Bus has it.
+        # Service Bus uses this name.
         metadata["metadata.DeliveryCount"] = str(message.attempt)
     return value, metadata | _kafka_metadata(message)
 
 
 def _kafka_metadata(message: Message[Any]) -> dict[str, str]:
-    told = {"__key": message.key, "__partition": message.partition, "__offset": message.sequence}
-    return {name: value for name, value in told.items() if value is not None}
+    metadata = {"__key": message.key, "__partition": message.partition, "__offset": message.sequence}
+    return {name: value for name, value in metadata.items() if value is not None}
 
 
 def _pubsub(message: Message[Any]) -> Request[Any]:
@@ -176,7 +175,7 @@ def _pubsub(message: Message[Any]) -> Request[Any]:
 
 def _header(name: str, value: str) -> tuple[str, str]:
     if not is_token(name):
-        raise ValueError(f"Dapr tells of {name!r} in a header, which can't have such a name")
+        raise ValueError(f"Dapr sends metadata as headers, and a header can't be named {name!r}")
     return name, value
 
 
@@ -202,7 +201,7 @@ def _route(message: Message[Any]) -> str:
 
 
 def _binding_of(message: Message[Any]) -> Request[Any]:
-    """A message of a binding, with an id as that of Pub/Sub has it, and a time as that of storage queues has it."""
+    """Build a binding's message, with the id of Pub/Sub's component and the time of storage queues'."""
     headers = [("content-type", "application/json"), ("user-agent", "Go-http-client/1.1"), ("id", message.id)]
     if message.time is not None:
         headers.append(("insertionTime", cloudevents.write_time(message.time.replace(microsecond=0))))
@@ -211,7 +210,7 @@ def _binding_of(message: Message[Any]) -> Request[Any]:
     headers += _kafka_metadata(message).items()
     for name, value in message.attributes.items():
         if not isinstance(value, str):
-            raise ValueError(f"Dapr can't carry the attribute {name!r}, which is no text")
+            raise ValueError(f"Dapr's attributes are strings, but {name!r} is {type(value).__name__}")
         headers.append(_header(name, value))
     return _post(f"/{quote(message.channel, safe='')}", headers, message.body)
 
@@ -223,9 +222,9 @@ def _job_of(event: ScheduleEvent[Any]) -> Request[Any]:
 
 def _cron_of(event: ScheduleEvent[Any]) -> Request[Any]:
     if event.time is None:
-        raise ValueError("a cron binding tells when it runs: give the schedule an `at`")
-    told = f"{event.time:%Y-%m-%d %H:%M:%S.%f}".rstrip("0").rstrip(".") + " +0000 UTC"
-    headers = [("content-type", "application/json"), ("readTimeUTC", told), ("timeZone", "UTC")]
+        raise ValueError("a cron binding sends the time of its run: pass fake.schedule an `at`")
+    time = f"{event.time:%Y-%m-%d %H:%M:%S.%f}".rstrip("0").rstrip(".") + " +0000 UTC"
+    headers = [("content-type", "application/json"), ("readTimeUTC", time), ("timeZone", "UTC")]
     return _post(f"/{quote(event.name, safe='')}", headers, b"")
 
 
@@ -234,7 +233,7 @@ def _task_of(task: Task[Any]) -> Request[Any]:
     return _post(f"/{quote(task.name, safe='')}", headers, _json(task.input))
 
 
-_ONE = {
+_SINGLE = {
     "cloud_event": _binary,
     "binary": _binary,
     "structured": _structured,
@@ -261,7 +260,7 @@ def _knative(answer: Any) -> EventResult:
 
 
 def _detail(answer: Answer) -> str:
-    # The body comes with the dead letter, as knativeerrordata.
+    # The dead letter has the body as knativeerrordata.
     detail: str = answer.json().get("detail", "") if answer.headers.get("content-type", "").endswith("+json") else ""
     return detail
 
@@ -273,7 +272,7 @@ def _reply(answer: Any) -> CloudEvent[Any] | None:
 
 
 def _pubsub_status(event: Any, answer: Any) -> EventResult:
-    """As pkg/runtime/subscription/postman/http of Dapr has it."""
+    """Decide as Dapr does in pkg/runtime/subscription/postman/http."""
     if isinstance(answer, Raised):
         return EventResult("retried")
     if answer.status == 404:
@@ -294,8 +293,8 @@ def _of_status(event: Any, answer: Any, status: object) -> EventResult:
 
 
 def _dropped(event: Any, answer: Any) -> EventResult:
-    known = [one for one in getattr(answer, "subscriptions", []) if one["topic"] == event.channel]
-    return EventResult("dead-lettered" if any(one.get("deadLetterTopic") for one in known) else "lost")
+    subscriptions = [entry for entry in getattr(answer, "subscriptions", []) if entry["topic"] == event.channel]
+    return EventResult("dead-lettered" if any(entry.get("deadLetterTopic") for entry in subscriptions) else "lost")
 
 
 def _bulk_statuses(events: Sequence[Any], answer: Any) -> list[EventResult]:
@@ -304,14 +303,14 @@ def _bulk_statuses(events: Sequence[Any], answer: Any) -> list[EventResult]:
     if answer.status == 404:
         return [EventResult("lost") for _ in events]
     try:
-        statuses = {one["entryId"]: one.get("status") for one in answer.json()["statuses"]}
+        statuses = {entry["entryId"]: entry.get("status") for entry in answer.json()["statuses"]}
     except (ValueError, KeyError, TypeError):
         return [EventResult("retried") for _ in events]
     return [_of_status(event, answer, statuses.get(str(number), "RETRY")) for number, event in enumerate(events)]
 
 
 def _binding(answer: Any) -> EventResult:
-    # Another 2xx is done in the end, but counts as a failure where a resiliency policy is set.
+    # Dapr acknowledges another 2xx in the end, but a resiliency policy counts it as a failure.
     return EventResult("acknowledged" if not isinstance(answer, Raised) and answer.status == 200 else "retried")
 
 
@@ -329,9 +328,9 @@ def _called(answer: Any) -> Delivery:
     problem = answer.json()
     after = answer.headers.get("retry-after")
     is_rejected = answer.status == 400 and "error" in problem
-    settled = EventResult(
+    result = EventResult(
         "dead-lettered" if is_rejected else "retried",
         None if after is None else float(after),
         problem["detail"] if is_rejected else "",
     )
-    return Delivery([settled], error=(problem.get("error", problem["title"]), problem["detail"]))
+    return Delivery([result], error=(problem.get("error", problem["title"]), problem["detail"]))

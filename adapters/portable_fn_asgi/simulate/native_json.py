@@ -1,4 +1,4 @@
-"""Requests with events as JSON: whole, or only the body of one, as an outbox or a broker has it."""
+"""Read requests with events from JSON: whole, or only the body, as an outbox or a broker stores it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SERVICES: dict[str, Kinds] = {
 
 
 def recognises(value: Any) -> int:
-    """2 for what a Dapr sidecar sends, 1 for other CloudEvents and requests, else 0."""
+    """Return 2 for what a Dapr sidecar sends, 1 for other CloudEvents and requests, else 0."""
     if not is_http(value) and not _is_event(value):
         return 0
     try:
@@ -43,7 +43,7 @@ def recognises(value: Any) -> int:
 
 
 def read(value: Any, service: str | None) -> list[NativePayload]:
-    """The request, or the POST with the value as its body."""
+    """Return the request, or a POST with the value as its body."""
     request = _request(value)
     kinds = _SERVICES.get(service or "") or _kinds(request)
     name = request.path[1:] if kinds == (Task,) else ""
@@ -58,7 +58,7 @@ def _kinds(request: Request[Any]) -> Kinds:
         return (ScheduleEvent,)
     if not cloudevents.mode(request.headers):
         return (Request,)
-    # To a function of messages any CloudEvent is one.
+    # A function of messages takes any CloudEvent.
     if request.headers.get("ce-type") == MESSAGE or f'"{MESSAGE}"'.encode() in request.raw_body:
         return (Message,)
     return (CloudEvent, ObjectEvent, ChangeEvent, ScheduleEvent)

@@ -1,4 +1,4 @@
-"""An ASGI server, as `simulate` plays it: a scope for a request, and the messages that the application sends."""
+"""Play an ASGI server: a scope for a request, and the messages that the application sends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from portable_fn.testing import asgi
 
 
 def scope(request: Request[Any]) -> dict[str, Any]:
-    """The http scope that uvicorn makes of the request behind a proxy that it trusts."""
+    """Return uvicorn's scope of a request behind a trusted proxy."""
     host, _, port = request.host.partition(":")
     return asgi.scope(
         request,
@@ -22,7 +22,7 @@ def scope(request: Request[Any]) -> dict[str, Any]:
 
 
 async def messages(application: Any, scope: dict[str, Any], body: bytes) -> list[dict[str, Any]]:
-    """What the application sends for the scope and body."""
+    """Return the messages that the application sends for the scope and body."""
     connection = asgi.Connection(body)
     await application(dict(scope), connection.receive, connection.send)
     return connection.sent
