@@ -1,4 +1,4 @@
-"""One handler, any serverless provider: `@portable` functions with neutral events, unchanged on all of them."""
+"""Write a serverless handler once; run it on any provider."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ __all__ = [
     "wsgi_app",
 ]
 
-# Which module each name costs: the pytest plugin, which every pytest of an environment imports, costs none.
+# The module of each name. Names are imported on first use, so the pytest plugin, which every pytest imports, costs none.
 _HOMES = {
     "context": ("Context",),
     "cookies": ("Cookie",),

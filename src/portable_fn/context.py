@@ -1,4 +1,4 @@
-"""What surrounds one invocation: `Context`."""
+"""The context of an invocation."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 
 class Context(Record):
-    """What surrounds one invocation.
+    """The context of an invocation.
 
-    `provider` names the adapter, `function`, `version` and `region` what runs where ("" where the provider doesn't say),
-    `invocation_id` this invocation, `native` the provider's own context. `cold_start` is true for a process's first.
+    `provider` is the adapter's name. `function`, `version` and `region` say what runs where; "" if the provider doesn't say.
+    `invocation_id` is the invocation's, `native` the provider's own context. `cold_start`: it is the process's first invocation.
     """
 
     _fields = ("provider", "function", "version", "region", "invocation_id", "cold_start", "native")
 
     if not TYPE_CHECKING:
-        # As AWS's context has them.
+        # The names of AWS's context.
         aws_request_id = elsewhere("it is ctx.invocation_id")
         function_name = elsewhere("it is ctx.function")
         function_version = elsewhere("it is ctx.version")
@@ -63,7 +63,7 @@ class Context(Record):
         invoked_function_arn = elsewhere("ctx.native has it on AWS; ctx.function is the name")
         memory_limit_in_mb = elsewhere("ctx.native has it on AWS")
 
-    # What an adapter's own context, which reads the rest when it is asked for, need not set.
+    # Class attributes, since an adapter's own context reads these values on first use.
     event: Any = None
     _deadline: float | Callable[[], float | None] | None = None
     _trace: Callable[[], Trace | None] | Trace | None = None
@@ -71,7 +71,7 @@ class Context(Record):
     _env: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None
     _wait_until: Any = None
     clock: Clock = time
-    # Whether a failed event's error is what the invocation ends with, so that who runs it logs the traceback.
+    # Whether a failed event's error ends the invocation, so that the platform logs the traceback.
     raises_errors = False
 
     def __init__(
@@ -104,9 +104,9 @@ class Context(Record):
         self._wait_until = wait_until
 
     def of(self, event: Any) -> Self:
-        """The context as one of the invocation's events sees it, with that event's own trace and correlation id."""
+        """Return the context for one of the invocation's events, with the event's own trace and correlation id."""
         fields = self.__dict__.copy()
-        # What an event has of its own.
+        # These are the event's own.
         if "correlation_id" in fields or "trace" in fields:
             for name in ("trace", "correlation_id", "log"):
                 fields.pop(name, None)
@@ -128,7 +128,7 @@ class Context(Record):
 
     @lazy
     def deadline(self) -> datetime | None:
-        """When the provider ends the invocation, aware UTC; None where it gives no time."""
+        """When the provider ends the invocation, aware UTC; None if it sets no time."""
         seconds = self._deadline_seconds
         if seconds is None:
             return None
@@ -137,7 +137,7 @@ class Context(Record):
         return datetime.fromtimestamp(seconds, UTC)
 
     def remaining(self) -> float | None:
-        """The seconds until the deadline, negative once it has passed; None where the provider gives none."""
+        """Return the seconds until the deadline, negative after it; None if the provider sets none."""
         ends = self._ends
         return None if ends is None else ends - self.clock.monotonic()
 
@@ -148,13 +148,13 @@ class Context(Record):
 
     @lazy
     def _ends(self) -> float | None:
-        """The deadline by `time.monotonic`. It is converted once, since somebody may set the wall clock meanwhile."""
+        """The deadline by the monotonic clock. It is converted once, because the wall clock may be set meanwhile."""
         seconds = self._deadline_seconds
         return None if seconds is None else seconds - self.clock.time() + self.clock.monotonic()
 
     @lazy
     def trace(self) -> Trace | None:
-        """The caller's W3C trace context, decoded from whatever header the provider uses."""
+        """The caller's W3C trace context, from the provider's header."""
         given = self._trace() if callable(self._trace) else self._trace
         if given is not None or self.event is None:
             return given
@@ -164,7 +164,7 @@ class Context(Record):
 
     @property
     def _carrier(self) -> Mapping[str, Any]:
-        """Where the event tells the ids of whoever caused it; empty if that can't be read, since ids are for logs and traces."""
+        """The event's names and values that have its caller's ids; empty if they can't be read, since only logs and traces need them."""
         try:
             return {} if self.event is None else self.event.carrier
         except Exception:
@@ -182,7 +182,7 @@ class Context(Record):
 
     @lazy
     def env(self) -> Mapping[str, Any]:
-        """Settings and bindings: environment variables, or what the provider has in their place."""
+        """Settings and bindings: the environment variables, or what the provider has instead."""
         if self._env is None:
             import os
 
@@ -191,19 +191,19 @@ class Context(Record):
 
     @lazy
     def log(self) -> LoggerAdapter[Logger]:
-        """A logger whose records carry `invocation_id` and `correlation_id`; shown from INFO on, unless set up otherwise."""
+        """A logger whose records have `invocation_id` and `correlation_id`. It shows records from INFO on, unless logging is set up."""
         from portable_fn import logs
 
         try:
             correlation_id = self.correlation_id
         except Exception:
-            # An event that can't be read is no reason for a log line to fail.
+            # A log line must not fail because the event can't be read.
             correlation_id = self.invocation_id
         extra = {"invocation_id": self.invocation_id, "correlation_id": correlation_id}
         return logs.log(f"portable_fn.{self.function or 'function'}", extra, self.env)
 
     def background(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        """Runs the coroutine without delaying the answer where the provider can (`waitUntil`), else before answering."""
+        """Run a coroutine in the background: after the answer if the provider can (`waitUntil`), else before it."""
         if (observing := observer.get()) is not None:
             coroutine = observing.background(coroutine)
         if self._wait_until is not None:

@@ -1,4 +1,4 @@
-"""`@portable`: a plain function for neutral events that a provider can call as well."""
+"""`@portable`: a plain function for neutral events that every provider can call."""
 
 from __future__ import annotations
 
@@ -28,12 +28,19 @@ def portable(handler: F, /) -> F: ...
 @overload
 def portable(*triggers: Trigger, use: Sequence[Middleware] = (), concurrency: int = 1) -> Callable[[F], F]: ...
 def portable(*triggers: Any, use: Sequence[Middleware] = (), concurrency: int = 1) -> Any:
-    """Makes a handler run on every provider: `@portable`, or `@portable(on.http("GET", "/items/{id}"), use=[cors()])`.
+    """Make a handler run on every provider: `@portable`, or `@portable(on.http("GET", "/items/{id}"), use=[cors()])`.
 
-    The handler takes a neutral event and, if it wants it, a Context; it may be sync or async. Called with a neutral event
-    the result calls the handler and returns what it returned; called by a provider it does the whole road. `concurrency` is
-    how many messages of a batch an async handler gets side by side, one at a time of each key.
-    Raises ConfigurationError for a handler that can't be called so.
+    The handler takes a neutral event and, as an option, a Context. It may be sync or async. Called with a neutral event, the
+    portable function calls the handler and returns its result. Called by a provider, it also decodes the payload and encodes
+    the answer.
+
+    Args:
+        triggers: What calls it. If none, every event of its kind.
+        use: Middleware around the handler, the first outermost.
+        concurrency: How many messages of a batch an async handler runs at once, but never two of one key.
+
+    Raises:
+        ConfigurationError: The handler can't take an event.
     """
     scope = sys._getframe(1).f_locals
     if len(triggers) == 1 and not isinstance(triggers[0], Trigger) and callable(triggers[0]):
@@ -83,14 +90,14 @@ def _decorated(
 
 
 def _of_another_kind(binding: Binding, given: Event[Any] | Batch[Any], event: Event[Any]) -> TypeError:
-    """The error for a call with an event, or a batch with one, that the handler isn't for."""
+    """Return the error for a call with another kind of event than the handler takes."""
     kind = event.kind_name
     wanted = f"Batch[{binding.kind.__name__}]" if binding.takes_batch else binding.kind.__name__
     return TypeError(f"{binding.name} takes {wanted}, not {f'Batch[{kind}]' if isinstance(given, Batch) else kind}")
 
 
 def _native(function: Callable[..., Any], args: tuple[Any, ...], entries: dict[str, Callable[..., Any]]) -> Any:
-    """The whole road, on the provider that the arguments come from."""
+    """Call the function's entry for the provider that the arguments come from."""
     from portable_fn.providers import adapter, recognise
 
     provider = recognise(args)

@@ -1,4 +1,4 @@
-"""Everything that portable_fn raises on purpose; `PortableError` is the root."""
+"""The errors that portable_fn raises on purpose. `PortableError` is their base."""
 
 from __future__ import annotations
 
@@ -24,39 +24,47 @@ __all__ = [
 
 
 class PortableError(Exception):
-    """The root of every error that portable_fn raises on purpose."""
+    """The base of the errors that portable_fn raises on purpose."""
 
 
 def is_error(value: object) -> bool:
-    """Whether the value is an exception or a class of them, which is to be raised and not returned."""
+    """Return whether the value is an exception or an exception class, which must be raised instead of returned."""
     return isinstance(value, BaseException) or (isinstance(value, type) and issubclass(value, BaseException))
 
 
 class ConfigurationError(PortableError):
-    """A function, trigger or entry is declared in a way that can't work; raised while the module is imported."""
+    """A function, trigger or entry is declared in a way that can't work. Raised while its module is imported."""
 
 
 class DecodeError(PortableError):
-    """What the provider handed over can't be read; the message says what was seen and what is known.
+    """The provider's payload can't be read. The message says what came and what is possible.
 
-    `event` is the event whose contents can't be read, such as a message that is no JSON; None if it isn't known which that is.
+    `event` is the event whose contents can't be read, such as a message that isn't JSON; None if it isn't known.
     """
 
     event: Event[Any] | None = None
 
 
 class EncodeError(PortableError):
-    """What the handler returned can't be written as an answer; the message says what is possible."""
+    """The handler's result can't be written as an answer. The message says what is possible."""
 
 
 class HTTPError(PortableError):
     """Raise it in a handler to answer with that status and an RFC 9457 problem document.
 
-    `detail` is for the caller to read, `title` and `type` default to the status's own, `extensions` are further
-    members of the document, `headers` further headers of the answer.
+    Args:
+        status: From 400 to 599.
+        detail: The explanation for the caller.
+        title: By default the status's own.
+        type: By default "about:blank".
+        extensions: Further members of the document.
+        headers: Further headers of the response.
+
+    Raises:
+        ValueError: The status is out of range, or the detail isn't a str.
     """
 
-    # Also of a subclass that sets none of them.
+    # Class attributes, for subclasses whose __init__ doesn't set them.
     status: int = 500
     detail: str = ""
     title: str = ""
@@ -92,7 +100,7 @@ class HTTPError(PortableError):
         return f"{self.status} {self.detail}".rstrip()
 
 
-# Where a request has a value, as its problem document names the place, and in words.
+# The places of a request's values, as a problem document names them, and in words.
 PLACES = {
     "query": "query parameter",
     "form": "form field",
@@ -103,9 +111,9 @@ PLACES = {
 
 
 class MissingValue(HTTPError, KeyError):
-    """A query parameter, form field, cookie or header that a handler reads isn't there: a 422 that names it.
+    """A query parameter, form field, cookie or header that a handler reads is missing: a 422 that names it.
 
-    It is a KeyError as well, so `except KeyError` is possible; `get(name)` gives None instead.
+    It is also a KeyError, so `except KeyError` works. `get(name)` returns None instead.
     """
 
     def __init__(self, name: str, place: str = "query") -> None:
@@ -118,15 +126,15 @@ class MissingValue(HTTPError, KeyError):
 
 
 def parameter_error(name: str, place: str, detail: str, kind: str) -> dict[str, object]:
-    """The extensions of a problem document for a value of a request."""
+    """Return the extensions of a problem document for a value of a request."""
     pointer = "#/" + name.replace("~", "~0").replace("/", "~1")
     return {"errors": [{"in": place, "pointer": pointer, "type": kind, "detail": detail}]}
 
 
 class InvalidData(ValueError):
-    """The data is JSON but not what the handler's annotation asks for.
+    """The data is valid JSON, but not what the handler's annotation says.
 
-    `errors` lists pointer, type and detail of the first hundred faults, `count` is how many there are. No value is in them.
+    `errors` has pointer, type and detail of the first hundred faults, without values. `count` is how many there are.
     """
 
     def __init__(self, errors: list[dict[str, str]], count: int, what: str = "") -> None:

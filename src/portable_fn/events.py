@@ -1,4 +1,4 @@
-"""The kinds of events beside HTTP's: messages, objects, rows, schedules, CloudEvents and tasks, and what all have."""
+"""The kinds of events other than requests: messages, objects, rows, schedules, CloudEvents and tasks."""
 
 from __future__ import annotations
 
@@ -50,14 +50,18 @@ __all__ = [
     "unreadable",
 ]
 
-# What reading a payload that isn't as its provider documents it may raise.
+# The errors of reading a payload that differs from the provider's documentation.
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
-# What reading one record of several may raise, which then stands for it: `unreadable` makes a DecodeError of each.
+# The errors of reading one record of several; `unreadable` makes a DecodeError of each, which takes the record's place.
 BROKEN = (*UNREADABLE, DecodeError)
 
 
 class decoded(lazy[R], Generic[R]):
-    """A lazy attribute that is read from what the provider handed over; DecodeError where that can't be read."""
+    """A lazy attribute that is read from the provider's payload.
+
+    Raises:
+        DecodeError: The payload can't be read.
+    """
 
     def __get__(self, instance: object | None, owner: type | None = None) -> Any:
         if instance is None:
@@ -73,16 +77,16 @@ class decoded(lazy[R], Generic[R]):
 
 
 def _about(event: Event[Any], error: DecodeError) -> DecodeError:
-    """The error, which says whose contents can't be read: no redelivery mends them."""
+    """Note on the error whose contents can't be read: a redelivery doesn't help."""
     if error.event is None:
         error.event = event
     return error
 
 
 class optional(lazy[R], Generic[R]):
-    """A lazy attribute of side data, which neither identity nor order depends on: None if it can't be read.
+    """A lazy attribute that neither identity nor order depends on. It is None if it can't be read.
 
-    `native` has it as the provider sent it.
+    `native` has what the provider sent.
     """
 
     def __get__(self, instance: object | None, owner: type | None = None) -> Any:
@@ -97,7 +101,7 @@ class optional(lazy[R], Generic[R]):
 
 
 def unreadable(error: Exception, what: str) -> DecodeError:
-    """The DecodeError for what went wrong while `what` was read; it names fields and types, never their contents."""
+    """Return a DecodeError for an error while `what` was read. It names fields and types, never their contents."""
     if isinstance(error, DecodeError):
         return error
     if isinstance(error, KeyError):
@@ -106,11 +110,13 @@ def unreadable(error: Exception, what: str) -> DecodeError:
 
 
 class Event(Record, Generic[T]):
-    """Something that happened and that a handler is called for.
+    """Something that happened, for which a handler is called.
 
-    `id` with `source` is the same over redeliveries, `time` is aware UTC (None where the provider gives none), `data` the
-    payload read as JSON or validated as the handler's annotation says, `native` what the provider handed over, as it came.
-    `envelopes` are the events that it came in, outermost first.
+    - `id` with `source` is the same in every delivery of the event.
+    - `time` is aware UTC; None if the provider sends none.
+    - `data` is the payload, read as JSON or validated by the handler's annotation.
+    - `native` is what the provider sent, unchanged.
+    - `envelopes` are the events around this one, outermost first.
     """
 
     id: str | lazy[str]
@@ -120,13 +126,13 @@ class Event(Record, Generic[T]):
     time: datetime | lazy[datetime] | lazy[datetime | None] | None
     native: object
     envelopes: tuple[Event[Any], ...] = ()
-    # The name of its kind, whatever class an adapter has for it.
+    # The name of the kind, whatever class an adapter uses.
     kind_name = "Event"
-    # Whether whoever sent it wrote what is inside, and may have made it look like any source's event, as is so of messages.
+    # Whether the sender wrote the contents, and so can imitate any source's event, as in a message.
     sender_wrote_contents = False
 
     def __eq__(self, other: object) -> bool:
-        # An adapter's own class of a kind has the kind's fields.
+        # An adapter's own class for a kind has the fields of the kind.
         if not isinstance(other, Event) or other._fields is not self._fields:
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in self._fields)
@@ -135,12 +141,12 @@ class Event(Record, Generic[T]):
 
     @lazy
     def data(self) -> T:
-        """The payload read as JSON; what the handler's annotation asks for where that names a type."""
+        """The payload, read as JSON or validated by the handler's annotation."""
         data: T = self.read_data()
         return data
 
     if not TYPE_CHECKING:
-        # What handlers of AWS do with their event.
+        # AWS handlers read their event so.
         get = elsewhere("an event is not a dict; event.data has the data, event.native what the provider sent")
 
         def __getitem__(self, key: object) -> object:
@@ -150,28 +156,28 @@ class Event(Record, Generic[T]):
 
     @property
     def fingerprint(self) -> object:
-        """What tells two events of a batch apart whose senders gave them the same id; hashable.
+        """A hashable value that tells two events with one id apart.
 
-        Deliveries of one event have the same.
+        Deliveries of the same event have the same fingerprint.
         """
         return None
 
     def read_data(self) -> Any:
-        """The data as it came, whatever the handler's annotation says."""
+        """Read the data before validation."""
         raise NotImplementedError
 
     def json_text(self) -> str | None:
-        """The JSON text that the data was read from; None where it was something else."""
+        """Return the JSON text of the data; None if it isn't JSON."""
         return None
 
     @property
     def carrier(self) -> Mapping[str, Any]:
-        """Where the trace and correlation ids of whoever caused the event are looked up, by lower-case name."""
+        """The names and values that have the ids of the trace and the correlation, by lower-case name."""
         return {}
 
 
 class _Content(Event[T], Generic[T]):
-    """An event with a body of a content type."""
+    """An event with a body and its content type."""
 
     body: bytes | lazy[bytes]
     content_type: str | lazy[str] = ""
@@ -183,7 +189,11 @@ class _Content(Event[T], Generic[T]):
 
     @lazy
     def text(self) -> str:
-        """The body as UTF-8; DecodeError where it isn't."""
+        """The body as UTF-8.
+
+        Raises:
+            DecodeError: The body isn't UTF-8.
+        """
         try:
             return self.body.decode()
         except UnicodeDecodeError as exc:
@@ -191,7 +201,7 @@ class _Content(Event[T], Generic[T]):
             raise _about(self, error) from None
 
     def read_data(self) -> Any:
-        """JSON, unless the content type says text or something binary, which stay str and bytes; None for an empty body."""
+        """Read JSON, a str if the content type is text, or bytes if it is binary; None if the body is empty."""
         if self.content_type and not self._is_json:
             return self.text if self.content_type.lower().startswith("text/") else self.body
         text = self.text
@@ -201,8 +211,8 @@ class _Content(Event[T], Generic[T]):
             return parse_json(text)
         except ValueError as exc:
             error = DecodeError(
-                f"the body of {self.id} is not JSON: {exc}; text and body have it as it came, content_type is "
-                f"{self.content_type or 'not told'!r}"
+                f"the body of {self.id} is not JSON: {exc}; text and body have it unchanged, content_type is "
+                f"{self.content_type!r}"
             )
             raise _about(self, error) from None
 
@@ -218,14 +228,15 @@ class _Content(Event[T], Generic[T]):
 class Message(_Content[T], Generic[T]):
     """A message of a queue, a topic or a stream.
 
-    `channel` is the short name of that queue, topic or stream, `source` the provider's whole one. `attributes` are what the
-    sender attached, as str, bytes if they aren't text, or None for a Kafka header that is null. `attempt` counts deliveries from 1, None where the provider
-    doesn't tell. Messages with the same `key` (FIFO group, ordering or partition key, session) come in order; `partition`
-    (a shard too) and `sequence` say where in a stream it stands.
+    - `channel` is the short name of the queue, topic or stream, `source` the provider's full name.
+    - `attributes` are the sender's: str, or bytes if they aren't text, or None for a null header of Kafka.
+    - `attempt` counts deliveries from 1; None if the provider doesn't.
+    - Messages with one `key` (FIFO group, ordering or partition key, session) are in order.
+    - `partition`, or shard, and `sequence` are its place in a stream.
     """
 
     kind_name = "Message"
-    # Bodies and attributes hold secrets, and what is shown reaches logs.
+    # Bodies and attributes hold secrets, and a repr reaches logs.
     _shown = ("id", "channel", "attempt")
     _fields = (
         "id", "source", "channel", "time", "body", "content_type", "attributes", "subject", "attempt", "key", "partition",
@@ -285,9 +296,9 @@ class Message(_Content[T], Generic[T]):
 
 
 def join_repeated(pairs: Iterable[tuple[str, str | bytes | None]]) -> dict[str, str | bytes | None]:
-    """Attributes whose names may be repeated, such as Kafka's headers: the values of one name are joined by ", ".
+    """Join repeated attributes, such as Kafka's headers, with ", ".
 
-    The joined value is bytes if one of them is. None beside other values is left out.
+    A joined value is bytes if one of its parts is. None beside other values is left out.
     """
     joined: dict[str, str | bytes | None] = {}
     for name, value in pairs:
@@ -297,7 +308,7 @@ def join_repeated(pairs: Iterable[tuple[str, str | bytes | None]]) -> dict[str, 
         elif isinstance(before, str) and isinstance(value, str):
             joined[name] = f"{before}, {value}"
         elif value is not None:
-            joined[name] = b", ".join(one.encode() if isinstance(one, str) else one for one in (before, value))
+            joined[name] = b", ".join(part.encode() if isinstance(part, str) else part for part in (before, value))
     return joined
 
 
@@ -318,11 +329,12 @@ class Window(Record):
 
 
 class Batch(Record, Sequence[M], Generic[M]):
-    """The messages that came together, for a handler that wants them so: a sequence.
+    """The messages of one delivery, as a sequence, for a handler that takes them together.
 
-    `retry(message)` and `reject(message)` settle one of them, the others are done when the handler returns, and retried when
-    it raises. Where the source has order, what follows a retried message under its key comes again too. `state` is what the
-    handler kept in this `window` before, and may change; both are only there where the provider has windows.
+    `retry(message)` and `reject(message)` set the outcome of one message. The others are acknowledged if the handler returns, and
+    retried if it raises. If the source has order, the later messages of a retried message's key are retried, too.
+
+    If the provider has windows, `window` is the batch's, and `state` is what the handler kept in it; the handler may change it.
     """
 
     _fields = ("messages",)
@@ -359,19 +371,19 @@ class Batch(Record, Sequence[M], Generic[M]):
         return iter(self.messages)
 
     def retry(self, message: M, after: float | None = None, why: str = "") -> None:
-        """Has the message come again, after that many seconds where the provider can wait."""
+        """Retry a message, after that many seconds if the provider can wait."""
         from portable_fn.outcomes import Retry
 
-        self._settle(message, Retry(why, after=after))
+        self._set(message, Retry(why, after=after))
 
     def reject(self, message: M, why: str = "") -> None:
-        """Has the message dead-lettered: it is never to come again."""
+        """Dead-letter a message."""
         from portable_fn.outcomes import Reject
 
-        self._settle(message, Reject(why))
+        self._set(message, Reject(why))
 
-    def _settle(self, message: M, outcome: Outcome) -> None:
-        if not any(message is one for one in self.messages):
+    def _set(self, message: M, outcome: Outcome) -> None:
+        if not any(message is other for other in self.messages):
             raise ValueError(f"{message!r} is not of this batch")
         self.outcomes[id(message)] = outcome
 
@@ -380,11 +392,12 @@ OBJECT_ACTIONS = ("created", "deleted", "archived", "changed")
 
 
 class ObjectEvent(Event[T], Generic[T]):
-    """An object was created, deleted, archived (moved to colder storage, or noncurrent), or its metadata changed.
+    """An object was created, deleted or archived (moved to colder storage, or noncurrent), or its metadata changed.
 
-    `key` is decoded. `size` is in bytes; `etag`, `version` (a version id or generation) and `content_type` are None where the
-    provider doesn't tell. `body` is the object's content where the provider hands it over, else None. `type` is the
-    provider's own word for what happened. `data` is the notification as the provider has it.
+    - `key` is decoded. `size` is in bytes.
+    - `etag`, `version` (a version id or generation) and `content_type` are None if the provider doesn't send them.
+    - `body` is the object's content if the provider sends it, else None.
+    - `type` is the provider's name for what happened, `data` the provider's notification.
     """
 
     kind_name = "ObjectEvent"
@@ -434,11 +447,11 @@ class ObjectEvent(Event[T], Generic[T]):
 
     @lazy
     def body(self) -> bytes | None:
-        """The object's content where the provider hands it over, else None."""
+        """The object's content if the provider sends it, else None."""
         return self._body() if callable(self._body) else self._body
 
     def read_data(self) -> Any:
-        """Return the data before validation."""
+        """Return the notification."""
         return self._notification
 
 
@@ -448,9 +461,10 @@ CHANGE_ACTIONS = ("inserted", "updated", "removed")
 class ChangeEvent(Event[T], Generic[T]):
     """A row or document was inserted, updated or removed.
 
-    `table` is the short name of the table or collection, `key` what identifies the row, `before` and `after` the row's
-    values, None where there is none or the provider doesn't tell. `partition` and `sequence` say where in the table's stream
-    it stands. `data` is `after`, or `before` of a removed row.
+    - `table` is the short name of the table or collection, `key` identifies the row.
+    - `before` and `after` are the row's values; None if there are none or the provider doesn't send them.
+    - `partition` and `sequence` are its place in the table's stream.
+    - `data` is `after`, or `before` of a removed row.
     """
 
     kind_name = "ChangeEvent"
@@ -497,20 +511,21 @@ class ChangeEvent(Event[T], Generic[T]):
         self.envelopes = envelopes
 
     def read_data(self) -> Any:
-        """Return the data before validation."""
+        """Return the row before validation."""
         return self.before if self.after is None else self.after
 
 
-# Returns the seconds since a schedule was due, if a simulated source decides that; else the system's clock does.
+# Returns the seconds since a schedule was due, for a simulated source. None: use the system's clock.
 seconds_since: ContextVar[Callable[[datetime], float] | None] = ContextVar("seconds_since", default=None)
 
 
 class ScheduleEvent(Event[T], Generic[T]):
-    """It is time.
+    """A scheduled time has come.
 
-    `time` is when it was due, `name` the rule, job or timer, `cron` its schedule, both "" where the provider doesn't tell.
-    `is_late` says that it came noticeably later than it was due: by the provider's word, or, where it says nothing, over a
-    minute. `data` is the schedule's own input, None without one.
+    - `time` is when it was due.
+    - `name` is that of the rule, job or timer, `cron` its schedule; both are "" if the provider doesn't send them.
+    - `is_late`: it is late by the provider's word; if the provider says nothing, by more than a minute.
+    - `data` is the schedule's own input; None if it has none.
     """
 
     kind_name = "ScheduleEvent"
@@ -543,7 +558,7 @@ class ScheduleEvent(Event[T], Generic[T]):
         self.envelopes = envelopes
 
     def read_data(self) -> Any:
-        """Return the data before validation."""
+        """Return the input before validation."""
         return self.input
 
 
@@ -553,12 +568,12 @@ def _seconds_since(due: datetime) -> float:
 
 
 class CloudEvent(_Content[T], Generic[T]):
-    """An event of a bus, as CloudEvents 1.0 has it.
+    """An event of a bus, in the terms of CloudEvents 1.0.
 
     https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 
-    `content_type` is its `datacontenttype`, `schema` its `dataschema`; `extensions` are its further attributes. `data` is JSON,
-    or text or bytes where the content type says so. `attempt` counts deliveries from 1, None where the provider doesn't tell.
+    `content_type` is its `datacontenttype`, `schema` its `dataschema`; `extensions` are its other attributes. `data` is JSON,
+    or text or bytes if the content type says so. `attempt` counts deliveries from 1; None if the provider doesn't.
     """
 
     kind_name = "CloudEvent"
@@ -599,7 +614,7 @@ class CloudEvent(_Content[T], Generic[T]):
     @property
     def fingerprint(self) -> object:
         """The fields that tell two events with one id apart."""
-        # Not the extensions: a trace may be another one for each delivery.
+        # Without the extensions, since each delivery may have its own trace.
         return self.type, self.subject, self.content_type, self.body
 
     @property
@@ -611,9 +626,9 @@ class CloudEvent(_Content[T], Generic[T]):
 class Task(Event[T], Generic[T]):
     """A direct call: a JSON value in, a JSON value out.
 
-    `name` is the function or activity that was called, `type` what called it ("invoke", or the provider's service where it is
-    one of those that have no kind of their own, such as "cognito"). `data` is the value. What the handler returns is the
-    answer; what it raises reaches the caller by the name of its class and its message.
+    `name` is the called function or activity. `type` is its caller: "invoke", or a provider's service without its own kind of
+    event, such as "cognito". `data` is the value. The caller gets what the handler returns, or the class name and message of what
+    it raises.
     """
 
     kind_name = "Task"
@@ -653,5 +668,5 @@ class Task(Event[T], Generic[T]):
         return self._carrier or {}
 
     def read_data(self) -> Any:
-        """Return the data before validation."""
+        """Return the input before validation."""
         return self.input

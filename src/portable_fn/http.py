@@ -1,4 +1,4 @@
-"""HTTP in neutral words: `Request`, `Response` and what they are made of."""
+"""The neutral HTTP types: `Request`, `Response` and their parts."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ __all__ = [
 ]
 
 
-# What API Gateway itself accepts; Lambda takes 6 MB, Azure 100 MB, Cloudflare 100 MB.
+# API Gateway's limit. Lambda takes 6 MB, Azure 100 MB, Cloudflare 100 MB.
 MAX_BODY = 10 * 1024 * 1024
-# How much memory reading a body may take, as a multiple of the largest body.
+# The most memory that reading a body may take, as a multiple of the largest body.
 MOST_TIMES = 6
-# A body of fewer bytes takes no more than it may, whatever it is.
+# A shorter body never takes more than that, whatever it contains.
 _SURE = 1_000_000
 
 
 class Principal(Record):
-    """Who calls, as the platform itself verified it.
+    """The caller, as the platform verified it.
 
-    `id` is the subject, `scheme` how it was verified ("jwt", "iam", "custom", "mtls", "easyauth"), `claims` what the
-    platform said of it, raw.
+    `id` is the subject. `scheme` is how it was verified: "jwt", "iam", "custom", "mtls" or "easyauth". `claims` are the
+    platform's facts about it, unchanged.
     """
 
     _fields = ("id", "scheme", "claims")
@@ -73,23 +73,24 @@ class Principal(Record):
 class Request(Event[T], Generic[T]):
     """An HTTP request.
 
-    `raw_path` and `raw_query` are percent-encoded as they came, without "?"; `path` is decoded; `root_path` is what the platform put before
-    the path (an API Gateway stage, Azure's route prefix). `raw_body` is as it came, `body` is inflated if it came as gzip. `headers` may be a function that gives them, called on first use.
-    `principal` is only what the platform itself verified, `client_ip` what the platform saw.
+    `raw_path` and `raw_query`, without "?", are still percent-encoded; `path` is decoded. `root_path` is what the platform put
+    before the path: an API Gateway stage, Azure's route prefix. `raw_body` is unchanged; `body` is decompressed if the client sent
+    gzip. `headers` may be a function, called on first use. `principal` is only what the platform verified, `client_ip` the
+    address that it saw.
     """
 
     kind_name = "Request"
-    # Headers and body hold secrets, and what is shown reaches logs.
+    # Headers and body hold secrets, and a repr reaches logs.
     _shown = ("method", "raw_path", "id")
     _fields = (
         "method", "raw_path", "raw_query", "headers", "raw_body", "params", "host", "scheme", "root_path", "client_ip",
         "principal", "id", "time",
     )  # fmt: skip
 
-    # The most bytes that an inflated body may have, as the route says.
+    # The most bytes that a decompressed body may have. The route sets it.
     _max_body = MAX_BODY
 
-    # The template by which the provider routed the request and extracted `params`, such as `/items/{id}`.
+    # The template that the provider's routing matched, such as `/items/{id}`, if the provider extracted `params`.
     _template = ""
 
     def __init__(
@@ -128,7 +129,7 @@ class Request(Event[T], Generic[T]):
 
     @property
     def params(self) -> Params:
-        """The path's parameters, decoded; `params.get_int("id")` reads one as a number."""
+        """The decoded path parameters. `params.get_int("id")` reads one as a number."""
         params = self._params
         if type(params) is not Params:
             self._params = params = Params(params)
@@ -140,7 +141,7 @@ class Request(Event[T], Generic[T]):
 
     @lazy
     def headers(self) -> Headers:
-        """The headers, names in any case, repeats kept."""
+        """The headers. Names are case-insensitive, and repeated ones are kept."""
         try:
             headers = self._headers() if callable(self._headers) else self._headers
             return headers if isinstance(headers, Headers) else Headers(headers)
@@ -160,12 +161,12 @@ class Request(Event[T], Generic[T]):
 
     @lazy
     def client_ip(self) -> str | None:
-        """The client's address, as the platform itself saw it."""
+        """The client's address, as the platform saw it."""
         return self._client_ip
 
     @lazy
     def principal(self) -> Principal | None:
-        """Who calls, only as the platform itself verified it."""
+        """The caller, only if the platform verified it."""
         return self._principal
 
     def copy(self, headers: HeadersInput | None = None) -> Request[T]:
@@ -200,7 +201,7 @@ class Request(Event[T], Generic[T]):
         try:
             native = deepcopy(self.native, memo)
         except Exception:
-            # The provider's own object, such as one of JavaScript's.
+            # The provider's own object, such as a JavaScript one.
             native = self.native
         copied = self._copied(native)
         for name, value in copied.__dict__.items():
@@ -209,24 +210,24 @@ class Request(Event[T], Generic[T]):
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a pickle keeps: all but a `native` that can't be pickled, which is None then."""
+        """Return the state to pickle. A `native` that can't be pickled becomes None."""
         from pickle import dumps, loads
 
         native = self.native
         try:
-            # One that is written need not be readable.
+            # An object that can be written may still fail to be read.
             loads(dumps(native))
         except Exception:
             native = None
         return self._copied(native).__dict__
 
     def _copied(self, native: object) -> Self:
-        """A copy with that `native`; what is read from it later is read before."""
+        """Return a copy with that `native`. Attributes that are read from `native` are read first."""
         for name in self._fields:
             try:
                 getattr(self, name)
             except HTTPError:
-                pass  # as it does in the copy
+                pass  # the copy raises it, too
         copied = object.__new__(type(self))
         copied.__dict__.update(self.__dict__, native=native)
         if callable(copied.__dict__.get("_headers")) and "headers" in copied.__dict__:
@@ -255,14 +256,22 @@ class Request(Event[T], Generic[T]):
 
     @lazy
     def query(self) -> MultiDict:
-        """The query parameters, decoded, in order, with repeats and empty values; HTTPError 414 for over MAX_FIELDS of them."""
+        """The decoded query parameters, in order, with repeated and empty values.
+
+        Raises:
+            HTTPError: 414, there are over MAX_FIELDS parameters.
+        """
         if self.raw_query.count("&") >= MAX_FIELDS:
             raise HTTPError(414, f"The query has over {MAX_FIELDS} parameters.")
         return parse_query(self.raw_query)
 
     @lazy
     def cookies(self) -> MultiDict:
-        """The cookies, in order; if a name repeats, the first is the more specific one. HTTPError 431 for over MAX_FIELDS."""
+        """The cookies, in order. If a name repeats, the more specific cookie is first.
+
+        Raises:
+            HTTPError: 431, there are over MAX_FIELDS cookies.
+        """
         headers = self.headers.get_all("cookie")
         if sum(header.count(";") for header in headers) >= MAX_FIELDS:
             raise HTTPError(431, f"The request has over {MAX_FIELDS} cookies.")
@@ -272,18 +281,18 @@ class Request(Event[T], Generic[T]):
 
     @lazy
     def host(self) -> str:
-        """The host that the client called, with its port where it isn't the scheme's own."""
+        """The host that the client called, with the port unless it is the scheme's default."""
         return self._host if self._host is not None else self.headers.get("host", "")
 
     @lazy
     def url(self) -> str:
-        """The whole URL as the client called it."""
+        """The whole URL that the client called."""
         query = f"?{self.raw_query}" if self.raw_query else ""
         return f"{self.scheme}://{self.host}{self.root_path}{self.raw_path}{query}"
 
     @lazy
     def content_type(self) -> str:
-        """The media type in lower case without parameters; empty where the request names none."""
+        """The media type in lower case, without parameters; "" if the request names none."""
         return media_type_of(self.headers.get("content-type", ""))
 
     @lazy
@@ -293,9 +302,10 @@ class Request(Event[T], Generic[T]):
 
     @lazy
     def body(self) -> bytes:
-        """The body; inflated if the client sent it with Content-Encoding: gzip. `raw_body` is as it came.
+        """The body, decompressed if the client sent it with Content-Encoding: gzip. `raw_body` is unchanged.
 
-        HTTPError 415 for another coding, 400 for broken gzip, 413 for one that is over the function's `max_body`.
+        Raises:
+            HTTPError: 415 for another coding, 400 for broken gzip, 413 for a body over the function's `max_body`.
         """
         body = self.raw_body
         if not body or (coding := self.headers.get("content-encoding")) is None:
@@ -318,7 +328,11 @@ class Request(Event[T], Generic[T]):
 
     @lazy
     def text(self) -> str:
-        """The body as text in its charset; HTTPError 400 where it isn't."""
+        """The body as text in its charset.
+
+        Raises:
+            HTTPError: 400, the body isn't text in its charset; 415, the charset is unknown.
+        """
         try:
             return decode_text(self.body, self.charset)
         except LookupError as exc:
@@ -327,7 +341,11 @@ class Request(Event[T], Generic[T]):
             raise HTTPError(400, f"The body is {exc}.") from exc
 
     def json(self) -> Any:
-        """The body read as JSON; HTTPError 400, saying where, for a body that is empty or malformed."""
+        """Read the body as JSON.
+
+        Raises:
+            HTTPError: 400, the body is empty or malformed; the message says where. 415, the charset is unknown.
+        """
         body = self.body
         if not body:
             raise HTTPError(400, "The body is empty; JSON was expected.")
@@ -347,7 +365,7 @@ class Request(Event[T], Generic[T]):
 
     @lazy
     def data(self) -> T:
-        """The body's data: a form as a dict, anything else as JSON, None where it is empty.
+        """The body's data: a form as a dict, anything else as JSON, None if it is empty.
 
         For a handler of `Request[Model]` this is the validated model.
         """
@@ -355,13 +373,13 @@ class Request(Event[T], Generic[T]):
         return data  # type: ignore[no-any-return]  # checked where the handler is bound
 
     def read_data(self) -> Any:
-        """The body's data as it came, whatever the handler's annotation says."""
+        """Read the body's data before validation."""
         if not self.has_form:
             return self.json() if self.body else None
         try:
             form = self.form
         except ConfigurationError as exc:
-            # The client chose what the function was not made for.
+            # The client chose a content type that the function can't read.
             from portable_fn.logs import log
 
             log().error("a %s body is refused: %s", self.content_type, exc)
@@ -379,7 +397,11 @@ class Request(Event[T], Generic[T]):
 
     @lazy
     def form(self) -> MultiDict[str | Upload]:
-        """The fields of a urlencoded or multipart form, files as `Upload`; HTTPError 400 or 415 where it is none."""
+        """The fields of a urlencoded or multipart form. Files are `Upload`s.
+
+        Raises:
+            HTTPError: 415, the body isn't a form; 400, it is malformed.
+        """
         from portable_fn.forms import read_form
 
         return read_form(self.headers.get("content-type", ""), self.body)
@@ -388,8 +410,15 @@ class Request(Event[T], Generic[T]):
 class Response(Record):
     """An HTTP response.
 
-    `body` is bytes, a str (sent as UTF-8), or a sync or async iterable of either: a stream. `cookies` are `Cookie`s, or a
-    mapping of plain names and values. Raises ValueError for a status outside 200 to 599, TypeError for another body.
+    Args:
+        status: From 200 to 599.
+        headers: A mapping or pairs.
+        cookies: `Cookie`s, or a mapping of names and values.
+        body: Bytes, a str (sent as UTF-8), or a sync or async iterable of either, which is streamed.
+
+    Raises:
+        ValueError: The status is out of range.
+        TypeError: The body or the cookies have another type.
     """
 
     _fields = ("status", "headers", "cookies", "body")
@@ -425,7 +454,7 @@ class Response(Record):
         )
 
     def copy(self) -> Response:
-        """A response with headers and cookies of its own, and the same body."""
+        """Return a response with its own headers and cookies, and the same body."""
         response = Response.__new__(Response)
         response.status = self.status
         response.headers = MutableHeaders(self.headers)
@@ -435,16 +464,16 @@ class Response(Record):
 
     @property
     def stream(self) -> Stream | None:
-        """The body's chunks where it comes in chunks, else None."""
+        """The body if it is a stream, else None."""
         return None if isinstance(self.body, bytes) else self.body
 
     @property
     def is_stream(self) -> bool:
-        """Whether the body comes in chunks."""
+        """Whether the body is a stream."""
         return not isinstance(self.body, bytes)
 
     def set_cookie(self, name: str, value: str, **attributes: Any) -> None:
-        """Adds a cookie; the attributes are those of `Cookie`."""
+        """Add a cookie. The attributes are those of `Cookie`."""
         from portable_fn.cookies import Cookie
 
         self.cookies.append(Cookie(name, value, **attributes))
@@ -452,7 +481,7 @@ class Response(Record):
     def delete_cookie(
         self, name: str, *, domain: str | None = None, path: str | None = "/", secure: bool = False
     ) -> None:
-        """Adds the cookie that deletes one of the same name, domain and path."""
+        """Add the cookie that deletes one of the same name, domain and path."""
         from portable_fn.cookies import Cookie
 
         self.cookies.append(Cookie.expired(name, domain=domain, path=path, secure=secure))
@@ -463,29 +492,35 @@ class Response(Record):
         return [*self.headers.get_all("set-cookie"), *(checked("set-cookie", str(cookie)) for cookie in self.cookies)]
 
     def wire_headers(self) -> list[tuple[str, str]]:
-        """Every header line of the response, a Set-Cookie for each cookie among them."""
+        """Return every header line, with a Set-Cookie for each cookie."""
         lines = list(self.headers.multi_items())
         lines.extend(("set-cookie", checked("set-cookie", str(cookie))) for cookie in self.cookies)
         return lines
 
     @classmethod
     def json(cls, value: object, status: int = 200, headers: HeadersInput = ()) -> Response:
-        """A JSON response; models, dataclasses, times, decimals, UUIDs, enums and sets are written as JSON has them."""
+        """Return a JSON response. Models, dataclasses, times, decimals, UUIDs, enums and sets are written in their usual JSON form."""
         return _typed(status, headers, "application/json", encode_json(value))
 
     @classmethod
     def text(cls, text: str, status: int = 200, headers: HeadersInput = ()) -> Response:
-        """A plain-text response in UTF-8."""
+        """Return a plain-text response in UTF-8."""
         return _typed(status, headers, "text/plain; charset=utf-8", text.encode("utf-8", "replace"))
 
     @classmethod
     def html(cls, html: str, status: int = 200, headers: HeadersInput = ()) -> Response:
-        """An HTML response in UTF-8."""
+        """Return an HTML response in UTF-8."""
         return _typed(status, headers, "text/html; charset=utf-8", html.encode("utf-8", "replace"))
 
     @classmethod
     def redirect(cls, location: str, status: int = 307, headers: HeadersInput = ()) -> Response:
-        """A redirection to the location: 307 keeps the method, 303 makes it a GET, 301 and 308 are permanent."""
+        """Return a redirect to the location.
+
+        Args:
+            location: The URL or path.
+            status: 307 keeps the method, 303 makes it a GET, 301 and 308 are permanent.
+            headers: Further headers.
+        """
         if status not in (301, 302, 303, 307, 308):
             raise ValueError(f"a redirection's status is 301, 302, 303, 307 or 308, not {status!r}")
         response = cls(status, headers)
@@ -507,9 +542,15 @@ class Response(Record):
         status: int = 200,
         headers: HeadersInput = (),
     ) -> Response:
-        """A response of a file's bytes, or of what a binary file object reads; the name decides the type where none is given.
+        """Return a file as a response.
 
-        With a filename it is offered as a download, or shown where `inline`.
+        Args:
+            data: The bytes, or a binary file object to read.
+            filename: Offers the file as a download of that name.
+            content_type: If None, the filename decides.
+            inline: Show the file in the browser instead.
+            status: The status.
+            headers: Further headers.
         """
         if content_type is None:
             from mimetypes import guess_type
@@ -543,7 +584,7 @@ def _typed(status: int, headers: HeadersInput, content_type: str, body: bytes) -
 
 
 def _disposition(filename: str, inline: bool) -> str:
-    """Content-Disposition with the name as RFC 6266 has it: ASCII as a quoted string, anything else as UTF-8 in filename*."""
+    """Return a Content-Disposition of RFC 6266: an ASCII name as a quoted string, another name as UTF-8 in filename*."""
     kind = "inline" if inline else "attachment"
     if filename.isascii() and filename.isprintable() and not any(char in '"\\%' for char in filename):
         return f'{kind}; filename="{filename}"'
@@ -553,10 +594,14 @@ def _disposition(filename: str, inline: bool) -> str:
 
 
 def encode_json(value: object) -> bytes:
-    """The value as a JSON text in UTF-8; EncodeError for what has no JSON form."""
+    """Write the value as JSON in UTF-8.
+
+    Raises:
+        EncodeError: The value has no JSON form.
+    """
     try:
         text = to_json(value)
-        # A lone surrogate, which JSON can say and UTF-8 can't, comes in as \ud800 and goes out so.
+        # JSON can contain a lone surrogate, UTF-8 can't. It arrives as \ud800 and is sent as \ud800.
         return text.encode() if text.isascii() else text.encode("utf-8", "backslashreplace")
     except (TypeError, ValueError, RecursionError) as exc:
         raise EncodeError(
@@ -566,7 +611,7 @@ def encode_json(value: object) -> bytes:
 
 
 def json_response(value: object) -> Response:
-    """The JSON response of a result; the checks of Response.__init__ would have nothing to find."""
+    """Return the JSON response of a result, without the checks of Response.__init__, which always succeed here."""
     response = Response.__new__(Response)
     response.status = 200
     response.headers = MutableHeaders.lowered({"content-type": "application/json"})
@@ -576,7 +621,11 @@ def json_response(value: object) -> Response:
 
 
 def to_response(result: object) -> Response:
-    """The response that a handler's result means: see the README's table; EncodeError for a type that means none."""
+    """Return the response for a handler's result.
+
+    Raises:
+        EncodeError: The result's type means no response.
+    """
     if isinstance(result, dict):
         if "statusCode" in result and _is_of_lambda(result):
             raise EncodeError(
@@ -609,16 +658,16 @@ _OF_LAMBDA = frozenset(
 
 
 def _is_of_lambda(result: dict[Any, Any]) -> bool:
-    """Whether a result is what AWS's handlers answer; as JSON its status would be lost, such as a 401."""
+    """Return whether a result is the answer of an AWS handler. Written as JSON, it would lose its status, such as 401."""
     return str(result["statusCode"]).isdecimal() and result.keys() <= _OF_LAMBDA
 
 
 def finish(response: Response, request: Request[Any]) -> Response:
-    """The response as HTTP allows it: no body with 204, 205, 304 or for HEAD, where the length is still told."""
+    """Return the response that HTTP allows for the request: 204, 205, 304 and HEAD have no body, but HEAD has its length."""
     status = response.status
     if status not in (204, 205, 304) and request.method != "HEAD":
         return response
-    # The handler may return the same response again, to another request.
+    # The handler may return the same response object for another request.
     body = response.body
     response = response.copy()
     if status in (204, 205, 304):
@@ -630,7 +679,7 @@ def finish(response: Response, request: Request[Any]) -> Response:
         response.body = b""
         response.headers.setdefault("content-length", str(len(body)))
     else:
-        # A stream still, since nobody knows the length that it would have had.
+        # The length of a stream is unknown, so it stays a stream.
         response.body = ()
     if hasattr(body, "__next__") and (close := getattr(body, "close", None)):
         _closed(close)
@@ -638,7 +687,7 @@ def finish(response: Response, request: Request[Any]) -> Response:
 
 
 def _closed(close: Callable[[], object]) -> None:
-    """Closes a stream that nobody will read, a file or a generator that holds one."""
+    """Close a stream that won't be read. It may hold a file."""
     try:
         close()
     except Exception:
@@ -648,7 +697,7 @@ def _closed(close: Callable[[], object]) -> None:
 
 
 def given_id(headers: Mapping[str, Any], *names: str) -> str | None:
-    """The first of the headers or attributes that can be an id: up to 128 visible ASCII characters, since ids reach logs."""
+    """Return the first of the headers or attributes that can be an id: up to 128 visible ASCII characters, since ids reach logs."""
     for name in names:
         value = headers.get(name)
         if (
@@ -663,13 +712,13 @@ def given_id(headers: Mapping[str, Any], *names: str) -> str | None:
 
 
 def forwarded_for(headers: Headers) -> str | None:
-    """The last address of X-Forwarded-For: the one that the provider's front itself saw; a client can send the others."""
+    """Return the last address of X-Forwarded-For, which the provider's proxy added. A client can send the others."""
     forwarded = headers.get("x-forwarded-for")
     return forwarded.rpartition(",")[2].strip() if forwarded else None
 
 
 def forwarded_scheme(headers: Headers, default: str) -> str:
-    """The last scheme of X-Forwarded-Proto: what the provider's front itself saw; the default where there is none."""
+    """Return the last scheme of X-Forwarded-Proto, which the provider's proxy added; the default if there is none."""
     forwarded = headers.get("x-forwarded-proto")
     if forwarded is None:
         return default
@@ -677,5 +726,5 @@ def forwarded_scheme(headers: Headers, default: str) -> str:
 
 
 def new_id() -> str:
-    """A new random id: 32 hexadecimal digits."""
+    """Return a new random id: 32 hexadecimal digits."""
     return os.urandom(16).hex()

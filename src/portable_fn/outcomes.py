@@ -1,4 +1,4 @@
-"""What becomes of an event: done, retried or rejected."""
+"""The outcomes of an event: acknowledged, retried or rejected."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ __all__ = ["DONE", "Done", "Outcome", "Reject", "Retry", "check", "forget", "let
 
 
 class Retry(PortableError):
-    """Raise it in a handler to have the event come again, and only this one; any other exception means the same.
+    """Raise it in a handler to retry this event, and only this one. Any other exception retries it, too.
 
-    `after` is how many seconds to wait, or a timedelta; where the provider can't wait so, it comes when the provider has it
-    come. Raises ValueError for a delay that isn't 0 or more.
+    Args:
+        why: The reason, for the log.
+        after: The delay as seconds or a timedelta. If the provider can't wait so long, it decides.
+
+    Raises:
+        ValueError: The delay is negative or isn't a number.
     """
 
-    # Also of a subclass that sets none of them.
+    # Class attributes, for subclasses whose __init__ doesn't set them.
     why: str = ""
     after: float | None = None
-    # What the handler raised that means a retry, if it was something else.
+    # The handler's error, if it isn't this outcome.
     error: BaseException | None = None
     traceback: TracebackType | None = None
 
@@ -40,7 +44,7 @@ class Retry(PortableError):
 
     @property
     def cause(self) -> BaseException:
-        """The error that the handler raised: this outcome, or the other error that means it."""
+        """The handler's error: this outcome, or the other error that led to it."""
         return self if self.error is None else self.error
 
     @property
@@ -50,9 +54,9 @@ class Retry(PortableError):
 
 
 class Reject(PortableError):
-    """Raise it in a handler to have the event never come again: it is dead-lettered, with the reason where that can be told.
+    """Raise it in a handler to dead-letter the event, with a reason.
 
-    Where it can't be dead-lettered, by the provider or to the trigger's `dead_letter`, it is retried, so that nothing is lost.
+    If neither the provider nor the trigger's `dead_letter` takes it, the event is retried, so that nothing is lost.
     """
 
     why: str = ""
@@ -65,12 +69,12 @@ class Reject(PortableError):
 
     @property
     def cause(self) -> BaseException:
-        """The error that the handler raised: this outcome, or the other error that means it."""
+        """The handler's error: this outcome, or the other error that led to it."""
         return self if self.error is None else self.error
 
 
 class Done(Record):
-    """The handler returned, `result` is what."""
+    """The handler returned `result`."""
 
     _fields = ("result",)
     __slots__ = _fields
@@ -85,57 +89,58 @@ Outcome = Done | Retry | Reject
 
 
 def check(outcome: Retry | Reject) -> None:
-    """Raise ValueError if the outcome has a reason that is no text, or a delay that is none; a timedelta becomes its seconds.
+    """Check the reason and the delay of an outcome, and make a timedelta seconds. A subclass may set anything.
 
-    A subclass may set them as it likes.
+    Raises:
+        ValueError: The reason isn't a str, or the delay isn't a number of seconds.
     """
     name = type(outcome).__name__
     if not isinstance(outcome.why, str):
         hint = "; a delay is Retry(after=30)" if isinstance(outcome, Retry) else ""
         raise ValueError(f"{name}'s reason is a str, not {type(outcome.why).__name__}{hint}")
-    given: object = getattr(outcome, "after", None)
-    if given is None:
+    delay: object = getattr(outcome, "after", None)
+    if delay is None:
         return
-    seconds = getattr(given, "total_seconds", None)
-    after = given if seconds is None else seconds()
+    total_seconds = getattr(delay, "total_seconds", None)
+    after = delay if total_seconds is None else total_seconds()
     if isinstance(after, bool) or not isinstance(after, (int, float)) or not 0 <= after < 1e9:
-        raise ValueError(f"{name}'s after is a number of seconds or a timedelta, not {given!r}: Retry(after=30)")
-    if after is not given:
+        raise ValueError(f"{name}'s after is a number of seconds or a timedelta, not {delay!r}: Retry(after=30)")
+    if after is not delay:
         outcome.after = after  # type: ignore[union-attr]  # a Retry has it
 
 
 def meant(error: BaseException) -> BaseException:
-    """Return what a handler meant by what it raised: of a group, as a TaskGroup raises it, the outcome that decides.
+    """Return the error that decides. Of a group, as a TaskGroup raises it, that is one of its errors.
 
-    A group of outcomes alone means one of them. A Retry decides over a Reject, and of several the one that waits longest; of
-    several HTTPErrors the one with the highest status. Beside any other error the group is an error like any other.
+    A group of outcomes means its Retry with the longest delay, else a Reject. A group of HTTPErrors means the one with the
+    highest status. If a group has any other error, the group itself is an ordinary error.
     """
     if not isinstance(error, BaseExceptionGroup):
         return error
-    inside = _leaves(error)
-    if all(isinstance(one, HTTPError) for one in inside):
-        return max(inside, key=_status)
-    if all(isinstance(one, (Retry, Reject)) or _is_about_data(one) for one in inside):
-        return max(inside, key=_wait)
+    leaves = _leaves(error)
+    if all(isinstance(leaf, HTTPError) for leaf in leaves):
+        return max(leaves, key=_status)
+    if all(isinstance(leaf, (Retry, Reject)) or _is_about_data(leaf) for leaf in leaves):
+        return max(leaves, key=_wait)
     return error
 
 
 def forget(error: BaseException) -> None:
-    """Let go of the frames that an outcome was raised in, of a group's too: if it was made once, it would keep them for ever."""
-    for one in _leaves(error):
-        one.__traceback__ = one.__context__ = None
+    """Drop the frames of an error and of the errors in its group: a handler may raise the same error object often."""
+    for leaf in _leaves(error):
+        leaf.__traceback__ = leaf.__context__ = None
     error.__traceback__ = error.__context__ = None
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
-    left, found = [error], []
+    left, leaves = [error], []
     while left:
-        one = left.pop()
-        if isinstance(one, BaseExceptionGroup):
-            left.extend(reversed(one.exceptions))
+        inner = left.pop()
+        if isinstance(inner, BaseExceptionGroup):
+            left.extend(reversed(inner.exceptions))
         else:
-            found.append(one)
-    return found
+            leaves.append(inner)
+    return leaves
 
 
 def _is_about_data(error: BaseException) -> bool:
@@ -148,7 +153,7 @@ def _status(error: BaseException) -> int:
 
 
 def _wait(error: BaseException) -> float:
-    """What decides among outcomes: less than 0 for no Retry."""
+    """Return the delay of a Retry, less than 0 for another error."""
     after: object = getattr(error, "after", None)
     if not isinstance(error, Retry):
         return -1
@@ -159,13 +164,13 @@ _raised = _local()
 
 
 def to_raise(error: E, traceback: TracebackType | None) -> E:
-    """Return the error for the provider to see, with its traceback, which `let_go` takes from it in the next invocation."""
+    """Return the error to raise to the provider, with its traceback. `let_go` removes it in the next invocation."""
     _raised.error = error
     return error.with_traceback(traceback)
 
 
 def let_go() -> None:
-    """Take the traceback from what this thread's last invocation raised, since it may be an error that was made once."""
+    """Remove the traceback of the error that this thread's last invocation raised: a handler may raise the same error object often."""
     error: BaseException | None = getattr(_raised, "error", None)
     if error is not None:
         error.__traceback__ = _raised.error = None
