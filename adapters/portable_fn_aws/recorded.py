@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from portable_fn.recording.payload_json import in_text
+from portable_fn.recording.payload_json import body_fields
 
 if TYPE_CHECKING:
     from portable_fn_aws.runtime_api import Invocation, RuntimeAPI
@@ -18,7 +18,7 @@ def answering(answer: Answer, recorder: Any) -> Answer:
     """Wrap `answer`, which answers one invocation, so that each call is recorded."""
 
     def recorded(api: RuntimeAPI, invocation: Invocation, *more: Any) -> None:
-        with recorder.recording("aws").written() as call:
+        with recorder.recording("aws").writing() as call:
             call.payload = lambda: json.loads(invocation.payload)
             answer(_RecordedAPI(api, call), invocation, *more)
 
@@ -51,6 +51,6 @@ class _RecordedAPI:
 
 
 def _body(body: bytes) -> dict[str, Any]:
-    content = in_text(body)
+    content = body_fields(body)
     encoded = content.get("body_base64")
     return {"body": content.get("body", "") if encoded is None else encoded, "isBase64Encoded": encoded is not None}

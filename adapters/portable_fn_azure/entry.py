@@ -96,7 +96,7 @@ def entry(
         in_loop = streaming or any(binding.is_async for binding in for_http)
         recorder = make_recorder()
         if recorder is not None:
-            for_http = bindings(recorder.telling_of(for_http))
+            for_http = bindings(recorder.instrument(for_http))
         router = Router(for_http, use, root_path)
         direct = _in_event_loop if in_loop else _in_thread
         first = next((trigger for trigger in for_http[0].triggers if isinstance(trigger, HTTPTrigger)), None)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from portable_fn.data import to_json
 from portable_fn.recording.payload_json import http as http_json
-from portable_fn.recording.recorder import answered
+from portable_fn.recording.recorder import answer_json
 
 if TYPE_CHECKING:
     from portable_fn_azure.decode import Place
@@ -29,7 +29,7 @@ def http(function: Function, place: Place | None, recorder: Any) -> Function:
         return made | _beside(place, req.url, req.route_params, urlsplit(req.url).netloc)
 
     def answer(native: Any) -> Any:
-        return answered(native.status_code, list(native.headers.items()), native.get_body())
+        return answer_json(native.status_code, list(native.headers.items()), native.get_body())
 
     recorded: Function = recorder.invocations("azure", function, payload, answer)
     return recorded

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from portable_fn.adapter.cloudevents import write_time
 from portable_fn.adapter.routing import Router
 from portable_fn.adapter.streams import aclose, chunk_bytes
-from portable_fn.recording.payload_json import http, in_text
-from portable_fn.recording.recorder import answered, snapshot
+from portable_fn.recording.payload_json import body_fields, http
+from portable_fn.recording.recorder import answer_json, snapshot
 from portable_fn_cloudflare import encode, values
 from portable_fn_cloudflare.events import decode as events
 from portable_fn_cloudflare.methods import answering, methods
@@ -32,7 +32,7 @@ def recording_methods(
     functions: Sequence[Binding], router: MakeRouter, first: Iterator[bool], js: JavaScript, ffi: FFI, recorder: Any
 ) -> dict[str, Method]:
     """Return the methods of `methods`, each of which records its calls."""
-    telling = [function.__portable__ for function in recorder.telling_of(functions)]
+    telling = [function.__portable__ for function in recorder.instrument(functions)]
     recorded = {
         name: _called(name, method, js, ffi, recorder)
         for name, method in methods(telling, router, first, js, ffi).items()
@@ -60,7 +60,7 @@ def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, re
                 # The body is too long, or breaks off.
                 asked(event)
                 one.received.cut()
-            one.answer = lambda: answered(response.status, response.wire_headers(), one.sent.body)
+            one.answer = lambda: answer_json(response.status, response.wire_headers(), one.sent.body)
             if isinstance(response.body, bytes):
                 one.sent.add(response.body)
                 return encode.response(response, context, js, ffi)
@@ -72,7 +72,7 @@ def _fetched(router: Router, first: Iterator[bool], js: JavaScript, ffi: FFI, re
 
         error: BaseException | None = None
         try:
-            with one.heard():
+            with one.collecting_calls():
                 return await answering(_Asked(router, asked), first, js, ffi, encoded)(self, request)
         except BaseException as exc:
             error = exc
@@ -120,7 +120,7 @@ async def _going_by(stream: Any, one: Any) -> AsyncIterator[bytes | str]:
 
 def _called(name: str, method: Method, js: JavaScript, ffi: FFI, recorder: Any) -> Method:
     async def recorded(self: WorkerEntrypoint, *args: Any, **by_name: Any) -> object:
-        with recorder.recording("cloudflare").written() as one:
+        with recorder.recording("cloudflare").writing() as one:
             match name:
                 case "queue":
                     one.payload = snapshot(lambda: _batch(values.raw(args[0]), ffi))
@@ -166,7 +166,7 @@ def _message(native: Any, ffi: FFI) -> Any:
 def _email(native: Any, raw: bytes, js: JavaScript) -> Any:
     lines = js.Array.from_(events.read(native, "headers")).to_py()
     made = {"from": events.read(native, "from"), "to": events.read(native, "to"), "headers": dict(lines)}
-    return made | {f"raw{name.removeprefix('body')}": text for name, text in in_text(raw).items()}
+    return made | {f"raw{name.removeprefix('body')}": text for name, text in body_fields(raw).items()}
 
 
 async def _read(native: Any, kept: Any) -> AsyncIterator[Any]:

@@ -348,7 +348,7 @@ def test_the_features_of_a_matrix_stand_in_the_order_of_all_features() -> None:
         ("renamed", 0, ["renamed: toy_cloud/feed: before-image: it has the row as it is now"]),
         ("audit", 1, ["audit: toy_cloud/feed: deletes: data may be lost: it never tells of them"]),
         ("nightly", 0, ["nightly: toy_cloud/clock: retry: it waits for the next time"]),
-        ("thumbnail", 0, ["thumbnail: toy_cloud: ObjectEvent: toy_cloud hands over no ObjectEvent"]),
+        ("thumbnail", 0, ["thumbnail: toy_cloud: ObjectEvent: toy_cloud delivers no ObjectEvent"]),
         ("lines", 0, ["lines: toy_cloud/web: streaming: a stream is collected"]),
         ("hello", 0, []),
     ],
@@ -373,7 +373,7 @@ def test_the_last_line_counts(run: Any) -> None:
         "10 functions on toy_cloud, toy_island: 3 places where data may be lost, 13 where something else doesn't hold."
         == out.splitlines()[-1]
     )
-    assert "ObjectEvent: toy_island hands over no ObjectEvent" in out
+    assert "ObjectEvent: toy_island delivers no ObjectEvent" in out
 
 
 def test_where_all_holds_that_is_said(run: Any) -> None:

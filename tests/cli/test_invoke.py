@@ -525,7 +525,7 @@ def test_a_provider_that_hands_over_no_such_event_says_so_and_fails_only_where_i
     code, out, _ = send("renamed", "--output", "json")
     named, _, _ = send("renamed", "--as", "cloudflare")
 
-    assert {"cloudflare": "hands over no ChangeEvent"} == {
+    assert {"cloudflare": "delivers no ChangeEvent"} == {
         one["provider"]: one["error"] for one in deliveries(out) if one["error"]
     }
     assert (0, 1) == (code, named)

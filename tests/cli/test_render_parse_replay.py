@@ -137,7 +137,7 @@ def test_parse_takes_the_provider_and_the_service_where_nothing_tells(run: Any) 
     [
         (("render", "pigeon"), "", 2, "no kind 'pigeon'; possible are request, message, "),
         (("render", "message", "--to", "ibm"), "", 2, "no provider 'ibm'"),
-        (("render", "message", "--via", "pigeon"), "", 2, "aws hands over no Message by 'pigeon'"),
+        (("render", "message", "--via", "pigeon"), "", 2, "aws delivers no Message by 'pigeon'"),
         (("render", "message", "--data", "{"), "", 2, "--data is not JSON: "),
         (("render", "message", "--data", "@none"), "", 2, "none: No such file or directory"),
         (("render", "message", "--data", "1", "--body", "2"), "", 2, "message takes no --body beside --data"),
@@ -152,7 +152,7 @@ def test_parse_takes_the_provider_and_the_service_where_nothing_tells(run: Any) 
         (("render", "message", "--path", "/a"), "", 2, "--path is for requests"),
         (("render", "request", "-f", "a=b"), "", 2, "a request takes --method, "),
         (("render", "request", "-d", "1", "-d", "2"), "", 2, "a request has one --data"),
-        (("render", "change", "--to", "cloudflare"), "", 2, "cloudflare hands over no ChangeEvent"),
+        (("render", "change", "--to", "cloudflare"), "", 2, "cloudflare delivers no ChangeEvent"),
         (("parse", "none.json"), "", 2, "none.json: No such file or directory"),
         (
             ("render", "message", "-f", "attributes=x"),

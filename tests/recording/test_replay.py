@@ -417,7 +417,7 @@ def test_what_another_provider_cannot_hand_over_is_skipped_with_the_reason(folde
     deliver(index, fake.change(after={"id": 1}))
     assert [] == replay(folder, index, "gcp").skipped
     (skipped,) = replay(folder, index, "cloudflare").skipped
-    assert skipped.endswith("cloudflare hands over no ChangeEvent")
+    assert skipped.endswith("cloudflare delivers no ChangeEvent")
 
 
 def test_a_request_of_starlette_is_recorded_too(folder: Path) -> None:

@@ -144,27 +144,25 @@ def test_ship(deliver, fake):
     result.stdout.fnmatch_lines([INSTALL["gcp"].replace("[", "[[]")])
 
 
-# Events that don't come together
+# Events that can't be one batch
 
-NAMESAKES = (
-    "two different events have the id 'message-1', by which functions know what they have had: give each an id=…,"
-)
+NAMESAKES = "two different events have the id 'message-1': give each its own id=…,"
 SEVERAL: list[tuple[Any, str]] = [
-    ([fake.message("good"), fake.message("bad")], f"{NAMESAKES} or their data to fake.batch, which numbers them"),
+    ([fake.message("good"), fake.message("bad")], f"{NAMESAKES} or pass their data to fake.batch, which numbers them"),
     (
         fake.batch([fake.message("good"), fake.message("bad")]),
-        f"{NAMESAKES} or their data to fake.batch, which numbers them",
+        f"{NAMESAKES} or pass their data to fake.batch, which numbers them",
     ),
     (
         [fake.object(key="a"), fake.object(key="b")],
-        "two different events have the id 'object-1', by which functions know what they have had: give each an id=…",
+        "two different events have the id 'object-1': give each its own id=…",
     ),
-    ([fake.message(1), fake.object()], "events that come together are of one kind, not Message and ObjectEvent"),
-    ([fake.request(), fake.request()], "requests don't come together: deliver each by itself"),
-    ([], "deliver needs an event, or several"),
-    ("abc", "what is delivered is an event, as those of fake, or several, not a str"),
-    ([fake.message(), 1], "what is delivered is an event, as those of fake, or several, not a int"),
-    (None, "what is delivered is an event, as those of fake, or several, not a NoneType"),
+    ([fake.message(1), fake.object()], "deliver takes events of one kind, not Message and ObjectEvent"),
+    ([fake.request(), fake.request()], "deliver takes one request at a time"),
+    ([], "deliver needs at least one event"),
+    ("abc", "deliver takes an event, such as fake makes, or several, not str"),
+    ([fake.message(), 1], "deliver takes an event, such as fake makes, or several, not int"),
+    (None, "deliver takes an event, such as fake makes, or several, not NoneType"),
 ]
 
 
@@ -197,7 +195,7 @@ def test_what_comes_twice_or_has_its_id_from_another_source_is_delivered(provide
 def test_a_provider_is_named(to: Any) -> None:
     with pytest.raises(TypeError) as raised:
         deliver(ship, fake.message(), to=to)
-    assert f"to is the name of a provider, a list of several, or 'all', not {to!r}" == str(raised.value)
+    assert f"to must be a provider's name, a list of names, or 'all', not {to!r}" == str(raised.value)
 
 
 # Names that are misspelt
@@ -210,12 +208,12 @@ def test_a_provider_is_named(to: Any) -> None:
         (lambda: deliver(ship, fake.message(), to="ibm"), "no provider 'ibm'; possible are aws, gcp, "),
         (
             lambda: deliver(ship, fake.message(), via="sqz"),
-            "aws hands over no Message by 'sqz' (is it 'sqs'?); possible",
+            "aws delivers no Message by 'sqz' (is it 'sqs'?); possible",
         ),
         (lambda: deliver(hello, fake.request(), via="rest"), "aws has no 'rest' (is it 'rest_api'?); possible are "),
         (
             lambda: deliver(ship, fake.message(), to="all", via="sqz"),
-            "no provider hands over a Message by 'sqz' (is it 'sqs'?); possible are sqs, ",
+            "no provider delivers a Message by 'sqz' (is it 'sqs'?); possible are sqs, ",
         ),
         (lambda: render(fake.message(), to="azur"), "no provider 'azur' (is it 'azure'?); possible are aws, "),
         (lambda: fake.object(action="create"), "an object has no action 'create' (is it 'created'?); possible are "),
@@ -343,9 +341,12 @@ def test_an_event_of_a_kind_that_reaches_no_function_is_not_delivered(kind: type
             except TypeError as exc:
                 refused.add((name, str(exc)))
             except (ValueError, ConfigurationError):
-                pass  # this provider hands over no such event, or no function can have it there
-    told = "is of a kind that is for none of the functions; there are takes"
-    assert {(name, f"{name} {OF_EACH_KIND[name].id!r} {told} (a {kind.__name__})") for name in APART[kind]} == refused
+                pass  # this provider delivers no such event, or no function can take it there
+    messages = {
+        name: f"no function takes the {name} {OF_EACH_KIND[name].id!r}; there is takes ({kind.__name__})"
+        for name in APART[kind]
+    }
+    assert set(messages.items()) == refused
 
 
 @pytest.mark.parametrize("annotation", [*APART, Batch[Message], Batch[ChangeEvent]], ids=str)

@@ -32,7 +32,7 @@ from portable_fn import (
 )
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.testing import deliver, fake, parse, render, strategies
-from portable_fn.testing.native_json import recognised
+from portable_fn.testing.native_json import likely_providers
 
 KINDS = {kind.__name__: kind for kind in (Request, Message, ObjectEvent, ChangeEvent, ScheduleEvent, CloudEvent, Task)}
 EVENTS: dict[str, Any] = {
@@ -160,7 +160,7 @@ def test_hostile_json_is_events_or_a_decode_error(provider: str, kind: str, serv
     event = REQUEST if kind == "Request" else sent_by(kind, service)
     payload = data.draw(damaged(json.loads(json.dumps(render(event, to=provider, via=service)))))
 
-    for named, via in ((provider, service), (provider, None), *(((None, None),) if recognised(payload) else ())):
+    for named, via in ((provider, service), (provider, None), *(((None, None),) if likely_providers(payload) else ())):
         # HTTPError is a request's own, 400 for headers that can't be read.
         with suppress(DecodeError, HTTPError):
             parsed: Any = parse(payload, named, via=via)
@@ -193,9 +193,9 @@ def test_a_request_too(provider: str, service: str) -> None:
 
 
 def guess(payload: Any) -> str:
-    from portable_fn.testing.parsing import guessed
+    from portable_fn.testing.parsing import guess_provider
 
-    return guessed(payload)
+    return guess_provider(payload)
 
 
 # What looks like another's, or like nobody's: anything may be a task's input, and a CloudEvent says whose it is by its source.
@@ -346,7 +346,12 @@ def nothing(event: Message) -> None: ...
     [
         (render(fake.request(), to="azure"), Message, DecodeError, "none of the functions takes a Request"),
         (ORDER, ObjectEvent, DecodeError, "no function takes a Message of 'orders'"),
-        (ORDERS, Message, DecodeError, "this payload of aws has 2 events for a Message; several are a Batch"),
+        (
+            ORDERS,
+            Message,
+            DecodeError,
+            "this payload of aws has 2 events for Message, not one; pass kind=Batch.…. for several",
+        ),
         (ORDERS, Batch[Message[Order]], Reject, "the data is not valid: #/sku"),
         (
             {"Service": "Amazon S3", "Event": "s3:TestEvent"},
@@ -429,8 +434,8 @@ def test_what_cannot_be_read_says_why(payload: Any, provider: str | None, messag
 @pytest.mark.parametrize(
     ("event", "to", "via", "message"),
     [
-        (fake.message(1), "aws", "pigeon", "aws hands over no Message by 'pigeon'"),
-        (fake.change(after={"id": 1}), "cloudflare", None, "cloudflare hands over no ChangeEvent"),
+        (fake.message(1), "aws", "pigeon", "aws delivers no Message by 'pigeon'"),
+        (fake.change(after={"id": 1}), "cloudflare", None, "cloudflare delivers no ChangeEvent"),
         (fake.request(), "gcp", "sqs", "gcp has no 'sqs'"),
         (fake.message(body=b"\xff"), "aws", "sqs", "sqs carries text"),
         (fake.schedule(input={"a": 1}), "aws", "scheduler_sqs", "which is a message and no schedule"),

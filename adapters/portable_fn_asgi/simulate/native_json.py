@@ -17,7 +17,7 @@ from portable_fn.events import (
     Task,
 )
 from portable_fn.http import Request
-from portable_fn.testing.native_json import NativePayload, is_http, posted, request_of
+from portable_fn.testing.native_json import NativePayload, is_http, post_request, request_from_json
 from portable_fn_asgi.events import dapr
 
 Kinds = tuple[type[Event[Any]], ...]
@@ -74,5 +74,5 @@ def _is_event(value: Any) -> bool:
 
 def _request(value: Any) -> Request[Any]:
     if is_http(value):
-        return request_of(value)
-    return posted(value, cloudevents.BATCHED if isinstance(value, list) else cloudevents.STRUCTURED)
+        return request_from_json(value)
+    return post_request(value, cloudevents.BATCHED if isinstance(value, list) else cloudevents.STRUCTURED)

@@ -18,7 +18,7 @@ from portable_fn.adapter.dead_letter import ID, REASON
 from portable_fn.data import to_json
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.on import Trigger
-from portable_fn.testing.results import Delivery, EventResult, Raised, told_reason
+from portable_fn.testing.results import Delivery, EventResult, Raised, reject_reason
 from portable_fn.testing.services import carried_by
 from portable_fn_aws.drivers import api
 from portable_fn_aws.events import objects
@@ -916,5 +916,5 @@ def _dead_lettered(ids: set[str], queues: Queues) -> EventResult | None:
     for letter in queues.dead_letters():
         attributes = letter["MessageAttributes"]
         if attributes[ID]["StringValue"] in ids:
-            return EventResult("dead-lettered", None, told_reason(attributes[REASON]["StringValue"]))
+            return EventResult("dead-lettered", None, reject_reason(attributes[REASON]["StringValue"]))
     return None

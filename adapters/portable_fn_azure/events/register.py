@@ -67,7 +67,7 @@ def register(
         app._require_auth_level = True
     recorder = make_recorder()
     if recorder is not None:
-        bound = bindings(recorder.telling_of(bound))
+        bound = bindings(recorder.instrument(bound))
     functions = plan(bound, taken, settings)
     for function in functions:
         run = azure_function(function, create_context)

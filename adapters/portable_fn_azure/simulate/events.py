@@ -18,8 +18,8 @@ from portable_fn.data import to_json
 from portable_fn.events import ChangeEvent, Event, Message, ObjectEvent
 from portable_fn.on import Trigger
 from portable_fn.record import Record
-from portable_fn.testing.results import Delivery, EventResult, Raised, told_reason
-from portable_fn.testing.services import is_again
+from portable_fn.testing.results import Delivery, EventResult, Raised, reject_reason
+from portable_fn.testing.services import is_same_event
 from portable_fn_azure.events import register as triggers
 from portable_fn_azure.simulate import queues as simulate_queues
 from portable_fn_azure.simulate.payloads import Sent, alone, rows, together
@@ -125,7 +125,7 @@ class Waiting(Record):
 
     def is_for(self, event: Event[Any]) -> bool:
         """Whether this is the event, whatever the number of the delivery."""
-        return is_again(event, self.event)
+        return is_same_event(event, self.event)
 
 
 # Those of the outermost block of `playing`.
@@ -324,7 +324,7 @@ def _outcome(one: Invoked, event: Event[Any], sent: list[Message[Any]]) -> Event
     for letter in sent:
         if len(one.indices) == 1 or _is_of(restored(letter), event):
             sent.remove(letter)
-            return EventResult("dead-lettered", why=told_reason(reason(letter) or ""))
+            return EventResult("dead-lettered", why=reject_reason(reason(letter) or ""))
     return EventResult("acknowledged")
 
 

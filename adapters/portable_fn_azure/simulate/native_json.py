@@ -11,7 +11,7 @@ from portable_fn.data import to_json
 from portable_fn.errors import DecodeError
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
-from portable_fn.testing.native_json import NativePayload, is_http, request_of
+from portable_fn.testing.native_json import NativePayload, is_http, request_from_json
 from portable_fn_azure.simulate.events import EVENT_SERVICES
 from portable_fn_azure.simulate.events import Arrival as HostArrival
 from portable_fn_azure.simulate.payloads import Sent
@@ -126,7 +126,7 @@ def _of_front_end(value: dict[str, Any]) -> Request[Any]:
     prefix = value.get("root_path", "/api")
     path = parts.path.removeprefix(prefix) if parts.path.startswith(f"{prefix}/") else parts.path
     url = parts._replace(path=path).geturl()
-    request = request_of({**value, "url": url}, client="client-ip")
+    request = request_from_json({**value, "url": url}, client="client-ip")
     lines = [pair for pair in request.headers.multi_items() if pair[0] != "disguised-host"]
     host, colon, port = (request.client_ip or "").rpartition(":")
     client = host.strip("[]") if colon and port.isdecimal() else request.client_ip

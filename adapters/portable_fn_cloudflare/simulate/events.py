@@ -17,7 +17,7 @@ from portable_fn.adapter.binding import bindings
 from portable_fn.adapter.cloudevents import write_structured, write_time
 from portable_fn.events import CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.testing.loop import run
-from portable_fn.testing.results import Delivery, EventResult, Raised, told_reason
+from portable_fn.testing.results import Delivery, EventResult, Raised, reject_reason
 from portable_fn.testing.services import carried_by
 from portable_fn_cloudflare.entry import worker
 from portable_fn_cloudflare.simulate.javascript import (
@@ -184,7 +184,7 @@ def _told(body: bytes) -> tuple[str, str] | None:
     """Return the id and the reason of a dead letter, or None for another text."""
     try:
         value = json.loads(body)
-        return value["portablefnid"], told_reason(value["portablefnreason"])
+        return value["portablefnid"], reject_reason(value["portablefnreason"])
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -11,8 +11,8 @@ from portable_fn.adapter.cloudevents import parse_time, write_time
 from portable_fn.errors import DecodeError
 from portable_fn.events import UNREADABLE, CloudEvent, Message, ObjectEvent, ScheduleEvent, Task, unreadable
 from portable_fn.http import Request
-from portable_fn.recording.payload_json import in_text
-from portable_fn.testing.native_json import NativePayload, is_http, request_of
+from portable_fn.recording.payload_json import body_fields
+from portable_fn.testing.native_json import NativePayload, is_http, request_from_json
 from portable_fn_cloudflare.simulate.events import (
     Call,
     EmailMessage,
@@ -31,7 +31,7 @@ def write(native: Any, service: str) -> Any:
     if isinstance(native, ScheduledController):
         return {"cron": native.cron, "scheduledTime": native.scheduledTime}
     if isinstance(native, EmailMessage):
-        raw = {f"raw{name.removeprefix('body')}": text for name, text in in_text(native.raw.whole).items()}
+        raw = {f"raw{name.removeprefix('body')}": text for name, text in body_fields(native.raw.whole).items()}
         return {"from": vars(native)["from"], "to": native.to, "headers": dict(native.headers), **raw}
     assert isinstance(native, Call), native
     return {"method": native.name, "args": native.args}
@@ -63,7 +63,7 @@ def recognises(value: Any) -> int:
 def read(value: Any, service: str | None) -> list[NativePayload]:
     """Read what a Worker is called with."""
     if is_http(value):
-        return [NativePayload("", request_of(value, id="cf-ray", client="cf-connecting-ip"), (Request,))]
+        return [NativePayload("", request_from_json(value, id="cf-ray", client="cf-connecting-ip"), (Request,))]
     if not isinstance(value, dict):
         raise DecodeError(f"a Worker is called with objects, not a {type(value).__name__}")
     try:

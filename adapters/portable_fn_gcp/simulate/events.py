@@ -11,7 +11,7 @@ from portable_fn.data import to_json
 from portable_fn.events import Event, ObjectEvent
 from portable_fn.http import Request
 from portable_fn.on import Trigger
-from portable_fn.testing.results import Delivery, EventResult, Raised, refused, told_reason
+from portable_fn.testing.results import Delivery, EventResult, Raised, refused, reject_reason
 from portable_fn_gcp.simulate import changes, messages, objects, requests, tasks
 from portable_fn_gcp.simulate.pubsub import Published, played
 
@@ -87,7 +87,7 @@ def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
         answers = [answers[0]] * len(events)
     if service in ("workflows", "bigquery"):
         return _called(service, answers[0])
-    rejected = {_rejected_id(message): told_reason(message.attributes[REASON]) for message in played() or []}
+    rejected = {_rejected_id(message): reject_reason(message.attributes[REASON]) for message in played() or []}
     return Delivery(
         [_result(event, service, answer, rejected) for event, answer in zip(events, answers, strict=True)],
         error=refused(answers),

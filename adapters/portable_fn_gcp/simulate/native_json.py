@@ -8,7 +8,7 @@ from portable_fn.adapter import cloudevents
 from portable_fn.errors import DecodeError
 from portable_fn.events import Task
 from portable_fn.http import Request
-from portable_fn.testing.native_json import NativePayload, is_http, posted, request_of
+from portable_fn.testing.native_json import NativePayload, is_http, post_request, request_from_json
 from portable_fn_gcp.events import decode, legacy
 
 
@@ -53,12 +53,12 @@ def _is_of_workflows(request: Request[Any]) -> bool:
 
 def _request(value: Any) -> Request[Any]:
     if is_http(value):
-        return request_of(value)
+        return request_from_json(value)
     if isinstance(value, dict) and cloudevents.is_structured(value):
-        return posted(value, cloudevents.STRUCTURED)
+        return post_request(value, cloudevents.STRUCTURED)
     if isinstance(value, list) and value and all(map(cloudevents.is_structured, value)):
-        return posted(value, cloudevents.BATCHED)
-    return posted(value)
+        return post_request(value, cloudevents.BATCHED)
+    return post_request(value)
 
 
 def _copy(request: Request[Any]) -> Request[Any]:

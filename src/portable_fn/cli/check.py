@@ -140,7 +140,7 @@ def _of_provider(
         if function.kind is Event:
             why = f"{function.name} takes any event: an annotation, a trigger or --via says which services are meant"
             return [Finding(*place, (), (), kind, NOTE, why)]
-        return [Finding(*place, (), (), kind, DIFFERS, f"{provider} hands over no {kind}")]
+        return [Finding(*place, (), (), kind, DIFFERS, f"{provider} delivers no {kind}")]
     found: list[Finding] = []
     needed = [] if trigger is None else [one for one in trigger.settings.values() if one.default is None]
     for setting in needed:

@@ -30,7 +30,7 @@ from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing.project import Project, project
-from portable_fn.testing.services import several
+from portable_fn.testing.services import as_events
 
 EPILOG = """
 [bold]Examples[/bold]
@@ -341,9 +341,9 @@ def _delivered(found: Target, names: Sequence[str], event: Any, providers: str |
         with redirect_stdout(sys.stderr), found.imported() as functions:
             all_delivered.append(delivered(functions, event, provider, service))
     if output is Output.JSON:
-        report.print_deliveries(found.place, names, several(event), all_delivered)
+        report.print_deliveries(found.place, names, as_events(event), all_delivered)
     else:
-        table.print_deliveries(found.place, names, several(event), all_delivered)
+        table.print_deliveries(found.place, names, as_events(event), all_delivered)
     return OK if all(_was_done(one, named=providers not in (None, "all")) for one in all_delivered) else FAILED
 
 

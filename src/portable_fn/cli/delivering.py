@@ -10,12 +10,12 @@ from portable_fn.cli.excerpt import Plain, plain
 from portable_fn.cli.sending import line, log_kept
 from portable_fn.cli.target import what
 from portable_fn.providers import adapter
-from portable_fn.recording.payload_json import written
+from portable_fn.recording.payload_json import to_json_value
 from portable_fn.testing.delivery import deliver
 from portable_fn.testing.extras import MissingExtra
 from portable_fn.testing.results import Delivery
-from portable_fn.testing.services import service_for, several
-from portable_fn.testing.settings import stood_in
+from portable_fn.testing.services import as_events, service_for
+from portable_fn.testing.settings import placeholder_settings
 
 
 @dataclass
@@ -41,12 +41,12 @@ def delivered(functions: list[Binding], event: Any, provider: str, service: str 
     """Delivers the events once."""
     found = Delivered(provider, service)
     handler = [function.function for function in functions]
-    first = several(event, handler)[0]
-    with log_kept([]), stood_in(handler):
+    first = as_events(event, handler)[0]
+    with log_kept([]), placeholder_settings(handler):
         try:
             simulate = adapter(provider, "simulate")
             if first.kind_name not in simulate.EVENT_SERVICES:
-                found.error, found.missing = f"hands over no {first.kind_name}", True
+                found.error, found.missing = f"delivers no {first.kind_name}", True
                 return found
             found.service = service_for(simulate, provider, first, service, handler)
             found.delivery = made = deliver(handler, event, to=provider, via=found.service)
@@ -64,7 +64,7 @@ def delivered(functions: list[Binding], event: Any, provider: str, service: str 
 
 def _written(native: Any, provider: str, service: str) -> Plain:
     try:
-        made: Plain = written(native, provider, service)
+        made: Plain = to_json_value(native, provider, service)
     except TypeError:
         # A third party's adapter need not say how its payloads are JSON.
         return plain(native)
@@ -73,7 +73,7 @@ def _written(native: Any, provider: str, service: str) -> Plain:
 
 def services(event: Any, provider: str) -> tuple[str, ...]:
     """The provider's services that hand over such events."""
-    found: tuple[str, ...] = adapter(provider, "simulate").EVENT_SERVICES.get(several(event)[0].kind_name, ())
+    found: tuple[str, ...] = adapter(provider, "simulate").EVENT_SERVICES.get(as_events(event)[0].kind_name, ())
     return found
 
 

@@ -19,7 +19,7 @@ from portable_fn.errors import DecodeError
 from portable_fn.events import Batch, Event
 from portable_fn.on import ChangeTrigger, EventTrigger, MessageTrigger, ObjectTrigger, ScheduleTrigger, TaskTrigger
 from portable_fn.testing import fake
-from portable_fn.testing.settings import with_names
+from portable_fn.testing.settings import resolve_names
 
 # By the name of the kind, in the command's words; what `--data` is of each.
 _KINDS: dict[str, tuple[Callable[..., Any], str]] = {
@@ -106,7 +106,7 @@ def _fitting(name: str, functions: Sequence[Binding], data: list[Any], given: Ma
 
     The row of a removed item is `before`.
     """
-    triggers = [trigger for function in with_names(functions) for trigger in function.triggers]
+    triggers = [trigger for function in resolve_names(functions) for trigger in function.triggers]
     match next((one for one in triggers if word(one.kind.__name__) == name), None):
         case MessageTrigger() as trigger:
             return {"channel": trigger.name}

@@ -15,8 +15,8 @@ from portable_fn.errors import ConfigurationError, PortableError
 from portable_fn.events import UNREADABLE, Event
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter
-from portable_fn.recording.payload_json import in_text
-from portable_fn.testing.parsing import guessed, parsed
+from portable_fn.recording.payload_json import body_fields
+from portable_fn.testing.parsing import guess_provider, parse_events
 from portable_fn.testing.rendering import render
 from portable_fn.testing.replaying import Replay, replay
 
@@ -56,7 +56,7 @@ def events(value: Any, provider: str | None, via: str | None) -> tuple[str, list
     """The provider that the payload is of, and the events in it; Failure where it can't be read."""
     try:
         if provider is None:
-            provider = guessed(value)
+            provider = guess_provider(value)
         else:
             adapter(provider, "simulate")
     except ValueError as exc:
@@ -64,7 +64,7 @@ def events(value: Any, provider: str | None, via: str | None) -> tuple[str, list
     except ConfigurationError as exc:
         raise Failure(str(exc)) from exc
     try:
-        found = parsed(value, provider, via)
+        found = parse_events(value, provider, via)
         for event in found:
             # What is read only where it is asked for, too.
             event_as_json(event)
@@ -138,7 +138,7 @@ def _fields(event: Event[Any]) -> Iterator[tuple[str, Any]]:
         # As it came, since a body of another coding can't be read.
         value = event.raw_body if name == "body" and isinstance(event, Request) else getattr(event, name)
         if isinstance(value, bytes):
-            yield from (in_text(value) or {"body": ""}).items()
+            yield from (body_fields(value) or {"body": ""}).items()
         elif name == "headers":
             yield name, [list(pair) for pair in value.multi_items()]
         else:
@@ -147,7 +147,7 @@ def _fields(event: Event[Any]) -> Iterator[tuple[str, Any]]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
-        return in_text(value) or ""
+        return body_fields(value) or ""
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -24,12 +24,12 @@ from portable_fn.context import Context
 from portable_fn.errors import ConfigurationError
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter, nearest
-from portable_fn.testing.extras import MissingExtra, needed
+from portable_fn.testing.extras import MissingExtra, require_extras
 from portable_fn.testing.loop import run
 from portable_fn.testing.project import Project
 from portable_fn.testing.results import Answer, Exchange
 from portable_fn.testing.services import exchange
-from portable_fn.testing.settings import stood_in
+from portable_fn.testing.settings import placeholder_settings
 
 # No longer than this is spent on timing one provider, whatever --time says.
 SECONDS = 1.0
@@ -111,9 +111,9 @@ def send(functions: list[Binding], request: Request[Any], provider: str, service
     sent = Sent(provider, service)
     probes = [Probe(function) for function in functions]
     under_way: Exchange | None = None
-    with log_kept(sent.logged), stood_in(*(probe.function for probe in probes)):
+    with log_kept(sent.logged), placeholder_settings(*(probe.function for probe in probes)):
         try:
-            needed(provider)
+            require_extras(provider)
             under_way = exchange(tuple(probe.function for probe in probes), request.copy(), provider, service)
             sent.native_request = plain(under_way.native_request)
             native = under_way.invoke()

@@ -21,7 +21,7 @@ Call = dict[str, Any]
 deliveries: ContextVar[int] = ContextVar("deliveries", default=0)
 
 
-def replaced(function: Binding, call: Callable[[Any, Context], Any]) -> Any:
+def with_call(function: Binding, call: Callable[[Any, Context], Any]) -> Any:
     """A portable function like that one, of which a call does something else."""
     made = copy(function)
     made.call = call
@@ -38,10 +38,10 @@ def replaced(function: Binding, call: Callable[[Any, Context], Any]) -> Any:
 def unregistered(handler: Callable[..., Any], *triggers: Trigger) -> Any:
     """A portable function of the handler that no framework hears of, as functions-framework does of what @portable makes."""
     function = Binding(handler, triggers)
-    return replaced(function, function.call)
+    return with_call(function, function.call)
 
 
-def silent(functions: Iterable[Binding], seen: Callable[[Binding, Any], None]) -> list[Any]:
+def probes(functions: Iterable[Binding], seen: Callable[[Binding, Any], None]) -> list[Any]:
     """Functions like those, which do nothing but tell what they would be called with."""
     return [_silent(function, seen) for function in functions]
 
@@ -52,15 +52,15 @@ def _silent(function: Binding, seen: Callable[[Binding, Any], None]) -> Any:
         async def later(event: Any, context: Context) -> None:
             seen(function, event)
 
-        return replaced(function, later)
+        return with_call(function, later)
 
     def call(event: Any, context: Context) -> None:
         seen(function, event)
 
-    return replaced(function, call)
+    return with_call(function, call)
 
 
-def telling(functions: Iterable[Binding], tell: Callable[[Call], None]) -> list[Any]:
+def reporting(functions: Iterable[Binding], tell: Callable[[Call], None]) -> list[Any]:
     """Functions like those, which do the same and tell of each call how it ended."""
     return [_telling(function, tell) for function in functions]
 
@@ -86,7 +86,7 @@ def _telling(function: Binding, tell: Callable[[Call], None]) -> Any:
         tell(_told(function, event, None))
         return value
 
-    return replaced(function, call)
+    return with_call(function, call)
 
 
 def _told(function: Binding, event: Any, error: BaseException | None) -> Call:

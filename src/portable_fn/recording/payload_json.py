@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def of_adapter(provider: str) -> ModuleType | None:
+def adapter_json(provider: str) -> ModuleType | None:
     """Return the adapter's `simulate.native_json`, or None if it has none."""
     simulate = f"{adapter(provider).__name__}.simulate"
     try:
@@ -30,9 +30,9 @@ def of_adapter(provider: str) -> ModuleType | None:
         return None
 
 
-def written(native: Any, provider: str, service: str = "", body: bytes | None = None) -> Any:
+def to_json_value(native: Any, provider: str, service: str = "", body: bytes | None = None) -> Any:
     """A native payload as a JSON value; `body` is that of a native request, which may have none of its own."""
-    module = of_adapter(provider)
+    module = adapter_json(provider)
     write: Callable[[Any, str], Any] | None = getattr(module, "write", None)
     if write is not None and body is None:
         native = write(native, service)
@@ -86,10 +86,10 @@ def http(method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes)
         "url": url,
         "headers": {name: values[0] if len(values) == 1 else values for name, values in joined.items()},
     }
-    return made | in_text(body)
+    return made | body_fields(body)
 
 
-def in_text(body: bytes) -> dict[str, str]:
+def body_fields(body: bytes) -> dict[str, str]:
     """A body as the member `body` where it is text, else as `body_base64`; nothing for an empty one."""
     if not body:
         return {}

@@ -23,7 +23,7 @@ from portable_fn.adapter.binding import Binding, bindings
 from portable_fn.data import to_json
 from portable_fn.logs import log
 from portable_fn.recording import payload_json
-from portable_fn.recording.calls import Call, deliveries, telling
+from portable_fn.recording.calls import Call, deliveries, reporting
 from portable_fn.recording.redaction import missing_words, redacted, without_words
 
 VARIABLE = "PORTABLE_FN_RECORD"
@@ -88,7 +88,7 @@ class Recording:
         self._start = time.perf_counter()
 
     @contextmanager
-    def heard(self) -> Generator[None]:
+    def collecting_calls(self) -> Generator[None]:
         """A block whose calls of functions are this invocation's."""
         token = _calls.set(self.calls)
         try:
@@ -97,11 +97,11 @@ class Recording:
             _calls.reset(token)
 
     @contextmanager
-    def written(self) -> Generator[Recording]:
+    def writing(self) -> Generator[Recording]:
         """A block that is the whole invocation, which is written at its end."""
         error: BaseException | None = None
         try:
-            with self.heard():
+            with self.collecting_calls():
                 yield self
         except BaseException as exc:
             error = exc
@@ -110,11 +110,11 @@ class Recording:
             self.write(error)
 
     @asynccontextmanager
-    async def written_in_loop(self) -> AsyncGenerator[Recording]:
+    async def writing_in_loop(self) -> AsyncGenerator[Recording]:
         """As `written`, where nothing may block the event loop: a thread looks for the secrets and writes."""
         error: BaseException | None = None
         try:
-            with self.heard():
+            with self.collecting_calls():
                 yield self
         except BaseException as exc:
             error = exc
@@ -277,11 +277,11 @@ class Recorder:
 
     def functions(self, targets: tuple[object, ...]) -> list[Any]:
         """The portable functions of the targets, which tell the recording of their calls."""
-        return self.telling_of(bindings(*targets))
+        return self.instrument(bindings(*targets))
 
-    def telling_of(self, those: Iterable[Binding]) -> list[Any]:
+    def instrument(self, those: Iterable[Binding]) -> list[Any]:
         """Portable functions like those, which tell the recording of their calls."""
-        return telling(those, _tell)
+        return reporting(those, _tell)
 
     def invocations(
         self, provider: str, function: Callable[..., Any], payload: Callable[..., Any], answer: Callable[[Any], Any]
@@ -293,7 +293,7 @@ class Recorder:
 
         @wraps(function)
         def recorded(*args: Any, **named: Any) -> Any:
-            with self.recording(provider).written() as recording:
+            with self.recording(provider).writing() as recording:
                 recording.payload = snapshot(lambda: payload(*args, **named))
                 result = function(*args, **named)
                 recording.answer = lambda: answer(result)
@@ -301,7 +301,7 @@ class Recorder:
 
         @wraps(function)
         async def recorded_async(*args: Any, **named: Any) -> Any:
-            async with self.recording(provider).written_in_loop() as recording:
+            async with self.recording(provider).writing_in_loop() as recording:
                 recording.payload = snapshot(lambda: payload(*args, **named))
                 result = await function(*args, **named)
                 recording.answer = lambda: answer(result)
@@ -315,7 +315,7 @@ class Recorder:
         def called(payload: Any, *_: object, **__: object) -> Any:
             return payload
 
-        return self.invocations(provider, make(*self.functions(targets)), called, lambda answered: answered)
+        return self.invocations(provider, make(*self.functions(targets)), called, lambda returned: returned)
 
     def application(self, provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Any:
         """What `make` gives for the targets, an ASGI application, which records its requests."""
@@ -342,7 +342,7 @@ class Recorder:
         async def recorded(req: Any, context: Any) -> Any:
             recording = self.recording(provider)
             head = _head(req.scope, provider, lambda: more(req))
-            with recording.heard():
+            with recording.collecting_calls():
                 answer = await function(_Receiving(req, recording.received), context)
             answer.application = _recorded_asgi(answer.application, recording, head)
             return answer
@@ -358,7 +358,7 @@ class Recorder:
             if hasattr(native, "scope"):
                 head = _head(native.scope, provider)
                 # What answers has the context variables of here.
-                with recording.heard():
+                with recording.collecting_calls():
                     return _recorded_asgi(given(native, *more), recording, head)
             if hasattr(native, "environ"):
                 return _recorded_flask(given, recording, native, more)
@@ -369,7 +369,7 @@ class Recorder:
 
 def _head(native: Any, provider: str, more: Callable[[], dict[str, Any]] = dict) -> Callable[[], dict[str, Any]]:
     """The payload of a request, but for its body, which nobody has read."""
-    return snapshot(lambda: payload_json.written(native, provider, body=b"") | more())
+    return snapshot(lambda: payload_json.to_json_value(native, provider, body=b"") | more())
 
 
 def _recorded_asgi(app: Any, recording: Recording, head: Callable[[], dict[str, Any]]) -> Any:
@@ -393,15 +393,15 @@ def _recorded_asgi(app: Any, recording: Recording, head: Callable[[], dict[str, 
                 and _has_body(made["headers"])
             ):
                 received.cut()
-            return made | payload_json.in_text(received.body)
+            return made | payload_json.body_fields(received.body)
 
         def answer() -> Any:
             if not start:
                 return None  # whoever asked has gone
             headers = [(name.decode(), value.decode()) for name, value in start["headers"]]
-            return answered(start["status"], headers, sent.body)
+            return answer_json(start["status"], headers, sent.body)
 
-        async with recording.written_in_loop():
+        async with recording.writing_in_loop():
             recording.payload, recording.answer = payload, answer
             await app(scope, _receiving(receive, received), sending)
 
@@ -450,37 +450,37 @@ def _recorded_flask(given: Callable[..., Any], recording: Recording, native: Any
                 received.add(native.get_data())
                 if len(received.body) < length:
                     received.cut()
-        return head() | payload_json.in_text(received.body)
+        return head() | payload_json.body_fields(received.body)
 
-    with recording.written():
+    with recording.writing():
         recording.payload = payload
         if length is None:
             # It can be read but once.
             native.stream = _Read(native.stream, received)
         answer = given(native, *more)
 
-        def answer_json() -> Any:
+        def answer_value() -> Any:
             if answer.is_streamed:
                 sent.cut()
             else:
                 sent.add(answer.get_data())
-            return answered(answer.status_code, list(answer.headers), sent.body)
+            return answer_json(answer.status_code, list(answer.headers), sent.body)
 
-        recording.answer = answer_json
+        recording.answer = answer_value
         return answer
 
 
 def _converted(given: Callable[..., Any], recording: Recording, natives: tuple[Any, ...]) -> Any:
     """The answer to what a framework has converted before; it answers for what is raised with a 500."""
-    recording.payload = snapshot(lambda: payload_json.written(natives, recording.provider))
+    recording.payload = snapshot(lambda: payload_json.to_json_value(natives, recording.provider))
     status = 500
     try:
-        with recording.heard():
+        with recording.collecting_calls():
             answer = given(*natives)
         status = 200
         return answer
     finally:
-        recording.answer = lambda: answered(status, [], b"")
+        recording.answer = lambda: answer_json(status, [], b"")
         recording.write()
 
 
@@ -500,7 +500,7 @@ class _Read:
         return getattr(self._stream, name)
 
 
-def answered(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, Any]:
+def answer_json(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, Any]:
     """The answer to a request as a JSON value."""
     made = payload_json.http("", "", headers, body)
     return {"status": status, **{name: value for name, value in made.items() if name not in ("method", "url")}}

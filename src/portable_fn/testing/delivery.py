@@ -1,4 +1,4 @@
-"""A neutral event through a provider's real shapes and back."""
+"""Deliver neutral events to functions in a provider's native form."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from portable_fn.events import Batch, ChangeEvent, CloudEvent, Event, Message, O
 from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.providers import adapter
-from portable_fn.testing.arriving import arriving
-from portable_fn.testing.extras import needed
-from portable_fn.testing.loop import outside
-from portable_fn.testing.observing import Observed, observing
+from portable_fn.testing.extras import require_extras
+from portable_fn.testing.loop import run_outside_loop
+from portable_fn.testing.observing import Observed, add_outcomes, arriving, observing
 from portable_fn.testing.results import Answer
 from portable_fn.testing.services import (
-    _as_declared,
-    _has_order,
-    _reaches_one,
-    _service_name,
+    as_declared,
+    as_events,
     exchange,
+    has_order,
     providers_for,
+    require_function,
     service_for,
-    several,
+    service_name,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from portable_fn.testing.faults import Failure, Redelivery
     from portable_fn.testing.results import Delivery, Exchange
 
-# What a test's handlers use, such as a connection of sqlite3, often belongs to the thread that made it.
+# Handlers in tests often use objects that belong to the thread of the test, such as an sqlite3 connection.
 loop.may_start_thread = False
 
 
@@ -49,7 +48,7 @@ Deliverable = (
 )
 
 
-# "all" is no provider's name.
+# "all" isn't a provider's name.
 @overload
 def deliver(  # type: ignore[overload-overlap]  # see above
     handler: object,
@@ -113,28 +112,39 @@ def deliver(
     use: Sequence[Middleware] = (),
     root_path: str = "",
 ) -> Any:
-    """Sends the event to the handler as the provider would, and gives the answer as its caller would receive it.
-
-    `handler` is a portable function or a module of them, `to` is aws, gcp, azure, cloudflare or asgi, `via` the provider's
-    service where it has several, such as "rest_api" or "sqs", by default what its `entry` takes the handler's trigger for;
-    what comes inside of something else is named from the inside, "s3/sns/sqs". A request is answered by an `Answer`; other events, one or several that come together, by a `Delivery`, which
-    says what became of each. With a list of providers, or "all" that hand over such events by `via`, it is a dict of these.
-
-    - `seconds` is how long the function may take where the provider tells a deadline.
-    - `redelivery` has the source send again what is retried; `failures` are what else goes wrong on the way: `Duplicates`,
-      `Reordered`, `Throttled`.
-    - `cold_start` has each invocation come to a process of its own; else only the first meets a fresh one.
-    - `use` and `root_path` are what the provider's `entry` is told by these names.
+    """Send events to a handler as a provider would, and return the answer or the outcomes.
 
     The handlers of all providers run on one event loop, in the thread that calls `deliver`. In a running event loop, such as an
-    async test's, they run in another thread. RuntimeError in an async handler that was itself called by `deliver`, on Cloudflare
-    in a sync one too: await `asyncio.to_thread(deliver, …)` there. MissingExtra, a ConfigurationError, where the provider's extra isn't installed.
-    """
-    if not isinstance(to, Iterable) or not all(isinstance(one, str) for one in to):
-        raise TypeError(f"to is the name of a provider, a list of several, or 'all', not {to!r}")
-    from portable_fn.testing.settings import stood_in
+    async test's, they run in another thread.
 
-    with stood_in(handler):
+    Args:
+        handler: A portable function, a list of them, or a module.
+        event: A request, or one or several events of a kind.
+        to: A provider's name, a list of names, or "all" that have such an event.
+        via: The provider's service, such as "rest_api" or "sqs"; nested ones from the inside: "s3/sns/sqs". By default the one
+            that the handler's trigger needs.
+        seconds: The deadline that the provider tells the function.
+        redelivery: Send retried events again.
+        failures: What else goes wrong: `Duplicates`, `Reordered`, `Throttled`.
+        cold_start: Start a fresh process for each invocation, not only for the first.
+        use: The middleware that `entry` gets.
+        root_path: The path prefix that `entry` gets.
+
+    Returns:
+        An `Answer` for a request, a `Delivery` for other events. For several providers, a dict of these by provider.
+
+    Raises:
+        MissingExtra: The extra that simulates the provider isn't installed.
+        RuntimeError: An async handler that `deliver` called calls `deliver` itself. On Cloudflare this applies to sync handlers
+            too. Await `asyncio.to_thread(deliver, ...)` instead.
+        TypeError: The event can't reach any of the functions.
+        ValueError: The provider has no such service or event.
+    """
+    if not isinstance(to, Iterable) or not all(isinstance(name, str) for name in to):
+        raise TypeError(f"to must be a provider's name, a list of names, or 'all', not {to!r}")
+    from portable_fn.testing.settings import placeholder_settings
+
+    with placeholder_settings(handler):
         return _deliver(
             handler,
             event,
@@ -163,8 +173,8 @@ def _deliver(
     root_path: str,
 ) -> Any:
     if not isinstance(to, str) or to == "all":
-        named = providers_for(event, via) if isinstance(to, str) else to
-        needed(*named)
+        providers = providers_for(event, via) if isinstance(to, str) else to
+        require_extras(*providers)
         return {
             provider: deliver(
                 handler,
@@ -178,78 +188,93 @@ def _deliver(
                 use=use,
                 root_path=root_path,
             )
-            for provider in named
+            for provider in providers
         }
-    from portable_fn.adapter.binding import declared
-    from portable_fn.recording.calls import replaced
-    from portable_fn.testing.outcomes import note
-
-    needed(to)
+    require_extras(to)
     if isinstance(event, Request):
-        _reaches_one(event, handler)
+        require_function(event, handler)
         if redelivery is not None or cold_start:
-            raise ValueError("nobody sends a request again: redelivery and cold_start are for other events")
-        sent = exchange((handler,), event, to, via, use=use, root_path=root_path)
-        return _answered(sent, failures)
+            raise ValueError("redelivery and cold_start are for events, not for requests")
+        return _send_request(exchange((handler,), event, to, via, use=use, root_path=root_path), failures)
     if root_path:
         raise ValueError("root_path is for requests")
     if use:
-        handler = [replaced(one, one.call) for one in (function.within(use) for function in declared(handler))]
-    events = several(event, handler)
-    _reaches_one(events[0], handler)
-    simulate = adapter(to, "simulate")
-    service = service_for(simulate, to, events[0], _service_name(via), handler)
-    with simulate.playing(service):
-        invoke = None if cold_start else simulate.invoker((handler,), service, seconds)
-        colder = {"cold_start": True} if getattr(simulate, "TAKES_APART", False) else {}
+        from portable_fn.adapter.binding import declared
+        from portable_fn.recording.calls import with_call
 
-    def send(those: list[Event[Any]]) -> Delivery:
-        natives = simulate.payloads([_as_declared(one, handler) for one in those], service)
-        with simulate.playing(service), arriving(those):
+        wrapped = [function.within(use) for function in declared(handler)]
+        handler = [with_call(function, function.call) for function in wrapped]
+    events = as_events(event, handler)
+    require_function(events[0], handler)
+    return _send_events(
+        handler, events, to, via, seconds=seconds, redelivery=redelivery, failures=failures, cold_start=cold_start
+    )
+
+
+def _send_events(
+    handler: object,
+    events: list[Event[Any]],
+    to: str,
+    via: str | None,
+    *,
+    seconds: float,
+    redelivery: Redelivery | None,
+    failures: Sequence[Failure],
+    cold_start: bool,
+) -> Delivery:
+    simulate = adapter(to, "simulate")
+    service = service_for(simulate, to, events[0], service_name(via), handler)
+    with simulate.playing(service):
+        warm = None if cold_start else simulate.invoker((handler,), service, seconds)
+        apart = {"cold_start": True} if getattr(simulate, "TAKES_APART", False) else {}
+
+    def send(batch: list[Event[Any]]) -> Delivery:
+        payloads = simulate.payloads([as_declared(event, handler) for event in batch], service)
+        with simulate.playing(service), arriving(batch):
             answers = []
-            for native in natives:
-                call = invoke or simulate.invoker((handler,), service, seconds, **colder)
-                answers.append(outside(partial(call, native)))
-            made: Delivery = simulate.results(those, service, answers)
-        note(made, those, observed.events)
+            for payload in payloads:
+                invoke = warm or simulate.invoker((handler,), service, seconds, **apart)
+                answers.append(run_outside_loop(partial(invoke, payload)))
+            delivery: Delivery = simulate.results(batch, service, answers)
+        add_outcomes(delivery, batch, observed.events)
         observed.events.clear()
-        made.native_requests, made.native_answers = natives, answers
-        return made
+        delivery.native_requests, delivery.native_answers = payloads, answers
+        return delivery
 
     with observing() as observed:
         start = perf_counter()
         if redelivery is None and not failures:
-            found = send(events)
-            found.attempts = [int(index not in found.held) for index in range(len(events))]
+            delivery = send(events)
+            delivery.attempts = [int(index not in delivery.held) for index in range(len(events))]
         else:
             from portable_fn.testing.faults import redelivered
 
-            # What a source remembers of one of the times that it delivers an event, it knows nothing of at the next.
-            found = redelivered(
+            # Each duplicate has its own `playing` block: a source forgets it between deliveries.
+            delivery = redelivered(
                 events,
                 send,
                 redelivery,
                 failures,
-                _has_order(to, service),
+                has_order(to, service),
                 partial(simulate.playing, service),
             )
-        _note(found, observed, perf_counter() - start)
-    found.events = events
-    return found
+        _add_observed(delivery, observed, perf_counter() - start)
+    delivery.events = events
+    return delivery
 
 
-def _answered(sent: Exchange, failures: Sequence[Failure]) -> Answer:
-    """The answer to a request; that of the provider itself if it is throttled."""
+def _send_request(exchange: Exchange, failures: Sequence[Failure]) -> Answer:
+    """Return the answer to a request, or the provider's own if it throttles."""
     native: Any = None
     with observing() as observed:
         start = perf_counter()
         if _is_throttled(failures):
             answer = Answer(429, Headers([("content-type", "text/plain"), ("retry-after", "1")]), b"Too Many Requests")
         else:
-            native = outside(sent.invoke)
-            answer = sent.answer(native)
-        _note(answer, observed, perf_counter() - start)
-    answer.native_request, answer.native_answer = sent.native_request, native
+            native = run_outside_loop(exchange.invoke)
+            answer = exchange.answer(native)
+        _add_observed(answer, observed, perf_counter() - start)
+    answer.native_request, answer.native_answer = exchange.native_request, native
     return answer
 
 
@@ -258,10 +283,11 @@ def _is_throttled(failures: Sequence[Failure]) -> bool:
         return False
     from portable_fn.testing.faults import Throttled
 
-    if not all(isinstance(one, Throttled) for one in failures):
-        raise ValueError("what can go wrong with a request is Throttled")
-    return any(one.times > 0 for one in failures if isinstance(one, Throttled))
+    throttled = [failure for failure in failures if isinstance(failure, Throttled)]
+    if len(throttled) < len(failures):
+        raise ValueError("failures of a request can only be Throttled; the others are for events")
+    return any(failure.times > 0 for failure in throttled)
 
 
-def _note(found: Answer | Delivery, observed: Observed, seconds: float) -> None:
-    found.logs, found.background, found.duration = observed.logs, observed.works, seconds
+def _add_observed(result: Answer | Delivery, observed: Observed, seconds: float) -> None:
+    result.logs, result.background, result.duration = observed.logs, observed.works, seconds

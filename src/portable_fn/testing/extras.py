@@ -1,4 +1,4 @@
-"""What the simulation of a provider needs beside this package."""
+"""Check that the libraries that simulate a provider are installed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from portable_fn.providers import ADAPTERS, adapter
 
 
 class MissingExtra(ConfigurationError):
-    """What a provider's functions are called with isn't installed; the message names the extra that brings it."""
+    """A library that simulates the provider isn't installed; the message names the extra that installs it."""
 
 
-def needed(*providers: str) -> None:
-    """Imports what the providers' functions are called with: `NEEDS` of an adapter's `simulate`, modules by their names.
+def require_extras(*providers: str) -> None:
+    """Import the modules that each adapter's `simulate` names in `NEEDS`.
 
-    Raises MissingExtra, for all of the providers at once.
+    Raises:
+        MissingExtra: Some aren't installed, for all of the providers together.
     """
     missing: dict[str, str | None] = {}
     for provider in providers:
@@ -24,15 +25,15 @@ def needed(*providers: str) -> None:
             for name in getattr(adapter(provider, "simulate"), "NEEDS", ()):
                 import_module(name)
         except ModuleNotFoundError as exc:
-            # Where there is no azure.functions there may be no azure either.
+            # Without azure.functions, the namespace azure may be missing too.
             missing[provider] = name if name.startswith(f"{exc.name}.") else exc.name
     if missing:
-        raise MissingExtra(told(missing))
+        raise MissingExtra(describe_missing(missing))
 
 
-def told(missing: dict[str, str | None]) -> str:
-    """What to install where providers lack modules, by the providers' names."""
-    # A module of a namespace is of the distribution with dashes for its dots, such as azure-functions.
+def describe_missing(missing: dict[str, str | None]) -> str:
+    """Return the message for the missing modules, by provider."""
+    # azure.functions is in the distribution azure-functions.
     lacking = ", ".join(f"{provider} needs {(name or '').replace('.', '-')}" for provider, name in missing.items())
     extras = ",".join(provider for provider in missing if provider in ADAPTERS)
     return f"{lacking}: pip install 'portable-fn[{extras}]'" if extras else f"{lacking}, which isn't installed"

@@ -1,4 +1,4 @@
-"""Run simulated exchanges on the process's event loop, as the entries do, so that a client works across providers."""
+"""Run simulated exchanges on the process's event loop, as entries do, so that a test can share an async client."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return loop.run(coroutine, copy_context())
 
 
-def outside(invoke: Callable[[], Any]) -> Any:
-    """What `invoke` gives, which is called where no event loop runs: in a thread of its own where one runs here.
+def run_outside_loop(invoke: Callable[[], Any]) -> Any:
+    """Call `invoke` outside of any event loop: in another thread if a loop runs in this one.
 
-    Raises RuntimeError in a handler that is itself called so in an event loop, which would wait for ever.
+    Raises:
+        RuntimeError: A handler that runs this way in an event loop calls it, and would wait forever.
     """
     depth = deliveries.get()
     variables = copy_context()
     variables.run(deliveries.set, depth + 1)
-    # What anyio takes for the library that runs a coroutine, before it looks; `anyio.to_thread` does the same.
+    # anyio reads this variable to learn which library runs a coroutine; `anyio.to_thread` resets it in the same way.
     if (sniffio := sys.modules.get("sniffio")) is not None:
         variables.run(sniffio.current_async_library_cvar.set, None)
     if asyncio._get_running_loop() is None and not _is_in_trio():
         return variables.run(invoke)
     if depth:
         raise RuntimeError(
-            "a handler that deliver calls in an event loop, as every async one and on Cloudflare also a sync one, can't call "
-            "deliver, for which that loop would have to wait: await asyncio.to_thread(deliver, …), or call the other function "
-            "itself, with a fake event"
+            "deliver can't be called from a handler that deliver runs in an event loop (an async one, or any on Cloudflare): "
+            "that would block the loop forever. Use await asyncio.to_thread(deliver, …), or call the other function directly "
+            "with a fake event"
         )
     from concurrent.futures import ThreadPoolExecutor
 
@@ -43,6 +44,6 @@ def outside(invoke: Callable[[], Any]) -> Any:
 
 
 def _is_in_trio() -> bool:
-    """Whether trio runs in this thread, which anyio would take for what runs a handler too."""
+    """Whether trio runs in this thread; anyio would believe that it runs the handler too."""
     trio = sys.modules.get("trio")
     return trio is not None and trio.lowlevel.in_trio_run()

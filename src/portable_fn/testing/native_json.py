@@ -18,17 +18,21 @@ from portable_fn.http import Request
 from portable_fn.pairs import Headers
 from portable_fn.providers import adapter
 from portable_fn.record import Record
-from portable_fn.recording.payload_json import of_adapter
-from portable_fn.testing.extras import needed
-from portable_fn.testing.loop import outside
-from portable_fn.testing.settings import stood_in
+from portable_fn.recording.payload_json import adapter_json
+from portable_fn.testing.extras import require_extras
+from portable_fn.testing.loop import run_outside_loop
+from portable_fn.testing.settings import placeholder_settings
 
 
 class NativePayload(Record):
-    """What a provider has handed over, for its `simulate.invoker` or, where `service` is "", a request for `exchange`.
+    """One native payload, for the adapter's `simulate.invoker`, or a request for `simulate.exchange` if `service` is "".
 
-    `kinds` are the kinds that it may be or hold, any where there are none; `one_by_one` says that a function is only ever for
-    one of them, so that they are to be tried, the innermost first. `name` is the task's that is called.
+    Attributes:
+        service: The provider's service.
+        native: The payload.
+        kinds: The kinds of event that it may be or contain; empty for any.
+        one_by_one: Whether a function can take only one of the kinds, so that each must be tried, the innermost first.
+        name: The name of the called task.
     """
 
     _fields = ("service", "native", "kinds", "one_by_one", "name")
@@ -49,26 +53,32 @@ class NativePayload(Record):
         self.name = name
 
     def invoke(self, provider: str, targets: Iterable[object], seconds: float = 30) -> Any:
-        """What the functions answer, natively; Raised where that is an exception."""
-        needed(provider)
+        """Return the functions' native answer, a `Raised` if they raise."""
+        require_extras(provider)
         simulate = adapter(provider, "simulate")
         functions = tuple(targets)
-        with stood_in(*functions):
+        with placeholder_settings(*functions):
             if not self.service:
-                return outside(simulate.exchange(functions, self.native, simulate.SERVICES[0]).invoke)
+                return run_outside_loop(simulate.exchange(functions, self.native, simulate.SERVICES[0]).invoke)
             with simulate.playing(self.service):
-                return outside(partial(simulate.invoker(functions, self.service, seconds), self.native))
+                return run_outside_loop(partial(simulate.invoker(functions, self.service, seconds), self.native))
 
 
 def is_http(value: object) -> bool:
-    """Whether the value is a request as an object."""
+    """Whether the JSON value is a request."""
     return isinstance(value, dict) and isinstance(value.get("method"), str) and isinstance(value.get("url"), str)
 
 
-def request_of(value: Mapping[str, Any], *, id: str = "", client: str = "") -> Request[Any]:
-    """The request of an object; `id` and `client` name the headers in which the provider tells the request's id and client.
+def request_from_json(value: Mapping[str, Any], *, id: str = "", client: str = "") -> Request[Any]:
+    """Return the request that the JSON value describes, without the headers that a proxy adds.
 
-    What a proxy puts into headers is taken out of them, since it is put there anew. DecodeError for what is no request.
+    Args:
+        value: The JSON value.
+        id: The header in which the provider sends the request's id.
+        client: The header in which the provider sends the client's address.
+
+    Raises:
+        DecodeError: The value isn't a request.
     """
     try:
         lines = list(_lines(value.get("headers") or {}))
@@ -77,17 +87,18 @@ def request_of(value: Mapping[str, Any], *, id: str = "", client: str = "") -> R
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise DecodeError(f"the request can't be read: {type(exc).__name__}") from exc
     headers = Headers(lines)
-    forwarded = [one.strip() for one in ",".join(headers.get_all("x-forwarded-for")).split(",") if one.strip()]
+    forwarded_for = ",".join(headers.get_all("x-forwarded-for")).split(",")
+    forwarded = [address.strip() for address in forwarded_for if address.strip()]
     client_ip = headers.get(client) if client else None
-    told = {"host", "x-forwarded-for", "x-forwarded-proto", "content-length", id, client}
-    left = [(name, one) for name, one in lines if name not in told]
+    added_by_proxy = {"host", "x-forwarded-for", "x-forwarded-proto", "content-length", id, client}
+    sent_by_client = [line for line in lines if line[0] not in added_by_proxy]
     if forwarded[:-1]:
-        left.append(("x-forwarded-for", ", ".join(forwarded[:-1])))
+        sent_by_client.append(("x-forwarded-for", ", ".join(forwarded[:-1])))
     return Request(
         value["method"],
         parts.path or "/",
         parts.query,
-        left,
+        sent_by_client,
         body,
         host=headers.get("host") or parts.netloc or "localhost",
         scheme=headers.get("x-forwarded-proto") or parts.scheme or "https",
@@ -98,10 +109,10 @@ def request_of(value: Mapping[str, Any], *, id: str = "", client: str = "") -> R
 
 def _lines(headers: Any) -> Iterable[tuple[str, str]]:
     for name, value in headers.items() if isinstance(headers, dict) else headers:
-        for one in value if isinstance(value, list) else [value]:
-            if not isinstance(one, str):
-                raise TypeError("a header is a text")
-            yield name.lower(), one
+        for text in value if isinstance(value, list) else [value]:
+            if not isinstance(text, str):
+                raise TypeError("a header must be a string")
+            yield name.lower(), text
 
 
 def _body(value: Mapping[str, Any]) -> bytes:
@@ -111,12 +122,12 @@ def _body(value: Mapping[str, Any]) -> bytes:
     return body.encode() if isinstance(body, str) else to_json(body).encode()
 
 
-def posted(value: object, content_type: str = "application/json") -> Request[Any]:
-    """The POST whose body is the JSON value, as a provider that pushes over HTTP sends it."""
+def post_request(value: object, content_type: str = "application/json") -> Request[Any]:
+    """Return the POST request by which a provider pushes the JSON value."""
     return Request("POST", "/", "", [("content-type", content_type)], to_json(value).encode(), host="example.com")
 
 
-def arrived(value: Any, provider: str, via: str | None = None) -> list[NativePayload]:
+def native_payloads(value: Any, provider: str, via: str | None = None) -> list[NativePayload]:
     """Return the native payloads of a JSON value.
 
     Args:
@@ -127,31 +138,31 @@ def arrived(value: Any, provider: str, via: str | None = None) -> list[NativePay
     Raises:
         DecodeError: The value can't be read.
     """
-    module = of_adapter(provider)
+    module = adapter_json(provider)
     service = None if via is None else via.replace("/", "_")
     if module is not None:
-        found: list[NativePayload] = module.read(value, service)
-        return found
+        payloads: list[NativePayload] = module.read(value, service)
+        return payloads
     if is_http(value):
-        return [NativePayload("", request_of(value), (Request,))]
+        return [NativePayload("", request_from_json(value), (Request,))]
     simulate = adapter(provider, "simulate")
     if service is None:
         service = next(iter(next(iter(simulate.EVENT_SERVICES.values()), ())), "")
     return [NativePayload(service, value)]
 
 
-def recognised(value: Any) -> list[str]:
-    """The providers whose payload the JSON value looks like, the likeliest first."""
+def likely_providers(value: Any) -> list[str]:
+    """Return the providers whose payload the JSON value looks like, the likeliest first."""
     from portable_fn.providers import ADAPTERS
 
-    found = []
+    candidates = []
     for provider in ADAPTERS:
-        module = of_adapter(provider)
+        module = adapter_json(provider)
         recognises: Callable[[Any], int] | None = getattr(module, "recognises", None)
         try:
             likeness = 0 if recognises is None else recognises(value)
         except BROKEN:
             continue
         if likeness:
-            found.append((-likeness, provider))
-    return [provider for _, provider in sorted(found, key=lambda one: one[0])]
+            candidates.append((-likeness, provider))
+    return [provider for _, provider in sorted(candidates, key=lambda candidate: candidate[0])]

@@ -127,10 +127,10 @@ class Deliver:
         if self.provider not in named.services:
             return None
         from portable_fn.providers import adapter
-        from portable_fn.testing.services import several
+        from portable_fn.testing.services import as_events
 
         simulate = adapter(self.provider, "simulate")
-        kind = several(event, handler)[0].kind_name
+        kind = as_events(event, handler)[0].kind_name
         return named.service_of(self.provider, simulate.EVENT_SERVICES.get(kind, simulate.SERVICES))
 
 
@@ -140,10 +140,10 @@ def deliver(request: pytest.FixtureRequest) -> Deliver:
     """`portable_fn.testing.deliver`, to each provider of the test's mark `providers`, else to AWS."""
     provider, service = getattr(request, "param", ("aws", None))
     if provider != "aws":
-        from portable_fn.testing.extras import MissingExtra, needed
+        from portable_fn.testing.extras import MissingExtra, require_extras
 
         try:
-            needed(provider)
+            require_extras(provider)
         except MissingExtra as exc:
             pytest.fail(str(exc), pytrace=False)
     return Deliver(provider, service, request.config.rootpath)

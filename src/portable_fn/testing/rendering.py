@@ -1,4 +1,4 @@
-"""A neutral event as a provider would hand it over, alone."""
+"""Render a neutral event as a provider's payload."""
 
 from __future__ import annotations
 
@@ -8,31 +8,39 @@ from portable_fn.events import Task
 from portable_fn.http import Request
 from portable_fn.providers import adapter
 from portable_fn.recording.calls import unregistered
-from portable_fn.recording.payload_json import written
+from portable_fn.recording.payload_json import to_json_value
 from portable_fn.testing.delivery import Deliverable
-from portable_fn.testing.services import exchange, service_for, several
+from portable_fn.testing.services import as_events, exchange, service_for, service_name
 
 
 def render(event: Request[Any] | Deliverable, *, to: str = "aws", via: str | None = None) -> Any:
-    """The payload that the provider would hand to a function for the event, as a JSON value; `to` and `via` as in `deliver`.
+    """Return the payload that the provider would pass to a function, as a JSON value.
 
-    What comes over HTTP is an object with `method`, `url`, `headers` and `body` (`body_base64` where it is no text); what the
-    host of Azure Functions hands over has the trigger's `data` and `metadata`, what a Worker is called with the properties of
-    JavaScript's objects. Events that come in several invocations are a list. ValueError for what the service can't carry.
+    HTTP is an object with `method`, `url`, `headers` and `body`, or `body_base64` if it isn't text. On Azure it's the trigger's
+    `data` and `metadata`, on Cloudflare the properties of the JavaScript objects. If the events arrive in several invocations,
+    it's a list.
+
+    Args:
+        event: A request, or one or several events of a kind.
+        to: The provider.
+        via: The service, as for `deliver`.
+
+    Raises:
+        ValueError: The service can't carry the event.
     """
     if isinstance(event, Request):
-        sent = exchange((unregistered(_nothing),), event, to, via)
-        return written(sent.native_request, to, body=event.raw_body)
-    events = several(event, unregistered(function))
+        native = exchange((unregistered(_nothing),), event, to, via).native_request
+        return to_json_value(native, to, body=event.raw_body)
+    events = as_events(event, unregistered(function))
     simulate = adapter(to, "simulate")
-    service = service_for(simulate, to, events[0], None if via is None else via.replace("/", "_"))
-    made = [written(native, to, service) for native in simulate.payloads(events, service)]
-    return made[0] if len(made) == 1 else made
+    service = service_for(simulate, to, events[0], service_name(via))
+    payloads = [to_json_value(native, to, service) for native in simulate.payloads(events, service)]
+    return payloads[0] if len(payloads) == 1 else payloads
 
 
 def _nothing(request: Request) -> None:
-    """Stands for a function that a request is for."""
+    """Stand in for a function that takes requests."""
 
 
 def function(task: Task) -> None:
-    """Stands for the one that a task without a name is for."""
+    """Stand in for the function that a task without a name calls."""

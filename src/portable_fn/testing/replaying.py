@@ -18,13 +18,13 @@ from portable_fn.events import Batch, ChangeEvent, Event, Message, ObjectEvent, 
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS
 from portable_fn.record import Record
-from portable_fn.recording.calls import Call, silent, telling
-from portable_fn.recording.payload_json import in_text, of_adapter
+from portable_fn.recording.calls import Call, probes, reporting
+from portable_fn.recording.payload_json import adapter_json, body_fields
 from portable_fn.recording.recorder import MAX_BODY, VARIABLE, not_recorded, recorded_again
 from portable_fn.recording.redaction import redacted
 from portable_fn.testing.delivery import deliver
-from portable_fn.testing.extras import needed
-from portable_fn.testing.native_json import arrived
+from portable_fn.testing.extras import require_extras
+from portable_fn.testing.native_json import native_payloads
 from portable_fn.testing.results import Answer
 
 # Digits before the point of the largest float, less one; to write the int of "1E+9999999" takes minutes.
@@ -174,7 +174,7 @@ def _read(file: str, text: str | bytes | OSError, to: str | None) -> Any:
     provider = made["provider"]
     if not _is_known(provider, to):
         return _Unreadable(file, f"its provider is {str(provider)[:80]!r}, which is none of {', '.join(ADAPTERS)}")
-    needed(provider)
+    require_extras(provider)
     cut, raised = made.get("cut", []), made.get("raised", {})
     if not _are_calls(made.get("calls")):
         return _Unreadable(file, "its calls can't be read")
@@ -298,7 +298,7 @@ class _Outcome:
 def _again(payload: Any, provider: str, handler: object) -> _Outcome:
     """On the provider where it was recorded, with the payload as it is: recorded once more."""
     with recorded_again() as made:
-        for one in arrived(payload, provider):
+        for one in native_payloads(payload, provider):
             one.invoke(provider, (handler,))
     outcomes = [_Outcome.of({**one, "payload": payload}) for one in made]
     last = outcomes[-1] if outcomes else _Outcome([])
@@ -314,21 +314,21 @@ def _elsewhere(payload: Any, provider: str, handler: object, to: str) -> _Outcom
 
 def _delivered(payload: Any, provider: str, handler: object, to: str) -> _Outcome:
     seen: list[tuple[Binding, Any]] = []
-    for one in arrived(payload, provider):
-        one.invoke(provider, silent(bindings(handler), lambda function, event: seen.append((function, event))))
+    for one in native_payloads(payload, provider):
+        one.invoke(provider, probes(bindings(handler), lambda function, event: seen.append((function, event))))
     if not seen:
         raise ValueError("no function is called for it")
     found = _Outcome([])
     together: dict[int, tuple[Binding, list[Event[Any]]]] = {}
     for function, event in seen:
         if isinstance(event, Request):
-            answer = deliver(telling([function], found.calls.append), _request(event), to=to)
+            answer = deliver(reporting([function], found.calls.append), _request(event), to=to)
             found.answer, found.is_whole = _of_answer(answer), len(answer.body) <= MAX_BODY
         else:
             those = event if isinstance(event, Batch) else [event]
             together.setdefault(id(function), (function, []))[1].extend(_neutral(one, function) for one in those)
     for function, events in together.values():
-        delivery = deliver(telling([function], found.calls.append), events, to=to)
+        delivery = deliver(reporting([function], found.calls.append), events, to=to)
         found.raised = None if delivery.error is None else delivery.error[0]
     return found
 
@@ -377,7 +377,7 @@ def _plain_numbers(value: Any) -> Any:
 
 def _http(provider: str, payload: Any, native: Any) -> dict[str, Any] | None:
     """The recorded answer to a request as `_of_answer` has it; None where it was none to a request."""
-    read: Callable[[Any, Any], Answer | None] | None = getattr(of_adapter(provider), "http_answer", None)
+    read: Callable[[Any, Any], Answer | None] | None = getattr(adapter_json(provider), "http_answer", None)
     if read is not None and native is not None:
         answer = read(payload, native)
         return None if answer is None else _of_answer(answer)
@@ -387,7 +387,7 @@ def _http(provider: str, payload: Any, native: Any) -> dict[str, Any] | None:
 def _of_answer(answer: Answer) -> dict[str, Any]:
     headers = {"content-type": answer.headers.get("content-type")}
     body = answer.body if len(answer.body) <= MAX_BODY else b""
-    made: dict[str, Any] = redacted({"status": answer.status, "headers": headers, **in_text(body)})
+    made: dict[str, Any] = redacted({"status": answer.status, "headers": headers, **body_fields(body)})
     return made
 
 

@@ -1,4 +1,4 @@
-"""What became of a delivery, for a test to assert."""
+"""The results of a delivery, for a test to assert."""
 
 from __future__ import annotations
 
@@ -26,10 +26,15 @@ OUTCOMES: tuple[OutcomeWord, ...] = ("acknowledged", "retried", "dead-lettered",
 
 
 class Answer(Record):
-    """What the caller receives: `status`, `headers` (every Set-Cookie among them), the whole `body`, and its `chunks`.
+    """The response as its caller receives it.
 
-    From `deliver` it has, beside them, `logs`, `background`, `duration`, `native_request` and `native_answer`, as a
-    `Delivery` has them.
+    `deliver` adds `logs`, `background`, `duration`, `native_request` and `native_answer`, as for a `Delivery`.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers, with every Set-Cookie.
+        body: The whole body.
+        chunks: The body as it was sent, piece by piece.
     """
 
     _fields = ("status", "headers", "body", "chunks")
@@ -65,15 +70,18 @@ class Answer(Record):
 
 
 class EventResult(Record):
-    """What became of one event, as the provider has it: "acknowledged", "retried", "dead-lettered" or "lost".
+    """The outcome of one event on the provider.
 
-    `after` is how many seconds the function said that a retry is to wait, None where it didn't; `waits` is how many the provider
-    does wait by that, None where it waits as it does anyhow. `why` is the reason that a Reject gave, "" where it gave none.
+    Attributes:
+        outcome: "acknowledged", "retried", "dead-lettered" or "lost".
+        after: The delay of a `Retry` in seconds, or None.
+        waits: The delay that the provider honours; None if it uses its own.
+        why: The reason of a `Reject`, or "".
     """
 
     _fields = ("outcome", "after", "why")
 
-    delivery: Delivery | None = None  # that of which it says something
+    delivery: Delivery | None = None  # the delivery it belongs to
 
     def __init__(self, outcome: OutcomeWord, after: float | None = None, why: str = "") -> None:
         self.outcome: OutcomeWord = outcome
@@ -82,7 +90,7 @@ class EventResult(Record):
 
 
 class ResultList(list[T]):
-    """A list that knows the delivery that it is of, and of which outcome its events are; equal to any list with the same in it."""
+    """A list that remembers its delivery, and the outcome of its events if they share one; equal to a plain list."""
 
     def __init__(self, values: Iterable[T], delivery: Delivery, outcome: OutcomeWord | None = None) -> None:
         super().__init__(values)
@@ -91,16 +99,20 @@ class ResultList(list[T]):
 
 
 class Delivery(Record):
-    """What became of events on a provider: each one's `EventResult`, in their order.
+    """The outcomes of events on a provider.
 
-    - `result` is what a task's caller or a CloudEvent's sender receives. `error` is the name and message that a failed task's
-      caller sees; of other events those of the first error, other than Retry and Reject, that a function raised or that kept
-      them from one, else None.
-    - `events` are those that were delivered, `attempts` how often the source sent each of them; `acknowledged`, `retried`,
-      `dead_lettered` and `lost` have the events of which that became.
-    - `logs` are the records that were logged meanwhile, `background` is what ctx.background was given, `duration` how many
-      seconds the invocations took.
-    - `native_requests` are what the provider handed over, `native_answers` what came back for each.
+    Attributes:
+        results: An `EventResult` for each event, in their order.
+        result: What a task's caller or a CloudEvent's sender receives.
+        error: The name and message of an error, or None. For a task, as its caller sees it. For other events, the first one other
+            than `Retry` and `Reject` that a function raised, or that kept the event from its function.
+        events: The delivered events.
+        attempts: How often the source sent each event.
+        logs: The records logged meanwhile.
+        background: The work passed to `ctx.background`.
+        duration: How many seconds the invocations took.
+        native_requests: The payloads of the provider.
+        native_answers: The answer to each.
     """
 
     _fields = ("results", "result", "error")
@@ -118,69 +130,69 @@ class Delivery(Record):
         held: Iterable[int] = (),
     ) -> None:
         self.results: list[EventResult] = ResultList(map(copy, results), self)
-        for one in self.results:
-            one.delivery = self
+        for event_result in self.results:
+            event_result.delivery = self
         self.result = result
         self.error = error
         self.native_requests = list(native_requests)
         self.native_answers = list(native_answers)
         self.events = list(events)
         self.attempts = list(attempts)
-        self.held = set(held)  # the places of events that weren't sent, behind one of their key
+        self.held = set(held)  # the indices of events not sent because they wait behind one of their key
         self.logs: list[LogRecord] = []
         self.background: list[Background] = []
         self.duration = 0.0
 
     @property
     def outcomes(self) -> list[OutcomeWord]:
-        """The word for each event."""
-        return ResultList((one.outcome for one in self.results), self)
+        """The outcome of each event."""
+        return ResultList((event_result.outcome for event_result in self.results), self)
 
     @property
     def acknowledged(self) -> list[Event[Any]]:
-        """The events that are done."""
-        return self._those("acknowledged")
+        """The acknowledged events."""
+        return self._with_outcome("acknowledged")
 
     @property
     def retried(self) -> list[Event[Any]]:
-        """The events that the source is to send again."""
-        return self._those("retried")
+        """The events that the source redelivers."""
+        return self._with_outcome("retried")
 
     @property
     def dead_lettered(self) -> list[Event[Any]]:
-        """The events that never come again, and are kept elsewhere."""
-        return self._those("dead-lettered")
+        """The events that aren't redelivered, but kept as dead letters."""
+        return self._with_outcome("dead-lettered")
 
     @property
     def lost(self) -> list[Event[Any]]:
-        """The events that never come again, and are kept nowhere."""
-        return self._those("lost")
+        """The events that are neither redelivered nor kept."""
+        return self._with_outcome("lost")
 
-    def _those(self, outcome: OutcomeWord) -> list[Event[Any]]:
+    def _with_outcome(self, outcome: OutcomeWord) -> list[Event[Any]]:
         pairs = zip(self.events, self.results, strict=True)
-        return ResultList((event for event, one in pairs if one.outcome == outcome), self, outcome)
+        return ResultList((event for event, result in pairs if result.outcome == outcome), self, outcome)
 
     @property
     def native_request(self) -> Any:
-        """What the provider handed over; ValueError where that was not one thing."""
+        """The provider's payload; ValueError if there are several."""
         return _single(self.native_requests, "native_requests")
 
     @property
     def native_answer(self) -> Any:
-        """What came back for it; ValueError where that was not one thing."""
+        """The answer to the provider; ValueError if there are several."""
         return _single(self.native_answers, "native_answers")
 
 
-def _single(those: Sequence[Any], name: str) -> Any:
-    if len(those) != 1:
-        raise ValueError(f"there are {len(those)}, which {name} has")
-    return those[0]
+def _single(values: Sequence[Any], name: str) -> Any:
+    if len(values) != 1:
+        raise ValueError(f"there are {len(values)}: use {name}")
+    return values[0]
 
 
 def refused(answers: Iterable[Any]) -> tuple[str, str] | None:
-    """The title and the detail of the first answer that refuses an event before any function has it, a problem document."""
+    """Return title and detail of the first problem document that refuses an event before a function gets it, or None."""
     for answer in answers:
-        # Google asks by 429 for a retry after a while.
+        # On Google, 429 asks for a delayed retry.
         if not isinstance(answer, Answer) or answer.status == 429 or not 400 <= answer.status < 500:
             continue
         if answer.headers.get("content-type") == "application/problem+json":
@@ -190,7 +202,7 @@ def refused(answers: Iterable[Any]) -> tuple[str, str] | None:
 
 
 class Raised(Record):
-    """A function's answer where it raised: the name of the error's class, and its message."""
+    """The answer of a function that raised: the name of the error's class and its message."""
 
     _fields = ("name", "message")
 
@@ -200,26 +212,28 @@ class Raised(Record):
 
     @classmethod
     def of(cls, error: BaseException) -> Raised:
-        """What is told of the error, though it be one whose message can't be made."""
+        """Describe the error, even if its `str()` raises."""
         try:
             message = str(error)
         except Exception:
-            message = "<exception str() failed>"  # so traceback says
+            message = "<exception str() failed>"  # the words of Python's traceback module
         return cls(type(error).__name__, message)
 
 
-def told_reason(told: str) -> str:
-    """The reason that a handler gave, of one that a dead letter tells."""
+def reject_reason(reason: str) -> str:
+    """Return a dead letter's reason as the handler gave it: "" for the placeholder."""
     from portable_fn.adapter.dead_letter import NO_REASON
 
-    return "" if told == NO_REASON else told
+    return "" if reason == NO_REASON else reason
 
 
 class Exchange(Record):
-    """A neutral request on its way through a provider's real shapes; every adapter's `simulate.exchange` makes one.
+    """A request translated for a provider, from an adapter's `simulate.exchange`.
 
-    `native_request` is what the provider hands over, `invoke()` has the entry answer it natively (as often as one likes),
-    `answer(native)` is what the caller receives for that.
+    Attributes:
+        native_request: The provider's payload.
+        invoke: Calls the entry and returns its native answer; can be called several times.
+        answer: Returns what the caller receives for a native answer.
     """
 
     _fields = ("native_request",)
@@ -231,7 +245,13 @@ class Exchange(Record):
 
 
 class Background(Record):
-    """Work that a handler gave to `ctx.background`: its `name`, whether it is `done`, and the `error` that it ended with."""
+    """Work that a handler passed to `ctx.background`.
+
+    Attributes:
+        name: The coroutine's name.
+        done: Whether it has finished without an error.
+        error: The error that ended it, or None.
+    """
 
     _fields = ("name", "done", "error")
 

@@ -1,4 +1,4 @@
-"""Variables that triggers take names from, where a test has not set them."""
+"""Set the environment variables that triggers take names from, if a test hasn't."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from threading import Lock
 
 from portable_fn.adapter.binding import Binding, declared, resolved
 
-# How many blocks have put each variable there: deliveries nest, and run in threads.
+# How many blocks set each variable: deliveries nest, and run in threads.
 _ours: Counter[str] = Counter()
 _one_at_a_time = Lock()
 
 
 @contextmanager
-def stood_in(*targets: object) -> Iterator[None]:
-    """Set each variable that a trigger of the targets needs, and that isn't set, to its own name for the block."""
+def placeholder_settings(*targets: object) -> Iterator[None]:
+    """Set each variable that the targets' triggers need and that isn't set to its own name, during the block."""
     settings = [
         setting
         for function in (declared(*targets) if targets else ())
         for trigger in function.triggers
         for setting in trigger.settings.values()
     ]
-    variables = {one.variable for one in settings if one.default is None}
+    variables = {setting.variable for setting in settings if setting.default is None}
     with _one_at_a_time:
         mine = [name for name in variables if _ours[name] or not os.environ.get(name)]
         for name in mine:
@@ -40,8 +40,8 @@ def stood_in(*targets: object) -> Iterator[None]:
                     os.environ.pop(name, None)
 
 
-def with_names(functions: Iterable[Binding]) -> list[Binding]:
-    """Return the functions with the names that their triggers take from the environment, as in `stood_in`."""
-    those = list(functions)
-    with stood_in(*(function.function for function in those)):
-        return resolved(those, os.environ)
+def resolve_names(functions: Iterable[Binding]) -> list[Binding]:
+    """Return the functions with names from the environment, or placeholders if a variable isn't set."""
+    bindings = list(functions)
+    with placeholder_settings(*(binding.function for binding in bindings)):
+        return resolved(bindings, os.environ)
