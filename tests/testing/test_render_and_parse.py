@@ -394,7 +394,7 @@ def test_a_notice_that_all_is_well_has_no_events() -> None:
     ("payload", "provider", "message"),
     [
         ({"Records": [{"eventSource": "aws:sqs", "body": "1"}]}, "aws", "messageId"),
-        ({"what": "ever"}, "gcp", "the value is the body of no trigger of Google's"),
+        ({"what": "ever"}, "gcp", "the value isn't the body of a Google trigger"),
         ({"message": {"data": "!"}, "subscription": "projects/p/subscriptions/s"}, "gcp", "messageId"),
         ({"what": "ever"}, "azure", "the host hands over an object with data"),
         ("text", "azure", "the host hands over objects, not a str"),
