@@ -71,9 +71,9 @@ class Letters:
         request = {"QueueUrl": url, **_content(event)}
         if url.endswith(".fifo"):
             key = event.key if isinstance(event, Message) else None
-            request["MessageGroupId"] = sqs._token(key or event.source)
+            request["MessageGroupId"] = sqs.fifo_token(key or event.source)
             # The same letter, sent again since it couldn't be deleted, is one message.
-            request["MessageDeduplicationId"] = sqs._token(f"redriven {self.arn} {letter.id}")
+            request["MessageDeduplicationId"] = sqs.fifo_token(f"redriven {self.arn} {letter.id}")
         self._call("SendMessage", request, url, region)
 
     def delete(self, letter: Message[Any]) -> None:
@@ -139,17 +139,17 @@ def _content(event: Event[Any]) -> dict[str, Any]:
         attributes["content-type"] = {"DataType": "String", "StringValue": cloudevents.STRUCTURED}
     elif event.source.startswith("arn:") and event.source.split(":")[2] == "sns":
         # It came by a queue in SNS's envelope, if that was one: its function knows it by the topic.
-        from portable_fn_aws.simulate.events import _notification
+        from portable_fn_aws.simulate.messages import notification
 
-        text = to_json({"Type": "Notification", **_notification(event)})
+        text = to_json({"Type": "Notification", **notification(event)})
     else:
         text, given = _text(event), dict(event.attributes)
         if event.content_type:
             given["content-type"] = event.content_type
     for name, value in given.items():
-        if not sqs._is_name(name) or not value or (isinstance(value, str) and sqs._legible(value) != value):
+        if not sqs.is_attribute_name(name) or not value or (isinstance(value, str) and sqs.legible(value) != value):
             raise ValueError(f"SQS takes no attribute {name!r} with such a value")
-        attributes[name] = sqs._attribute(value)
+        attributes[name] = sqs.attribute(value)
     if len(attributes) > 10:
         raise ValueError(f"SQS takes 10 attributes, and the message has {len(attributes)}")
     return {"MessageBody": text, "MessageAttributes": attributes}
@@ -160,7 +160,7 @@ def _text(message: Message[Any]) -> str:
         text = message.body.decode()
     except UnicodeDecodeError:
         text = ""
-    if not text or sqs._legible(text) != text:
+    if not text or sqs.legible(text) != text:
         raise ValueError("SQS takes a text that isn't empty, and the body is none")
     return text
 

@@ -222,9 +222,9 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     ],
 )
 def test_a_region_that_is_none_is_no_host(region: str, no_settings: pytest.MonkeyPatch) -> None:
-    with pytest.raises(api.SQSError, match="the region of the queue is no region"):
+    with pytest.raises(api.SQSError, match="isn't a region"):
         sqs.queue_url(f"arn:aws:sqs:{region}:1:orders")
-    with pytest.raises(api.SQSError, match="the region of the queue is no region"):
+    with pytest.raises(api.SQSError, match="isn't a region"):
         sqs.queue_url("dead", f"arn:aws:lambda:{region}:1:function:f")
 
 
@@ -245,7 +245,7 @@ def test_a_forged_arn_gets_no_signed_request(no_settings: pytest.MonkeyPatch, ca
     with caplog.at_level(logging.WARNING):
         assert {"batchItemFailures": [{"itemIdentifier": "m-1"}]} == entry(later)(native, LambdaContext())
     assert [] == posted
-    assert any("the region of the queue is no region: 'evil.example/'" in one.getMessage() for one in caplog.records)
+    assert any("the queue's region 'evil.example/' isn't a region" in one.getMessage() for one in caplog.records)
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"])
@@ -254,7 +254,7 @@ def test_a_forged_arn_gets_no_signed_request(no_settings: pytest.MonkeyPatch, ca
 )
 def test_an_endpoint_that_is_no_url_is_named(name: str, endpoint: str, no_settings: pytest.MonkeyPatch) -> None:
     no_settings.setenv(name, endpoint)
-    with pytest.raises(api.SQSError, match=f"{name} is no URL: it begins with http:// or https:// and a host"):
+    with pytest.raises(api.SQSError, match=f"{name} isn't a URL: it needs http:// or https:// and a host"):
         sqs.queue_url("arn:aws:sqs:eu-west-1:1:orders")
 
 
@@ -268,7 +268,7 @@ def test_a_queue_that_is_neither_name_nor_arn_nor_url_is_an_error(queue: str, no
 
 
 def test_a_port_that_is_no_number_is_an_error(no_settings: pytest.MonkeyPatch) -> None:
-    with pytest.raises(api.SQSError, match="the port of localhost:x is no number"):
+    with pytest.raises(api.SQSError, match="the port of localhost:x isn't a number"):
         api.post("http://user:secret@localhost:x/path", {}, b"", 1.0)
 
 

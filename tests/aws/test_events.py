@@ -50,7 +50,8 @@ from portable_fn_aws.drivers import queue as sqs
 from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.events import encode as encode_events
 from portable_fn_aws.simulate import EVENT_SERVICES, LambdaContext, payloads, playing, results
-from portable_fn_aws.simulate.events import s3, sqs_record
+from portable_fn_aws.simulate.messages import sqs_record
+from portable_fn_aws.simulate.objects import s3
 
 ROOT = Path(__file__).parents[2]
 

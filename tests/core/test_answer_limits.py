@@ -157,7 +157,7 @@ def test_a_stream_without_end_is_left_where_it_is_too_large(is_async: bool) -> N
 
 def test_without_it_deliver_says_what_the_service_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("portable_fn_aws.entry"), "_ALWAYS_FITS", 10**9)
-    with pytest.raises(EncodeError, match=r"http_api would answer 502: the answer has .* 6291556 are possible"):
+    with pytest.raises(EncodeError, match=r"http_api would answer 502: the answer has .* the limit is 6291556"):
         deliver(answering(TOO_LARGE["text"]), REQUEST, to="aws")
     monkeypatch.setattr(gcp_encode, "fitting", lambda response, request, context: response)
     for via in ("http", "http_async"):

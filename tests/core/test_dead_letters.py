@@ -87,10 +87,10 @@ def looking(seen: list[Any]) -> Any:
 def from_sqs(request: dict[str, Any]) -> Message[Any]:
     """The message of a SendMessage, as Lambda gets it from the queue."""
     for name, value in request["MessageAttributes"].items():
-        assert sqs._is_name(name), name
+        assert sqs.is_attribute_name(name), name
         assert value.get("StringValue") or value.get("BinaryValue"), name
     assert len(request["MessageAttributes"]) <= 10
-    assert request["MessageBody"] == sqs._legible(request["MessageBody"]) != ""
+    assert request["MessageBody"] == sqs.legible(request["MessageBody"]) != ""
     record = {
         "messageId": "letter-1",
         "eventSource": "aws:sqs",

@@ -30,7 +30,7 @@ from portable_fn_aws import entry
 from portable_fn_aws.drivers import api
 from portable_fn_aws.drivers import queue as sqs
 from portable_fn_aws.simulate import LambdaContext, payloads
-from portable_fn_aws.simulate.events import sqs_record
+from portable_fn_aws.simulate.messages import sqs_record
 from portable_fn_gcp.simulate import exchange
 from portable_fn_gcp.simulate import payloads as push_payloads
 
@@ -384,7 +384,7 @@ def test_two_dead_letters_in_a_fifo_queue_are_two(requests: list[dict[str, Any]]
 
 
 def test_setting_the_delays_of_a_large_batch_ends_in_time(requests: list[dict[str, Any]]) -> None:
-    delays = [(f"receipt-{number}", 30.0) for number in range(50)]
+    delays = [(f"receipt-{number}", 30) for number in range(50)]
     with pytest.raises(api.SQSError, match="the time is too short for 50 of 50"):
         sqs.delay("arn:aws:sqs:eu-central-1:1:orders", delays, 0)
     sqs.delay("arn:aws:sqs:eu-central-1:1:orders", delays, 60)

@@ -22,7 +22,7 @@ from portable_fn.record import Record
 from portable_fn.testing.results import Raised
 from portable_fn.testing.stories import StoryRun
 from portable_fn_asgi.simulate.events import from_sidecar
-from portable_fn_aws.simulate import events as aws_simulate
+from portable_fn_aws.simulate import queues as aws_queues
 from portable_fn_gcp.simulate import events as gcp_simulate
 from portable_fn_gcp.simulate.events import ordering_key
 from tests.runtimes.asgi import uvicorn
@@ -155,7 +155,7 @@ def _lambda(kind: str, app: str, seconds: float, bootstrap: list[str] | None = N
         ) as function:
 
             def invoke(native: Any) -> Any:
-                queues.append(aws_simulate._queues.get())
+                queues.append(aws_queues.current.get())
                 answer = function.invoke(native)
                 if isinstance(answer, dict) and "errorType" in answer and "errorMessage" in answer:
                     return Raised(answer["errorType"], answer["errorMessage"])

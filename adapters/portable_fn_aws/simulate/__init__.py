@@ -1,4 +1,4 @@
-"""AWS's half of the wire: requests as each HTTP service hands them to a function, and its answer as the caller gets it."""
+"""Simulate AWS's HTTP services: render the payload of a request, and read the answer as its caller gets it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from portable_fn.pairs import Headers
 from portable_fn.testing.results import Answer, Exchange, Raised
 from portable_fn_aws.entry import entry
 from portable_fn_aws.limits import ALB, LAMBDA, json_size
-from portable_fn_aws.simulate.events import EVENT_SERVICES, default_service, function_name, payloads, playing, results
+from portable_fn_aws.simulate.events import EVENT_SERVICES, default_service, function_name, payloads
+from portable_fn_aws.simulate.queues import playing
+from portable_fn_aws.simulate.results import results
 
 if TYPE_CHECKING:
     from portable_fn.adapter.calling import Middleware
@@ -36,12 +38,12 @@ __all__ = [
 
 SERVICES = ("http_api", "function_url", "rest_api", "alb", "alb_multi_value", "lattice_v1", "lattice_v2")
 
-# What the services themselves add to a request's headers.
+# The headers that the services add to a request.
 ADDED = ("host", "x-forwarded-for", "x-forwarded-proto")
 
 
 class LambdaContext:
-    """The context that awslambdaric hands over."""
+    """The context that awslambdaric passes."""
 
     def __init__(self, seconds: float = 30, function_name: str = "function") -> None:
         self.aws_request_id = "00000000-0000-4000-8000-000000000001"
@@ -65,23 +67,21 @@ def exchange(
     use: Sequence[Middleware] = (),
     root_path: str = "",
 ) -> Exchange:
-    """The request on its way through one of SERVICES to the functions and back."""
+    """Prepare the exchange of a request through one of SERVICES."""
     handler, native = entry(*targets, use=use, root_path=root_path), payload(request, service)
     return Exchange(native, lambda: handler(native, LambdaContext()), lambda result: answer(result, service))
 
 
 def invoker(targets: tuple[object, ...], service: str, seconds: float = 30) -> Callable[[Any], Any]:
-    """Invokes the functions with payloads; what they raise comes back as Raised."""
+    """Return a function that invokes the functions with a payload; it returns their errors as Raised."""
     handler = entry(*targets)
 
     def invoke(native: Any) -> Any:
         try:
-            made = handler(native, LambdaContext(seconds, function_name(native)))
-            if (size := json_size(made)) > LAMBDA:
-                raise EncodeError(
-                    f"Function.ResponseSizeTooLarge: the answer has {size} bytes, and {LAMBDA} are possible"
-                )
-            return made
+            answer = handler(native, LambdaContext(seconds, function_name(native)))
+            if (size := json_size(answer)) > LAMBDA:
+                raise EncodeError(f"Function.ResponseSizeTooLarge: the answer has {size} bytes; Lambda takes {LAMBDA}")
+            return answer
         except Exception as exc:
             return Raised.of(exc)
 
@@ -89,15 +89,19 @@ def invoker(targets: tuple[object, ...], service: str, seconds: float = 30) -> C
 
 
 def payload(request: Request[Any], service: str) -> dict[str, Any]:
-    """The payload that the service makes of the request."""
+    """Render the service's payload of a request."""
     return _PAYLOADS[service](request)
 
 
 def answer(native: Any, service: str) -> Answer:
-    """What the caller receives for a function's answer; EncodeError for one that the service would refuse with a 502."""
-    most = ALB if service.startswith("alb") else LAMBDA
-    if (size := json_size(native)) > most:
-        raise EncodeError(f"{service} would answer 502: the answer has {size} bytes, and {most} are possible")
+    """Return what the caller receives for a function's answer.
+
+    Raises:
+        EncodeError: The service would refuse the answer with 502, or ignore a part of it.
+    """
+    max_bytes = ALB if service.startswith("alb") else LAMBDA
+    if (size := json_size(native)) > max_bytes:
+        raise EncodeError(f"{service} would answer 502: the answer has {size} bytes; the limit is {max_bytes}")
     if not isinstance(native, dict) or not isinstance(native.get("statusCode"), int):
         raise EncodeError(f"{service} would answer 502: statusCode is missing in {native!r}")
     pairs = [(name.lower(), value) for name, value in (native.get("headers") or {}).items()]
@@ -111,7 +115,7 @@ def answer(native: Any, service: str) -> Answer:
 
 
 def _check_for(service: str, native: dict[str, Any]) -> None:
-    """What a service ignores must not carry anything: a v1 service `cookies`, the others multiValueHeaders."""
+    """Raise EncodeError for members that the service ignores."""
     if "cookies" in native and service not in ("http_api", "function_url"):
         raise EncodeError(f"{service} ignores cookies")
     if "multiValueHeaders" in native and service not in ("rest_api", "alb_multi_value"):
@@ -174,7 +178,7 @@ def _rest_api(request: Request[Any]) -> dict[str, Any]:
     text, is_base64 = _body(request)
     headers = Headers(_lines(request))
     query = _grouped(parse_qsl(request.raw_query, keep_blank_values=True))
-    # A root path is a custom domain's base path, which the payload has before the path, without the stage.
+    # A root path is a custom domain's base path: the payload's path starts with it and lacks the stage.
     path = request.root_path + request.raw_path
     rest = request.raw_path[1:]
     resource = "/{proxy+}" if rest else "/"
@@ -281,7 +285,7 @@ _PAYLOADS = {
 
 
 def _lines(request: Request[Any]) -> list[tuple[str, str]]:
-    """The header lines as they reach the function: with the host, and what the service's proxy adds of the client."""
+    """Return the header lines that reach the function: with the host, and the client that the service's proxy adds."""
     pairs = [
         pair
         for pair in request.headers.multi_items()
@@ -297,7 +301,7 @@ def _lines(request: Request[Any]) -> list[tuple[str, str]]:
 
 
 def _body(request: Request[Any]) -> tuple[str, bool]:
-    """API Gateway and its kin hand over text for textual types and base64 for the rest; what isn't UTF-8 is base64."""
+    """Return the body and whether it is base64: the services send textual types as text if they are UTF-8."""
     if not request.raw_body:
         return "", False
     if request.content_type.startswith("text/") or request.content_type in ("application/json", ""):
