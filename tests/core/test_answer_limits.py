@@ -212,7 +212,7 @@ def test_a_call_by_rpc_takes_32_mib() -> None:
 
     error = deliver(large, fake.task(name="large"), to="cloudflare").error
     assert error is not None
-    assert ("EncodeError", True) == (error[0], "a call by RPC takes 33554432" in error[1])
+    assert ("EncodeError", True) == (error[0], "RPC takes up to 33554432" in error[1])
 
 
 # Google

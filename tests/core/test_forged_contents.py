@@ -376,7 +376,7 @@ def test_both_the_function_for_messages_and_the_one_for_what_they_hold_get_a_mes
         calls.append(("messages", message.channel))
 
     if provider == "azure":
-        with pytest.raises(Exception, match="Azure would give each event to one of them only"):
+        with pytest.raises(Exception, match="Azure gives each event to only one of them"):
             deliver([messages, function], event, to=provider, via=service)
         return
     assert ["acknowledged"] == deliver([messages, function], event, to=provider, via=service).outcomes
@@ -527,7 +527,7 @@ def test_a_reject_of_what_a_message_holds_goes_where_the_trigger_of_that_channel
 def test_cloudflare_says_which_function_is_never_called_since_another_takes_every_queue(caplog: Any) -> None:
     worker((orders, uploads, paid), WorkerEntrypoint, JS, FFI)
     assert ["uploads", "paid"] == [record.getMessage().split(" ")[0] for record in caplog.records]
-    assert "all of which orders takes; say which queue on its trigger, via='…'" in caplog.text
+    assert "orders takes all of those; name the queue on its trigger with via='…'" in caplog.text
     caplog.clear()
     for functions in ((orders, thumbnail, book), (orders, feedback, uploads), (uploads, paid)):
         worker(functions, WorkerEntrypoint, JS, FFI)

@@ -591,7 +591,7 @@ def of_azure(payload: str) -> str:
             '{"provider":"aws","payload":{"requestContext":{"elb":{}}},"calls":[],"answer":1}',
             "no recording: its answer",
         ),
-        ('{"provider":"gcp","payload":1,"calls":[]}', "the value is the body of no trigger of Google's"),
+        ('{"provider":"gcp","payload":1,"calls":[]}', "the value isn't the body of a Google trigger"),
         ('{"provider":"azure","payload":1,"calls":[]}', "the host hands over objects, not a int"),
         (of_azure('{"service":"event_hubs","data":{"collection_bytes":{"bytes":[1]}},"metadata":{"a":1}}'), ""),
         (of_azure('{"service":"service_bus_queue","data":{"bytes":"eA=="},"metadata":{"a":1}}'), ""),

@@ -440,8 +440,8 @@ def test_what_cannot_be_read_says_why(payload: Any, provider: str | None, messag
         (fake.message(body=b"\xff"), "aws", "sqs", "sqs carries text"),
         (fake.schedule(input={"a": 1}), "aws", "scheduler_sqs", "which is a message: omit the input"),
         (fake.change(after={"id": 1}), "azure", "cosmos_db_versions", "has a text as its id, not 1"),
-        (fake.message(attributes={"é": "1"}), "asgi", "dapr_pubsub", "Dapr tells of 'é' in a header"),
-        (fake.message(attributes={"é": "1"}), "asgi", "dapr_binding", "Dapr tells of 'é' in a header"),
+        (fake.message(attributes={"é": "1"}), "asgi", "dapr_pubsub", "a header can't be named 'é'"),
+        (fake.message(attributes={"é": "1"}), "asgi", "dapr_binding", "a header can't be named 'é'"),
     ],
 )
 def test_what_a_provider_does_not_carry_is_an_error(event: Any, to: str, via: str | None, message: str) -> None:
