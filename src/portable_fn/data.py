@@ -1,4 +1,4 @@
-"""Bytes to JSON to validated data, and back."""
+"""Read and write JSON; validate data."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ __all__ = [
     "to_json",
 ]
 
-# CPython's JSON scanner recurses once a level, and in WebAssembly the native stack ends long before Python's own limit.
+# CPython's JSON scanner recurses once per level. In WebAssembly the native stack ends long before Python's own limit.
 MAX_JSON_DEPTH = 200
-# What reading a JSON text may take of memory, the text and its values, as long as nobody allows larger bodies: six times the
-# 10 MiB that one may have.
+# The most memory that a JSON text and its values may take, unless larger bodies are allowed: six times the largest body, 10 MiB.
 MAX_JSON_MEMORY = 60 * 1024 * 1024
-# What values take at most of memory for each character: {"":{"":{"":[]}}}.
+# The most memory of values per character: {"":{"":{"":[]}}}.
 _MOST_A_CHARACTER = 42
 
-# Those of https://encoding.spec.whatwg.org, and UTF-32. Python has more, among them some that take quadratic time
-# (punycode) or are no charsets at all (zip), and it keeps every unknown name that it was ever asked for.
+# The charsets of https://encoding.spec.whatwg.org, and UTF-32. Python has more: some take quadratic time (punycode), some aren't
+# charsets (zip), and Python keeps every unknown name that it was asked for.
 _CHARSETS = frozenset(
     (
         "utf-8", "utf8", "us-ascii", "ascii", "latin-1", "latin1", "utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le",
@@ -62,7 +61,12 @@ def charset_of(content_type: str) -> str:
 
 
 def decode_text(body: bytes, charset: str) -> str:
-    """The bytes as text; LookupError for a charset that isn't known, ValueError, saying where, for bytes that aren't in it."""
+    """Decode the bytes.
+
+    Raises:
+        LookupError: The charset is unknown.
+        ValueError: The bytes aren't in the charset; the message says where.
+    """
     if charset not in _CHARSETS:
         raise LookupError(f"charset {charset[:40]!r} is unknown")
     try:
@@ -72,12 +76,14 @@ def decode_text(body: bytes, charset: str) -> str:
 
 
 def read_json(body: bytes, charset: str = "utf-8", budget: int = MAX_JSON_MEMORY) -> object:
-    """The value of a JSON text; ValueError, saying where, for malformed, too deeply nested or non-standard JSON.
+    """Parse JSON.
 
-    TooManyValues, a ValueError of json_guard, for one that takes over `budget` bytes to read.
+    Raises:
+        ValueError: The JSON is malformed, nested too deeply or non-standard; the message says where. It is
+            `json_limits.TooManyValues` if the values would take over `budget` bytes.
     """
     text = decode_text(body, charset)
-    # A single emoji makes each character of the text take four bytes, and of each string in which it is as well.
+    # A single emoji makes Python store every character of the text, and of each string with an emoji, in four bytes.
     if len(text) > 1_000_000 and sys.getsizeof(text) > 3 * len(body) and charset in ("utf-8", "utf8"):
         del text
         try:
@@ -87,20 +93,20 @@ def read_json(body: bytes, charset: str = "utf-8", budget: int = MAX_JSON_MEMORY
 
             if isinstance(exc, TooManyValues):
                 raise
-            # To be said of the text as it is.
+            # The error must describe the original text.
             text = decode_text(body, charset)
     return parse_json(text, budget)
 
 
 def _with_escapes(body: bytes) -> str:
-    """A JSON text in which what takes four bytes of UTF-8 is written as JSON's escapes."""
+    """Decode a JSON text and write characters of four UTF-8 bytes as JSON's escapes."""
     import re
 
     def escaped(match: re.Match[bytes]) -> bytes:
         units = match[0].decode().encode("utf-16-be").hex()
         return rf"\u{units[:4]}\u{units[4:]}".encode()
 
-    # In parts, since what is between two of them is an object of its own for a moment.
+    # In parts, since the text between two escapes is briefly an object.
     parts: list[str] = []
     at = 0
     while at < len(body):
@@ -113,7 +119,11 @@ def _with_escapes(body: bytes) -> str:
 
 
 def parse_json(text: str, budget: int = MAX_JSON_MEMORY) -> object:
-    """The value of a JSON text; ValueError as `read_json`."""
+    """Parse JSON text.
+
+    Raises:
+        ValueError: As `read_json`.
+    """
     if len(text) > MAX_JSON_DEPTH and (
         len(text) * _MOST_A_CHARACTER > budget or text.count("[") + text.count("{") > MAX_JSON_DEPTH
     ):
@@ -126,7 +136,7 @@ def parse_json(text: str, budget: int = MAX_JSON_MEMORY) -> object:
             return value
     except StopIteration:
         pass
-    # White space around it, a byte order mark, or an error to be told.
+    # There is white space around the value, a byte order mark, or an error to describe.
     return _decode(text.removeprefix("\ufeff"))
 
 
@@ -143,12 +153,12 @@ def _finite(text: str) -> float:
 
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _decode = _decoder.decode
-# What decode calls between two regular expressions for white space, which cost as much as a small text.
+# `decode` calls it between two regular expressions for white space, which take as long as a small text.
 _scan: Callable[[str, int], tuple[object, int]] = _decoder.scan_once  # type: ignore[attr-defined]  # typeshed has it not
 
 
 def _plain(value: Any) -> object:
-    """What JSON has no word for, in words that it has: models, dataclasses, times, decimals, UUIDs, enums, sets."""
+    """Convert a value that JSON doesn't have: a model, dataclass, time, Decimal, UUID, Enum or set."""
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(mode="json", by_alias=True)
@@ -171,7 +181,7 @@ def _plain(value: Any) -> object:
 
 
 def _encoder() -> Callable[[object], str]:
-    # json.dumps and JSONEncoder.encode make a new C encoder at each call, which is half of what a small answer costs.
+    # json.dumps and JSONEncoder.encode build a C encoder at each call, which is half of the time of a small answer.
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     encode: Callable[[object, int], Any] = (
         make(None, _plain, json.encoder.encode_basestring, None, ":", ",", False, False, False)
@@ -182,14 +192,16 @@ def _encoder() -> Callable[[object], str]:
     )
 
     def to_json(value: object) -> str:
-        """The value as a JSON text; TypeError or ValueError for what has no JSON form.
+        """Write the value as JSON. A key may be a UUID, a date, a Decimal or an Enum, too.
 
-        A key is written as the value of its type is: a UUID, a date, a Decimal and an Enum too.
+        Raises:
+            TypeError: The value has no JSON form.
+            ValueError: The value has no JSON form.
         """
         try:
             return "".join(encode(value, 0))
         except TypeError:
-            # The encoder takes no keys but str, int, float, bool and None, and asks nobody for others.
+            # The encoder accepts only str, int, float, bool and None as keys, and has no hook for others.
             return "".join(encode(_with_plain_keys(value), 0))
 
     return to_json
@@ -199,7 +211,11 @@ to_json = _encoder()
 
 
 def _with_plain_keys(value: Any) -> object:
-    """The value with every key of its dicts as JSON has it; TypeError for what has no JSON form."""
+    """Return the value with JSON keys in all its dicts.
+
+    Raises:
+        TypeError: A key has no JSON form.
+    """
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, (list, tuple)):
@@ -223,14 +239,14 @@ def _key(key: Any) -> str:
     return _key(plain)
 
 
-# A longer text may have more faults than pydantic should list: each takes it a hundred bytes.
+# pydantic takes a hundred bytes for each fault, and a longer text may have too many.
 _LONG = 65_536
 
 
 class Validator:
-    """Checks data against a type by pydantic: models, dataclasses, TypedDicts, lists and unions of them.
+    """Checks data against a type with pydantic: models, dataclasses, TypedDicts, and lists and unions of them.
 
-    Of a JSON text of over 64 KiB it finds the first fault of each list and dict alone.
+    In JSON of over 64 KiB it finds only the first fault of each list and dict.
 
     Raises:
         ConfigurationError: pydantic isn't installed, or doesn't know the type.
@@ -248,7 +264,11 @@ class Validator:
         self._first: Any = None
 
     def from_json(self, text: str | bytes) -> object:
-        """The data of a JSON text, in UTF-8 if it is bytes, that read_json has read; InvalidData if it isn't what is wanted."""
+        """Validate JSON that `read_json` has read; bytes are UTF-8.
+
+        Raises:
+            InvalidData: The data doesn't have the type.
+        """
         if isinstance(text, bytes):
             text = text.removeprefix(b"\xef\xbb\xbf")
 
@@ -259,7 +279,11 @@ class Validator:
         return self._checked(lambda: validator.validate_json(text), read, self._again(text, validator))
 
     def from_plain(self, data: object) -> object:
-        """The data of a form, or none; InvalidData if it isn't what is wanted."""
+        """Validate the data of a form, or None.
+
+        Raises:
+            InvalidData: The data doesn't have the type.
+        """
         return self._checked(lambda: self._adapter.validate_python(data), lambda: data, None)
 
     def _up_to_first_fault(self) -> Any:
@@ -282,9 +306,9 @@ class Validator:
         except ValidationError as exc:
             from portable_fn.invalid import invalid_data
 
-            # The input stays out of the errors: it may hold secrets, and errors reach logs and callers.
+            # Errors reach logs and callers, so the input, which may hold secrets, stays out of them.
             invalid = invalid_data(exc, self._adapter.core_schema, read, again)
         except PydanticUserError as exc:
             raise ConfigurationError(f"pydantic can't validate the handler's data: {exc.message}") from exc
-        # Out here, pydantic's own error, which has the input, isn't its context.
+        # Raised here, since inside the block pydantic's error, which has the input, would be its context.
         raise invalid

@@ -1,8 +1,8 @@
-"""What portable_fn and its functions log: shown from INFO on, once a line, unless the program or the platform sets it up.
+"""Log what portable_fn and its functions do.
 
-A level that the program sets, on `portable_fn` or on the root, and handlers that there are anywhere win. Otherwise
-PORTABLE_FN_LOG_LEVEL (debug, info, warning, error, critical) says what is shown, and a handler here writes it as the platform
-reads it.
+Records from INFO on are shown, once each, unless the program or the platform sets up logging. A level that the program sets on
+`portable_fn` or on the root wins, and so do handlers anywhere. Otherwise PORTABLE_FN_LOG_LEVEL (debug, info, warning, error,
+critical) is the level, and a handler here writes the records in the platform's format.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ LEVELS = {
     "ERROR": logging.ERROR,
     "CRITICAL": logging.CRITICAL,
 }
-# Lambda's own words for its AWS_LAMBDA_LOG_LEVEL.
+# Lambda's values of its AWS_LAMBDA_LOG_LEVEL.
 _OF_LAMBDA = {**LEVELS, "TRACE": logging.DEBUG, "WARN": logging.WARNING, "FATAL": logging.CRITICAL}
 _NAME = "portable_fn"
 
-# What PORTABLE_FN_LOG_LEVEL says: False before anybody has asked.
+# The value of PORTABLE_FN_LOG_LEVEL; False until it is read.
 _level: int | bool | None = False
 _is_begun = False
 
@@ -37,9 +37,9 @@ _is_begun = False
 def log(
     name: str = _NAME, extra: Mapping[str, object] | None = None, env: Mapping[str, Any] | None = None
 ) -> FunctionLog:
-    """Return the log of `portable_fn`, or of a logger below it, whose records carry the `extra`.
+    """Return the logger `portable_fn`, or one below it, whose records have the `extra`.
 
-    `env` has PORTABLE_FN_LOG_LEVEL where the environment of the process doesn't, as on Cloudflare.
+    `env` has PORTABLE_FN_LOG_LEVEL if the process's environment doesn't, as on Cloudflare.
     """
     global _is_begun, _level
     found = FunctionLog(logging.getLogger(name), extra or {})
@@ -49,7 +49,7 @@ def log(
         if logger.propagate and not logger.handlers:
             logger.addHandler(shown)
             _tell_google_severities()
-    # A Worker's environment comes with its calls alone.
+    # A Worker's environment comes only with its calls.
     if _level is False and (env is not None or sys.platform != "emscripten"):
         _level = None
         word = str((os.environ if env is None else env).get("PORTABLE_FN_LOG_LEVEL") or "").strip()
@@ -62,18 +62,18 @@ def log(
 
 
 def threshold() -> int:
-    """Return the level from which on records of `portable_fn` are shown if no level is set on it."""
+    """Return the least level of the records that `portable_fn` shows if no level is set on it."""
     if _level:
         return _level
     level = logging.root.level
-    # Without a level of its own it has this one, which isn't known from one that the program set.
+    # A logger without its own level has this level, which can't be told from one that the program set.
     if level != logging.WARNING:
         return level
     return _OF_LAMBDA.get(os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper(), logging.INFO)
 
 
 def is_alone(record: logging.LogRecord) -> bool:
-    """Whether no handler of the program's or the platform's gets the record."""
+    """Return whether no handler of the program or the platform gets the record."""
     logger: logging.Logger | None = logging.getLogger(record.name)
     while logger is not None:
         for handler in logger.handlers:
@@ -84,10 +84,10 @@ def is_alone(record: logging.LogRecord) -> bool:
 
 
 class FunctionLog(logging.LoggerAdapter[logging.Logger]):
-    """The log of a function; `extra` of a single call comes beside what all its records carry."""
+    """The log of a function. The `extra` of a single call is added to the `extra` of all its records."""
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # logging's name
-        """Whether a record of the level is shown."""
+        """Return whether a record of the level is shown."""
         logger: logging.Logger = self.logger
         while logger.parent is not None:
             if logger.level:
@@ -96,24 +96,24 @@ class FunctionLog(logging.LoggerAdapter[logging.Logger]):
         return level >= threshold() and not self.logger.disabled and logger.manager.disable < level
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a message, though the root's level, WARNING by default, would drop it."""
+        """Log a message, even if the root's level, WARNING by default, would drop it."""
         if self.isEnabledFor(level):
             msg, given = self.process(msg, kwargs)
-            # This frame isn't the caller's.
+            # Skip this frame, which isn't the caller's.
             given["stacklevel"] = given.get("stacklevel", 1) + 1
             self.logger._log(level, msg, args, **given)
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Add what all records carry."""
+        """Add the `extra` of all records."""
         kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
         return msg, kwargs
 
 
 class Shown(logging.Handler):
-    """Writes what no other handler gets to stderr, or to JavaScript's console, as the platform reads it."""
+    """Writes records that no other handler gets to stderr, or to JavaScript's console, in the platform's format."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, if nobody else does."""
+        """Write the record if no other handler does."""
         if is_alone(record):
             self.write(record)
 
@@ -136,14 +136,14 @@ def _line(record: logging.LogRecord) -> str:
     if "AWS_LAMBDA_RUNTIME_API" in os.environ:
         if os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON":
             return _json(record, _LAMBDA)
-        # A line's end would begin another event of CloudWatch.
+        # In CloudWatch, a line break would start another event.
         return _text(record).replace("\n", "\r")
-    # Cloud Run and Knative.
+    # Cloud Run and Knative set it.
     return _json(record, _GOOGLE) if "K_SERVICE" in os.environ else _text(record)
 
 
 def _text(record: logging.LogRecord) -> str:
-    """The record as Lambda's own runtime for Python writes it."""
+    """Format the record as Lambda's Python runtime does."""
     return _formatter().format(record)
 
 
@@ -171,7 +171,7 @@ _OF_EVERY_RECORD = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "
 
 
 def _json(record: logging.LogRecord, names: Mapping[str, str]) -> str:
-    """The record as an object, with the platform's names of its members."""
+    """Format the record as a JSON object with the platform's member names."""
     from json import dumps
 
     formatter = _formatter()
@@ -184,7 +184,7 @@ def _json(record: logging.LogRecord, names: Mapping[str, str]) -> str:
         "logger": record.name,
     }
     if record.exc_info and record.exc_info[0] is not None:
-        # Google's Error Reporting finds a traceback in the message alone.
+        # Google's Error Reporting finds a traceback only in the message.
         found["message"] = f"{message}\n{formatter.formatException(record.exc_info)}"
         found["errorType"] = record.exc_info[0].__name__
     for name, value in record.__dict__.items():
@@ -194,7 +194,7 @@ def _json(record: logging.LogRecord, names: Mapping[str, str]) -> str:
 
 
 class _WithSeverity(logging.Formatter):
-    """Writes our own records as objects, whose severity Google reads, and leaves others as they are."""
+    """Writes the project's records as objects, whose severity Google reads, and others unchanged."""
 
     def format(self, record: logging.LogRecord) -> str:
         if record.name == _NAME or record.name.startswith(f"{_NAME}."):
@@ -203,10 +203,10 @@ class _WithSeverity(logging.Formatter):
 
 
 def _tell_google_severities() -> None:
-    """Have the handler of functions-framework write severities, which it doesn't.
+    """Write severities in the handler of functions-framework, which writes none.
 
-    With LOG_EXECUTION_ID it has a handler on the root, without a formatter, which adds the execution id to what is JSON: seen
-    with functions-framework 3.10.
+    With LOG_EXECUTION_ID it has a handler on the root, without a formatter, which adds the execution id to JSON: seen with
+    functions-framework 3.10.
     """
     if "K_SERVICE" in os.environ and "functions_framework" in sys.modules:
         for handler in logging.root.handlers:
@@ -215,7 +215,7 @@ def _tell_google_severities() -> None:
 
 
 def _to_console(record: logging.LogRecord) -> None:
-    """Show the record by the method of JavaScript's console for its level, which also says when it was and of which call."""
+    """Log the record with the method of JavaScript's console for its level. The console adds the time and the call."""
     import js  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]  # there in Workers alone
 
     level = record.levelno

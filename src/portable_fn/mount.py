@@ -1,4 +1,4 @@
-"""An ASGI application as a portable function: `asgi_app`.
+"""Mount an ASGI application as a portable function: `asgi_app`.
 
 https://asgi.readthedocs.io/en/latest/specs/www.html
 """
@@ -27,18 +27,27 @@ if TYPE_CHECKING:
 
 __all__ = ["asgi_app", "http_scope", "lifespan"]
 
-# What uvicorn 0.54 declares: the application hears of a client that has gone from `receive`.
+# uvicorn 0.54 declares the same: the application learns from `receive` that the client has gone.
 _VERSIONS = {"version": "3.0", "spec_version": "2.3"}
 
 
 def asgi_app(app: Application, *, max_body: int = MAX_BODY, startup_timeout: float = 60) -> Function:
-    """An ASGI application (FastAPI, Starlette, Litestar, Django, …) as a portable function that answers every path.
+    """Mount an ASGI application (FastAPI, Starlette, Litestar, Django, …) as a portable function that answers every path.
 
-    In a container its lifespan starts and shuts down with the server's. Elsewhere it starts with the first request, once in a
-    process, and shuts down if the process ends its event loop in order. If the startup fails, or isn't through after
-    `startup_timeout` seconds, requests are answered with 500; after a failure the next request tries again. The neutral request
-    and context are in `scope["extensions"]["portable_fn"]`. What the application does after its answer, such as background
-    tasks, is `context.background`, and after a stream it ends before the stream does. A body of over `max_body` bytes is a 413.
+    In a container, the application's lifespan starts and stops with the server. Elsewhere it starts with the first request, once
+    per process, and stops if the process ends its event loop in order. If the startup fails or takes too long, requests are
+    answered with 500; after a failure, the next request tries again.
+
+    The neutral request and context are in `scope["extensions"]["portable_fn"]`. Work after the answer, such as background tasks,
+    is `context.background`; a stream waits for it.
+
+    Args:
+        app: The application.
+        max_body: The most bytes of a body. A larger one is answered with 413.
+        startup_timeout: The most seconds that a request waits for the startup.
+
+    Raises:
+        ConfigurationError: `app` isn't an ASGI application.
     """
     if not callable(app):
         raise ConfigurationError(f"asgi_app takes an ASGI application, not {type(app).__name__}")
@@ -54,7 +63,7 @@ def asgi_app(app: Application, *, max_body: int = MAX_BODY, startup_timeout: flo
 
 
 async def lifespan(mounts: Sequence[Mount], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
-    """Start and shut down mounted applications as the server says, which learns how that went."""
+    """Start and stop mounted applications when the server says so, and send it the result."""
     while True:
         kind = (await receive())["type"]
         failures = await (_start if kind == "lifespan.startup" else _stop)(mounts)
@@ -79,7 +88,7 @@ async def _stop(mounts: Sequence[Mount]) -> list[str]:
 
 
 class Mount:
-    """An application with its lifespan, which each event loop has one of."""
+    """An application with its lifespan in each event loop."""
 
     def __init__(self, app: Application, timeout: float) -> None:
         self._app = app
@@ -87,7 +96,7 @@ class Mount:
         self._lifespans: dict[asyncio.AbstractEventLoop, _Lifespan] = {}
 
     def _lifespan(self) -> _Lifespan:
-        """Return the lifespan that is on or begins, a new one after one that failed to start."""
+        """Return the lifespan that runs or starts; a new one if the last one failed to start."""
         from asyncio import get_running_loop
 
         loop = get_running_loop()
@@ -102,7 +111,7 @@ class Mount:
         return made
 
     async def started(self) -> dict[str, Any]:
-        """Return the state that the startup left, once it is through; all that wait share one attempt.
+        """Wait for the startup, and return the state that it left. All callers share one attempt.
 
         Raises:
             PortableError: The startup failed, or takes longer than the timeout. It then goes on.
@@ -119,13 +128,13 @@ class Mount:
         return lifespan.state
 
     async def start(self) -> str | None:
-        """Start the application, however long it takes; return what it says if it fails to."""
+        """Start the application, however long it takes. Return its message if it fails."""
         from asyncio import shield
 
         return await shield(self._lifespan().startup)
 
     async def stop(self) -> str | None:
-        """Shut the application down, if it is on; return what it says if it fails to."""
+        """Stop the application if it runs. Return its message if it fails."""
         from asyncio import get_running_loop
 
         lifespan = self._lifespans.pop(get_running_loop(), None)
@@ -135,7 +144,7 @@ class Mount:
 class _Lifespan:
     """An application's lifespan in one event loop.
 
-    `startup` and `shutdown` come to None, or to what the application says of its failure, which may be "".
+    `startup` and `shutdown` resolve to None, or to the application's message of its failure, which may be "".
     """
 
     def __init__(self, app: Application) -> None:
@@ -149,10 +158,10 @@ class _Lifespan:
         self._shutdown: asyncio.Future[str | None] = loop.create_future()
         self._stops = asyncio.Event()
         self._task = asyncio.create_task(self._run())
-        # It waits as long as the process lives; asyncio would complain of that at the end.
+        # It waits as long as the process lives, of which asyncio would complain at the end.
         self._task._log_destroy_pending = False  # type: ignore[attr-defined]  # as asyncio.gather does
-        # Nobody else keeps it: collected, it would end in the midst of anything. Starlette 1.10 formats a traceback then, which
-        # breaks a parser at work around it: "AST constructor recursion depth mismatch", seen with CPython 3.11.7.
+        # Nothing else refers to it. If it were collected, it would end at any moment. Starlette 1.10 formats a traceback then, which breaks
+        # a parser that runs around it: "AST constructor recursion depth mismatch", seen with CPython 3.11.7.
         _running.add(self._task)
         self._task.add_done_callback(_running.discard)
 
@@ -166,11 +175,11 @@ class _Lifespan:
         return self.startup.done() and self.startup.result() is None
 
     def cancel(self) -> None:
-        """Have it end where it is."""
+        """Stop it where it is."""
         self._task.cancel()
 
     async def stop(self) -> str | None:
-        """Shut the application down; return what it says if it fails to."""
+        """Stop the application. Return its message if it fails."""
         from asyncio import shield
 
         if self._is_on:
@@ -195,7 +204,7 @@ class _Lifespan:
                 failure = f"{type(exc).__name__}: {exc}"
                 _log("the application's lifespan failed", exc)
             elif not self.startup.done() and self._asked and not isinstance(exc, PortableError):
-                # As ASGI has it, the application has no lifespan. Most of those that have none fail before they are asked.
+                # By ASGI's rules the application has no lifespan. Most applications without one fail before they are asked.
                 _log(
                     "the application failed before it answered its startup, which is taken for having no lifespan", exc
                 )
@@ -216,7 +225,7 @@ class _Lifespan:
         try:
             await self._stops.wait()
         except CancelledError:
-            # Whoever ends the event loop cancels its tasks, as asyncio.run does, and waits for them.
+            # What ends the event loop, such as asyncio.run, cancels its tasks and waits for them.
             if not self._is_on:
                 raise
             self._task.uncancel()
@@ -246,7 +255,7 @@ _running: set[asyncio.Task[None]] = set()
 
 
 class _Call:
-    """One request to the application, whose answer it sends in messages."""
+    """One request to the application, and the answer that it sends in messages."""
 
     def __init__(self, app: Application, request: Request[Any], context: Context, state: dict[str, Any]) -> None:
         import asyncio
@@ -259,15 +268,15 @@ class _Call:
         self._ended: BaseException | None = None
         self._complete = False
         self._over = asyncio.Event()
-        # One message ahead of who reads the answer: the application waits for a slow client.
+        # One message ahead of the reader: the application waits for a slow client.
         self._messages: asyncio.Queue[Message | None] = asyncio.Queue(1)
         self._task = asyncio.create_task(self._run())
-        # The loop itself keeps weak references only.
+        # The loop keeps only weak references.
         _running.add(self._task)
         self._task.add_done_callback(_running.discard)
 
     async def response(self) -> Response:
-        """The answer: with bytes where the body is one message, else with a stream."""
+        """Return the answer: with bytes if the body is one message, else with a stream."""
         try:
             begun = await self._next("http.response.start")
             body = await self._next("http.response.body")
@@ -299,7 +308,7 @@ class _Call:
         await self._finish()
 
     async def _finish(self) -> None:
-        """Waits for what the application does after its answer; what fails there is logged."""
+        """Wait for the application's work after its answer, and log its error."""
         await self._task
         if self._ended is not None and self._complete:
             self._context.log.error("the application failed after its answer", exc_info=self._ended)
@@ -313,7 +322,7 @@ class _Call:
         return message
 
     def _leave(self) -> None:
-        """Tells the application that nobody reads on."""
+        """Tell the application that the client has gone."""
         self._over.set()
         while not self._messages.empty():
             self._messages.get_nowait()
@@ -346,7 +355,7 @@ class _Call:
 
 
 def http_scope(request: Request[Any], context: Context, state: Mapping[str, Any]) -> dict[str, Any]:
-    """The scope of a neutral request."""
+    """Return the ASGI scope of a neutral request."""
     host, _, port = request.host.rpartition(":")
     if not (port.isascii() and port.isdigit() and len(port) <= 5):
         host, port = request.host, "443" if request.scheme == "https" else "80"
@@ -360,7 +369,7 @@ def http_scope(request: Request[Any], context: Context, state: Mapping[str, Any]
     ]
     if "host" in request.headers or request.host:
         lines.insert(0, (b"host", request.headers.get("host", request.host).encode()))
-    # The provider has undone transfer codings, and not every one gives the length.
+    # The provider has decoded transfer codings, and may not send the length.
     if body or "content-length" in request.headers:
         lines.append((b"content-length", b"%d" % len(body)))
     return {

@@ -1,4 +1,4 @@
-"""Triggers: what a function is called for, as plain data."""
+"""Triggers: what calls a function, as plain data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from portable_fn.events import ChangeAction, ObjectAction
 
-    # What names a source or a destination.
+    # The name of a source or a destination.
     Name: TypeAlias = "str | Setting"
 
 __all__ = [
@@ -69,7 +69,11 @@ class Setting(Record):
         return f"env({self.variable!r})" if self.default is None else f"env({self.variable!r}, {self.default!r})"
 
     def read(self, variables: Mapping[str, Any]) -> str:
-        """Return the variable's value, or the default; ConfigurationError if there is neither, or the value is not a text."""
+        """Return the variable's value, or the default.
+
+        Raises:
+            ConfigurationError: There is neither, or the value isn't a str.
+        """
         value = variables.get(self.variable) or self.default
         if not isinstance(value, str):
             what = "is not set" if value is None else f"is a {type(value).__name__}, not a text"
@@ -78,20 +82,20 @@ class Setting(Record):
 
 
 def env(variable: str, default: str | None = None) -> Setting:
-    """Name a queue, topic, bucket, table, bus or dead letters by an environment variable: `on.queue(env("ORDERS_QUEUE"))`.
+    """Name a queue, topic, bucket, table, bus or dead-letter destination by an environment variable.
 
-    The entry reads it when it is made, on Cloudflare with the first call. In tests, `deliver` takes the variable's name for
-    the value if it is neither set nor has a default.
+    `on.queue(env("ORDERS_QUEUE"))`. The entry reads it when it is built, on Cloudflare at the first call. In tests, `deliver` uses
+    the variable's name as its value if it isn't set and has no default.
 
     Raises:
-        ConfigurationError: Here, if a name is empty; by the entry, if the variable isn't set and has no default.
+        ConfigurationError: A name is empty. The entry raises it if the variable isn't set and has no default.
     """
     if not isinstance(variable, str) or not variable or not (default is None or (isinstance(default, str) and default)):
         raise ConfigurationError(f"env takes the name of a variable, and a default, not {variable!r} and {default!r}")
     return Setting(variable, default)
 
 
-# https://www.iana.org/assignments/http-methods and PURGE, SUBSCRIBE and UNSUBSCRIBE, which are in use.
+# https://www.iana.org/assignments/http-methods, and PURGE, SUBSCRIBE and UNSUBSCRIBE, which are in use.
 METHODS = frozenset(
     (
         "ANY", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY", "PURGE", "ACL",
@@ -104,11 +108,11 @@ METHODS = frozenset(
 
 
 class Trigger(Record):
-    """What a function is called for: `kind` is the kind of event that comes of it, `word` what it is called in `on`.
+    """What calls a function. `kind` is the event class that it delivers, `word` its name in `on`.
 
-    `name` is whose events they are (a queue, topic, stream, bucket, table, job or task), "" for any; `via` is the queue, topic
-    or stream whose messages hold them, "" if none is named; `dead_letter` where an event is sent that the handler rejects, None
-    where the provider is to do it by its own means.
+    - `name` is the queue, topic, stream, bucket, table, job or task that sends the events; "" for any.
+    - `via` is the queue, topic or stream whose messages hold the events; "" if none is named.
+    - `dead_letter` is where a rejected event is sent; None if the provider does it.
     """
 
     kind: type[Event[Any]]
@@ -119,45 +123,49 @@ class Trigger(Record):
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """The fields that are still to be read from the environment, by their names."""
+        """The fields that must still be read from the environment, by name."""
         return {name: value for name in self._fields if type(value := getattr(self, name)) is Setting}
 
     def resolved(self, variables: Mapping[str, Any]) -> Trigger:
-        """Return the trigger with its settings read, itself if it has none; ConfigurationError if one isn't set."""
+        """Return the trigger with its settings read; itself if it has none.
+
+        Raises:
+            ConfigurationError: A setting has no value.
+        """
         if not (settings := self.settings):
             return self
-        # As copy.copy does, whose import costs.
+        # Like copy.copy, without its import.
         made = type(self).__new__(type(self))
         made.__dict__.update(self.__dict__, **{name: one.read(variables) for name, one in settings.items()})
         return made
 
     def names(self, event: Any) -> bool:
-        """Whether the trigger names what the event, or an envelope of its kind, is from."""
+        """Return whether the trigger names the source of the event, or of an envelope of its kind."""
         if not self.name:
             return True
         return any(self.name == _name(one) for one in (event, *event.envelopes) if isinstance(one, self.kind))
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """The queues, topics and streams that the trigger names, since it is for their messages or for what these hold."""
+        """The queues, topics and streams that the trigger names, for their messages or for the events inside these."""
         return (self.via,) if self.via else ()
 
     def is_via(self, event: Any) -> bool:
-        """Whether `via` names what the event, or one of its envelopes, is from."""
+        """Return whether `via` names the source of the event or of one of its envelopes."""
         return bool(self.via) and any(self.via == getattr(one, "channel", None) for one in (event, *event.envelopes))
 
     def wants(self, event: Any) -> bool:
-        """Whether the event is among those that the trigger is for; one that isn't is done without a call."""
+        """Return whether the trigger is for this event. An event that no trigger wants is acknowledged without a call."""
         return True
 
     @property
     def wants_all(self) -> bool:
-        """Whether that is so for every event of its kind."""
+        """Whether the trigger is for every event of its kind."""
         return True
 
 
 def _name(event: Any) -> Any:
-    """What a trigger may call the place that an event comes from."""
+    """Return the name of an event's source, as triggers use it."""
     for attribute in ("channel", "bucket", "table", "name"):
         if (name := getattr(event, attribute, None)) is not None:
             return name
@@ -184,9 +192,9 @@ class MessageTrigger(Trigger):
 
 
 class RetryPolicy(Record):
-    """How often an event comes again, and how many seconds apart: first `delay`, doubled up to `max_delay`.
+    """How often an event is retried, and after how many seconds: first `delay`, doubled up to `max_delay`.
 
-    It is declared with the provider where code can declare it (Azure's Event Hubs, Kafka, Cosmos DB and timers).
+    The provider gets it if code can declare it: on Azure's Event Hubs, Kafka, Cosmos DB and timers.
     """
 
     _fields = ("attempts", "delay", "max_delay")
@@ -331,7 +339,7 @@ class TaskTrigger(Trigger):
 
 
 class HTTPTrigger(Trigger):
-    """HTTP requests with one of the methods (none means any) on the paths of a template."""
+    """HTTP requests with one of the methods, or any if there are none, on the paths of a template."""
 
     kind = Request
     word = "http"
@@ -341,7 +349,7 @@ class HTTPTrigger(Trigger):
         self.methods = methods
         self.path = path
         self.max_body = max_body
-        # (literal, "") or ("", name); a last "{name+}" takes all the segments that are left.
+        # (literal, "") or ("", name). A last "{name+}" takes all remaining segments.
         self.segments = tuple(_segment(path, segment) for segment in path.split("/")[1:])
         self.parameters = tuple(name.rstrip("+") for _, name in self.segments if name)
         if len(set(self.parameters)) < len(self.parameters):
@@ -351,10 +359,15 @@ class HTTPTrigger(Trigger):
 
 
 def http(method: str | Iterable[str] = "ANY", path: str = "/{path+}", *, max_body: int = MAX_BODY) -> HTTPTrigger:
-    """HTTP requests: a method, several, or "ANY", and a path template.
+    """Trigger on HTTP requests.
 
-    `{name}` in the path takes one segment, a last `{name+}` all that are left, even none. GET answers HEAD too. A body of
-    over `max_body` bytes is answered with 413.
+    Args:
+        method: A method, several, or "ANY". GET answers HEAD, too.
+        path: A template. `{name}` takes one segment, a last `{name+}` all remaining ones, even none.
+        max_body: The most bytes of a body. A larger one is answered with 413.
+
+    Raises:
+        ConfigurationError: A method or the path is malformed.
     """
     if not isinstance(path, str) or not path.startswith("/"):
         raise ConfigurationError(f"the path {path!r} doesn't start with '/': on.http(method, path)")
@@ -375,7 +388,7 @@ def http(method: str | Iterable[str] = "ANY", path: str = "/{path+}", *, max_bod
 
 
 def mistyped_method(name: str) -> str:
-    """The method that was meant by a name which is none, GET by "GTE"; "" if it may be one that is its user's own."""
+    """Return the method that a misspelt one means, GET for "GTE"; "" if it may be a custom method."""
     known = [method for method in METHODS if sorted(method) == sorted(name)]
     if not known:
         from difflib import get_close_matches
@@ -385,10 +398,12 @@ def mistyped_method(name: str) -> str:
 
 
 def queue(name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
-    """Messages of a queue: SQS, Amazon MQ, Pub/Sub, Cloud Tasks, Azure's queues, Cloudflare Queues.
+    """Trigger on messages of a queue: SQS, Amazon MQ, Pub/Sub, Cloud Tasks, Azure's queues, Cloudflare Queues.
 
-    `name` is the queue's own; where an entry has one function for messages, it gets them whatever the queue is called.
-    `dead_letter` names where a rejected message is sent, in the provider's words, where the queue itself can't do it.
+    Args:
+        name: The queue's name. If the entry has only one function for messages, it gets them whatever the queue is called.
+        dead_letter: Where a rejected message is sent, by the provider's name for it, if the queue itself can't do it.
+        retry: The retry policy.
     """
     return MessageTrigger("queue", _named("queue", name), _dead_letter(dead_letter), _retry(retry))
 
@@ -396,15 +411,15 @@ def queue(name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | N
 def topic(
     name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | None = None, via: Name = ""
 ) -> MessageTrigger:
-    """Messages published to a topic: SNS, also by SQS, Pub/Sub, a Service Bus topic, Dapr's pub/sub.
+    """Trigger on messages published to a topic: SNS, also through SQS, Pub/Sub, a Service Bus topic, Dapr's pub/sub.
 
-    `via` names the queue that the topic's messages come by.
+    `via` names the queue that delivers the topic's messages.
     """
     return MessageTrigger("topic", _named("topic", name), _dead_letter(dead_letter), _retry(retry), _via("topic", via))
 
 
 def stream(name: Name, *, dead_letter: Name | None = None, retry: RetryPolicy | None = None) -> MessageTrigger:
-    """Messages of a stream, in order within a partition: Kinesis, Kafka, Event Hubs, Pub/Sub with ordering keys."""
+    """Trigger on messages of a stream, in order within a partition: Kinesis, Kafka, Event Hubs, Pub/Sub with ordering keys."""
     return MessageTrigger("stream", _named("stream", name), _dead_letter(dead_letter), _retry(retry))
 
 
@@ -416,7 +431,7 @@ def object(
     dead_letter: Name | None = None,
     via: Name = "",
 ) -> ObjectTrigger:
-    """Objects of a bucket or container that were created, deleted, archived or changed (all, where no action is named).
+    """Trigger on objects of a bucket or container that were created, deleted, archived or changed; without actions, on all.
 
     `via` names the queue, topic or stream whose messages hold the bucket's notifications.
     """
@@ -433,7 +448,7 @@ def change(
     retry: RetryPolicy | None = None,
     via: Name = "",
 ) -> ChangeTrigger:
-    """Rows of a table, or documents of a collection, that were inserted, updated or removed (all, where no action is named).
+    """Trigger on rows of a table, or documents of a collection, that were inserted, updated or removed; without actions, on all.
 
     `via` names the queue, topic or stream whose messages hold the changes.
     """
@@ -446,10 +461,14 @@ def change(
 def schedule(
     cron: str, *, timezone: str = "UTC", name: Name = "", retry: RetryPolicy | None = None, via: Name = ""
 ) -> ScheduleTrigger:
-    """Times by a cron expression of five fields: minute, hour, day of month, month, day of week.
+    """Trigger at the times of a cron expression with five fields: minute, hour, day of month, month, day of week.
 
-    `name` is the rule's, job's or timer's own, which tells schedules apart where the provider doesn't tell the expression.
-    `via` names the queue, topic or stream whose messages tell of the times.
+    Args:
+        cron: The expression.
+        timezone: The time zone of the expression.
+        name: The rule's, job's or timer's name. It tells schedules apart if the provider doesn't send the expression.
+        retry: The retry policy.
+        via: The queue, topic or stream whose messages announce the times.
     """
     if not isinstance(cron, str) or len(cron.split()) != 5:
         raise ConfigurationError(
@@ -459,7 +478,7 @@ def schedule(
 
 
 def event(*types: str, source: Name = "", dead_letter: Name | None = None, via: Name = "") -> EventTrigger:
-    """Events of a bus, of any of the types (none means all) and, where given, of that source.
+    """Trigger on events of a bus: of any of the types, or of all without types, and of that source, if there is one.
 
     `via` names the queue, topic or stream whose messages hold the events.
     """
@@ -469,11 +488,14 @@ def event(*types: str, source: Name = "", dead_letter: Name | None = None, via: 
 
 
 def task(name: str = "") -> TaskTrigger:
-    """Direct calls: Lambda's invoke, Step Functions, Workflows, Durable activities, RPC. `name` is the handler's, if not given."""
+    """Trigger on direct calls: Lambda's invoke, Step Functions, Workflows, Durable activities, RPC.
+
+    `name` is the handler's by default.
+    """
     return TaskTrigger(name)
 
 
-# A trigger's fields are texts to whoever reads them: an entry's functions have their settings read.
+# Type checkers see str in a trigger's fields, since the entry replaces the settings before anybody reads them.
 
 
 def _text(name: Name) -> str:
@@ -525,7 +547,7 @@ def _segment(path: str, segment: str) -> tuple[str, str]:
     return "", name
 
 
-# What users of one provider look for, and where it is here.
+# What users of one provider look for, and its name here.
 _ELSEWHERE = {
     "queue": ("sqs", "rabbitmq", "activemq", "storage_queue", "service_bus", "servicebus", "cloud_tasks"),
     "topic": ("sns", "pubsub", "message"),
@@ -540,7 +562,7 @@ _ELSEWHERE = {
 
 
 if not TYPE_CHECKING:
-    # Hidden from type checkers, which would take any name.
+    # Hidden from type checkers, which would accept any name.
 
     def __getattr__(name: str) -> Any:
         meant = next((word for word, others in _ELSEWHERE.items() if name.lower() in others), None)

@@ -1,4 +1,4 @@
-"""Names with one or more values, in order: query parameters, cookies, form fields and headers."""
+"""Mappings with repeated names, in order: query parameters, cookies, form fields and headers."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _REQUIRED: Any = object()
 
 
 class Typed:
-    """Reads one value as a number, a choice, or what a function makes of it.
+    """Reads a value as a number, a choice, or with a function.
 
-    A value that isn't one is a 422 that names it and shows no value. So is one that is missing, unless there is a default; an
-    empty one counts as missing. Of a name that is there more than once, the first value is read.
+    A malformed value is a 422 that names it and doesn't show it. A missing value is one, too, unless there is a default; an empty
+    value is missing. If a name is repeated, the first value is read.
     """
 
-    # Where the values are.
+    # Where the values are in a request.
     _place: Place = "query"
 
     @overload
@@ -54,7 +54,7 @@ class Typed:
     @overload
     def get_int(self, name: str, default: D, *, ge: int | None = None, le: int | None = None) -> int | D: ...
     def get_int(self, name: str, default: Any = _REQUIRED, *, ge: int | None = None, le: int | None = None) -> Any:
-        """A whole number, at least `ge` and at most `le`."""
+        """Return a whole number, at least `ge` and at most `le`."""
         from portable_fn.parameters import bounds, integer
 
         return self._read(name, default, "int", lambda text: integer(text, ge, le), bounds("a whole number", ge, le))
@@ -66,7 +66,7 @@ class Typed:
     def get_float(
         self, name: str, default: Any = _REQUIRED, *, ge: float | None = None, le: float | None = None
     ) -> Any:
-        """A number, at least `ge` and at most `le`; neither infinite nor NaN."""
+        """Return a number, at least `ge` and at most `le`; neither infinite nor NaN."""
         from portable_fn.parameters import bounds, number
 
         return self._read(name, default, "float", lambda text: number(text, ge, le), bounds("a number", ge, le))
@@ -76,7 +76,7 @@ class Typed:
     @overload
     def get_bool(self, name: str, default: D) -> bool | D: ...
     def get_bool(self, name: str, default: Any = _REQUIRED) -> Any:
-        """Whether it says true, 1, yes or on, or else false, 0, no or off, in any case."""
+        """Return True for true, 1, yes or on, and False for false, 0, no or off, in any case."""
         from portable_fn.parameters import boolean
 
         return self._read(name, default, "bool", boolean, "must be true or false")
@@ -90,7 +90,7 @@ class Typed:
     @overload
     def get_enum(self, name: str, choices: Sequence[T], default: D) -> T | D: ...
     def get_enum(self, name: str, choices: Any, default: Any = _REQUIRED) -> Any:
-        """The member of an Enum with that value, or the one of several texts or numbers."""
+        """Return the member of an Enum with that value, or that choice of several strings or numbers."""
         from portable_fn.parameters import choice, named
 
         return self._read(name, default, "enum", lambda text: choice(text, choices), named(choices))
@@ -100,7 +100,7 @@ class Typed:
     @overload
     def get_as(self, name: str, parse: Callable[[str], T], default: D) -> T | D: ...
     def get_as(self, name: str, parse: Callable[[str], Any], default: Any = _REQUIRED) -> Any:
-        """What the function makes of the text, such as `UUID` or `date.fromisoformat`; its ValueError is a 422."""
+        """Return the result of a function of the text, such as `UUID` or `date.fromisoformat`. Its ValueError is a 422."""
         from portable_fn.parameters import parsed
 
         what = getattr(parse, "__name__", "")
@@ -129,7 +129,7 @@ class Typed:
 
 
 class Params(Typed, dict[str, str]):
-    """The parameters of a path, decoded; a name that the path's template doesn't have is a plain KeyError."""
+    """The decoded parameters of a path. A name that the template doesn't have is a plain KeyError."""
 
     _place = "path"
 
@@ -138,10 +138,10 @@ class Params(Typed, dict[str, str]):
 
 
 class MultiDict(Typed, Mapping[str, V], Generic[V]):
-    """A read-only mapping that keeps repeated names; `values[name]` is the first value.
+    """A read-only mapping that keeps repeated names. `values[name]` is the first value.
 
-    `get_all(name)` gives every value, `multi_items()` every pair in order, `dict(values)` the first of each name. A name that
-    isn't there is a KeyError, which a request's client sees as a 422.
+    `get_all(name)` returns every value, `multi_items()` every pair in order, `dict(values)` the first value of each name. A
+    missing name is a KeyError, which a request's client sees as a 422.
     """
 
     def __init__(self, pairs: Iterable[tuple[str, V]] = (), place: Place = "query") -> None:
@@ -160,11 +160,11 @@ class MultiDict(Typed, Mapping[str, V], Generic[V]):
     @overload
     def get(self, name: str, default: V | D) -> V | D: ...
     def get(self, name: str, default: Any = None) -> Any:
-        """The first value of the name, or the default."""
+        """Return the first value of the name, or the default."""
         return self._first.get(name, default)
 
     def get_all(self, name: str) -> list[V]:
-        """Every value of the name in order; an empty list where there is none."""
+        """Return every value of the name, in order; an empty list if there are none."""
         return [value for known, value in self._items if known == name]
 
     def multi_items(self) -> tuple[tuple[str, V], ...]:
@@ -194,10 +194,10 @@ class MultiDict(Typed, Mapping[str, V], Generic[V]):
 
 
 class Headers(Typed, Mapping[str, str]):
-    """HTTP headers: names in any case, repeats kept.
+    """HTTP headers. Names are case-insensitive, and repeated ones are kept.
 
-    `headers[name]` joins repeated values with ", " as RFC 9110, section 5.3, allows: several providers hand them over
-    joined, so only the joined form means the same everywhere. `get_all(name)` gives them as they came.
+    `headers[name]` joins repeated values with ", ", as RFC 9110, section 5.3, allows. Several providers join them, so only the
+    joined form means the same everywhere. `get_all(name)` returns the separate values, if the provider kept them.
     """
 
     _place = "header"
@@ -209,7 +209,7 @@ class Headers(Typed, Mapping[str, str]):
 
     @classmethod
     def lowered(cls, values: dict[str, str | list[str]]) -> Self:
-        """Headers over a mapping whose names are lower-case already; it is kept, not copied."""
+        """Return headers over a mapping with lower-case names. The mapping isn't copied."""
         headers = cls.__new__(cls)
         headers._values = values
         return headers
@@ -234,7 +234,7 @@ class Headers(Typed, Mapping[str, str]):
         return tuple(pairs)
 
     def joined(self) -> dict[str, str]:
-        """Every lower-case name with its value, repeats joined with ", "."""
+        """Return every lower-case name with its value; repeated values are joined with ", "."""
         if list in map(type, self._values.values()):
             return {name: self[name] for name in self._values}
         return self._values.copy()  # type: ignore[return-value]  # all are str
@@ -251,12 +251,12 @@ class Headers(Typed, Mapping[str, str]):
     @overload
     def get(self, name: str, default: str | D) -> str | D: ...
     def get(self, name: str, default: object = None) -> object:
-        """The value, repeats joined with ", ", or the default."""
+        """Return the value of the name, repeated ones joined with ", ", or the default."""
         value = self._values.get(name.lower(), default)
         return _join(name, value) if isinstance(value, list) else value
 
     def get_all(self, name: str) -> list[str]:
-        """Every value of the name in order, as it came; an empty list where there is none."""
+        """Return every value of the name, in order; an empty list if there are none."""
         value = self._values.get(name.lower(), [])
         return [value] if isinstance(value, str) else list(value)
 
@@ -283,20 +283,21 @@ class Headers(Typed, Mapping[str, str]):
 
 
 class MutableHeaders(Headers):
-    """A response's headers: `headers[name] = value` replaces, `headers.add(name, value)` repeats.
+    """A response's headers. `headers[name] = value` replaces, `headers.add(name, value)` repeats.
 
-    Raises ValueError for a name or value that no HTTP message can carry, such as one with a line break.
+    Raises:
+        ValueError: HTTP can't carry the name or the value, such as one with a line break.
     """
 
     def _append(self, name: str, value: str) -> None:
         super()._append(name, checked(name, value))
 
     def _missing(self, name: str) -> KeyError:
-        # What a response lacks is no client's mistake.
+        # A header that a response lacks isn't the client's mistake.
         return KeyError(name)
 
     def add(self, name: str, value: str) -> None:
-        """Adds one more value of the name."""
+        """Add another value of the name."""
         self._append(name.lower(), value)
 
     def __setitem__(self, name: str, value: str) -> None:
@@ -307,20 +308,20 @@ class MutableHeaders(Headers):
         del self._values[name.lower()]
 
     def setdefault(self, name: str, value: str) -> str:
-        """The joined value of the name, set to the given one where there was none."""
+        """Return the joined value of the name. If there is none, set it first."""
         if name not in self:
             self[name] = value
         return self[name]
 
     def pop_all(self, name: str) -> list[str]:
-        """Removes the name and gives its values."""
+        """Remove the name and return its values."""
         values = self.get_all(name)
         self._values.pop(name.lower(), None)
         return values
 
 
 def _join(name: str, values: list[str]) -> str:
-    # RFC 9113, section 8.2.3: cookies that a client sent apart are one list with "; ".
+    # RFC 9113, section 8.2.3: separate Cookie lines of a client are one list, joined by "; ".
     return ("; " if name.lower() == "cookie" else ", ").join(values)
 
 
@@ -335,7 +336,11 @@ def _grouped(headers: Headers) -> Iterator[tuple[str, list[str]]]:
 
 
 def checked(name: str, value: str) -> str:
-    """The value of a header; ValueError for a name or value that no HTTP message can carry."""
+    """Return the value of a header.
+
+    Raises:
+        ValueError: HTTP can't carry the name or the value.
+    """
     if not is_token(name):
         raise ValueError(f"{name!r} is not a header name: letters, digits and !#$%&'*+-.^_`|~ are possible")
     if not isinstance(value, str):
@@ -352,19 +357,19 @@ def _is_impossible(char: str) -> bool:
 
 
 def is_token(name: str) -> bool:
-    """Whether the text is a token of RFC 9110, section 5.6.2: header names, methods and cookie names are."""
+    """Return whether the text is a token of RFC 9110, section 5.6.2, as names of headers, methods and cookies are."""
     return name.isascii() and name.translate(_PUNCTUATION).isalnum()
 
 
 _PUNCTUATION = dict.fromkeys(map(ord, "!#$%&'*+-.^_`|~"), "0")
 
 
-# More than people and browsers send: fields of a form, parameters of a query, cookies.
+# More fields of a form, parameters of a query or cookies than people and browsers send.
 MAX_FIELDS = 1000
 
 
 def parse_query(raw_query: str) -> MultiDict:
-    """The parameters of a query string, decoded, in order, with repeats and empty values."""
+    """Parse a query string: decoded, in order, with repeated and empty values."""
     parts = [(name, value) for name, _, value in [part.partition("=") for part in raw_query.split("&") if part]]
     if "%" not in raw_query and "+" not in raw_query:
         return MultiDict(parts)
@@ -376,17 +381,17 @@ def _form_decoded(text: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """The text, percent-decoded as urllib.parse.unquote does it, whose import costs 2.5 ms of cold start."""
+    """Percent-decode the text as urllib.parse.unquote does, whose import costs 2.5 ms of cold start."""
     if "%" not in text:
         return text
     return unquoted_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
 
 
 def unquoted_bytes(raw: bytes) -> bytes:
-    """The bytes, percent-decoded."""
+    """Percent-decode the bytes."""
     if len(raw) <= 65_536:
         return _unquoted(raw)
-    # In parts, since what is between two of them is an object of its own for a moment; none is cut.
+    # In parts, since the text between two escapes is briefly an object. No escape is cut.
     parts: list[bytes] = []
     at = 0
     while at < len(raw):
