@@ -1,4 +1,4 @@
-"""`python -m portable_fn`: the same as the command `portable-fn`."""
+"""Run the command `portable-fn` by `python -m portable_fn`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What a body is without its content coding: gzip is inflated. Imported for a body that has one."""
+"""Decode a body's content coding: gzip. Imported only for such a body."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from portable_fn.errors import HTTPError
 
 __all__ = ["MAX_MEMBERS", "without_coding"]
 
-# A member is what a compressor wrote at one go; files that were joined have several. Each costs as much as 20 KB of data.
+# A compressor writes a member at a time, and a file that was joined has several. Each costs as much as 20 KB of data.
 MAX_MEMBERS = 10_000
 _MAGIC = b"\x1f\x8b"
 
 
 def without_coding(body: bytes, coding: str, limit: int) -> bytes:
-    """The body without the codings that a Content-Encoding header names, of at most `limit` bytes.
+    """Decode the codings that a Content-Encoding header names, up to `limit` bytes.
 
-    A body that is no gzip, whatever the header says, stays as it is: API Gateway's REST APIs inflate and keep the header.
-    HTTPError 415, with Accept-Encoding, for another coding than gzip, 400 for broken gzip, 413 for one over the limit.
+    A body that isn't gzip, whatever the header says, is returned unchanged: API Gateway's REST APIs decompress it and keep the
+    header.
+
+    Raises:
+        HTTPError: 415, with Accept-Encoding, the coding isn't gzip; 400, the gzip is broken; 413, the body is over the limit.
     """
     names = [name for part in coding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
     if names and names not in (["gzip"], ["x-gzip"]):
@@ -28,7 +31,7 @@ def without_coding(body: bytes, coding: str, limit: int) -> bytes:
 
 
 def _inflated(body: bytes, limit: int) -> bytes:
-    # RFC 1952: members one after the other, and zeros behind them as tapes have.
+    # RFC 1952: members in a row, and then zeros, as on tapes.
     from zlib import decompressobj, error
 
     view = memoryview(body)
@@ -40,7 +43,7 @@ def _inflated(body: bytes, limit: int) -> bytes:
             if members > MAX_MEMBERS:
                 raise HTTPError(413, f"The gzip body has over {MAX_MEMBERS} members.")
             inflater = decompressobj(31)
-            # What is behind a member's end is copied, so a small member gets little.
+            # zlib copies the input after a member's end, so a small member gets little input.
             step = 1024
             while not inflater.eof:
                 if at >= len(body):

@@ -1,4 +1,4 @@
-"""Cookies, as RFC 6265bis has them: `Cookie` and `Set-Cookie`."""
+"""Cookies by RFC 6265bis: `Cookie` and `Set-Cookie`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,14 @@ __all__ = ["Cookie", "parse_cookies"]
 class Cookie(Record):
     """A cookie that a response sets.
 
-    `max_age` is in seconds, `expires` an aware datetime. Raises ValueError for what RFC 6265bis doesn't allow: a value
-    with spaces, quotes, commas, semicolons, backslashes or non-ASCII characters (percent-encode those), `SameSite=None`
-    or `Partitioned` without `Secure`, a `__Secure-` or `__Host-` name without what it demands.
+    Args:
+        max_age: In seconds.
+        expires: An aware datetime.
+
+    Raises:
+        ValueError: RFC 6265bis doesn't allow the cookie: its value has spaces, quotes, commas, semicolons, backslashes or non-ASCII
+            characters (percent-encode them), it has `SameSite=None` or `Partitioned` without `Secure`, or a `__Secure-` or `__Host-`
+            name without what the prefix needs.
     """
 
     _fields = (
@@ -55,7 +60,7 @@ class Cookie(Record):
         if max_age is not None and type(max_age) is not int:
             raise ValueError(f"cookie {name}: max_age is a whole number of seconds, not {max_age!r}")
         if domain == "":
-            raise ValueError(f"cookie {name}: an empty domain is none; leave it out")
+            raise ValueError(f"cookie {name}: domain is empty; omit it")
         for attribute in (domain, path):
             if attribute and (not attribute.isascii() or not attribute.isprintable() or ";" in attribute):
                 raise ValueError(f"cookie {name}: {attribute!r} is not possible as a domain or path")
@@ -82,7 +87,7 @@ class Cookie(Record):
 
     @classmethod
     def expired(cls, name: str, *, domain: str | None = None, path: str | None = "/", secure: bool = False) -> Cookie:
-        """The cookie that deletes one of the same name, domain and path."""
+        """Return the cookie that deletes one of the same name, domain and path."""
         from datetime import UTC, datetime
 
         return cls(
@@ -90,7 +95,7 @@ class Cookie(Record):
         )
 
     def __str__(self) -> str:
-        """The value of a Set-Cookie header."""
+        """Return the value of a Set-Cookie header."""
         parts = [f"{self.name}={self.value}"]
         if self.expires is not None:
             parts.append(f"Expires={http_date(self.expires)}")
@@ -112,7 +117,7 @@ class Cookie(Record):
 
 
 def http_date(when: datetime) -> str:
-    """The time as IMF-fixdate of RFC 9110, section 5.6.7, in English whatever the locale."""
+    """Format a time as IMF-fixdate of RFC 9110, section 5.6.7, in English whatever the locale."""
     from datetime import UTC
 
     when = when.astimezone(UTC)
@@ -122,7 +127,7 @@ def http_date(when: datetime) -> str:
 
 
 def parse_cookies(headers: Iterable[str]) -> MultiDict:
-    """The cookies of the given Cookie headers; a pair of quotes around a value is dropped, as servers commonly do."""
+    """Parse Cookie headers. A pair of quotes around a value is dropped, as servers usually do."""
     pairs = []
     for header in headers:
         for part in header.split(";"):

@@ -235,7 +235,7 @@ def _key(key: Any) -> str:
         return to_json(key)
     plain = _plain(key)
     if isinstance(plain, (dict, list)):
-        raise TypeError(f"a dict has a {type(key).__name__} as a key, which has no text of its own")
+        raise TypeError(f"a dict has a {type(key).__name__} as a key, which JSON can't have")
     return _key(plain)
 
 

@@ -1,4 +1,4 @@
-"""What an error says to those who declare a handler as another framework has it. Imported only for an error."""
+"""Explain errors to those who declare a handler as in another framework. Imported only for an error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAMES = ("event", "context")
 
 
 def not_an_event(name: str, annotation: Any, triggers: Sequence[Trigger], kinds: Iterable[str]) -> str:
-    """What is wrong with the annotation of a handler's first parameter, and how to write it."""
+    """Explain what is wrong with the annotation of a handler's first parameter, and how to write it."""
     kind = _kind(triggers)
     shown = _shown(annotation)
     wrong = f"{name} takes {shown}, not an event"
@@ -50,7 +50,7 @@ def not_an_event(name: str, annotation: Any, triggers: Sequence[Trigger], kinds:
 
 
 def not_a_context(annotation: Any, parameter: str, triggers: Sequence[Trigger]) -> str:
-    """How to get what a handler's second parameter asks for."""
+    """Explain how to get what a handler's second parameter asks for."""
     kind = _kind(triggers)
     if _is_scalar(annotation):
         return f"; {_parameters(kind, parameter)}"
@@ -66,7 +66,7 @@ def not_a_context(annotation: Any, parameter: str, triggers: Sequence[Trigger]) 
 
 
 def parameters(triggers: Sequence[Trigger]) -> str:
-    """How to get more than the event and the context."""
+    """Explain how to get more than the event and the context."""
     kind = _kind(triggers)
     if kind != "Request":
         return "; for more, make a function that returns the handler"
@@ -74,7 +74,7 @@ def parameters(triggers: Sequence[Trigger]) -> str:
 
 
 def path_parameter(name: str, parameter: str) -> str:
-    """What to write for a parameter that is called as one of the path's."""
+    """Explain what to write instead of a parameter named as a path parameter."""
     return (
         f"{name}({parameter}): a handler takes the event, and if it wants it the context; the path's {parameter} is "
         f"request.params[{parameter!r}]"
@@ -82,7 +82,7 @@ def path_parameter(name: str, parameter: str) -> str:
 
 
 def subscript(event: Any, key: object) -> str:
-    """What to read instead of `event[key]`."""
+    """Explain what to read instead of `event[key]`."""
     kind = getattr(event, "kind_name", "Batch")
     name = _event(kind)
     known = MEMBERS.get(key, "") if isinstance(key, str) else ""
@@ -98,7 +98,7 @@ def subscript(event: Any, key: object) -> str:
     return f"{article} {kind} is not a dict: {instead}; {name}.native is what the provider sent"
 
 
-# Where the members of providers' payloads are, as neutral attributes.
+# The neutral attributes for the members of providers' payloads.
 MEMBERS = {
     "body": "body",
     "headers": "headers",
@@ -179,7 +179,7 @@ def _is_many(annotation: Any) -> bool:
 
 
 def _is_model(annotation: Any) -> bool:
-    """Whether pydantic can validate data of the class: a model, a dataclass, a TypedDict."""
+    """Return whether pydantic can validate data of the class: a model, a dataclass, a TypedDict."""
     if not isinstance(annotation, type):
         return False
     if any(base.__module__.startswith("portable_fn.") for base in annotation.__mro__):

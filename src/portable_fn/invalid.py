@@ -1,4 +1,4 @@
-"""What is told of data that pydantic refuses: where and of which kind, and never what the data is. Imported for such data."""
+"""Describe data that pydantic refuses: the place and the kind of fault, never the data. Imported only for such data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# pydantic's messages for these come from the type alone: https://docs.pydantic.dev/latest/errors/validation_errors/
+# pydantic builds these messages from the type alone: https://docs.pydantic.dev/latest/errors/validation_errors/
 _TOLD = frozenset(
     (
         "missing", "extra_forbidden", "frozen_field", "none_required", "json_type", "model_type",
@@ -31,7 +31,7 @@ _TOLD = frozenset(
         "unexpected_positional_argument", "set_item_not_hashable",
     )
 )  # fmt: skip
-# Of these, what comes before the first comma.
+# Of these messages, the part before the first comma.
 _BEGUN = frozenset(
     (
         "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact", "time_parsing",
@@ -45,9 +45,9 @@ _MOST_COUNTED = 5000
 def invalid_data(
     error: Any, schema: Any, read: Callable[[], object], again: Callable[[], object] | None
 ) -> InvalidData:
-    """The InvalidData of pydantic's ValidationError; `read` gives the data as plain values.
+    """Return the InvalidData of pydantic's ValidationError. `read` returns the data as plain values.
 
-    `again` validates once more up to the first fault, for more faults than can be listed: each takes half a kilobyte.
+    If there are too many faults to list, since each takes half a kilobyte, `again` validates up to the first fault.
     """
     from pydantic import ValidationError
 
@@ -78,9 +78,9 @@ def _told(fault: Any, plain: object, names: frozenset[str]) -> dict[str, str]:
 
 
 def _pointer(location: tuple[int | str, ...], kind: str, plain: Any, names: frozenset[str]) -> str:
-    """The location as a JSON pointer in a URI fragment (RFC 6901, section 6), as the examples of RFC 9457 have it.
+    """Return the location as a JSON pointer in a URI fragment (RFC 6901, section 6), as in the examples of RFC 9457.
 
-    "*" stands for a name that the type doesn't have. What pydantic adds, such as the member of a union, is left out.
+    "*" replaces a name that the type doesn't have. What pydantic adds, such as the member of a union, is left out.
     """
     steps: list[str] = []
     for number, step in enumerate(location, 1):
@@ -99,7 +99,7 @@ def _pointer(location: tuple[int | str, ...], kind: str, plain: Any, names: froz
 
 
 def _names(schema: Any) -> frozenset[str]:
-    """The names of all fields in one of pydantic's core schemas, and the names by which they are given."""
+    """Return the names and aliases of all fields in one of pydantic's core schemas."""
     names: set[str] = set()
     left = [schema]
     while left:
@@ -117,14 +117,14 @@ def _names(schema: Any) -> frozenset[str]:
 
 
 def _texts(alias: object) -> list[str]:
-    """The texts of an alias, which may be a path or several."""
+    """Return the texts of an alias, which may be a path or several."""
     if isinstance(alias, str):
         return [alias]
     return [text for one in alias for text in _texts(one)] if isinstance(alias, (list, tuple)) else []
 
 
 def first_fault_validator(schema: Any) -> Any:
-    """A validator by the schema that stops at the first fault of each list, set, tuple and dict; None where pydantic has none.
+    """Return a validator for the schema that stops at the first fault of each list, set, tuple and dict; None if pydantic has none.
 
     Each fault takes pydantic a hundred bytes, and a body of 10 MiB may have ten million.
     """
@@ -134,7 +134,7 @@ def first_fault_validator(schema: Any) -> Any:
         changed = _failing_fast(schema, kinds)
         try:
             try:
-                # Else a model's own validator would be taken, as it is.
+                # Otherwise pydantic would reuse a model's own validator.
                 return SchemaValidator(changed, _use_prebuilt=False)
             except TypeError:
                 return SchemaValidator(changed)

@@ -1,4 +1,4 @@
-"""How deep a JSON text is, and how much memory its values would take. Imported for a text that may be too much."""
+"""Measure the depth of JSON, and the memory of its values. Imported only for a text that may be too much."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 __all__ = ["TooManyValues", "check"]
 
-# What CPython 3.11 to 3.14 takes, in bytes: sys.getsizeof with the collector's header, and 16 by 16 as malloc gives it. Five
-# entries are part of a dict.
+# The bytes that CPython 3.11 to 3.14 takes: sys.getsizeof with the collector's header, rounded up to 16 as malloc does. A dict has
+# room for five entries.
 _LIST, _DICT, _EMPTY_DICT, _PLACE, _NUMBER, _STRING, _ENTRY = 72, 200, 80, 9, 32, 64, 44
-# Numbers of an object each: CPython shares those from -5 to 256.
+# Each number is an object; CPython shares those from -5 to 256.
 _NUMBERS = re.compile(r"[-+.\deE]{4,}+|-\d\d|-[6-9]|\d[.eE]\d|[3-9]\d\d|2(?:5[7-9]|[6-9]\d)")
 _BRACKETS = re.compile(r"[^][{}]++")
-# Half of a character that makes its string take four bytes for each.
+# Half of a character that makes its string take four bytes per character.
 _SURROGATE = re.compile(r"\\u[dD][89abAB]")
-# The reader copies a string when it gets wider, and gives it a quarter more than it needs.
+# The reader copies a string when it gets wider, and allocates a quarter more than it needs.
 _WIDE, _WIDER = 3, 6
 _CHUNK = 65_536
 _MOST_KEYS = 10_000
@@ -49,12 +49,12 @@ def check(text: str, max_depth: int, budget: int) -> None:
         left = sys.maxsize
     depth = 0
     keys: set[str] = set()
-    # What of an open string was in the parts before, and how wide it was taken to be.
+    # The part of an open string before this part of the text, and the width that was assumed for it.
     run, run_width = 0, width
     for part in _parts(text, width):
         left -= _size(part, keys)
         if part.is_inside:
-            # All of a string is as wide as its widest part.
+            # A string is as wide as its widest part.
             before, run_width = run_width, max(run_width, part.width)
             left -= run * (run_width - before) + len(part.pieces[0]) * (run_width - part.width)
         if len(part.pieces) > 1:
@@ -69,7 +69,7 @@ def check(text: str, max_depth: int, budget: int) -> None:
 
 
 class _Part:
-    """A part of a text, cut at its quotes; `is_inside` says whether it begins inside of a string."""
+    """A part of a text, cut at its quotes. `is_inside`: it starts inside a string."""
 
     __slots__ = ("has_escapes", "is_inside", "outside", "pieces", "strings", "width")
 
@@ -102,11 +102,11 @@ def _parts(text: str, width: int) -> Iterator[_Part]:
 
 
 def _size(part: _Part, keys: set[str]) -> int:
-    """About the bytes that the values of a part take; `keys` are those that were there before, which are kept once."""
+    """Estimate the bytes of a part's values. `keys` are the earlier keys, which are stored once."""
     outside = part.outside
     dicts, lists, empty = outside.count("{"), outside.count("["), outside.count("{}")
     known = 0
-    # A key that comes again is no new string. What is left of one with escapes doesn't tell it from another.
+    # A repeated key isn't a new string. The rest of a key with escapes doesn't identify it.
     if not part.has_escapes and len(keys) < _MOST_KEYS:
         after = part.pieces[2 - part.is_inside :: 2]
         found = [name for name, rest in zip(part.strings, after, strict=False) if rest[:1] == ":"]
@@ -126,7 +126,7 @@ def _size(part: _Part, keys: set[str]) -> int:
 
 
 def _most(text: str, width: int) -> int:
-    """The most bytes that the values of a text may take, from what is quickly counted."""
+    """Return the most bytes that the values of a text may take, by counts that are quick."""
     return (
         text.count("{") * _DICT
         + text.count("[") * _LIST
@@ -137,5 +137,5 @@ def _most(text: str, width: int) -> int:
 
 
 def _width(text: str) -> int:
-    """The bytes of each of the text's characters (PEP 393)."""
+    """Return the bytes per character of the text (PEP 393)."""
     return 1 if text.isascii() else max(1, min(4, round(sys.getsizeof(text) / len(text))))

@@ -31,7 +31,7 @@ _NAME = "portable_fn"
 
 # The value of PORTABLE_FN_LOG_LEVEL; False until it is read.
 _level: int | bool | None = False
-_is_begun = False
+_is_set_up = False
 
 
 def log(
@@ -41,10 +41,10 @@ def log(
 
     `env` has PORTABLE_FN_LOG_LEVEL if the process's environment doesn't, as on Cloudflare.
     """
-    global _is_begun, _level
+    global _is_set_up, _level
     found = FunctionLog(logging.getLogger(name), extra or {})
-    if not _is_begun:
-        _is_begun = True
+    if not _is_set_up:
+        _is_set_up = True
         logger = logging.getLogger(_NAME)
         if logger.propagate and not logger.handlers:
             logger.addHandler(shown)
@@ -66,7 +66,7 @@ def threshold() -> int:
     if _level:
         return _level
     level = logging.root.level
-    # A logger without its own level has this level, which can't be told from one that the program set.
+    # A logger without its own level has this level, which is indistinguishable from one that the program set.
     if level != logging.WARNING:
         return level
     return _OF_LAMBDA.get(os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper(), logging.INFO)

@@ -201,9 +201,7 @@ class RetryPolicy(Record):
 
     def __init__(self, attempts: int = 5, delay: float = 5, max_delay: float | None = None) -> None:
         if type(attempts) is not int or attempts < -1 or attempts == 0:
-            raise ConfigurationError(
-                f"RetryPolicy's attempts is how often it comes again, -1 for ever, not {attempts!r}"
-            )
+            raise ConfigurationError(f"RetryPolicy's attempts is a number of retries, -1 for ever, not {attempts!r}")
         if delay <= 0 or (max_delay is not None and max_delay < delay):
             raise ConfigurationError("RetryPolicy's delay is a number of seconds above 0 and at most max_delay")
         self.attempts = attempts
@@ -378,7 +376,7 @@ def http(method: str | Iterable[str] = "ANY", path: str = "/{path+}", *, max_bod
     except (TypeError, AttributeError) as exc:
         raise ConfigurationError(f"{method!r} is not an HTTP method: on.http(method, path)") from exc
     if not methods:
-        raise ConfigurationError("on.http has no method; 'ANY' takes all of them")
+        raise ConfigurationError("on.http needs a method, or 'ANY'")
     for name in methods:
         if not is_token(name) or name == "*":
             raise ConfigurationError(f"{name!r} is not an HTTP method; 'ANY' is all of them: on.http(method, path)")
@@ -538,7 +536,7 @@ def _segment(path: str, segment: str) -> tuple[str, str]:
     if "{" not in segment and "}" not in segment:
         if segment[:1] == ":" or any(char in "<>* " for char in segment):
             raise ConfigurationError(
-                f"in the path {path!r}, {segment!r} is no plain text; a parameter is {{name}}, a rest {{name+}}"
+                f"in the path {path!r}, {segment!r} isn't plain text; a parameter is {{name}}, a rest {{name+}}"
             )
         return segment, ""
     name = segment[1:-1]

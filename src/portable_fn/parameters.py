@@ -1,4 +1,4 @@
-"""What a client sent as text, read as a value of a type; HTTPError 422 for what isn't one. Imported with its first use."""
+"""Read a client's text as a value of a type, or answer 422. Imported on first use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FALSE = ("false", "0", "no", "off")
 
 
 def invalid(name: str, place: str, detail: str, kind: str) -> HTTPError:
-    """The 422 for a value of that name; it shows no value, since that may be a secret."""
+    """Return the 422 for a value of that name. It doesn't show the value, which may be a secret."""
     from portable_fn.errors import PLACES, parameter_error
 
     return HTTPError(
@@ -25,7 +25,11 @@ def invalid(name: str, place: str, detail: str, kind: str) -> HTTPError:
 
 
 def integer(text: str, ge: float | None, le: float | None) -> int:
-    """A whole number in decimal digits; ValueError for anything else that int() takes."""
+    """Read a whole number in decimal digits.
+
+    Raises:
+        ValueError: It is anything else, even if int() accepts it.
+    """
     if not (text[1:] if text[:1] in ("-", "+") else text).isdigit() or not text.isascii() or len(text) > 1000:
         raise ValueError
     value = int(text)
@@ -34,7 +38,11 @@ def integer(text: str, ge: float | None, le: float | None) -> int:
 
 
 def number(text: str, ge: float | None, le: float | None) -> float:
-    """A number with or without point and exponent; ValueError for anything else that float() takes."""
+    """Read a number with or without point and exponent.
+
+    Raises:
+        ValueError: It is anything else, even if float() accepts it.
+    """
     if not text.isascii() or "_" in text or text != text.strip():
         raise ValueError
     value = float(text)
@@ -45,7 +53,7 @@ def number(text: str, ge: float | None, le: float | None) -> float:
 
 
 def boolean(text: str) -> bool:
-    """true, 1, yes, on or false, 0, no, off, in any case."""
+    """Read true, 1, yes, on or false, 0, no, off, in any case."""
     word = text.lower()
     if word not in _TRUE and word not in _FALSE:
         raise ValueError
@@ -53,7 +61,7 @@ def boolean(text: str) -> bool:
 
 
 def choice(text: str, choices: Iterable[Any]) -> Any:
-    """The one of the choices, members of an Enum or texts, that the text names by its value."""
+    """Return the choice, a member of an Enum or a text, whose value is the text."""
     for one in choices:
         if str(getattr(one, "value", one)) == text:
             return one
@@ -61,7 +69,11 @@ def choice(text: str, choices: Iterable[Any]) -> Any:
 
 
 def parsed(text: str, parse: Callable[[str], Any]) -> Any:
-    """What the function makes of the text; ValueError for what it raises for a text that it can't take."""
+    """Return the result of the function for the text.
+
+    Raises:
+        ValueError: The function raised an error for the text.
+    """
     try:
         return parse(text)
     # decimal.InvalidOperation is an ArithmeticError.
@@ -70,7 +82,7 @@ def parsed(text: str, parse: Callable[[str], Any]) -> Any:
 
 
 def bounds(what: str, ge: float | None, le: float | None) -> str:
-    """What a number must be, in words."""
+    """Describe the number that is wanted."""
     if ge is not None and le is not None:
         return f"must be {what} from {ge} to {le}"
     if ge is not None:
@@ -79,7 +91,7 @@ def bounds(what: str, ge: float | None, le: float | None) -> str:
 
 
 def named(choices: Iterable[Any]) -> str:
-    """The choices, in words."""
+    """List the choices."""
     return f"must be one of {', '.join(str(getattr(one, 'value', one)) for one in choices)}"
 
 

@@ -1,4 +1,4 @@
-"""The adapters, as strings: one that isn't used costs nothing."""
+"""The adapters by name. An adapter that isn't used isn't imported."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ADAPTERS = {
     "asgi": "portable_fn_asgi",
 }
 
-# The package that the class of a native argument comes from.
+# The package of a native argument's class, by provider.
 _PACKAGES = {
     "awslambdaric": "aws",
     "flask": "gcp",
     "werkzeug": "gcp",
     "starlette": "gcp",
-    # What functions-framework makes of a request where it runs a function as `cloudevent` or `event`.
+    # functions-framework converts a request to these for a function of the kind `cloudevent` or `event`.
     "cloudevents": "gcp",
     "google": "gcp",
     "azure": "azure",
@@ -34,7 +34,7 @@ _PACKAGES = {
 }
 
 
-# What others call the providers.
+# Other names of the providers.
 _ALSO_CALLED = {
     "amazon": "aws",
     "lambda": "aws",
@@ -49,9 +49,10 @@ _ALSO_CALLED = {
 
 
 def adapter(provider: str, part: str = "") -> Any:
-    """The adapter's package, or a module in it; a name that isn't one of ours is a third party's adapter, by its module.
+    """Import an adapter's package, or a module in it. Another name is the module of a third party's adapter.
 
-    Raises ConfigurationError where there is none of that name.
+    Raises:
+        ConfigurationError: There is no such adapter.
     """
     from importlib import import_module
 
@@ -59,13 +60,13 @@ def adapter(provider: str, part: str = "") -> Any:
     name = f"{package}.{part}" if part else package
     try:
         found = import_module(name)
-        # A folder without __init__.py, such as that of Google's packages, imports as well.
+        # A folder without __init__.py, such as that of Google's packages, can be imported, too.
         if found.__file__ is not None:
             return found
     except (ModuleNotFoundError, TypeError, ValueError) as exc:
         if isinstance(exc, ModuleNotFoundError) and exc.name not in (package, name):
             raise
-    # That there is no such module says nothing to one who has misspelt a name.
+    # A misspelt name needs a better message than that there is no such module.
     meant = _ALSO_CALLED.get(str(provider).lower())
     hint = f" (is it {meant!r}?)" if meant else nearest(provider, ADAPTERS)
     raise ConfigurationError(
@@ -82,7 +83,7 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 
 def recognise(args: tuple[object, ...]) -> str:
-    """The provider that calls with these arguments; PORTABLE_FN_PROVIDER, where set, decides."""
+    """Return the provider whose arguments these are. PORTABLE_FN_PROVIDER decides if it is set."""
     import os
 
     if provider := os.environ.get("PORTABLE_FN_PROVIDER"):
@@ -94,6 +95,6 @@ def recognise(args: tuple[object, ...]) -> str:
             return provider
     seen = ", ".join(type(argument).__name__ for argument in args) or "nothing"
     raise ConfigurationError(
-        f"called with ({seen}): a portable function takes a neutral event (portable_fn.testing.fake makes one), "
-        f"or what {', '.join(ADAPTERS)} hand over; PORTABLE_FN_PROVIDER names the provider where it isn't recognised"
+        f"unknown provider: called with ({seen}). Pass a neutral event, such as one of portable_fn.testing.fake, "
+        f"or set PORTABLE_FN_PROVIDER to one of {', '.join(ADAPTERS)}"
     )

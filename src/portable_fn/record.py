@@ -1,4 +1,4 @@
-"""How the neutral kinds are made: without dataclasses, typing or functools, which cost 9 to 14 ms of cold start."""
+"""Base classes of the neutral types, without dataclasses, typing or functools, which cost 9 to 14 ms of cold start."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ else:
     T = R = None
 
     class Generic:
-        """Stands for typing.Generic: `Request[Order]` is a GenericAlias, as `list[int]` is."""
+        """Replaces typing.Generic: `Request[Order]` is a GenericAlias, as `list[int]` is."""
 
         def __class_getitem__(cls, item: object) -> object:
             return Generic if cls is Generic else GenericAlias(cls, item)
 
     def overload(function: object) -> object:
-        """Stands for typing.overload."""
+        """Replace typing.overload."""
         return function
 
 
 class lazy(Generic[R]):
-    """A read-only attribute worked out on first use and then kept in the instance's `__dict__`."""
+    """A read-only attribute, computed on first use and then kept in the instance's `__dict__`."""
 
     def __init__(self, read: Callable[[Any], R]) -> None:
         self._read = read
@@ -51,7 +51,7 @@ class lazy(Generic[R]):
 
 
 class elsewhere:
-    """A name that handlers of one provider know: AttributeError, which says what to read instead."""
+    """A name that handlers of one provider know. Its AttributeError says what to read instead."""
 
     def __init__(self, instead: str) -> None:
         self._instead = instead
@@ -65,7 +65,7 @@ class elsewhere:
 
 
 class Record:
-    """A value with the fields that `_fields` names: equal when they are equal, and shown by them, or by those of `_shown`."""
+    """A value that equals another one with the same `_fields`. Its repr shows them, or those in `_shown`."""
 
     _fields: tuple[str, ...] = ()
     _shown: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ __all__ = ["Trace", "caller_trace", "make_trace", "parse_traceparent"]
 
 
 class Trace(Record):
-    """The caller's span: `trace_id` as 32 and `span_id` as 16 hexadecimal digits, `sampled`, and `state` as it came."""
+    """The caller's span: `trace_id` in 32 and `span_id` in 16 hexadecimal digits, `sampled`, and the unchanged `state`."""
 
     _fields = ("trace_id", "span_id", "sampled", "state")
     __slots__ = _fields
@@ -29,7 +29,7 @@ class Trace(Record):
 
     @property
     def traceparent(self) -> str:
-        """The value of a `traceparent` header for a call that this invocation makes."""
+        """Return a `traceparent` header for a call that this invocation makes."""
         return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
 
     def __str__(self) -> str:
@@ -37,12 +37,12 @@ class Trace(Record):
 
 
 def caller_trace(carrier: Mapping[str, Any]) -> Trace | None:
-    """The trace that the `traceparent` and `tracestate` among headers or attributes tell."""
+    """Return the trace of the `traceparent` and `tracestate` among headers or attributes."""
     return parse_traceparent(carrier.get("traceparent"), carrier.get("tracestate"))
 
 
 def parse_traceparent(value: object, state: object = None) -> Trace | None:
-    """The trace of a `traceparent` and `tracestate` header; None if there is none, or if it is malformed or no text."""
+    """Parse `traceparent` and `tracestate`. Return None if there is none, or if it is malformed."""
     if not isinstance(value, str):
         return None
     version, *rest = value.strip().split("-", 8)
@@ -61,7 +61,7 @@ def parse_traceparent(value: object, state: object = None) -> Trace | None:
 
 
 def make_trace(trace_id: str, span_id: str, sampled: bool, state: str = "") -> Trace | None:
-    """The trace, or None where an id has another length than W3C's, isn't lower-case hexadecimal, or is all zeros."""
+    """Return the trace; None if an id has the wrong length, isn't lower-case hexadecimal, or is all zeros."""
     if len(trace_id) != 32 or len(span_id) != 16 or not is_hex(trace_id + span_id):
         return None
     if not trace_id.strip("0") or not span_id.strip("0"):
@@ -70,5 +70,5 @@ def make_trace(trace_id: str, span_id: str, sampled: bool, state: str = "") -> T
 
 
 def is_hex(text: str) -> bool:
-    """Whether all characters are lower-case hexadecimal digits."""
+    """Return whether all characters are lower-case hexadecimal digits."""
     return not text.strip("0123456789abcdef")
