@@ -181,7 +181,7 @@ def test_the_matrix_has_a_table_a_kind_with_numbered_notes(run: Any) -> None:
     notes = [line.strip() for line in out.splitlines() if line[:3].strip().isdigit()]
     assert [
         "1 all or nothing",
-        "2 a declared policy repeats it (only with retry= on the trigger; else it is lost)",
+        "2 a declared policy repeats it (only with retry= on the trigger; otherwise it is lost)",
         "3 up to 12 hours",
         "4 it comes when it comes",
         "5 sent on by the adapter (only with dead_letter= on the trigger)",
@@ -259,7 +259,7 @@ def test_the_matrix_as_markdown_keeps_its_tables_narrow_and_its_notes_readable()
 
 
 def test_a_kind_that_no_service_hands_over_has_no_table(run: Any) -> None:
-    assert (0, "No service hands over a Task.\n", "") == run("providers", "--provider", "toy_island", "--kind", "Task")
+    assert (0, "No service sends a Task.\n", "") == run("providers", "--provider", "toy_island", "--kind", "Task")
 
 
 @pytest.mark.parametrize("provider", ["toy_silent", "toy_single"])
@@ -276,7 +276,7 @@ def test_a_provider_whose_adapter_declares_nothing_is_named(run: Any, provider: 
         (("providers", "--kind", "Batch"), "--kind: no kind 'Batch'"),
         (("providers", "--output", "yaml"), "yaml"),
         (("check", "toy_app.py", "--for", "nowhere"), "no provider 'nowhere'"),
-        (("check", "toy_app.py", "--for", "toy_cloud", "--via", "toy_cloud"), "not of the form provider=service"),
+        (("check", "toy_app.py", "--for", "toy_cloud", "--via", "toy_cloud"), "must be provider=service"),
         (("check", "toy_app.py", "--for", "toy_cloud", "--via", "aws=sqs"), "providers are toy_cloud"),
         (("check", "toy_app.py", "--for", "toy_cloud", "--via", "toy_cloud=owl"), "possible are web, line, pigeon"),
         (("check", "no_app.py", "--for", "toy_cloud"), "no such file: no_app.py"),
@@ -329,18 +329,18 @@ def test_the_features_of_a_matrix_stand_in_the_order_of_all_features() -> None:
         (
             "ship",
             0,
-            ["ship: toy_cloud/pigeon: retry delay: it comes when it comes (not so with line)"],
+            ["ship: toy_cloud/pigeon: retry delay: it comes when it comes (holds with line)"],
         ),
         (
             "tag",
             1,
-            ["tag: toy_cloud/pigeon: attributes: data may be lost: it carries one thing (not so with line)"],
+            ["tag: toy_cloud/pigeon: attributes: data may be lost: it carries one thing (holds with line)"],
         ),
         (
             "count",
             1,
             [
-                "count: toy_cloud/hub: retry: data may be lost: a declared policy repeats it; it takes retry= on the trigger",
+                "count: toy_cloud/hub: retry: data may be lost: a declared policy repeats it; the trigger needs retry=",
                 "count: toy_cloud/hub: partial failure: all or nothing",
             ],
         ),
@@ -348,7 +348,7 @@ def test_the_features_of_a_matrix_stand_in_the_order_of_all_features() -> None:
         ("renamed", 0, ["renamed: toy_cloud/feed: before-image: it has the row as it is now"]),
         ("audit", 1, ["audit: toy_cloud/feed: deletes: data may be lost: it never tells of them"]),
         ("nightly", 0, ["nightly: toy_cloud/clock: retry: it waits for the next time"]),
-        ("thumbnail", 0, ["thumbnail: toy_cloud: ObjectEvent: toy_cloud delivers no ObjectEvent"]),
+        ("thumbnail", 0, ["thumbnail: toy_cloud: ObjectEvent: toy_cloud has no source of ObjectEvent"]),
         ("lines", 0, ["lines: toy_cloud/web: streaming: a stream is collected"]),
         ("hello", 0, []),
     ],
@@ -373,11 +373,11 @@ def test_the_last_line_counts(run: Any) -> None:
         "10 functions on toy_cloud, toy_island: 3 places where data may be lost, 13 where something else doesn't hold."
         == out.splitlines()[-1]
     )
-    assert "ObjectEvent: toy_island delivers no ObjectEvent" in out
+    assert "ObjectEvent: toy_island has no source of ObjectEvent" in out
 
 
 def test_where_all_holds_that_is_said(run: Any) -> None:
-    expected = "2 functions on toy_island: everything that is used holds.\n"
+    expected = "2 functions on toy_island: everything the functions use holds.\n"
     Path("small_app.py").write_text(APP.partition("@portable(on.stream")[0])
 
     assert (0, expected) == run("check", "small_app.py", "--for", "toy_island")[:2]
@@ -391,7 +391,7 @@ def test_what_several_services_lack_for_reasons_of_their_own_is_one_line(run: An
 
     reasons = "horse: it is slow; pigeon: it comes when it comes"
     assert [
-        f"toy_app.py:{line_with(USES['ship'])}: ship: toy_cloud: retry delay: {reasons} (not so with line)",
+        f"toy_app.py:{line_with(USES['ship'])}: ship: toy_cloud: retry delay: {reasons} (holds with line)",
         "1 function on toy_cloud: 0 places where data may be lost, 1 where something else doesn't hold.",
     ] == out.splitlines()
 
@@ -399,7 +399,7 @@ def test_what_several_services_lack_for_reasons_of_their_own_is_one_line(run: An
 def test_via_says_which_service_is_meant(run: Any) -> None:
     narrowed = ("--for", "toy_cloud", "--via", "toy_cloud=line,toy_cloud=web")
 
-    assert (0, "1 function on toy_cloud: everything that is used holds.\n") == run(
+    assert (0, "1 function on toy_cloud: everything the functions use holds.\n") == run(
         "check", "toy_app.py:tag", *narrowed
     )[:2]
     # What the services that were named don't hand over still comes from the others.
@@ -410,7 +410,7 @@ def test_a_rejection_wants_a_dead_letter_where_the_adapter_sends_it(run: Any) ->
     Path("rejecting.py").write_text(APP.replace(', dead_letter="lost-orders"', ""))
     _, out, _ = run("check", "rejecting.py:tag", "--for", "toy_cloud", "--via", "toy_cloud=line")
 
-    assert "toy_cloud/line: reject: sent on by the adapter; it takes dead_letter= on the trigger" in out
+    assert "toy_cloud/line: reject: sent on by the adapter; the trigger needs dead_letter=" in out
 
 
 def test_what_holds_with_none_of_the_possible_services_is_said_of_the_provider(run: Any) -> None:
@@ -434,10 +434,10 @@ def test_what_a_provider_does_only_with_an_argument_of_the_trigger_is_said_where
 
     source = Path("two.py").read_text()
     line = source[: source.index('raise Reject("no tenant")')].count("\n") + 1
-    expected = f"two.py:{line}: tag: toy_island/boat: reject: it sinks; it takes dead_letter= on the trigger"
+    expected = f"two.py:{line}: tag: toy_island/boat: reject: it sinks; the trigger needs dead_letter="
     assert expected == run("check", "two.py:tag", "--for", "toy_island")[1].splitlines()[0]
-    assert "everything that is used holds" in run("check", "toy_app.py:tag", "--for", "toy_island")[1]
-    assert "everything that is used holds" in run("check", "two.py:ship", "--for", "toy_island", "--all")[1]
+    assert "everything the functions use holds" in run("check", "toy_app.py:tag", "--for", "toy_island")[1]
+    assert "everything the functions use holds" in run("check", "two.py:ship", "--for", "toy_island", "--all")[1]
 
 
 def test_what_must_be_set_outside_of_the_code_is_a_line_and_no_failure(run: Any, folder: Path) -> None:
@@ -451,7 +451,7 @@ def test_what_must_be_set_outside_of_the_code_is_a_line_and_no_failure(run: Any,
     assert 0 == code
     assert (
         f"toy_app.py:{line}: ship: toy_island/boat: retry: must be set: RETRY=1, else lost\n"
-        "1 function on toy_island: everything that is used holds once that is set.\n"
+        "1 function on toy_island: everything the functions use holds once the settings are made.\n"
     ) == out
     assert "1 again (must be set: RETRY=1, else lost)" in run("providers", "--provider", "toy_island")[1]
 
@@ -464,7 +464,7 @@ def test_all_shows_also_what_is_emulated_and_what_is_not_used(run: Any) -> None:
         "attributes: data may be lost: it carries one thing",
         "retry delay: note: it comes when it comes; not used",
         "reject: note: emulated: sent on by the adapter",
-        "attempt count: note: by documentation alone",
+        "attempt count: note: by documentation only",
     ] == [line.split(": ", 3)[3] for line in out.splitlines()[:-1]]
 
 
@@ -473,17 +473,17 @@ def test_a_function_for_any_event_is_checked_where_the_service_is_named(run: Any
         "from portable_fn import portable\n@portable\ndef anything(event):\n    event.attributes\n"
     )
 
-    assert (0, "1 function on toy_cloud: everything that is used holds.\n") == run(
+    assert (0, "1 function on toy_cloud: everything the functions use holds.\n") == run(
         "check", "any.py", "--for", "toy_cloud"
     )[:2]
-    assert "--via says which services are meant" in run("check", "any.py", "--for", "toy_cloud", "--all")[1]
+    assert "with an annotation, a trigger or --via" in run("check", "any.py", "--for", "toy_cloud", "--all")[1]
     assert 1 == run("check", "any.py", "--for", "toy_cloud", "--via", "toy_cloud=pigeon")[0]
 
 
 def test_a_provider_that_has_no_service_of_the_triggers_word_hands_the_kind_over_by_another(run: Any) -> None:
     _, out, _ = run("check", "toy_app.py:count", "--for", "toy_island", "--all")
 
-    assert "count: toy_island/boat: stream: note: on.stream is for what comes by queue here" in out
+    assert "count: toy_island/boat: stream: note: on.stream is called queue here" in out
 
 
 def test_what_a_message_holds_is_checked_as_that_message(run: Any) -> None:
@@ -512,11 +512,11 @@ def thumbnail(upload: ObjectEvent) -> None: ...
 
 def test_a_function_whose_events_come_in_messages_that_another_one_takes_is_a_line(run: Any, folder: Path) -> None:
     (folder / "carried.py").write_text(CARRIED)
-    line = "thumbnail: cloudflare/r2_queue: via: it comes inside of a message, and ship takes all of them"
+    line = "thumbnail: cloudflare/r2_queue: via: it arrives inside a message, and ship takes all messages"
     assert line in run("check", "carried.py", "--for", "cloudflare")[1]
     noted = run("check", "carried.py", "--for", "aws", "--all")[1]
-    assert "via: note: it comes inside of a message, and ship takes all of them" in noted
-    assert "(not so with s3, s3_eventbridge)" in noted
+    assert "via: note: it arrives inside a message, and ship takes all messages" in noted
+    assert "(holds with s3, s3_eventbridge)" in noted
     for better in (
         CARRIED.replace('"uploads"', '"uploads", via="uploads-queue"'),
         # Of several for messages each has the queues that it names.
@@ -535,8 +535,8 @@ def test_functions_that_cannot_be_in_one_entry_are_checked_each_by_itself(run: A
 def test_nothing_can_be_checked_where_nothing_is_declared(run: Any) -> None:
     assert (
         0,
-        "Nothing was checked: no provider that was named declares what it can do.\n",
-        "imported\nportable-fn: not declared yet, so not checked: toy_silent\n",
+        "Nothing was checked: none of the providers declares what it can do.\n",
+        "imported\nportable-fn: not checked, because they declare nothing: toy_silent\n",
     ) == run("check", "toy_app.py", "--for", "toy_silent")
 
 

@@ -115,7 +115,7 @@ def test_cloudflare_s_own_tool_has_an_address_for_schedules(capsys: pytest.Captu
 @pytest.mark.parametrize(("kind", "to"), [("message", "azure"), ("message", "cloudflare"), ("task", "cloudflare")])
 def test_what_only_a_service_brings_is_told(kind: str, to: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 2 == main(["render", kind, "--to", to, "--curl"])
-    assert f"portable-fn: {to} takes this event from its own service alone" in capsys.readouterr().err
+    assert f"portable-fn: {to} gets this event only from its service" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [["--url", "http://x"], ["--curl", "--url", "localhost:8000"]])

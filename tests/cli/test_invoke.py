@@ -251,10 +251,10 @@ def test_a_path_that_nothing_answers_is_shown_as_not_called(invoke: Any) -> None
         ("helo", (), "no function 'helo' in cli_app.py (is it 'hello'?); with @portable are hello, later, "),
         ("plain", (), "plain in cli_app.py has no @portable; with @portable are hello, "),
         ("mirror", ("--json", "{"), "--json is not JSON: "),
-        ("mirror", ("--json", "1", "--data", "2"), "--data and --json exclude each other"),
+        ("mirror", ("--json", "1", "--data", "2"), "pass --data or --json, not both"),
         ("mirror", ("--data", "@missing.txt"), "--data: missing.txt: No such file or directory"),
-        ("hello", ("-H", "no colon"), "--header: 'no colon' is not of the form 'name: value'"),
-        ("hello", ("-H", "a b: c"), "--header: 'a b: c' is not of the form 'name: value'"),
+        ("hello", ("-H", "no colon"), "--header: 'no colon' must be 'name: value'"),
+        ("hello", ("-H", "a b: c"), "--header: 'a b: c' must be 'name: value'"),
         ("hello", ("-X", "GE T"), "--method: 'GE T' is not an HTTP method"),
         ("hello", ("--path", "hello"), "--path: 'hello' doesn't start with '/'"),
         ("hello", ("-X", "GTE"), "--method: 'GTE' is not an HTTP method: is it 'GET'?"),
@@ -525,7 +525,7 @@ def test_a_provider_that_hands_over_no_such_event_says_so_and_fails_only_where_i
     code, out, _ = send("renamed", "--output", "json")
     named, _, _ = send("renamed", "--as", "cloudflare")
 
-    assert {"cloudflare": "delivers no ChangeEvent"} == {
+    assert {"cloudflare": "has no source of ChangeEvent"} == {
         one["provider"]: one["error"] for one in deliveries(out) if one["error"]
     }
     assert (0, 1) == (code, named)
@@ -537,9 +537,9 @@ def test_a_provider_that_hands_over_no_such_event_says_so_and_fails_only_where_i
         (
             "",
             (),
-            "the functions are for several kinds of events: name one function of pay (message), thumbnail (object)",
+            "the functions take several kinds of events: name one function of pay (message), thumbnail (object)",
         ),
-        ("anything", ("-f", "key=a"), "the functions are for any event: --kind says of which kind it is to be"),
+        ("anything", ("-f", "key=a"), "the functions take any event: choose the kind with --kind"),
         ("pay", ("--path", "/x"), "--path is for requests"),
         ("pay", ("--json", "{}"), "--json is for requests"),
         ("pay", ("--time", "3"), "--time is for requests"),

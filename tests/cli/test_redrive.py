@@ -121,7 +121,7 @@ def test_what_cannot_be_sent_back_is_left_and_the_others_go() -> None:
     found = list(redrive.redriven(letters, None, None, False))
     assert [
         ("left", "it can't be read: the portable-fn-fields of a dead letter can't be read"),
-        ("left", "nothing tells a queue that takes a ObjectEvent of uploads: --to names one"),
+        ("left", "no queue is known for a ObjectEvent of uploads: name one with --to"),
         ("left", "the queue takes texts"),
         ("sent", ""),
     ] == [(one.outcome, one.why.partition(": Expecting")[0]) for one in found]
@@ -196,7 +196,7 @@ def test_the_command_shows_each_letter(memory: Memory, capsys: pytest.CaptureFix
     assert [
         "sent m-1 → orders (unknown sku)",
         "sent m-2 → orders (unknown sku)",
-        "left object-1 (unknown sku): nothing tells a queue that takes a ObjectEvent of uploads: --to names one",
+        "left object-1 (unknown sku): no queue is known for a ObjectEvent of uploads: name one with --to",
         "2 sent, 1 left.",
     ] == capsys.readouterr().out.splitlines()
     memory.waiting.clear()
@@ -206,7 +206,7 @@ def test_the_command_shows_each_letter(memory: Memory, capsys: pytest.CaptureFix
 
 def test_the_command_asks_first(memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
     assert 2 == command(["redrive", "orders-dead", "--as", "aws"])
-    assert "nobody can answer here: add --yes, or --dry-run" in capsys.readouterr().err
+    assert "needs a terminal: add --yes or --dry-run" in capsys.readouterr().err
     assert [] == memory.steps
 
 

@@ -220,7 +220,7 @@ def test_the_command_line_knows_it_by_its_module(capsys: pytest.CaptureFixture[s
         "@portable(on.queue('orders'))\ndef ship(order: Message) -> None: ...\n"
         "@portable(on.http('GET', '/'))\ndef hello(request: Request) -> str:\n    return 'hello'\n"
     )
-    assert (0, f"2 functions on {TOY}: everything that is used holds.\n") == run(
+    assert (0, f"2 functions on {TOY}: everything the functions use holds.\n") == run(
         capsys, "check", str(app), "--for", TOY
     )
     assert 0 == run(capsys, "invoke", f"{app}:hello", "--as", TOY)[0]

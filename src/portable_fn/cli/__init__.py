@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and gives its exit code; what goes wrong is one line on stderr."""
+    """Run the command line and return its exit code; an error is one line on stderr."""
     try:
         from portable_fn.cli.command import run
     except ModuleNotFoundError as exc:
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"portable-fn needs {exc.name}: pip install 'portable-fn[cli]'", file=sys.stderr)
         return 2
-    # As `python -m` has it: an adapter of one's own may lie here.
+    # As with `python -m`, the current folder may have an adapter.
     if (here := os.getcwd()) in sys.path:
         return run(arguments)
     sys.path.insert(0, here)

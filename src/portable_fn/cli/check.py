@@ -1,4 +1,4 @@
-"""What of a function wouldn't hold on a provider, by what the provider's adapter declares and what the function uses."""
+"""Find what a function uses and a provider can't do, by the declarations of its adapter."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from portable_fn.errors import ConfigurationError
 from portable_fn.events import CloudEvent, Event
 from portable_fn.on import Trigger
 
-# What a finding comes to: data may be lost, something is done another way or not at all, something must be set that the code
-# doesn't show, or it is only to be known.
+# The level of a finding: data may be lost; something works differently or not at all; a setting outside the code is needed; or a
+# note.
 LOSES, DIFFERS, SETTING, NOTE = "loses", "differs", "setting", "note"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that wouldn't hold: where it is used, else where the function is, for which services of a provider, and why.
+    """One thing that wouldn't hold: the line that uses it or the function's, the services of a provider, and the reason.
 
-    `others` are the services that its events may come from as well and where it holds; `everywhere` says that it doesn't hold
-    with any.
+    `others` are the services of the same events with which it holds. `everywhere` is true if it holds with none.
     """
 
     file: str
@@ -46,82 +45,89 @@ class Finding:
         where = self.provider
         if self.services and (len(self.services) == 1 or not self.everywhere):
             where += f"/{','.join(self.services)}"
-        others = f" (not so with {', '.join(self.others)})" if self.others else ""
+        others = f" (holds with {', '.join(self.others)})" if self.others else ""
         level = {LOSES: "data may be lost: ", SETTING: "must be set: ", NOTE: "note: "}.get(self.level, "")
         return f"{self.file}:{self.line}: {self.function}: {where}: {self.feature}: {level}{self.why}{others}"
 
 
 def narrowed(asked: Sequence[str], all_declared: Iterable[Declared]) -> dict[str, tuple[str, ...]]:
-    """The services that `--via aws=sqs,azure=service_bus` names for each provider; Failure for one that there isn't."""
-    known = {one.provider: one.services or () for one in all_declared}
-    found: dict[str, tuple[str, ...]] = {}
+    """Return the services that `--via aws=sqs,azure=service_bus` names, by provider.
+
+    Raises:
+        Failure: There is no such service.
+    """
+    known = {declaration.provider: declaration.services or () for declaration in all_declared}
+    named: dict[str, tuple[str, ...]] = {}
     for pair in filter(None, (part.strip() for text in asked for part in text.split(","))):
         provider, _, name = pair.partition("=")
         if provider not in known or not name:
-            raise Failure(f"--via: {pair!r} is not of the form provider=service; providers are {', '.join(known)}")
+            raise Failure(f"--via: {pair!r} must be provider=service; providers are {', '.join(known)}")
         possible = list(dict.fromkeys(service.name for service in known[provider]))
         if name not in possible:
             raise Failure(f"--via: {provider} has no {name!r}; possible are {', '.join(possible) or 'none'}")
-        found[provider] = (*found.get(provider, ()), name)
-    return found
+        named[provider] = (*named.get(provider, ()), name)
+    return named
 
 
 def check(
     functions: Iterable[Binding], all_declared: Sequence[Declared], via: Mapping[str, Sequence[str]]
 ) -> list[Finding]:
-    """What wouldn't hold of each function on each provider, the notes too; nothing of a provider that declares nothing."""
-    found: dict[Finding, None] = {}
+    """Return the findings for each function on each provider, notes included; none for a provider without declarations."""
+    findings: dict[Finding, None] = {}
     functions = list(functions)
     takers = _takers(functions)
     for function in functions:
         for trigger in function.triggers or (None,):
             used = uses(function, trigger)
             taker = None if trigger is not None and trigger.channels else takers.get(id(function))
-            for one in all_declared:
+            for declaration in all_declared:
+                provider, declared = declaration.provider, declaration.services
                 if EVENT_LOOP in used:
-                    found[_of_event_loop(function, one)] = None
-                if one.services is not None:
-                    if taker is not None:
-                        meant = _possible(function, trigger, one.services, via.get(one.provider, ()))
-                        found |= dict.fromkeys(_of_messages(function, taker, one.provider, meant))
-                    found |= dict.fromkeys(
-                        _of_provider(function, trigger, used, one.provider, one.services, via.get(one.provider, ()))
-                    )
-    return list(found)
+                    findings[_of_event_loop(function, declaration)] = None
+                if declared is None:
+                    continue
+                named = via.get(provider, ())
+                if taker is not None:
+                    services = _possible(function, trigger, declared, named)
+                    findings |= dict.fromkeys(_of_messages(function, taker, provider, services))
+                findings |= dict.fromkeys(_of_provider(function, trigger, used, provider, declared, named))
+    return list(findings)
 
 
 def _takers(functions: Sequence[Binding]) -> dict[int, Binding]:
-    """For each function that gets nothing of what is inside of messages, the function that takes all of them."""
+    """Return, for each function that never gets the contents of messages, the function that takes all of them."""
     try:
         return {id(function): taker for function, taker in Dispatcher(functions).hidden()}
     except ConfigurationError:
-        return {}  # two that can't be in one entry: each has one of its own
+        return {}  # they can't share an entry: each has its own
 
 
 def _of_messages(function: Binding, taker: Binding, provider: str, services: Sequence[Service]) -> list[Finding]:
-    """What it comes to that the function's events come inside of messages, which another one takes."""
+    """Return the finding that another function takes the messages that hold the function's events."""
     inside = [service for service in services if service.in_messages]
     if not inside:
         return []
     everywhere = len(inside) == len(services)
-    why = f"it comes inside of a message, and {taker.name} takes all of them; name its queue on the trigger, via='…'"
+    why = (
+        f"it arrives inside a message, and {taker.name} takes all messages; name the queue on the trigger with via='…'"
+    )
     others = _names(service for service in services if not service.in_messages)
     place = short(function.file), function.line, function.name, provider
     return [Finding(*place, _names(inside), others, "via", DIFFERS if everywhere else NOTE, why, everywhere)]
 
 
-def _of_event_loop(function: Binding, one: Declared) -> Finding:
-    """What asyncio.run in the handler comes to: it fails if an event loop runs already."""
+def _of_event_loop(function: Binding, declaration: Declared) -> Finding:
+    """Return the finding for asyncio.run in a handler, which fails if an event loop runs already."""
     file, line = places(function)[EVENT_LOOP]
     level = DIFFERS
     if function.is_async:
-        why = "asyncio.run fails in an async handler, whose event loop runs already: await instead"
-    elif not one.has_threads:
-        why = "asyncio.run fails, since a sync handler runs in the event loop here: make the handler async"
+        why = "asyncio.run fails in an async handler, because its event loop runs already: use await"
+    elif not declaration.has_threads:
+        why = "asyncio.run fails, because a sync handler runs in the event loop here: make the handler async"
     else:
         level = NOTE
-        why = "asyncio.run makes an event loop for each call, so no client lives on: make the handler async"
-    return Finding(short(file), line, function.name, one.provider, (), (), EVENT_LOOP, level, why)
+        why = "asyncio.run makes an event loop for each call, so no client can be reused: make the handler async"
+    return Finding(short(file), line, function.name, declaration.provider, (), (), EVENT_LOOP, level, why)
 
 
 def _of_provider(
@@ -138,18 +144,18 @@ def _of_provider(
     possible = _possible(function, trigger, services, via)
     if not possible:
         if function.kind is Event:
-            why = f"{function.name} takes any event: an annotation, a trigger or --via says which services are meant"
+            why = f"{function.name} takes any event: name the services with an annotation, a trigger or --via"
             return [Finding(*place, (), (), kind, NOTE, why)]
-        return [Finding(*place, (), (), kind, DIFFERS, f"{provider} delivers no {kind}")]
-    found: list[Finding] = []
-    needed = [] if trigger is None else [one for one in trigger.settings.values() if one.default is None]
+        return [Finding(*place, (), (), kind, DIFFERS, f"{provider} has no source of {kind}")]
+    findings: list[Finding] = []
+    needed = [] if trigger is None else [setting for setting in trigger.settings.values() if setting.default is None]
     for setting in needed:
-        why = f"{setting.variable}, from which the trigger takes a name"
-        found.append(Finding(*place, (), (), "environment", SETTING, why, everywhere=True))
+        why = f"{setting.variable}, which has a name of the trigger"
+        findings.append(Finding(*place, (), (), "environment", SETTING, why, everywhere=True))
     if trigger is not None and all(service.word != trigger.word for service in possible):
         words = ", ".join(dict.fromkeys(service.word for service in possible))
-        why = f"on.{trigger.word} is for what comes by {words} here"
-        found.append(Finding(*place, _names(possible), (), trigger.word, NOTE, why, everywhere=True))
+        why = f"on.{trigger.word} is called {words} here"
+        findings.append(Finding(*place, _names(possible), (), trigger.word, NOTE, why, everywhere=True))
     alike: dict[tuple[str, str, str], list[Service]] = {}
     for service in possible:
         for feature, capability in service.features.items():
@@ -157,27 +163,27 @@ def _of_provider(
             if judged is not None:
                 alike.setdefault((feature, *judged), []).append(service)
     for (feature, level, why), mine in alike.items():
-        # Where another service has another reason against it, it doesn't hold there either.
+        # It doesn't hold with a service that has another reason against it, either.
         held = [service for service in possible if not _fails(alike, feature, level, service)]
         everywhere = len(mine) == len(possible)
         file, line = used_at.get(feature, (function.file, function.line)) if feature in used else place[:2]
-        found.append(
+        findings.append(
             Finding(short(file), line, *place[2:], _names(mine), _names(held), feature, level, why, everywhere)
         )
-    return sorted(found, key=_in_order)
+    return sorted(findings, key=_in_order)
 
 
 def _possible(
     function: Binding, trigger: Trigger | None, services: Sequence[Service], via: Sequence[str]
 ) -> list[Service]:
-    """The services that the function's events may come from: those named, else by its trigger's word, else by its kind."""
+    """Return the possible services of the function's events: those named, or by its trigger's word, or by its kind."""
     kind = function.kind
     if kind is Event and trigger is None:
         return [service for service in services if service.name in via]
     name = trigger.kind.__name__ if kind is Event and trigger is not None else kind.__name__
     of_kind = [service for service in services if service.kind == name]
     if not of_kind and trigger is not None and issubclass(kind, (*INSIDE, CloudEvent)):
-        # They come inside of what the trigger is for.
+        # They arrive inside the events of the trigger.
         of_kind = [service for service in services if service.kind == trigger.kind.__name__]
     if named := [service for service in of_kind if service.name in via]:
         return named
@@ -186,17 +192,17 @@ def _possible(
 
 
 def _judged(feature: str, capability: Capability, used: bool, trigger: Trigger | None) -> tuple[str, str] | None:
-    """What a capability comes to for a function, and why; None where it holds and there is nothing to say."""
+    """Return the level and the reason of a capability for a function; None if it holds without a note."""
     why = capability.note
     lacking = bool(capability.needs) and getattr(trigger, capability.needs, None) is None
     if capability.level == "native" and not (lacking and used):
         if used and capability.setting:
             return SETTING, capability.setting
-        return (NOTE, "by documentation alone") if capability.by_documentation else None
+        return (NOTE, "by documentation only") if capability.by_documentation else None
     if not used:
         return NOTE, f"{why}; not used" if why else "not used"
     if lacking:
-        return LOSES if capability.loses else DIFFERS, f"{why}; it takes {capability.needs}= on the trigger"
+        return LOSES if capability.loses else DIFFERS, f"{why}; the trigger needs {capability.needs}="
     if capability.level == "emulated":
         return NOTE, f"emulated: {why}"
     return LOSES if capability.loses else DIFFERS, why
@@ -214,43 +220,43 @@ def _names(services: Iterable[Service]) -> tuple[str, ...]:
 
 
 def _in_order(finding: Finding) -> tuple[int, int]:
-    """What loses first, then as the matrix has it."""
+    """Sort losses first, then by the order of the matrix."""
     place = FEATURES.index(finding.feature) if finding.feature in FEATURES else -1
     return (LOSES, DIFFERS, SETTING, NOTE).index(finding.level), place
 
 
 def as_json(place: str, functions: Sequence[Binding], found: Sequence[Finding], checked: Sequence[Declared]) -> Any:
-    """The findings as an object of JSON, with what was checked."""
+    """Return the findings, and what was checked, as a JSON object."""
     return {
         "target": place,
         "functions": [
             {"name": function.name, "kind": function.kind.__name__, "file": short(function.file), "line": function.line}
             for function in functions
         ],
-        "providers": [one.provider for one in checked if one.services is not None],
+        "providers": [declaration.provider for declaration in checked if declaration.services is not None],
         "undeclared": undeclared(checked),
         "findings": [asdict(finding) for finding in found],
     }
 
 
 def markdown(found: Sequence[Finding]) -> str:
-    """The findings as a list in Markdown."""
+    """Return the findings as a Markdown list."""
     return "".join(f"- {escaped(line)}\n" for line in lines(found)) or "Everything holds.\n"
 
 
 def lines(found: Iterable[Finding]) -> list[str]:
-    """The findings to be read, one line for each feature of a function that doesn't hold on a provider, whatever the reasons."""
+    """Return the findings as text, one line for each feature of a function on a provider, with all reasons."""
     return [str(those[0]) if len(those) == 1 else _together(those) for those in _alike(found)]
 
 
 def _together(those: Sequence[Finding]) -> str:
     first = those[0]
-    reasons = "; ".join(f"{','.join(one.services)}: {one.why}" for one in those)
+    reasons = "; ".join(f"{','.join(finding.services)}: {finding.why}" for finding in those)
     return str(replace(first, services=(), why=reasons))
 
 
 def _alike(found: Iterable[Finding]) -> list[list[Finding]]:
-    """The findings that differ in their services and reasons alone, together."""
+    """Group the findings that differ only in services and reasons."""
     groups: dict[Finding, list[Finding]] = {}
     for finding in found:
         groups.setdefault(replace(finding, services=(), why="", everywhere=False), []).append(finding)
@@ -258,16 +264,16 @@ def _alike(found: Iterable[Finding]) -> list[list[Finding]]:
 
 
 def summary(functions: Sequence[Binding], found: Sequence[Finding], checked: Sequence[Declared]) -> str:
-    """How many functions were checked on how many providers, and what it came to."""
-    providers = [one.provider for one in checked if one.services is not None]
+    """Summarise how many functions were checked on which providers, and the result."""
+    providers = [declaration.provider for declaration in checked if declaration.services is not None]
     if not providers:
-        return "Nothing was checked: no provider that was named declares what it can do."
+        return "Nothing was checked: none of the providers declares what it can do."
     what = f"{_count(len(functions), 'function')} on {', '.join(providers)}"
     levels = [those[0].level for those in _alike(found)]
     lost, differ = levels.count(LOSES), levels.count(DIFFERS)
     if not lost and not differ:
-        once = " once that is set" if any(finding.level == SETTING for finding in found) else ""
-        return f"{what}: everything that is used holds{once}."
+        once = " once the settings are made" if any(finding.level == SETTING for finding in found) else ""
+        return f"{what}: everything the functions use holds{once}."
     return f"{what}: {_count(lost, 'place')} where data may be lost, {differ} where something else doesn't hold."
 
 

@@ -1,4 +1,4 @@
-"""The commands and their options."""
+"""Define the commands and their options."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ INVOKE_EPILOG = """
   portable-fn invoke app.py:thumbnail --as aws/s3/sns/sqs -f 'key=a b.png'
 
 [bold]Exit codes[/bold]
-  0  every provider answered with 2xx or 3xx, or has the events as acknowledged
-  1  on some provider the function failed, answered with 4xx or 5xx, or an event comes again or is dead-lettered
+  0  every provider answered with 2xx or 3xx, or acknowledged the events
+  1  on some provider the function failed or answered with 4xx or 5xx, or an event is redelivered or dead-lettered
   2  the command can't be understood, or names what doesn't exist
   3  the target's import failed
 """
@@ -78,7 +78,7 @@ CHECK_EPILOG = """
   portable-fn check package.module --all --output json
 
 [bold]Exit codes[/bold]
-  0  no function may lose data; what else wouldn't hold is printed, and what must be set
+  0  no function may lose data; other differences and settings are printed
   1  on some provider a function may lose data
   2  the command can't be understood, or names what doesn't exist
   3  the target's import, or an adapter's, failed
@@ -105,8 +105,8 @@ PARSE_EPILOG = """
 
 [bold]Exit codes[/bold]
   0  the events were printed
-  1  the payload isn't as its provider has it
-  2  the command can't be understood, or no provider's payload looks like this
+  1  the payload isn't valid for its provider
+  2  the command can't be understood, or no provider sends such a payload
 """
 
 REPLAY_EPILOG = """
@@ -116,8 +116,8 @@ REPLAY_EPILOG = """
   portable-fn replay recorded app.py --ignore id --ignore '/items/*/created_at'
 
 [bold]Exit codes[/bold]
-  0  everything came out as it was recorded
-  1  something came out otherwise
+  0  every result is as it was recorded
+  1  a result differs
   2  the command can't be understood, or names what doesn't exist
   3  the target's import failed
 """
@@ -155,14 +155,14 @@ class Format(StrEnum):
 
 
 def run(arguments: Sequence[str] | None) -> int:
-    """Runs the command line and gives its exit code."""
+    """Run the command line and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
     try:
         code = app(None if arguments is None else list(arguments), prog_name="portable-fn", standalone_mode=False)
-        # sys.stdout is None where it was closed when Python started, as `>&-` does; print knows that.
+        # Python sets sys.stdout to None if it was closed at the start, as by `>&-`; print accepts that.
         print(end="", flush=True)
         return code or OK
     except Failure as exc:
@@ -172,7 +172,7 @@ def run(arguments: Sequence[str] | None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         message, code = "interrupted", 130
     except (BrokenPipeError, SystemExit):
-        # The reader of a pipe has gone, as `head` does; Rich makes a SystemExit of it. Nothing more must be written there.
+        # The reader of the pipe has gone, such as `head`. Rich turns that into a SystemExit. Nothing more may be written there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     if message:
@@ -181,7 +181,7 @@ def run(arguments: Sequence[str] | None) -> int:
 
 
 def _project() -> Project:
-    """What the project's pyproject.toml says."""
+    """Read the project's settings from pyproject.toml."""
     try:
         return project()
     except ConfigurationError as exc:
@@ -189,7 +189,7 @@ def _project() -> Project:
 
 
 def _wrapped(line: str) -> str:
-    """The line, broken between words at a terminal's width; in a pipe it stays one line."""
+    """Break the line between words at the terminal's width; in a pipe it stays one line."""
     if not sys.stdout.isatty():
         return line
     width = max(get_terminal_size().columns, 40)
@@ -197,7 +197,7 @@ def _wrapped(line: str) -> str:
 
 
 def _provider_names(incomplete: str) -> list[str]:
-    """What completes a list of providers."""
+    """Complete a list of providers."""
     before, comma, last = incomplete.rpartition(",")
     return [f"{before}{comma}{name}" for name in (*ADAPTERS, "all") if name.startswith(last)]
 
@@ -215,10 +215,10 @@ def _version(wanted: bool) -> None:
 @app.callback(epilog=EPILOG)
 def portable_fn(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """One Python handler, any serverless provider."""
+    """Write a handler once; run it on any serverless provider."""
 
 
 @app.command(epilog=INVOKE_EPILOG)
@@ -227,7 +227,7 @@ def invoke(
         str,
         typer.Argument(
             metavar="TARGET",
-            help="The function, app.py:hello or package.module:hello; or a whole file or module, whose paths decide.",
+            help="The function, app.py:hello or package.module:hello; or a file or module, whose routes choose the function.",
         ),
     ],
     providers: Annotated[
@@ -235,15 +235,15 @@ def invoke(
         typer.Option(
             "--as",
             metavar="NAMES",
-            help="Providers, or services of one: aws,azure or aws/rest_api; else the project's, or all.",
+            help="Providers, or services: aws,azure or aws/rest_api. Default: the project's, or all.",
             autocompletion=_provider_names,
         ),
     ] = None,
     method: Annotated[
-        str | None, typer.Option("--method", "-X", help="The method; else the first that the function declares.")
+        str | None, typer.Option("--method", "-X", help="The method. Default: the first that the function declares.")
     ] = None,
     path: Annotated[
-        str | None, typer.Option("--path", help="Path and query; else one that fits the function's on.http.")
+        str | None, typer.Option("--path", help="Path and query. Default: one that fits the function's on.http.")
     ] = None,
     data: Annotated[
         list[str] | None,
@@ -251,31 +251,31 @@ def invoke(
             "--data",
             "-d",
             metavar="TEXT",
-            help="A request's body as it is; another event's data as JSON, several are a batch of messages. Or @file.",
+            help="A request's body unchanged, or an event's data as JSON; or @file. Repeat it for a batch of messages.",
         ),
     ] = None,
     json: Annotated[
         str | None, typer.Option("--json", metavar="JSON", help="A request's body and its content type.")
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header; may be repeated.")
+        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header; can be repeated.")
     ] = None,
     kind: Annotated[
         str | None,
         typer.Option(
             "--kind",
             metavar="KIND",
-            help=f"What is sent if the functions are for several kinds: {', '.join(KINDS)}.",
+            help=f"The kind to send, if the functions take several: {', '.join(KINDS)}.",
             autocompletion=_kinds,
         ),
     ] = None,
     body: Annotated[
-        str | None, typer.Option("--body", metavar="TEXT", help="An event's body as it is, or @file.")
+        str | None, typer.Option("--body", metavar="TEXT", help="An event's body unchanged, or @file.")
     ] = None,
     field: Annotated[
         list[str] | None,
         typer.Option(
-            "--field", "-f", metavar="NAME=VALUE", help="A field of an event, such as key=a; may be repeated."
+            "--field", "-f", metavar="NAME=VALUE", help="A field of an event, such as key=a; can be repeated."
         ),
     ] = None,
     time: Annotated[
@@ -284,20 +284,20 @@ def invoke(
             "--time",
             min=0,
             metavar="N",
-            help="Send a request up to N more times to each provider, to time the overhead; 100 is a good number.",
+            help="Send a request up to N more times to each provider and time the overhead; 100 is a good number.",
             show_default=False,
         ),
     ] = 0,
     output: Annotated[Output, typer.Option("--output", help="A table to read, or JSON for programs.")] = Output.TABLE,
 ) -> int:
-    """Call a function once as each provider would call it, through the provider's real shapes, and show both sides."""
-    found = Target.parse(target)
-    # What the user's code prints must not get into our output.
-    with redirect_stdout(sys.stderr), found.imported() as functions:
+    """Call a function as each provider would, with its real payloads, and show both sides."""
+    parsed = Target.parse(target)
+    # The user's prints must not get into our output.
+    with redirect_stdout(sys.stderr), parsed.imported() as functions:
         if kind is None:
             like_request = bool(method or path or json or header)
             kind = events.kind_for(functions, like_request=like_request, like_event=bool(body is not None or field))
-        made = events.event(
+        event = events.event(
             kind,
             data=data or (),
             body=body,
@@ -309,48 +309,49 @@ def invoke(
             functions=functions,
         )
         names = [function.name for function in functions]
-    if isinstance(made, Request):
-        return _sent(found, names, made, providers, time, output)
+    if isinstance(event, Request):
+        return _sent(parsed, names, event, providers, time, output)
     if time:
         raise Failure("--time is for requests")
-    return _delivered(found, names, made, providers, output)
+    return _delivered(parsed, names, event, providers, output)
 
 
 def _sent(
-    found: Target, names: Sequence[str], request: Request[Any], providers: str | None, time: int, output: Output
+    target: Target, names: Sequence[str], request: Request[Any], providers: str | None, time: int, output: Output
 ) -> int:
-    """Sends the request to each provider, shows what happened, and gives the exit code."""
+    """Send the request to each provider, print the exchanges, and return the exit code."""
     asked = services(providers, http_services, _project())
     all_sent: list[Sent] = []
     for provider, service in asked:
-        with redirect_stdout(sys.stderr), found.imported() as functions:
+        with redirect_stdout(sys.stderr), target.imported() as functions:
             all_sent.append(send(functions, request, provider, service, time))
     if output is Output.JSON:
-        report.print_json(found.place, names, request, all_sent)
+        report.print_json(target.place, names, request, all_sent)
     else:
-        table.print_table(found.place, names, request, all_sent)
+        table.print_table(target.place, names, request, all_sent)
     is_named = providers not in (None, "all")
     return OK if all(_went_well(sent, is_named) for sent in all_sent) else FAILED
 
 
-def _delivered(found: Target, names: Sequence[str], event: Any, providers: str | None, output: Output) -> int:
-    """Delivers the event, or several, by each provider, shows what became of them, and gives the exit code."""
+def _delivered(target: Target, names: Sequence[str], event: Any, providers: str | None, output: Output) -> int:
+    """Deliver the events by each provider, print the outcomes, and return the exit code."""
     asked = services(providers, lambda provider: event_services(event, provider), _project())
     all_delivered: list[Delivered] = []
     for provider, service in asked:
-        with redirect_stdout(sys.stderr), found.imported() as functions:
+        with redirect_stdout(sys.stderr), target.imported() as functions:
             all_delivered.append(delivered(functions, event, provider, service))
     if output is Output.JSON:
-        report.print_deliveries(found.place, names, as_events(event), all_delivered)
+        report.print_deliveries(target.place, names, as_events(event), all_delivered)
     else:
-        table.print_deliveries(found.place, names, as_events(event), all_delivered)
-    return OK if all(_was_done(one, named=providers not in (None, "all")) for one in all_delivered) else FAILED
+        table.print_deliveries(target.place, names, as_events(event), all_delivered)
+    return OK if all(_was_done(each, named=providers not in (None, "all")) for each in all_delivered) else FAILED
 
 
-def _was_done(one: Delivered, *, named: bool) -> bool:
-    if one.missing:
+def _was_done(delivered: Delivered, *, named: bool) -> bool:
+    if delivered.missing:
         return not named
-    return one.delivery is not None and set(one.delivery.outcomes) == {"acknowledged"} and one.delivery.error is None
+    delivery = delivered.delivery
+    return delivery is not None and set(delivery.outcomes) == {"acknowledged"} and delivery.error is None
 
 
 @app.command(epilog=PROVIDERS_EPILOG)
@@ -360,7 +361,7 @@ def providers(
         typer.Option(
             "--kind",
             metavar="KIND",
-            help=f"One kind of event: {', '.join(KINDS)}; else all.",
+            help=f"One kind of event: {', '.join(KINDS)}. Default: all.",
             autocompletion=_kinds,
         ),
     ] = None,
@@ -372,7 +373,7 @@ def providers(
         Format, typer.Option("--output", help="Tables to read, Markdown, or JSON for programs.")
     ] = Format.TABLE,
 ) -> int:
-    """Shows what each service of each provider can do: natively, emulated (how), or not (why)."""
+    """Show what each service of each provider can do: natively, emulated (how), or not (why)."""
     asked = declared(provider, "--provider")
     kind = None if kind is None else CLASSES[named(kind, "--kind")]
     if output is Format.JSON:
@@ -389,7 +390,7 @@ def check(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="TARGET", help="The function, app.py:hello or package.module:hello; or a whole file or module."
+            metavar="TARGET", help="The function, app.py:hello or package.module:hello; or a file or module."
         ),
     ],
     providers: Annotated[
@@ -397,7 +398,7 @@ def check(
         typer.Option(
             "--for",
             metavar="NAMES",
-            help="Providers: aws,azure; else the project's, or all.",
+            help="Providers: aws,azure. Default: the project's, or all.",
             autocompletion=_provider_names,
         ),
     ] = None,
@@ -406,48 +407,46 @@ def check(
         typer.Option(
             "--via",
             metavar="PROVIDER=SERVICE",
-            help="The services that are meant, else any: aws=sqs,azure=storage_queue; may be repeated.",
+            help="The services: aws=sqs,azure=storage_queue; can be repeated. Default: any.",
         ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show also what is emulated, and what the functions don't use.")
+        bool, typer.Option("--all", help="Also show what is emulated, and what the functions don't use.")
     ] = False,
     output: Annotated[
         Format, typer.Option("--output", help="Lines to read, Markdown, or JSON for programs.")
     ] = Format.TABLE,
 ) -> int:
-    """Lists for each function what would not hold on the providers, with its file and line."""
+    """List what wouldn't hold on the providers for each function, with file and line."""
     own = _project()
     asked = declared(providers, "--for", own.providers)
     services_meant = own.services | checking.narrowed(via or (), asked)
-    found = Target.parse(target)
-    with redirect_stdout(sys.stderr), found.imported() as functions:
+    parsed = Target.parse(target)
+    with redirect_stdout(sys.stderr), parsed.imported() as functions:
         findings = checking.check(functions, asked, services_meant)
     if not everything:
         findings = [finding for finding in findings if finding.level != checking.NOTE]
     if output is Format.JSON:
-        report.print_object(checking.as_json(found.place, functions, findings, asked))
+        report.print_object(checking.as_json(parsed.place, functions, findings, asked))
     elif output is Format.MARKDOWN:
         sys.stdout.write(checking.markdown(findings))
     else:
         for line in [*checking.lines(findings), checking.summary(functions, findings, asked)]:
             typer.echo(_wrapped(line))
     if missing := undeclared(asked):
-        print(f"portable-fn: not declared yet, so not checked: {', '.join(missing)}", file=sys.stderr)
+        print(f"portable-fn: not checked, because they declare nothing: {', '.join(missing)}", file=sys.stderr)
     return FAILED if any(finding.level == checking.LOSES for finding in findings) else OK
 
 
 @app.command(epilog=RENDER_EPILOG)
 def render(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help=f"What it is: {', '.join(KINDS)}.", autocompletion=_kinds)
+        str, typer.Argument(metavar="KIND", help=f"The kind of event: {', '.join(KINDS)}.", autocompletion=_kinds)
     ],
-    to: Annotated[
-        str, typer.Option("--to", metavar="PROVIDER", help="The provider whose payload it is to be.")
-    ] = "aws",
+    to: Annotated[str, typer.Option("--to", metavar="PROVIDER", help="The provider of the payload.")] = "aws",
     via: Annotated[
         str | None,
-        typer.Option("--via", metavar="SERVICE", help="The provider's service, what is inside first: s3/sns/sqs."),
+        typer.Option("--via", metavar="SERVICE", help="The provider's service, from the inside out: s3/sns/sqs."),
     ] = None,
     data: Annotated[
         list[str] | None,
@@ -455,32 +454,34 @@ def render(
             "--data",
             "-d",
             metavar="JSON",
-            help="The data, or @file; several are a batch of messages. Of a request, the body as it is.",
+            help="The data as JSON, or a request's body unchanged; or @file. Repeat it for a batch of messages.",
         ),
     ] = None,
-    body: Annotated[str | None, typer.Option("--body", metavar="TEXT", help="The body as it is, or @file.")] = None,
+    body: Annotated[str | None, typer.Option("--body", metavar="TEXT", help="The body unchanged, or @file.")] = None,
     field: Annotated[
         list[str] | None,
-        typer.Option("--field", "-f", metavar="NAME=VALUE", help="Any other field, such as key=a; may be repeated."),
+        typer.Option("--field", "-f", metavar="NAME=VALUE", help="Any other field, such as key=a; can be repeated."),
     ] = None,
-    method: Annotated[str | None, typer.Option("--method", "-X", help="A request's method; else GET or POST.")] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", "-X", help="A request's method. Default: GET or POST.")
+    ] = None,
     path: Annotated[str | None, typer.Option("--path", help="A request's path and query.")] = None,
     json: Annotated[
         str | None, typer.Option("--json", metavar="JSON", help="A request's body and its content type.")
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header; may be repeated.")
+        list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="A header; can be repeated.")
     ] = None,
     as_curl: Annotated[
-        bool, typer.Option("--curl", help="Print the curl command that sends it to a function on this machine.")
+        bool, typer.Option("--curl", help="Print a curl command that sends it to a function on this machine.")
     ] = False,
     url: Annotated[
         str | None,
-        typer.Option("--url", metavar="URL", help="Where curl sends it; else where the provider's tool listens."),
+        typer.Option("--url", metavar="URL", help="The address for curl. Default: that of the provider's tool."),
     ] = None,
 ) -> int:
-    """Prints the payload that a provider would hand to a function for an event, for that provider's own command line."""
-    made = events.event(
+    """Print the payload that a provider would send for an event, for the provider's command line."""
+    event = events.event(
         kind,
         data=data or (),
         body=body,
@@ -490,7 +491,7 @@ def render(
         json=json,
         headers=header or (),
     )
-    native = payload.rendered(made, to, via)
+    native = payload.rendered(event, to, via)
     if url is not None and not as_curl:
         raise Failure("--url is for --curl")
     typer.echo(curl.command(native, to, url) if as_curl else json_text(native, indent=2, ensure_ascii=False))
@@ -501,20 +502,20 @@ def render(
 def parse(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file with a payload as JSON; - reads stdin.")],
     provider: Annotated[
-        str | None, typer.Option("--provider", metavar="NAME", help="The provider; else the one that it looks like.")
+        str | None, typer.Option("--provider", metavar="NAME", help="The provider. Default: guessed by the payload.")
     ] = None,
     via: Annotated[
-        str | None, typer.Option("--via", metavar="SERVICE", help="The service, where the payload doesn't tell.")
+        str | None, typer.Option("--via", metavar="SERVICE", help="The service, if the payload doesn't name it.")
     ] = None,
     output: Annotated[Output, typer.Option("--output", help="Text to read, or JSON for programs.")] = Output.TABLE,
 ) -> int:
-    """Shows the neutral events in a payload that was copied from a provider's console or log."""
+    """Show the neutral events in a payload from a provider's console or log."""
     with redirect_stdout(sys.stderr):
-        named, found = payload.events(payload.read(file), provider, via)
+        provider, parsed = payload.events(payload.read(file), provider, via)
     if output is Output.JSON:
-        report.print_object(payload.as_json(named, found))
+        report.print_object(payload.as_json(provider, parsed))
     else:
-        typer.echo(payload.text(named, found))
+        typer.echo(payload.text(provider, parsed))
     return OK
 
 
@@ -523,31 +524,31 @@ def replay(
     recorded: Annotated[
         str,
         typer.Argument(
-            metavar="RECORDED", help="The folder that PORTABLE_FN_RECORD named, a file in it, or a log with its lines."
+            metavar="RECORDED", help="The folder of PORTABLE_FN_RECORD, a file in it, or a log with its lines."
         ),
     ],
     target: Annotated[
         str,
         typer.Argument(
-            metavar="TARGET", help="The function, app.py:hello or package.module:hello; or a whole file or module."
+            metavar="TARGET", help="The function, app.py:hello or package.module:hello; or a file or module."
         ),
     ],
     to: Annotated[
-        str | None, typer.Option("--to", metavar="PROVIDER", help="Another provider than where it was recorded.")
+        str | None, typer.Option("--to", metavar="PROVIDER", help="Another provider than the recorded one.")
     ] = None,
     ignore: Annotated[
         list[str] | None,
         typer.Option(
             "--ignore",
             metavar="PATH",
-            help="A member of a JSON answer that may differ: created_at, or /items/*/id; may be repeated.",
+            help="A member of a JSON answer that may differ: created_at, or /items/*/id; can be repeated.",
         ),
     ] = None,
     output: Annotated[Output, typer.Option("--output", help="Lines to read, or JSON for programs.")] = Output.TABLE,
 ) -> int:
-    """Runs recorded invocations once more, and tells what comes out otherwise."""
-    found = Target.parse(target)
-    with redirect_stdout(sys.stderr), found.imported() as functions, log_kept([]):
+    """Run recorded invocations again and show the differences."""
+    parsed = Target.parse(target)
+    with redirect_stdout(sys.stderr), parsed.imported() as functions, log_kept([]):
         replayed = payload.replayed(recorded, functions, to, ignore or ())
     if output is Output.JSON:
         report.print_object(payload.replay_as_json(replayed))
@@ -566,42 +567,42 @@ def redrive(
         ),
     ],
     where: Annotated[
-        str, typer.Option("--as", metavar="PROVIDER", help="Whose queue it is, or of which service: aws or aws/sqs.")
+        str, typer.Option("--as", metavar="PROVIDER", help="The queue's provider, or service: aws or aws/sqs.")
     ],
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="QUEUE", help="The queue or topic to send to; else where each event came from."),
+        typer.Option("--to", metavar="QUEUE", help="The queue or topic to send to. Default: the source of each event."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="At most N dead letters; else all.")
+        int | None, typer.Option("--limit", min=1, metavar="N", help="At most N dead letters. Default: all.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Send and delete nothing, only show what would be.")
+        bool, typer.Option("--dry-run", help="Send and delete nothing; show what would be sent.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")] = False,
     output: Annotated[Output, typer.Option("--output", help="Lines to read, or JSON for programs.")] = Output.TABLE,
 ) -> int:
-    """Sends dead letters back as the events that were rejected, and deletes each after its event is sent."""
+    """Send dead letters back as the rejected events, and delete each after its event is sent."""
     from portable_fn.cli import redrive as redriving
 
     letters = redriving.letters_of(queue, where)
     if not (dry_run or yes):
         if not sys.stdin or not sys.stdin.isatty():
-            raise Failure("redrive asks first, and nobody can answer here: add --yes, or --dry-run")
-        typer.confirm(f"Send the dead letters of {queue} back to {to or 'where they came from'}?", abort=True, err=True)
-    found = []
+            raise Failure("redrive asks for confirmation, which needs a terminal: add --yes or --dry-run")
+        typer.confirm(f"Send the dead letters of {queue} back to {to or 'their sources'}?", abort=True, err=True)
+    outcomes = []
     try:
-        for one in redriving.redriven(letters, to, limit, dry_run):
-            found.append(one)
+        for outcome in redriving.redriven(letters, to, limit, dry_run):
+            outcomes.append(outcome)
             if output is Output.TABLE:
-                typer.echo(str(one))
+                typer.echo(str(outcome))
     except PortableError as exc:
         raise Failure(str(exc), FAILED) from exc
     if output is Output.JSON:
-        report.print_object(redriving.as_json(found))
+        report.print_object(redriving.as_json(outcomes))
     else:
-        typer.echo(redriving.summary(found))
-    return FAILED if any(one.outcome == redriving.LEFT or one.why for one in found) else OK
+        typer.echo(redriving.summary(outcomes))
+    return FAILED if any(each.outcome == redriving.LEFT or each.why for each in outcomes) else OK
 
 
 def _went_well(sent: Sent, named: bool) -> bool:

@@ -1,4 +1,4 @@
-"""A payload as the command that sends it: curl, to a function that runs on this machine."""
+"""Write the curl command that sends a payload to a function on this machine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from portable_fn.cli.errors import Failure
 
-# Where each provider's own tool listens: functions-framework, func, wrangler dev, uvicorn, and Lambda's Runtime Interface
-# Emulator by the port that AWS's documentation maps.
+# The addresses of functions-framework, func, wrangler dev, uvicorn, and Lambda's Runtime Interface Emulator, whose port is the one
+# that AWS's documentation maps.
 ADDRESSES = {
     "aws": "http://localhost:9000",
     "gcp": "http://localhost:8080",
@@ -23,17 +23,21 @@ ADDRESSES = {
 }
 # https://docs.aws.amazon.com/lambda/latest/dg/python-image.html
 _EMULATOR = "/2015-03-31/functions/function/invocations"
-# What curl, or a proxy that isn't there, says of the connection.
+# Headers that curl sets itself, or that a proxy would set.
 _OF_CONNECTIONS = ("host", "content-length", "x-forwarded-for", "x-forwarded-proto")
 
 
 def command(payload: Any, to: str, address: str | None) -> str:
-    """The command for a payload that `render` gives, or a line for each of several; Failure if nothing can be posted."""
+    """Return the command for a payload of `render`, or a line for each of several.
+
+    Raises:
+        Failure: The payload can't be sent by HTTP.
+    """
     address = (address or ADDRESSES.get(to, "http://localhost:8000")).rstrip("/")
     if "://" not in address:
         raise Failure(f"--url: {address!r} has no scheme: http://{address}")
-    if isinstance(payload, list) and payload and all(_is_request(one) for one in payload):
-        return "\n".join(_posted(one, address) for one in payload)
+    if isinstance(payload, list) and payload and all(_is_request(request) for request in payload):
+        return "\n".join(_posted(request, address) for request in payload)
     if to == "aws":
         body = json.dumps(payload, ensure_ascii=False)
         return f"curl {quote(address + _EMULATOR)} --data-binary {quote(body)}"
@@ -42,7 +46,7 @@ def command(payload: Any, to: str, address: str | None) -> str:
     if to == "cloudflare" and isinstance(payload, dict) and "cron" in payload:
         scheduled = f"{address}/cdn-cgi/local/scheduled?cron={percent_encoded(payload['cron'])}"
         return f"curl {quote(scheduled)}"
-    raise Failure(f"{to} takes this event from its own service alone, not by HTTP: portable-fn invoke delivers it here")
+    raise Failure(f"{to} gets this event only from its service, not by HTTP: deliver it here with portable-fn invoke")
 
 
 def _is_request(payload: Any) -> TypeGuard[dict[str, Any]]:
@@ -58,7 +62,7 @@ def _posted(request: Mapping[str, Any], address: str) -> str:
     for name, values in request["headers"].items():
         for value in values if isinstance(values, list) else [values]:
             if name not in _OF_CONNECTIONS:
-                # "name;" is how curl is told of an empty one.
+                # curl sends an empty header for "name;".
                 parts += ["-H", quote(f"{name}: {value}" if value else f"{name};")]
     if body := request.get("body"):
         if not any(name == "content-type" for name in request["headers"]):

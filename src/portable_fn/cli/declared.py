@@ -1,4 +1,4 @@
-"""What the adapters declare that their providers can do."""
+"""Read what the adapters declare of their providers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from portable_fn.errors import ConfigurationError
 from portable_fn.events import Batch, Event
 from portable_fn.providers import ADAPTERS, adapter
 
-# The kinds that a service can hand over, in the order in which the matrix shows them.
-HANDED_OVER = tuple(name for name, kind in KINDS.items() if kind not in (Event, Batch))
+# The kinds of events that services send, in the order of the matrix.
+KINDS_OF_SERVICES = tuple(name for name, kind in KINDS.items() if kind not in (Event, Batch))
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A provider with its services, None if its adapter has no `capabilities.py`; without threads sync handlers run in the event loop."""
+    """A provider and its services, which are None if its adapter has no `capabilities.py`.
+
+    Without threads, sync handlers run in the event loop.
+    """
 
     provider: str
     services: tuple[Service, ...] | None
@@ -28,13 +31,17 @@ class Declared:
 
 
 def declared(asked: str | None, option: str, own: Sequence[str] = tuple(ADAPTERS)) -> list[Declared]:
-    """The providers that the option names, else `own`, with their services; Failure for one that doesn't exist."""
+    """Return the providers that the option names, or else `own`, with their services.
+
+    Raises:
+        Failure: There is no such provider.
+    """
     if asked is None:
         return [_declared(provider) for provider in own]
     names = [name for name in map(str.strip, asked.split(",")) if name]
     if not names:
         raise Failure(f"{option} names no provider; possible are {', '.join(ADAPTERS)}, all")
-    every = [one for name in names for one in (ADAPTERS if name == "all" else (name,))]
+    every = [provider for name in names for provider in (ADAPTERS if name == "all" else (name,))]
     return [_declared(provider) for provider in dict.fromkeys(every)]
 
 
@@ -53,5 +60,5 @@ def _declared(provider: str) -> Declared:
 
 
 def undeclared(all_declared: Iterable[Declared]) -> list[str]:
-    """The providers whose adapters declare nothing."""
-    return [one.provider for one in all_declared if one.services is None]
+    """Return the providers whose adapters declare nothing."""
+    return [declaration.provider for declaration in all_declared if declaration.services is None]

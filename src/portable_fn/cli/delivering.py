@@ -1,4 +1,4 @@
-"""An event, or several that come together, through one provider: what each side sees, and what became of them."""
+"""Deliver one or several events by one provider, and show both sides and the outcomes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from portable_fn.testing.settings import placeholder_settings
 
 @dataclass
 class Delivered:
-    """What became of events on one provider; `error` says why there is no delivery, `missing` that it can't be had here."""
+    """The delivery on one provider. `error` says why there is none; `missing` is true if it can't be done here."""
 
     provider: str
     service: str | None
@@ -38,60 +38,60 @@ class Delivered:
 
 
 def delivered(functions: list[Binding], event: Any, provider: str, service: str | None) -> Delivered:
-    """Delivers the events once."""
-    found = Delivered(provider, service)
+    """Deliver the events once."""
+    result = Delivered(provider, service)
     handler = [function.function for function in functions]
     first = as_events(event, handler)[0]
     with log_kept([]), placeholder_settings(handler):
         try:
             simulate = adapter(provider, "simulate")
             if first.kind_name not in simulate.EVENT_SERVICES:
-                found.error, found.missing = f"delivers no {first.kind_name}", True
-                return found
-            found.service = service_for(simulate, provider, first, service, handler)
-            found.delivery = made = deliver(handler, event, to=provider, via=found.service)
+                result.error, result.missing = f"has no source of {first.kind_name}", True
+                return result
+            result.service = service_for(simulate, provider, first, service, handler)
+            result.delivery = delivery = deliver(handler, event, to=provider, via=result.service)
         except MissingExtra as exc:
-            found.error, found.missing = str(exc).removeprefix(f"{provider} "), True
-            return found
+            result.error, result.missing = str(exc).removeprefix(f"{provider} "), True
+            return result
         except Exception as exc:
-            found.error = what(exc)
-            return found
-    found.native_requests = [_written(one, provider, found.service) for one in made.native_requests]
-    found.native_answers = [plain(one) for one in made.native_answers]
-    found.logged = [f"{record.levelname.lower()}: {line(record)}" for record in made.logs]
-    return found
+            result.error = what(exc)
+            return result
+    result.native_requests = [_written(native, provider, result.service) for native in delivery.native_requests]
+    result.native_answers = [plain(native) for native in delivery.native_answers]
+    result.logged = [f"{record.levelname.lower()}: {line(record)}" for record in delivery.logs]
+    return result
 
 
 def _written(native: Any, provider: str, service: str) -> Plain:
     try:
-        made: Plain = to_json_value(native, provider, service)
+        payload: Plain = to_json_value(native, provider, service)
     except TypeError:
-        # A third party's adapter need not say how its payloads are JSON.
+        # A third party's adapter may not write its payloads as JSON.
         return plain(native)
-    return made
+    return payload
 
 
 def services(event: Any, provider: str) -> tuple[str, ...]:
-    """The provider's services that hand over such events."""
-    found: tuple[str, ...] = adapter(provider, "simulate").EVENT_SERVICES.get(as_events(event)[0].kind_name, ())
-    return found
+    """Return the provider's services that send such events."""
+    names: tuple[str, ...] = adapter(provider, "simulate").EVENT_SERVICES.get(as_events(event)[0].kind_name, ())
+    return names
 
 
-def as_json(found: Delivered) -> dict[str, Any]:
-    """The delivery as an object of JSON."""
-    made = found.delivery
+def as_json(delivered: Delivered) -> dict[str, Any]:
+    """Return the delivery as a JSON object."""
+    delivery = delivered.delivery
     return {
-        "provider": found.provider,
-        "service": found.service,
-        "native_requests": found.native_requests,
-        "native_answers": found.native_answers,
-        "outcomes": made
+        "provider": delivered.provider,
+        "service": delivered.service,
+        "native_requests": delivered.native_requests,
+        "native_answers": delivered.native_answers,
+        "outcomes": delivery
         and [
-            {"id": event.id, "outcome": one.outcome, "after": one.after, "why": one.why}
-            for event, one in zip(made.events, made.results, strict=True)
+            {"id": event.id, "outcome": result.outcome, "after": result.after, "why": result.why}
+            for event, result in zip(delivery.events, delivery.results, strict=True)
         ],
-        "result": made and plain(made.result),
-        "error": found.error,
-        "raised": made and made.error and {"name": made.error[0], "message": made.error[1]},
-        "log": found.logged,
+        "result": delivery and plain(delivery.result),
+        "error": delivered.error,
+        "raised": delivery and delivery.error and {"name": delivery.error[0], "message": delivery.error[1]},
+        "log": delivered.logged,
     }

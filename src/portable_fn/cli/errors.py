@@ -1,4 +1,4 @@
-"""Why the command ends, and with which exit code."""
+"""Define the exit codes, and the error that ends the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The neutral event that `render` and `invoke` are given by options."""
+"""Make the neutral event that the options of `render` and `invoke` describe."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from portable_fn.on import ChangeTrigger, EventTrigger, MessageTrigger, ObjectTr
 from portable_fn.testing import fake
 from portable_fn.testing.settings import resolve_names
 
-# By the name of the kind, in the command's words; what `--data` is of each.
+# By the word of the kind: the function that makes it, and the field that `--data` sets.
 _KINDS: dict[str, tuple[Callable[..., Any], str]] = {
     "message": (fake.message, "data"),
     "object": (fake.object, ""),
@@ -31,7 +31,7 @@ _KINDS: dict[str, tuple[Callable[..., Any], str]] = {
     "task": (fake.task, "input"),
 }
 _TIMES = ("at", "time")
-# What an option can be read as, by the words of annotations.
+# The types that an option can be read as, by the words of annotations.
 _TYPES: dict[str, type] = {
     "str": str,
     "bytes": bytes,
@@ -92,11 +92,11 @@ def kind_for(functions: Sequence[Binding], *, like_request: bool, like_event: bo
         return "request"
     found.pop("request", None)
     if not found:
-        raise Failure("the functions are for any event: --kind says of which kind it is to be")
+        raise Failure("the functions take any event: choose the kind with --kind")
     if len(found) > 1:
         each = ", ".join(f"{name} ({kind})" for kind, name in found.items())
         raise Failure(
-            f"the functions are for several kinds of events: name one function of {each}, or its kind by --kind"
+            f"the functions take several kinds of events: name one function of {each}, or choose the kind with --kind"
         )
     return next(iter(found))
 
@@ -129,7 +129,7 @@ def _fitting(name: str, functions: Sequence[Binding], data: list[Any], given: Ma
 
 
 def _rows(action: str, data: list[Any]) -> dict[str, Any]:
-    """What a change of that action is about, beside the row in the data."""
+    """Return the rows of a change of that action, except the one in the data."""
     if action == "removed":
         return {"before": data.pop() if data else _ROW}
     after = {} if data else {"after": _ROW}
@@ -154,21 +154,25 @@ def _made(name: str, data: Sequence[Any], body: str | None, fields: dict[str, An
 
 
 def _check_types(make: Callable[..., Any], name: str, fields: Mapping[str, Any]) -> None:
-    """Failure for a field of another type than the kind has there."""
+    """Check the types of the fields.
+
+    Raises:
+        Failure: A field has another type.
+    """
     for field, value in fields.items():
         annotation = str(inspect.signature(make).parameters[field].annotation)
         types = [_TYPES.get(one) for one in re.sub(r"\[.*\]", "", annotation).split(" | ")]
         if None not in types and type(value) not in types:
-            raise Failure(f"{field} of {name} is {annotation}, and not {value!r}")
+            raise Failure(f"{field} of {name} must be {annotation}, not {value!r}")
 
 
 def _call(make: Callable[..., Any], name: str, fields: Mapping[str, Any]) -> Any:
     try:
         made = make(**fields)
-        # What an event is made of is looked at here, and not later by a provider's half of the wire.
+        # Fields are read on first use, which would be in a provider's simulation.
         repr(list(made) if isinstance(made, Batch) else made)
     except Exception as exc:
-        raise Failure(f"{name} can't be made of {', '.join(fields)}: {exc}") from exc
+        raise Failure(f"{name} can't be made from {', '.join(fields)}: {exc}") from exc
     return made
 
 
@@ -181,7 +185,7 @@ def _fields(name: str, given: Sequence[str]) -> dict[str, Any]:
     for text in given:
         field, equals, value = text.partition("=")
         if not equals:
-            raise Failure(f"--field: {text!r} is not of the form field=value; {name} has {', '.join(_known(name))}")
+            raise Failure(f"--field: {text!r} must be field=value; {name} has {', '.join(_known(name))}")
         if field not in _known(name):
             raise Failure(f"--field: {name} has no {field!r}; possible are {', '.join(_known(name))}")
         found[field] = _value(field, value)
@@ -189,7 +193,7 @@ def _fields(name: str, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(field: str, text: str) -> Any:
-    """A time by its name; else what JSON says, where it isn't a text that only looks like a number."""
+    """Read a value: a time by its name, JSON for numbers, objects and null, else text."""
     if field in _TIMES:
         try:
             return parse_time(text)
@@ -204,7 +208,7 @@ def _json(option: str, text: str) -> Any:
     try:
         return read_json(_content(text))
     except ValueError as exc:
-        raise Failure(f"{option} is not JSON: {exc}; a text that is to stay one is --body") from exc
+        raise Failure(f"{option} is not JSON: {exc}; pass text with --body") from exc
 
 
 def _content(text: str) -> bytes:

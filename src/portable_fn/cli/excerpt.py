@@ -1,4 +1,4 @@
-"""Native and neutral values as plain data and short text."""
+"""Show native and neutral values as plain data and short text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from portable_fn.record import Record
 
 Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
 
-# What HTTP objects of any library call their parts.
+# The names of the parts of HTTP objects, in any library.
 _PARTS = (
     "method", "url", "path", "query_string", "route_params", "params", "status", "status_code", "mimetype", "headers",
     "body", "data", "chunks",
@@ -22,7 +22,7 @@ _LONGEST = 120
 
 
 def plain(value: object) -> Plain:
-    """The value in words of JSON: bytes as text where they are UTF-8, objects by the parts that HTTP objects have."""
+    """Return the value as JSON data: UTF-8 bytes as text, objects by the parts that HTTP objects have."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (bytes, bytearray)):
@@ -41,7 +41,7 @@ def plain(value: object) -> Plain:
     if callable(read):
         known["body"] = plain(read())
     if "body" in known:
-        known.pop("chunks", None)  # They are the body in pieces.
+        known.pop("chunks", None)  # the body, in chunks
     if not known and isinstance(value, Record):
         fields = {name: getattr(value, name) for name in value._fields}
         known = {name: plain(field) for name, field in fields.items() if field not in (None, "", [], {})}
@@ -49,7 +49,7 @@ def plain(value: object) -> Plain:
 
 
 def text(body: bytes) -> str:
-    """A body as text; what isn't UTF-8 as its size and its beginning in base64."""
+    """Return a body as text; if it isn't UTF-8, its size and its start in base64."""
     try:
         return body.decode()
     except UnicodeDecodeError:
@@ -57,19 +57,19 @@ def text(body: bytes) -> str:
 
 
 def compact(value: Plain) -> str:
-    """The value as one line of JSON, its long texts cut."""
+    """Return the value as one line of JSON with long texts cut."""
     line = json.dumps(_cut(value), ensure_ascii=False)
     return line.replace('"…": "…"', "…").replace('"…"', "…")
 
 
 def about(value: Plain, *events: Event[Any]) -> str:
-    """One line of JSON with what of a native payload carries something of the neutral events, "…" for the rest."""
+    """Return one line of JSON with the parts of a native payload that carry the neutral events, "…" for the rest."""
     kept = _carrying(value, _Pieces(events))
     return compact(value if kept is None else kept)
 
 
 class _Pieces:
-    """What to look for: the pieces of events that are a text of their own, and those that may be inside of one."""
+    """The texts of events to look for: those that are a whole text, and those that may be part of one."""
 
     def __init__(self, events: Iterable[Event[Any]]) -> None:
         self.whole: set[str] = set()
@@ -93,7 +93,7 @@ class _Pieces:
 
 
 def _texts(value: object) -> Iterable[str]:
-    """The texts in the value, and its numbers as text."""
+    """Return the texts in the value, and its numbers as text."""
     if isinstance(value, Mapping):
         mapping = cast("Mapping[object, object]", value)
         for item in mapping.values():
@@ -109,7 +109,7 @@ _ELLIPSIS = "…"
 
 
 def _carrying(value: Plain, pieces: _Pieces) -> Plain:
-    """The value with only those members that carry a piece; None where none does."""
+    """Return the value with only the members that carry a piece, or None."""
     if isinstance(value, str):
         return value if pieces.are_in(value) else None
     if isinstance(value, dict):
@@ -123,7 +123,7 @@ def _carrying(value: Plain, pieces: _Pieces) -> Plain:
     if isinstance(value, list):
         items: list[Plain] = [inner for item in value if (inner := _carrying(item, pieces)) is not None]
         if items and len(value) == 2 and isinstance(value[0], str):
-            return value  # A name belongs to its value.
+            return value  # a name and its value belong together
         if items and len(items) < len(value):
             items.append(_ELLIPSIS)
         return items or None
@@ -141,7 +141,7 @@ def _cut(value: Plain) -> Plain:
 
 
 def neutral(request: Request[Any], given: Iterable[str]) -> str:
-    """What the handler saw: method and path, then parameters, the headers that the caller gave, and the body."""
+    """Return what the handler saw: method and path, parameters, the caller's headers, and the body."""
     query = f"?{request.raw_query}" if request.raw_query else ""
     lines = [f"{request.method} {request.raw_path}{query}"]
     if request.params:

@@ -1,11 +1,11 @@
-"""The words for kinds of events, the same in every command and option."""
+"""Name the kinds of events with the same words in every command and option."""
 
 from __future__ import annotations
 
 from portable_fn.cli.errors import Failure
 from portable_fn.providers import nearest
 
-# By the word, the class.
+# The class of each word.
 CLASSES = {
     "request": "Request",
     "message": "Message",
@@ -16,22 +16,29 @@ CLASSES = {
     "task": "Task",
 }
 KINDS = tuple(CLASSES)
-# What `on` calls them.
+# The words of `on`.
 _TRIGGERS = {"http": "request", "queue": "message", "topic": "message", "stream": "message", "event": "cloud_event"}
 
 
 def word(text: str) -> str:
-    """The word of a kind by any of its names, "message" of "Message", "queue" and "messages"; the text itself if it is unknown."""
+    """Return the word of a kind by any of its names, such as "message" for "Message", "queue" and "messages".
+
+    An unknown text is returned unchanged.
+    """
     name = text.strip().lower().replace("-", "_")
-    by_class = {of.lower(): one for one, of in CLASSES.items()}
-    for one in (name, name.removesuffix("s")):
-        if found := by_class.get(one) or _TRIGGERS.get(one) or (one if one in CLASSES else None):
-            return found
+    by_class = {name_of_class.lower(): kind for kind, name_of_class in CLASSES.items()}
+    for singular in (name, name.removesuffix("s")):
+        if kind := by_class.get(singular) or _TRIGGERS.get(singular) or (singular if singular in CLASSES else None):
+            return kind
     return text
 
 
 def named(text: str, option: str) -> str:
-    """The word of the kind that an option names; Failure for one that there isn't."""
-    if (found := word(text)) not in CLASSES:
+    """Return the word of the kind that an option names.
+
+    Raises:
+        Failure: There is no such kind.
+    """
+    if (kind := word(text)) not in CLASSES:
         raise Failure(f"{option}: no kind {text!r}{nearest(text.lower(), KINDS)}; possible are {', '.join(KINDS)}")
-    return found
+    return kind

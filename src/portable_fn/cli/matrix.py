@@ -1,4 +1,4 @@
-"""The matrix of capabilities, one table a kind: as data, as JSON and as Markdown."""
+"""Build the matrix of capabilities, one table for each kind: as data, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from portable_fn.adapter.capabilities import FEATURES, Capability, Service
-from portable_fn.cli.declared import HANDED_OVER, Declared, undeclared
+from portable_fn.cli.declared import KINDS_OF_SERVICES, Declared, undeclared
 
 LEGEND = (
-    "✓: the provider does it. emulated: the adapter does it, as the note says. no: nobody can. lost: nobody can, and what it "
-    "is about is lost. *: by documentation alone, nothing here has shown it. Empty: the question makes no sense there."
+    "✓: the provider does it. emulated: the adapter does it, as the note says. no: impossible. lost: impossible, and the data is "
+    "lost. *: by documentation only, not seen in a test. Empty: it makes no sense there."
 )
 
 
@@ -26,7 +26,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Matrix:
-    """What the services that hand over events of one kind can do; `notes` are numbered from 1."""
+    """What the services of one kind of event can do; `notes` are numbered from 1."""
 
     kind: str
     columns: tuple[Column, ...]
@@ -34,7 +34,7 @@ class Matrix:
     notes: tuple[str, ...]
 
     def cell(self, column: Column, feature: str) -> tuple[str, int | None]:
-        """The word for a feature of a service, and the number of its note; "" where it isn't asked."""
+        """Return the word for a feature of a service, or "" if it makes no sense there, and the number of its note."""
         capability = column.service.features.get(feature)
         if capability is None:
             return "", None
@@ -43,16 +43,16 @@ class Matrix:
 
 
 def word(capability: Capability) -> str:
-    """The capability in a word: ✓, emulated, no or lost, with a * where only documentation says so."""
-    found = {"native": "✓", "emulated": "emulated"}.get(capability.level, "lost" if capability.loses else "no")
-    return found + "*" * capability.by_documentation
+    """Return the capability in a word: ✓, emulated, no or lost, with a * if only documentation says so."""
+    level = {"native": "✓", "emulated": "emulated"}.get(capability.level, "lost" if capability.loses else "no")
+    return level + "*" * capability.by_documentation
 
 
 def noted(capability: Capability) -> str:
-    """How or why, and what it takes beside."""
+    """Return how or why, and what else it needs."""
     parts = [capability.note] if capability.note else []
     if capability.needs:
-        otherwise = "; else it is lost" if capability.loses else ""
+        otherwise = "; otherwise it is lost" if capability.loses else ""
         parts.append(f"(only with {capability.needs}= on the trigger{otherwise})")
     if capability.setting:
         parts.append(f"(must be set: {capability.setting})")
@@ -60,17 +60,19 @@ def noted(capability: Capability) -> str:
 
 
 def matrices(all_declared: Iterable[Declared], kind: str | None = None) -> list[Matrix]:
-    """The matrix of each kind that some service hands over, or of the one kind."""
-    columns = [Column(one.provider, service) for one in all_declared for service in one.services or ()]
+    """Return the matrix of each kind that a service sends, or of the one kind."""
+    columns = [
+        Column(declaration.provider, service) for declaration in all_declared for service in declaration.services or ()
+    ]
     by_kind = {
         name: tuple(column for column in columns if column.service.kind == name)
-        for name in (HANDED_OVER if kind is None else (kind,))
+        for name in (KINDS_OF_SERVICES if kind is None else (kind,))
     }
     return [matrix_of(name, mine) for name, mine in by_kind.items() if mine]
 
 
 def matrix_of(kind: str, columns: tuple[Column, ...]) -> Matrix:
-    """The matrix of these columns, with their own features and notes alone."""
+    """Return the matrix of these columns, with only their features and notes."""
     asked = [column.service.features for column in columns]
     known = [feature for feature in FEATURES if any(feature in features for features in asked)]
     others = [feature for features in asked for feature in features if feature not in FEATURES]
@@ -80,7 +82,7 @@ def matrix_of(kind: str, columns: tuple[Column, ...]) -> Matrix:
 
 
 def as_json(all_declared: Sequence[Declared], kind: str | None = None) -> dict[str, Any]:
-    """The declarations as an object of JSON: every service with its features, and the providers that declare nothing."""
+    """Return the declarations as a JSON object: each service with its features, and the providers that declare nothing."""
     services = [
         {
             "provider": column.provider,
@@ -99,12 +101,12 @@ def _plain(capability: Capability) -> dict[str, Any]:
     return {field: getattr(capability, field) for field in capability._fields}
 
 
-# More columns than this can't be read side by side on a page.
+# A page has room for this many columns.
 ON_A_PAGE = 8
 
 
 def markdown(all_declared: Sequence[Declared], kind: str | None = None, heading: str = "##") -> str:
-    """The matrices as Markdown, each under a heading with its kind, the notes of a table numbered below it."""
+    """Return the matrices as Markdown, each under a heading with its kind, its numbered notes below it."""
     parts = [escaped(LEGEND)]
     for matrix in matrices(all_declared, kind):
         parts.append(f"{heading} {matrix.kind}")
@@ -143,5 +145,5 @@ def _markdown_cell(found: str, number: int | None) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text as Markdown shows it as it is, in tables too."""
+    """Escape the text for Markdown, in tables too."""
     return re.sub(r"([|<>*_\[\]])", r"\\\1", text)

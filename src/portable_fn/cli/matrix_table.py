@@ -1,4 +1,4 @@
-"""The matrix of capabilities on a terminal: as many services side by side as fit, the rest below."""
+"""Print the matrix of capabilities: as many services side by side as fit, the rest below."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STYLES = {"✓": "green", "emulated": "cyan", "no": "yellow", "lost": "bold red
 
 
 def print_matrix(console: Console, all_declared: Sequence[Declared], kind: str | None) -> None:
-    """Prints the tables of each kind, each with its notes below it, and at the end what the words mean."""
+    """Print the tables of each kind, with their notes, and the meaning of the words at the end."""
     shown = matrices(all_declared, kind)
     for matrix in shown:
         for columns in _fitting(matrix, console.width):
@@ -27,14 +27,14 @@ def print_matrix(console: Console, all_declared: Sequence[Declared], kind: str |
     if shown:
         console.print(Text(LEGEND, "dim"))
     elif kind is not None:
-        console.print(Text(f"No service hands over a {kind}.", "yellow"))
+        console.print(Text(f"No service sends a {kind}.", "yellow"))
     if missing := undeclared(all_declared):
         console.print(Text(f"Not declared yet: {', '.join(missing)}.", "yellow"))
 
 
 def _fitting(matrix: Matrix, width: int) -> Iterator[tuple[Column, ...]]:
-    """The columns in groups that fit; at least one in each."""
-    # A column has a border and a blank on either side; the last border closes the table.
+    """Group the columns so that each group fits; a group has at least one."""
+    # A column has a border, and a space on either side. The last border closes the table.
     first = max(map(len, (*matrix.features, matrix.kind))) + 3 + 1
     group: list[Column] = []
     taken = first
@@ -75,6 +75,6 @@ def _table(matrix: Matrix) -> Table:
 
 
 def _cell(matrix: Matrix, column: Column, feature: str) -> Text:
-    found, number = matrix.cell(column, feature)
-    cell = Text(found, _STYLES.get(found.rstrip("*"), ""))
+    word, number = matrix.cell(column, feature)
+    cell = Text(word, _STYLES.get(word.rstrip("*"), ""))
     return cell if number is None else cell.append(f" {number}", "dim")

@@ -1,4 +1,4 @@
-"""Native payloads that are given to a command, and the events in them, shown."""
+"""Read native payloads and show the events in them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from portable_fn.events import UNREADABLE, Event
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.recording.payload_json import body_fields
-from portable_fn.testing.parsing import guess_provider, parse_events
+from portable_fn.testing.parsing import guess_provider
 from portable_fn.testing.rendering import render
 from portable_fn.testing.replaying import Replay, replay
 
@@ -24,7 +24,11 @@ _OF_REQUEST = ("id", "time", "method", "path", "raw_query", "headers", "host", "
 
 
 def rendered(event: Any, to: str, via: str | None) -> Any:
-    """The payload as a JSON value; Failure if the provider has none for such an event."""
+    """Return the payload as a JSON value.
+
+    Raises:
+        Failure: The provider has no payload for such an event.
+    """
     try:
         return render(event, to=to, via=via)
     except (*UNREADABLE, PortableError) as exc:
@@ -32,7 +36,7 @@ def rendered(event: Any, to: str, via: str | None) -> Any:
 
 
 def read(place: str) -> Any:
-    """The JSON value in a file, or on stdin for "-"."""
+    """Read the JSON value in a file, or from stdin for "-"."""
     try:
         text = _stdin() if place == "-" else Path(place).read_text(encoding="utf-8")
     except OSError as exc:
@@ -46,68 +50,78 @@ def read(place: str) -> Any:
 
 
 def _stdin() -> str:
-    # Python has None for a stream that was closed when it started, as `<&-` does.
+    # Python sets a stream to None if it was closed at the start, as by `<&-`.
     if sys.stdin is None:
         raise Failure("stdin is closed")
     return sys.stdin.read()
 
 
 def events(value: Any, provider: str | None, via: str | None) -> tuple[str, list[Event[Any]]]:
-    """The provider that the payload is of, and the events in it; Failure where it can't be read."""
+    """Return the provider of the payload, and the events in it.
+
+    Raises:
+        Failure: The payload can't be read.
+    """
     try:
         if provider is None:
             provider = guess_provider(value)
         else:
             adapter(provider, "simulate")
     except ValueError as exc:
-        raise Failure(f"{exc} by --provider; possible are {', '.join(ADAPTERS)}") from exc
+        raise Failure(f"{exc} with --provider; possible are {', '.join(ADAPTERS)}") from exc
     except ConfigurationError as exc:
         raise Failure(str(exc)) from exc
     try:
-        found = parse_events(value, provider, via)
-        for event in found:
-            # What is read only where it is asked for, too.
+        parsed_events = parse_events(value, provider, via)
+        for event in parsed_events:
+            # Also read the fields that are read on first use.
             event_as_json(event)
     except (ConfigurationError, ValueError) as exc:
         raise Failure(str(exc)) from exc
     except PortableError as exc:
         raise Failure(f"{provider}: {exc}", FAILED) from exc
-    return provider, found
+    return provider, parsed_events
 
 
 def as_json(provider: str, found: Sequence[Event[Any]]) -> Any:
-    """The events as an object of JSON."""
+    """Return the events as a JSON object."""
     return {"provider": provider, "events": [event_as_json(event) for event in found]}
 
 
 def event_as_json(event: Event[Any]) -> dict[str, Any]:
-    """The event as an object of JSON."""
-    made: dict[str, Any] = {"kind": event.kind_name, **dict(_fields(event))}
+    """Return the event as a JSON object."""
+    document: dict[str, Any] = {"kind": event.kind_name, **dict(_fields(event))}
     if (data := _data(event)) is not None:
-        made["data"] = data
+        document["data"] = data
     if event.envelopes:
-        made["envelopes"] = [{"kind": one.kind_name, **dict(_fields(one))} for one in event.envelopes]
-    return made
+        document["envelopes"] = [
+            {"kind": envelope.kind_name, **dict(_fields(envelope))} for envelope in event.envelopes
+        ]
+    return document
 
 
 def text(provider: str, found: Sequence[Event[Any]]) -> str:
-    """The events to be read, their fields without the empty ones."""
+    """Return the events as text, without empty fields."""
     lines = [f"{provider}: {len(found)} event{'' if len(found) == 1 else 's'}"]
     for event in found:
         lines += ["", event.kind_name]
         lines += [
-            f"  {name:<12} {one if isinstance(one, str) else to_json(one)}"
-            for name, one in _fields(event)
-            if one not in (None, "", {}, [])
+            f"  {name:<12} {value if isinstance(value, str) else to_json(value)}"
+            for name, value in _fields(event)
+            if value not in (None, "", {}, [])
         ]
         if (data := _data(event)) is not None:
             lines.append(f"  {'data':<12} {to_json(data)}")
-        lines += [f"  {'came in':<12} {_envelope(one)}" for one in reversed(event.envelopes)]
+        lines += [f"  {'came in':<12} {_envelope(envelope)}" for envelope in reversed(event.envelopes)]
     return "\n".join(lines)
 
 
 def replayed(folder: str, functions: Sequence[Binding], to: str | None, ignore: Sequence[str]) -> Replay:
-    """The recordings of the folder, replayed; Failure where there are none, or no such provider."""
+    """Replay the recordings of the folder.
+
+    Raises:
+        Failure: There are none, or there is no such provider.
+    """
     try:
         if to is not None:
             adapter(to, "simulate")
@@ -117,7 +131,7 @@ def replayed(folder: str, functions: Sequence[Binding], to: str | None, ignore: 
 
 
 def replay_text(found: Replay) -> str:
-    """What came out otherwise, what was skipped, and how many there were."""
+    """Return the differences, what was skipped, and the counts."""
     lines = [*found.differences, *(f"{one} (skipped)" for one in found.skipped)]
     differ, skipped = sum(bool(one.differences) for one in found), len(found.skipped)
     summary = f"{len(found)} replayed: {len(found) - differ - skipped} the same, {differ} not"
@@ -125,7 +139,7 @@ def replay_text(found: Replay) -> str:
 
 
 def replay_as_json(found: Replay) -> Any:
-    """The recordings, replayed, as an object of JSON."""
+    """Return the replayed recordings as a JSON object."""
     return {"replayed": [{name: getattr(one, name) for name in one._fields} for one in found]}
 
 
@@ -135,7 +149,7 @@ def _envelope(event: Event[Any]) -> str:
 
 def _fields(event: Event[Any]) -> Iterator[tuple[str, Any]]:
     for name in _OF_REQUEST if isinstance(event, Request) else event._fields:
-        # As it came, since a body of another coding can't be read.
+        # Without decoding, because a body of another coding can't be read.
         value = event.raw_body if name == "body" and isinstance(event, Request) else getattr(event, name)
         if isinstance(value, bytes):
             yield from (body_fields(value) or {"body": ""}).items()
@@ -156,7 +170,7 @@ def _plain(value: Any) -> Any:
 
 
 def _data(event: Event[Any]) -> Any:
-    """The data where it is another value than a field of the event shows."""
+    """Return the data, unless a field of the event shows it."""
     if "body" not in event._fields or isinstance(event, Request):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Dead letters sent back to where their events came from: each is deleted only after the queue has acknowledged its event."""
+"""Send dead letters back to the sources of their events. Delete each only after the queue has acknowledged its event."""
 
 from __future__ import annotations
 
@@ -17,22 +17,27 @@ SENT, WOULD, LEFT = "sent", "would be sent", "left"
 
 
 class Letters(Protocol):
-    """A queue of dead letters; an adapter's module `redrive` has `letters(queue, service)`, and `SERVICES`."""
+    """A queue of dead letters. An adapter's module `redrive` has `letters(queue, service)` and `SERVICES`."""
 
     def receive(self) -> Sequence[Message[Any]]:
-        """Take some letters out, for a minute at least; none if there are no more. Their `native` is what deletes them."""
+        """Take some letters out for at least a minute. Return none if there are no more. Their `native` deletes them."""
         ...
 
     def event(self, letter: Message[Any]) -> Event[Any]:
-        """The event that the letter is about; the letter itself if the provider dead-lettered it."""
+        """Return the rejected event, or the letter itself if the provider dead-lettered it."""
         ...
 
     def destination(self, letter: Message[Any]) -> str:
-        """Where the letter's event came from, "" if it can't be sent there."""
+        """Return the source of the letter's event, or "" if it can't be sent there."""
         ...
 
     def send(self, letter: Message[Any], event: Event[Any], to: str) -> None:
-        """Send the event; ValueError if it can't be sent there, PortableError if it wasn't."""
+        """Send the event.
+
+        Raises:
+            ValueError: The event can't be sent there.
+            PortableError: Sending failed.
+        """
         ...
 
     def delete(self, letter: Message[Any]) -> None:
@@ -46,7 +51,7 @@ class Letters(Protocol):
 
 @dataclass(frozen=True)
 class Redriven:
-    """What became of a letter: "sent", "would be sent" or "left", and `why`."""
+    """The outcome of a letter: "sent", "would be sent" or "left", and `why`."""
 
     id: str
     kind: str
@@ -61,7 +66,7 @@ class Redriven:
 
 
 def letters_of(queue: str, where: str) -> Letters:
-    """The queue of dead letters of a provider, or of one of its services, as in azure/storage_queue."""
+    """Return the queue of dead letters of a provider, or of a service such as azure/storage_queue."""
     provider, _, service = where.partition("/")
     try:
         package = adapter(provider)
@@ -69,7 +74,7 @@ def letters_of(queue: str, where: str) -> Letters:
         raise Failure(str(exc)) from exc
     if find_spec(f"{package.__name__}.redrive") is None:
         raise Failure(
-            f"dead letters of {provider} can't be read from here: let a function read them, and call the event's own "
+            f"dead letters of {provider} can't be read from here: let a function read them and call the event's "
             "function with portable_fn.adapter.dead_letter.restored(letter)"
         )
     module = adapter(provider, "redrive")
@@ -77,16 +82,16 @@ def letters_of(queue: str, where: str) -> Letters:
     if service not in module.SERVICES:
         raise Failure(f"{provider} has no dead letters in {service!r}; possible are {', '.join(module.SERVICES)}")
     try:
-        found: Letters = module.letters(queue, service)
+        letters: Letters = module.letters(queue, service)
     except (PortableError, ValueError) as exc:
         raise Failure(str(exc)) from exc
-    return found
+    return letters
 
 
 def redriven(letters: Letters, to: str | None, limit: int | None, dry_run: bool) -> Iterator[Redriven]:
-    """Send the letters' events, each to where it came from or `to`, and delete them; tells of each as it is done.
+    """Send the letters' events to their sources or to `to`, delete the letters, and yield the outcome of each.
 
-    It ends with the last letter, after `limit`, or with the first event that the queue doesn't take.
+    It stops after the last letter, after `limit` letters, or at the first event that the queue refuses.
     """
     held: list[Message[Any]] = []
     seen: set[str] = set()
@@ -94,7 +99,7 @@ def redriven(letters: Letters, to: str | None, limit: int | None, dry_run: bool)
     try:
         while limit is None or count < limit:
             received = letters.receive()
-            # What is left is not to be taken out again, before it is put back.
+            # Letters that are left stay taken out until the end, so that none is taken out twice.
             new = [letter for letter in received if letter.id not in seen]
             if not new:
                 held += received
@@ -109,14 +114,14 @@ def redriven(letters: Letters, to: str | None, limit: int | None, dry_run: bool)
                     return
                 count += 1
                 try:
-                    one = _one(letters, letter, to, dry_run)
+                    outcome = _redrive(letters, letter, to, dry_run)
                 except BaseException:
                     held += received[number:]
                     raise
-                if one.outcome != SENT:
+                if outcome.outcome != SENT:
                     held.append(letter)
-                yield one
-                if one.outcome == LEFT and one.why.startswith(_REFUSED):
+                yield outcome
+                if outcome.outcome == LEFT and outcome.why.startswith(_REFUSED):
                     held += received[number + 1 :]
                     return
     finally:
@@ -127,7 +132,7 @@ def redriven(letters: Letters, to: str | None, limit: int | None, dry_run: bool)
 _REFUSED = "it wasn't sent"
 
 
-def _one(letters: Letters, letter: Message[Any], to: str | None, dry_run: bool) -> Redriven:
+def _redrive(letters: Letters, letter: Message[Any], to: str | None, dry_run: bool) -> Redriven:
     event: Event[Any] = letter
     why = ""
     try:
@@ -137,14 +142,14 @@ def _one(letters: Letters, letter: Message[Any], to: str | None, dry_run: bool) 
     except BROKEN as exc:
         return Redriven(letter.id, "", why, "", LEFT, f"it can't be read: {exc}")
     except PortableError as exc:
-        # Such as a subscription that is gone.
-        return Redriven(event.id, event.kind_name, why, "", LEFT, f"its place can't be found: {exc}")
+        # For example, its subscription was deleted.
+        return Redriven(event.id, event.kind_name, why, "", LEFT, f"its source can't be found: {exc}")
 
-    def ended(outcome: str, told: str = "") -> Redriven:
-        return Redriven(event.id, event.kind_name, why, there, outcome, told)
+    def ended(outcome: str, note: str = "") -> Redriven:
+        return Redriven(event.id, event.kind_name, why, there, outcome, note)
 
     if not there:
-        return ended(LEFT, f"nothing tells a queue that takes a {event.kind_name} of {event.source}: --to names one")
+        return ended(LEFT, f"no queue is known for a {event.kind_name} of {event.source}: name one with --to")
     if dry_run:
         return ended(WOULD)
     try:
@@ -160,14 +165,14 @@ def _one(letters: Letters, letter: Message[Any], to: str | None, dry_run: bool) 
     return ended(SENT)
 
 
-def summary(found: Sequence[Redriven]) -> str:
-    """How many letters there were, and what became of them."""
-    if not found:
+def summary(letters: Sequence[Redriven]) -> str:
+    """Count the letters by outcome."""
+    if not letters:
         return "There are no dead letters."
-    counts = [(outcome, sum(one.outcome == outcome for one in found)) for outcome in (SENT, WOULD, LEFT)]
+    counts = [(outcome, sum(letter.outcome == outcome for letter in letters)) for outcome in (SENT, WOULD, LEFT)]
     return ", ".join(f"{count} {outcome}" for outcome, count in counts if count) + "."
 
 
-def as_json(found: Sequence[Redriven]) -> Any:
-    """What became of the letters, as an object of JSON."""
-    return {"letters": [asdict(one) for one in found]}
+def as_json(letters: Sequence[Redriven]) -> Any:
+    """Return the outcomes of the letters as a JSON object."""
+    return {"letters": [asdict(letter) for letter in letters]}

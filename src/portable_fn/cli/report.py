@@ -1,4 +1,4 @@
-"""What happened, as JSON for programs."""
+"""Print results as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from portable_fn.http import Request
 
 
 def print_json(place: str, functions: Sequence[str], request: Request[Any], all_sent: Sequence[Sent]) -> None:
-    """Prints one object: the target, the request as it was sent, and every provider's exchange in full."""
+    """Print an object with the target, the request, and each provider's exchange."""
     document = {
         "target": place,
         "functions": list(functions),
@@ -29,18 +29,18 @@ def print_json(place: str, functions: Sequence[str], request: Request[Any], all_
 def print_deliveries(
     place: str, functions: Sequence[str], events: Sequence[Event[Any]], all_delivered: Sequence[Delivered]
 ) -> None:
-    """Prints one object: the target, the events as they were sent, and what became of them on every provider."""
+    """Print an object with the target, the events, and their outcomes on each provider."""
     document = {
         "target": place,
         "functions": list(functions),
         "events": [event_as_json(event) for event in events],
-        "deliveries": [as_json(one) for one in all_delivered],
+        "deliveries": [as_json(delivered) for delivered in all_delivered],
     }
     print_object(document)
 
 
 def print_object(document: Mapping[str, Any]) -> None:
-    """Prints an object of JSON."""
+    """Print a JSON object."""
     json.dump(document, sys.stdout, ensure_ascii=False, indent=2, default=str)
     sys.stdout.write("\n")
 

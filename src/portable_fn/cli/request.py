@@ -1,4 +1,4 @@
-"""The neutral request that the options describe; what they leave out is made to fit the function's `on.http`."""
+"""Make the neutral request that the options describe. Whatever they leave out fits the function's `on.http`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from portable_fn.on import METHODS, HTTPTrigger, mistyped_method
 from portable_fn.pairs import is_token
 from portable_fn.testing import fake
 
-# Query and path as RFC 3986 has them, sections 3.3 and 3.4; "%" because both may be encoded already.
+# Path and query by RFC 3986, sections 3.3 and 3.4; "%" because both may be encoded already.
 _ALLOWED = "/:@!$&'()*+,;=-._~%?"
 
 
@@ -29,10 +29,14 @@ def request(
     json: str | None,
     headers: Sequence[str],
 ) -> Request[Any]:
-    """The request; Failure for an option that can't be read."""
+    """Return the request.
+
+    Raises:
+        Failure: An option can't be read.
+    """
     lines = [_header(header) for header in headers]
     if data is not None and json is not None:
-        raise Failure("--data and --json exclude each other")
+        raise Failure("pass --data or --json, not both")
     body = b"" if data is None else _data(data)
     if json is not None:
         body = _json(json)
@@ -52,7 +56,7 @@ def request(
 
 
 def _method(triggers: Sequence[HTTPTrigger], path: str | None, has_body: bool) -> str:
-    """The first method that a function declares for the path, one that takes a body where there is one."""
+    """Return the first method that a function declares for the path; if there is a body, one that takes a body."""
     segments = None if path is None else path.partition("?")[0].split("/")[1:]
     matching = [trigger for trigger in triggers if segments is None or Route(trigger).match(segments) is not None]
     methods = [method for trigger in matching for method in trigger.methods]
@@ -66,7 +70,7 @@ def _takes(trigger: HTTPTrigger, method: str) -> bool:
 
 
 def _sample(trigger: HTTPTrigger) -> str:
-    """A path that fits the template: /hello/{name} gives /hello/Ada."""
+    """Return a path that fits the template, such as /hello/Ada for /hello/{name}."""
     return "/" + "/".join(_value(name.rstrip("+")) if name else literal for literal, name in trigger.segments)
 
 
@@ -79,7 +83,7 @@ def _value(parameter: str) -> str:
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not colon or not is_token(name.strip()) or not value.strip().isprintable():
-        raise Failure(f"--header: {line!r} is not of the form 'name: value'")
+        raise Failure(f"--header: {line!r} must be 'name: value'")
     return name.strip().lower(), value.strip()
 
 

@@ -1,4 +1,4 @@
-"""One request through one provider: what each side sees on the way, and what the way costs."""
+"""Send a request by one provider, show what each side sees, and measure the overhead."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from portable_fn.testing.results import Answer, Exchange
 from portable_fn.testing.services import exchange
 from portable_fn.testing.settings import placeholder_settings
 
-# No longer than this is spent on timing one provider, whatever --time says.
+# The longest time that is spent on timing one provider, in seconds.
 SECONDS = 1.0
 
 
 @dataclass
 class Sent:
-    """What became of the request on one provider; `error` says why there is no answer."""
+    """The exchange on one provider; `error` says why there is no answer."""
 
     provider: str
     service: str | None
@@ -60,54 +60,60 @@ class Sent:
 def services(
     asked: str | None, possible: Callable[[str], tuple[str, ...]], own: Project
 ) -> list[tuple[str, str | None]]:
-    """The providers, and services of them, that `--as` asks for, else those of the project; Failure for one that doesn't exist.
+    """Return the providers, and their services, that `--as` names, or else those of the project.
 
-    `possible` gives a provider's services, of which the first is the default.
+    Args:
+        asked: The option's text.
+        possible: Returns a provider's services; the first is the default.
+        own: The project's settings.
+
+    Raises:
+        Failure: There is no such provider or service.
     """
     if asked is None:
-        return [one for provider in own.providers for one in _own_services(provider, possible, own)]
-    found: list[tuple[str, str | None]] = []
+        return [pair for provider in own.providers for pair in _own_services(provider, possible, own)]
+    chosen: list[tuple[str, str | None]] = []
     for name in filter(None, (part.strip() for part in asked.split(","))):
         if name == "all":
-            found += [(provider, None) for provider in ADAPTERS]
+            chosen += [(provider, None) for provider in ADAPTERS]
             continue
         provider, _, service = name.partition("/")
-        # What comes inside of something else is named from the inside, "s3/sns/sqs".
+        # An event inside another is named from the inside out: "s3/sns/sqs".
         service = service.replace("/", "_")
         if provider not in ADAPTERS:
             try:
                 adapter(provider, "simulate")
             except ConfigurationError as exc:
-                raise Failure(f"{exc}; a service is named as in aws/rest_api") from exc
+                raise Failure(f"{exc}; name a service as in aws/rest_api") from exc
         if service:
-            with suppress(ModuleNotFoundError):  # It is told later, in the provider's place.
+            with suppress(ModuleNotFoundError):  # the provider's row shows it later
                 if service not in (known := possible(provider)):
                     near = nearest(service, known)
                     raise Failure(f"{provider} has no {service!r}{near}; possible are {', '.join(known) or 'none'}")
-        found.append((provider, service or None))
-    if not found:
+        chosen.append((provider, service or None))
+    if not chosen:
         raise Failure(f"--as names no provider; possible are {', '.join(ADAPTERS)}, all")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(chosen))
 
 
 def _own_services(
     provider: str, possible: Callable[[str], tuple[str, ...]], own: Project
 ) -> list[tuple[str, str | None]]:
-    """The provider with each service that the project names for such events, else with its default."""
+    """Return the provider with each service that the project names for such events, or with its default."""
     mine: list[tuple[str, str | None]] = []
-    with suppress(ModuleNotFoundError):  # It is told later, in the provider's place.
+    with suppress(ModuleNotFoundError):  # the provider's row shows it later
         mine += [(provider, name) for name in own.services.get(provider, ()) if name in possible(provider)]
     return mine or [(provider, None)]
 
 
 def http_services(provider: str) -> tuple[str, ...]:
-    """The provider's services that hand over requests."""
-    found: tuple[str, ...] = import_module(f"{ADAPTERS.get(provider, provider)}.simulate").SERVICES
-    return found
+    """Return the provider's services that send requests."""
+    names: tuple[str, ...] = import_module(f"{ADAPTERS.get(provider, provider)}.simulate").SERVICES
+    return names
 
 
 def send(functions: list[Binding], request: Request[Any], provider: str, service: str | None, repeat: int) -> Sent:
-    """Sends the request and times it `repeat` times."""
+    """Send the request, and time it `repeat` times."""
     sent = Sent(provider, service)
     probes = [Probe(function) for function in functions]
     under_way: Exchange | None = None
@@ -161,7 +167,7 @@ class Probe:
 
 
 def _is_from_loop() -> bool:
-    """Whether an event loop makes this call, or has one of its threads make it."""
+    """Whether an event loop, or one of its threads, makes this call."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -170,9 +176,9 @@ def _is_from_loop() -> bool:
 
 
 def _overhead(invoke: Callable[[], object], probe: Probe, seen: Request[Any], repeat: int) -> tuple[float, int]:
-    """The median, in µs, of what a call by the provider takes longer than a direct one; and of how many pairs of calls.
+    """Return how much longer a call by the provider takes than a direct one: the median in µs, and the number of pairs of calls.
 
-    Where an event loop has the function called, one turn of a loop is in both: a server's loop runs anyhow.
+    If an event loop calls the function, both calls include one turn of a loop, because a server's loop runs anyway.
     """
     differences: list[int] = []
     end = perf_counter_ns() + SECONDS * 1e9
@@ -189,7 +195,7 @@ def _overhead(invoke: Callable[[], object], probe: Probe, seen: Request[Any], re
     return median(differences) / 1000, len(differences)
 
 
-# What a function raises is an answer, too: the calls below go on after it.
+# An error of the function is an answer, too, so timing goes on after it.
 
 
 def _directly(binding: Binding, request: Request[Any], context: Context) -> None:
@@ -215,7 +221,7 @@ def _missing(provider: str, error: ModuleNotFoundError) -> str:
 
 @contextmanager
 def _silence() -> Generator[None]:
-    """A block in which nothing is printed or logged: what the first call said, a hundred more would say again."""
+    """Print and log nothing in the block: a hundred calls would repeat what the first one said."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         logging.disable(logging.CRITICAL)
         try:
@@ -226,7 +232,7 @@ def _silence() -> Generator[None]:
 
 @contextmanager
 def log_kept(lines: list[str]) -> Generator[None]:
-    """A block whose log of warnings and errors goes into the lines, an error with its place, and not to stderr."""
+    """Collect the warnings and errors of the block in `lines`, with the place of each error, instead of stderr."""
     handler = _Lines(lines)
     root = logging.getLogger()
     root.addHandler(handler)
@@ -247,6 +253,6 @@ class _Lines(logging.Handler):
 
 
 def line(record: logging.LogRecord) -> str:
-    """What was logged; of an error its place, type and message."""
+    """Return the message of a record; for an error, its place, type and message."""
     error = record.exc_info[1] if record.exc_info else None
     return record.getMessage() if error is None else f"{place(error)}: {what(error)}"

@@ -1,4 +1,4 @@
-"""What happened, as a table to read: one row a provider, or one panel each where the terminal is narrow."""
+"""Print results as a table with one row for each provider, or as panels if the terminal is narrow."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from portable_fn.events import Event
 from portable_fn.http import Request
 from portable_fn.testing.results import Answer, Delivery
 
-# Below this width the columns get too narrow to read JSON in.
+# Below this width, the columns are too narrow for JSON.
 NARROW = 118
-# What goes into a file or a pipe has no terminal that says its width.
+# The width in a file or a pipe, which has no terminal.
 PIPED = 120
 
 _TITLES = ("native request", "the handler sees", "native answer", "the caller gets", "overhead")
-_DELIVERY_TITLES = ("native request", "what became of it", "native answer", "log")
+_DELIVERY_TITLES = ("native request", "outcome", "native answer", "log")
 
 
 def print_table(place: str, functions: Sequence[str], request: Request[Any], all_sent: Sequence[Sent]) -> None:
-    """Prints what every side saw, for each provider."""
+    """Print what each side saw, for each provider."""
     console = stdout()
     query = f"?{request.raw_query}" if request.raw_query else ""
     name = f"{place}:{functions[0]}" if len(functions) == 1 else place
@@ -50,22 +50,22 @@ def print_table(place: str, functions: Sequence[str], request: Request[Any], all
 def print_deliveries(
     place: str, functions: Sequence[str], events: Sequence[Event[Any]], all_delivered: Sequence[Delivered]
 ) -> None:
-    """Prints what was handed over, what became of each event, and what was logged, for each provider."""
+    """Print the payloads, the outcome of each event and the log, for each provider."""
     console = stdout()
     name = f"{place}:{functions[0]}" if len(functions) == 1 else place
-    told = ", ".join(event.id for event in events)
-    console.print(Text.assemble((f"{events[0].kind_name} {told}", "bold"), f"  →  {name}"))
-    rows = [(one, _delivered_cells(one)) for one in all_delivered]
+    ids = ", ".join(event.id for event in events)
+    console.print(Text.assemble((f"{events[0].kind_name} {ids}", "bold"), f"  →  {name}"))
+    rows = [(delivered, _delivered_cells(delivered)) for delivered in all_delivered]
     if console.width >= NARROW:
         console.print(_columns(rows, _DELIVERY_TITLES, (32, 18, 22, 22)))
     else:
-        console.print(Group(*(_panel(one, cells, _DELIVERY_TITLES) for one, cells in rows)))
+        console.print(Group(*(_panel(delivered, cells, _DELIVERY_TITLES) for delivered, cells in rows)))
     for line in _delivery_summary(all_delivered):
         console.print(line)
 
 
 def stdout() -> Console:
-    """What is printed on: as wide as the terminal, or as `COLUMNS` says, else as what is read from a pipe."""
+    """Return the console: as wide as the terminal or `COLUMNS`, or else `PIPED`."""
     console = Console(highlight=False)
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
@@ -75,7 +75,7 @@ def stdout() -> Console:
 def _columns(
     rows: Sequence[tuple[Sent | Delivered, list[Text]]], titles: Sequence[str], ratios: Sequence[int]
 ) -> Table:
-    """The rows as a table; a column behind those with a ratio is as wide as what is in it."""
+    """Return the rows as a table. Columns without a ratio are as wide as their contents."""
     table = Table(box=box.ROUNDED, show_lines=True, expand=True, padding=(0, 1))
     table.add_column("provider", style="bold cyan", no_wrap=True)
     for title, ratio in zip(titles, ratios, strict=False):
@@ -100,35 +100,35 @@ def _panel(sent: Sent | Delivered, cells: Sequence[Text], titles: Sequence[str])
 def _cells(sent: Sent, request: Request[Any]) -> list[Text]:
     if sent.missing:
         return [Text(sent.error or "", "yellow"), Text(), Text(), Text(), Text()]
-    given = [name for name, _ in request.headers.multi_items()]
-    seen = Text(neutral(sent.seen, given)) if sent.seen else Text("was not called", "yellow")
+    names = [name for name, _ in request.headers.multi_items()]
+    seen = Text(neutral(sent.seen, names)) if sent.seen else Text("was not called", "yellow")
     overhead = Text("-", "dim") if sent.overhead is None else Text(f"{sent.overhead:.1f} µs")
     native_request = "" if sent.native_request is None else about(sent.native_request, request)
     native_answer = "" if sent.native_answer is None else compact(sent.native_answer)
     return [_json(native_request), seen, _json(native_answer), _answer(sent), overhead]
 
 
-def _delivered_cells(one: Delivered) -> list[Text]:
-    if one.delivery is None:
-        return [Text(one.error or "", "yellow" if one.missing else "red"), Text(), Text(), Text()]
-    events = one.delivery.events
+def _delivered_cells(delivered: Delivered) -> list[Text]:
+    if delivered.delivery is None:
+        return [Text(delivered.error or "", "yellow" if delivered.missing else "red"), Text(), Text(), Text()]
+    events = delivered.delivery.events
     return [
-        _lines(_json(about(native, *events)) for native in one.native_requests),
-        _became(one.delivery),
-        _lines(_json(compact(native)) for native in one.native_answers),
-        _lines(Text(line, "red" if line.startswith(("error:", "critical:")) else "") for line in one.logged),
+        _lines(_json(about(native, *events)) for native in delivered.native_requests),
+        _outcomes(delivered.delivery),
+        _lines(_json(compact(native)) for native in delivered.native_answers),
+        _lines(Text(line, "red" if line.startswith(("error:", "critical:")) else "") for line in delivered.logged),
     ]
 
 
-def _became(delivery: Delivery) -> Text:
-    """The outcome of each event, and the result of a task or reply."""
+def _outcomes(delivery: Delivery) -> Text:
+    """Return the outcome of each event, and the result of a task or reply."""
     lines = []
-    for event, one in zip(delivery.events, delivery.results, strict=True):
-        cell = Text(f"{event.id} ", "default").append(one.outcome, _STYLES.get(one.outcome, "bold red"))
-        if one.after is not None:
-            cell.append(f" after {one.after:g} s")
-        if one.why:
-            cell.append(f": {one.why}")
+    for event, result in zip(delivery.events, delivery.results, strict=True):
+        cell = Text(f"{event.id} ", "default").append(result.outcome, _STYLES.get(result.outcome, "bold red"))
+        if result.after is not None:
+            cell.append(f" after {result.after:g} s")
+        if result.why:
+            cell.append(f": {result.why}")
         lines.append(cell)
     if delivery.error is not None:
         lines.append(Text("error ", "dim").append(": ".join(delivery.error), "default"))
@@ -146,9 +146,9 @@ def _lines(texts: Iterable[Text]) -> Text:
 
 def _delivery_summary(all_delivered: Sequence[Delivered]) -> list[Text]:
     alike: dict[str, list[str]] = {}
-    for one in all_delivered:
-        if one.delivery is not None:
-            alike.setdefault(", ".join(one.delivery.outcomes), []).append(one.name)
+    for delivered in all_delivered:
+        if delivered.delivery is not None:
+            alike.setdefault(", ".join(delivered.delivery.outcomes), []).append(delivered.name)
     names = [name for those in alike.values() for name in those]
     if len(alike) > 1:
         groups = "; ".join(f"{', '.join(those)}: {outcomes}" for outcomes, those in alike.items())
@@ -181,7 +181,7 @@ def _answer(sent: Sent) -> Text:
 
 
 def _body(answer: Answer) -> str:
-    """The body as text; JSON with spaces, where its lines may break."""
+    """Return the body as text; JSON with spaces, at which lines can break."""
     if "json" in answer.headers.get("content-type", ""):
         with suppress(ValueError):
             return json.dumps(json.loads(answer.body), ensure_ascii=False)
@@ -208,7 +208,7 @@ def _summary(all_sent: Sequence[Sent]) -> list[Text]:
     if timed:
         lines.append(
             Text(
-                "overhead: what a call of the provider's entry takes longer than a direct call of the handler with the "
+                "overhead: how much longer a call of the provider's entry takes than a direct call of the handler with the "
                 f"same neutral request; median of {min(timed)} pairs of calls in this process, no network",
                 "dim",
             )

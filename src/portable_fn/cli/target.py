@@ -1,4 +1,4 @@
-"""TARGET: the file or module that the command names, and the portable functions in it."""
+"""Read TARGET: a file or module, and the portable functions in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from portable_fn.providers import nearest
 
 @dataclass(frozen=True)
 class Target:
-    """A file (`path/to/app.py`) or a module (`package.module`), and perhaps the name of one function in it."""
+    """A file (`path/to/app.py`) or a module (`package.module`), with or without the name of a function."""
 
     place: str
     function: str
@@ -28,7 +28,7 @@ class Target:
 
     @classmethod
     def parse(cls, text: str) -> Target:
-        """What TARGET says: `app.py:hello`, `package.module:hello`, or either without a function."""
+        """Parse TARGET: `app.py:hello`, `package.module:hello`, or either without a function."""
         place, _, function = text.rpartition(":")
         if not place or not function.isidentifier():
             place, function = text, ""
@@ -40,7 +40,7 @@ class Target:
 
     @contextmanager
     def imported(self) -> Generator[list[Binding]]:
-        """The functions of a fresh import that lasts for the block: every provider starts a process of its own, too."""
+        """Import the target anew for the block, as each provider starts a new process, and return its functions."""
         before = dict(sys.modules)
         root = str(self.file.parent if self.file else Path.cwd())
         sys.path.insert(0, root)
@@ -51,7 +51,7 @@ class Target:
             for name, module in list(sys.modules.items()):
                 if before.get(name) is module or not _is_of(self.file.parent if self.file else Path.cwd(), module):
                     continue
-                # One of the same name may have been there.
+                # A module of the same name may have been there before.
                 if name in before:
                     sys.modules[name] = before[name]
                 else:
@@ -105,7 +105,7 @@ def _file_meant(place: str) -> str:
 
 
 def what(error: BaseException) -> str:
-    """The error's type and message on one line."""
+    """Return the error's type and message on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
 
 
@@ -120,22 +120,22 @@ def _run(file: Path) -> ModuleType:
 
 
 def _functions(module: ModuleType) -> dict[str, Binding]:
-    found: dict[str, Binding] = {}
+    by_name: dict[str, Binding] = {}
     for name, value in vars(module).items():
         binding: Any = getattr(value, "__portable__", None)
-        if isinstance(binding, Binding) and binding not in found.values():
-            found[name] = binding
-    return found
+        if isinstance(binding, Binding) and binding not in by_name.values():
+            by_name[name] = binding
+    return by_name
 
 
 def _is_of(folder: Path, module: ModuleType) -> bool:
-    """Whether the module is one of the user's own in the folder, not an installed one or ours."""
+    """Whether the module is the user's and in the folder: not installed, and not ours."""
     file: str | None = getattr(module, "__file__", None)
     return file is not None and Path(file).is_relative_to(folder) and is_own(file)
 
 
 def place(error: BaseException) -> str:
-    """The file and line to look at: of a syntax error, else the last line of the user's own files that was reached."""
+    """Return the file and line of a syntax error, or else of the last line reached in the user's files."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{short(error.filename)}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
@@ -144,7 +144,7 @@ def place(error: BaseException) -> str:
 
 
 def is_own(file: str) -> bool:
-    """Whether the file is the user's: neither installed, of Python, nor ours."""
+    """Whether the file is the user's: not installed, not Python's, and not ours."""
     return (
         not file.startswith(("<", sys.prefix, sys.base_prefix, str(Path(__file__).parents[1])))
         and "portable_fn_" not in file

@@ -1,4 +1,4 @@
-"""Which features a function uses: what its declaration says, and what its source shows."""
+"""Find the features that a function uses, by its declaration and its source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from portable_fn.http import Request, Response
 from portable_fn.on import ChangeTrigger, ObjectTrigger, Trigger
 from portable_fn.outcomes import Reject, Retry
 
-# What reading an attribute of an event, or calling a method of a batch, uses; for events of which kinds.
+# The feature that reading an attribute of an event, or calling a method of a batch, uses, and the kinds of events.
 _OF_EVENTS: dict[str, tuple[str, tuple[type[Any], ...]]] = {
     "attempt": ("attempt count", (Event,)),
     "attributes": ("attributes", (Message, Event)),
@@ -28,26 +28,26 @@ _OF_EVENTS: dict[str, tuple[str, tuple[type[Any], ...]]] = {
     "reject": ("reject", (Batch,)),
 }
 _OF_CONTEXT = ("deadline", "remaining")
-# A call of asyncio.run, which no adapter declares anything of.
+# A call of asyncio.run. No adapter declares it.
 EVENT_LOOP = "event loop"
-# Called with an event or a batch, these give events.
+# Functions that return events if they are called with an event or a batch.
 _PASSING = ("enumerate", "filter", "iter", "list", "next", "reversed", "sorted", "tuple", "zip")
 
 
 def uses(function: Binding, trigger: Trigger | None) -> set[str]:
-    """The features that the function uses when it is called for the trigger; best effort where its source is to be read."""
+    """Return the features that the function uses when it is called for the trigger, as far as its source shows."""
     found = _by_declaration(function) | (set() if trigger is None else _by_trigger(trigger))
     reading = _read(function)
     if function.kind is Request:
         if isgeneratorfunction(function.handler) or isasyncgenfunction(function.handler):
             found.add("streaming")
-        # Any request of HTTP is answered; what a handler does with the outcomes of events means nothing there.
+        # An HTTP request is always answered: outcomes of events mean nothing there.
         return (found | reading.found) - {"retry", "retry delay", "reject", "reply"}
     return found | reading.found - {"streaming"}
 
 
 def places(function: Binding) -> dict[str, tuple[str, int]]:
-    """The file and line at which the source first shows a use of each feature."""
+    """Return the file and line of the first use of each feature in the source."""
     return _read(function).places
 
 
@@ -59,7 +59,7 @@ def _read(function: Binding) -> _Reading:
 
 
 def _by_declaration(function: Binding) -> set[str]:
-    """What every handler of its kind uses: any may fail, and a task is answered."""
+    """Return the features that every handler of its kind uses: any may fail, and a task is answered."""
     if function.kind is Request:
         return set()
     if function.kind is Task:
@@ -67,7 +67,7 @@ def _by_declaration(function: Binding) -> set[str]:
     found = {"retry", "partial failure"}
     if function.takes_batch or function.concurrency > 1:
         found.add("batch")
-    # Data that isn't valid is a Reject.
+    # Invalid data is rejected.
     if function._validator is not None:
         found.add("reject")
     return found
@@ -87,7 +87,7 @@ def _by_trigger(trigger: Trigger) -> set[str]:
 
 
 class _Reading:
-    """The features that the source of a function shows, and of those of the user's own functions that it calls."""
+    """The features that the source of a function shows, with those of the user's functions that it calls."""
 
     def __init__(self, function: Binding) -> None:
         self.kind: type[Any] = function.kind
@@ -97,7 +97,7 @@ class _Reading:
         self._read: set[tuple[CodeType, frozenset[int], int | None]] = set()
 
     def read(self, function: Callable[..., Any], events: set[int], context: int | None) -> None:
-        """Reads a function whose parameters at these places are events, or a batch, and the context."""
+        """Read a function whose parameters at these places are events, or a batch, and the context."""
         function = _handler(function)
         if not isinstance(function, FunctionType):
             return
@@ -115,7 +115,7 @@ class _Reading:
         self._walk(node, function, _derived(node, names), _derived(node, contexts))
 
     def _by_names(self, code: CodeType) -> None:
-        """What the names of a function without source show."""
+        """Find features by the names of a function without source."""
         used = set(code.co_names)
         self.found |= {"reject"} if "Reject" in used else set()
         keywords = {name for names in code.co_consts if isinstance(names, tuple) for name in names}
@@ -211,7 +211,7 @@ def _source(code: CodeType) -> ast.AST | None:
 
 
 def _derived(root: ast.AST, names: set[str]) -> set[str]:
-    """The names, and those that are given their values, or what a loop over them gives."""
+    """Return the names, and those that are assigned their values or items of them."""
     found = set(names)
     pairs = list(_assigned(root))
     while True:
@@ -238,7 +238,7 @@ def _assigned(root: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
 
 
 def _is_of(value: ast.expr, names: set[str]) -> bool:
-    """Whether it is one of the names, an item of it, or a list of its items."""
+    """Whether the value is one of the names, an item of it, or a list of its items."""
     if isinstance(value, ast.Name):
         return value.id in names
     if isinstance(value, ast.Subscript):
@@ -249,9 +249,9 @@ def _is_of(value: ast.expr, names: set[str]) -> bool:
 
 
 def _value(node: ast.expr, function: FunctionType) -> object:
-    """What a name, or an attribute of a module, stands for where the function was defined."""
+    """Return the value of a name, or of a module's attribute, at the function's definition."""
     if isinstance(node, ast.Name):
-        # Imported inside of the function, it is no global.
+        # A name that is imported inside the function isn't a global.
         by_name = {"Reject": Reject, "Retry": Retry}.get(node.id)
         return function.__globals__.get(node.id, by_name)
     if isinstance(node, ast.Attribute) and isinstance(module := _value(node.value, function), ModuleType):
@@ -260,7 +260,7 @@ def _value(node: ast.expr, function: FunctionType) -> object:
 
 
 def _is_asyncio_run(node: ast.expr) -> bool:
-    """Whether it is asyncio.run, imported inside of the function, or a loop's run_until_complete."""
+    """Whether it is asyncio.run, also if imported inside the function, or a loop's run_until_complete."""
     if not isinstance(node, ast.Attribute):
         return False
     if node.attr == "run_until_complete":
@@ -269,7 +269,7 @@ def _is_asyncio_run(node: ast.expr) -> bool:
 
 
 def _streams(value: ast.expr | None, function: FunctionType, generators: set[str]) -> bool:
-    """Whether it is a generator, of a function of one of these names or of a global one, or a response that has one as its body."""
+    """Whether it is a generator, the call of a generator function, or a response that has one as its body."""
     if not isinstance(value, ast.Call):
         return isinstance(value, ast.GeneratorExp)
     called = _value(value.func, function)
