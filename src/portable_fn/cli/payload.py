@@ -16,7 +16,7 @@ from portable_fn.events import UNREADABLE, Event
 from portable_fn.http import Request
 from portable_fn.providers import ADAPTERS, adapter
 from portable_fn.recording.payload_json import body_fields
-from portable_fn.testing.parsing import guess_provider
+from portable_fn.testing.parsing import guess_provider, parse_events
 from portable_fn.testing.rendering import render
 from portable_fn.testing.replaying import Replay, replay
 
