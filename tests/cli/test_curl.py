@@ -104,7 +104,7 @@ def test_lambda_gets_the_payload_by_its_emulator(capsys: pytest.CaptureFixture[s
     assert rendered == json.loads(words[3])
 
 
-def test_cloudflare_s_own_tool_has_an_address_for_schedules(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrangler_has_an_address_for_schedules(capsys: pytest.CaptureFixture[str]) -> None:
     main(["render", "schedule", "-f", "cron=0 3 * * *", "--to", "cloudflare", "--curl"])
 
     assert (
@@ -113,18 +113,18 @@ def test_cloudflare_s_own_tool_has_an_address_for_schedules(capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(("kind", "to"), [("message", "azure"), ("message", "cloudflare"), ("task", "cloudflare")])
-def test_what_only_a_service_brings_is_told(kind: str, to: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_event_that_only_a_service_sends_is_an_error(kind: str, to: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 2 == main(["render", kind, "--to", to, "--curl"])
     assert f"portable-fn: {to} gets this event only from its service" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [["--url", "http://x"], ["--curl", "--url", "localhost:8000"]])
-def test_an_address_that_cannot_be_used_is_told(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unusable_address_is_an_error(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert 2 == main(["render", "request", *options])
     assert "--url" in capsys.readouterr().err
 
 
-def test_a_head_request_waits_for_no_body() -> None:
+def test_a_head_request_does_not_wait_for_a_body() -> None:
     payload: dict[str, Any] = {"method": "HEAD", "url": "http://x/a", "headers": {"x-empty": ""}}
     assert "curl --head http://localhost:8000/a -H 'x-empty;'" == command(payload, "asgi", None)
     with pytest.raises(Failure):

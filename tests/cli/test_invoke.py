@@ -73,7 +73,7 @@ def exchanges(out: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_table_shows_what_every_side_saw(invoke: Any) -> None:
+def test_the_table_shows_what_each_side_saw(invoke: Any) -> None:
     code, out, _ = invoke(
         "hello", "--as", "aws,aws/alb", "--path", "/hello/Grace?loud=1", "-H", "X-Tenant: 7", "--time", "3"
     )
@@ -124,7 +124,7 @@ def test_a_pipe_gets_no_escape_codes(app: str) -> None:
 
 
 @pytest.mark.parametrize("output", ["table", "json"])
-def test_a_reader_that_goes_away_is_no_error(app: str, output: str) -> None:
+def test_a_reader_that_goes_away_is_not_an_error(app: str, output: str) -> None:
     command = [sys.executable, "-m", "portable_fn", "invoke", f"{app}:hello", "--as", "aws", "--output", output]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()) as process:
         assert process.stdout is not None
@@ -144,7 +144,7 @@ def test_a_reader_that_goes_away_is_no_error(app: str, output: str) -> None:
         ("", "GET /hello/Ada"),
     ],
 )
-def test_without_a_path_one_is_made_up_that_fits(invoke: Any, function: str, request_line: str) -> None:
+def test_without_a_path_a_fitting_one_is_sent(invoke: Any, function: str, request_line: str) -> None:
     code, out, _ = invoke(function, "--as", "aws", "--output", "json")
 
     sent = json.loads(out)["request"]
@@ -167,7 +167,7 @@ def test_a_dotted_module_is_found_in_the_working_directory(app: str, capsys: pyt
 @pytest.mark.parametrize(
     "options", [("--json", '{"a": 1}'), ("-d", "@body.json", "-H", "content-type: application/json")]
 )
-def test_a_body_is_given_as_json_or_from_a_file(invoke: Any, options: tuple[str, ...]) -> None:
+def test_a_body_is_read_from_json_or_a_file(invoke: Any, options: tuple[str, ...]) -> None:
     Path("body.json").write_text('{"a": 1}')
     code, out, _ = invoke("mirror", "--as", "aws,aws/rest_api", "--output", "json", *options)
 
@@ -177,13 +177,13 @@ def test_a_body_is_given_as_json_or_from_a_file(invoke: Any, options: tuple[str,
         assert ["content-type", "application/json"] in exchange["answer"]["headers"]
 
 
-def test_a_function_is_called_once_a_provider(invoke: Any) -> None:
+def test_a_function_is_called_once_for_each_provider(invoke: Any) -> None:
     _, _, err = invoke("hello", "--as", "all")
 
     assert ["called"] * len(ADAPTERS) == [line for line in err.splitlines() if line == "called"]
 
 
-def test_each_provider_imports_the_function_anew(invoke: Any) -> None:
+def test_each_provider_imports_the_function_again(invoke: Any) -> None:
     _, out, _ = invoke("mirror", "--as", "aws,aws/alb", "--output", "json")
 
     for exchange in exchanges(out):
@@ -191,7 +191,7 @@ def test_each_provider_imports_the_function_anew(invoke: Any) -> None:
         assert exchange["overhead_us"] is None
 
 
-def test_time_says_how_often_the_function_is_called_to_time_it(invoke: Any) -> None:
+def test_time_sets_how_often_the_function_is_timed(invoke: Any) -> None:
     _, out, _ = invoke("hello", "--as", "aws", "--output", "json", "--time", "7")
 
     (exchange,) = exchanges(out)
@@ -199,7 +199,7 @@ def test_time_says_how_often_the_function_is_called_to_time_it(invoke: Any) -> N
     assert exchange["overhead_us"] > 0
 
 
-def test_what_the_function_prints_goes_to_stderr_and_is_not_repeated_while_it_is_timed(invoke: Any) -> None:
+def test_prints_of_the_function_go_to_stderr_once(invoke: Any) -> None:
     _, out, err = invoke("hello", "--as", "aws", "--output", "json", "--time", "7")
 
     json.loads(out)
@@ -217,7 +217,7 @@ def test_the_json_has_the_whole_exchange(invoke: Any) -> None:
     assert 200 == exchange["native_answer"]["statusCode"] == exchange["answer"]["status"]
 
 
-def test_what_a_client_got_wrong_is_exit_code_1(invoke: Any) -> None:
+def test_a_client_error_is_exit_code_1(invoke: Any) -> None:
     code, out, _ = invoke("teapot", "--as", "aws")
 
     assert 1 == code
@@ -234,7 +234,7 @@ def test_a_function_that_fails_is_exit_code_1_and_says_where(invoke: Any) -> Non
     assert "Traceback" not in err
 
 
-def test_a_path_that_nothing_answers_is_shown_as_not_called(invoke: Any) -> None:
+def test_a_path_without_a_function_is_shown_as_not_called(invoke: Any) -> None:
     code, out, _ = invoke("hello", "--as", "aws", "--path", "/nowhere")
 
     assert 1 == code
@@ -263,7 +263,7 @@ def test_a_path_that_nothing_answers_is_shown_as_not_called(invoke: Any) -> None
         ("hello", ("--colour",), "No such option: --colour"),
     ],
 )
-def test_what_cannot_be_understood_is_one_line_and_exit_code_2(
+def test_an_unclear_command_is_one_line_and_exit_code_2(
     invoke: Any, function: str, options: tuple[str, ...], message: str
 ) -> None:
     code, out, err = invoke(function, *options)
@@ -350,7 +350,7 @@ def test_a_provider_whose_own_package_is_missing_says_so(
     assert f"portable-fn[{provider}]" in "".join(out.split())
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     from portable_fn import __version__
 
     assert 0 == main(["--version"])
@@ -463,7 +463,7 @@ def test_an_event_is_delivered_and_shown_side_by_side(send: Any, monkeypatch: py
     assert width >= max(map(len, out.splitlines()))
 
 
-def test_the_json_of_an_event_has_everything_that_became_of_it(send: Any) -> None:
+def test_the_json_of_an_event_has_its_whole_delivery(send: Any) -> None:
     code, out, _ = send("pay", "--as", "aws/sns/sqs,azure", "--data", '{"sku": "sold out"}', "--output", "json")
 
     aws, azure = deliveries(out)
@@ -497,7 +497,7 @@ def test_the_json_of_an_event_has_everything_that_became_of_it(send: Any) -> Non
         ("", ("--kind", "Task", "-d", "[1, 2]"), "Task", {"name": "add"}),
     ],
 )
-def test_an_event_is_made_that_the_function_is_for(
+def test_an_event_fits_the_function(
     send: Any, function: str, options: tuple[str, ...], kind: str, fields: dict[str, Any]
 ) -> None:
     code, out, _ = send(function, "--as", "aws,asgi", "--output", "json", *options)
@@ -521,7 +521,7 @@ def test_the_result_of_a_task_is_shown_and_its_error_is_exit_code_1(send: Any) -
     assert "TypeError" == deliveries(said)[0]["raised"]["name"]
 
 
-def test_a_provider_that_hands_over_no_such_event_says_so_and_fails_only_where_it_is_named(send: Any) -> None:
+def test_a_provider_without_such_an_event_fails_only_if_it_is_named(send: Any) -> None:
     code, out, _ = send("renamed", "--output", "json")
     named, _, _ = send("renamed", "--as", "cloudflare")
 
@@ -550,7 +550,7 @@ def test_a_provider_that_hands_over_no_such_event_says_so_and_fails_only_where_i
         ("pay", ("-f", "colour=red"), "--field: message has no 'colour'; possible are data, body, channel"),
     ],
 )
-def test_what_cannot_be_understood_of_an_event_is_one_line_and_exit_code_2(
+def test_unclear_options_of_an_event_are_one_line_and_exit_code_2(
     send: Any, function: str, options: tuple[str, ...], message: str
 ) -> None:
     code, out, err = send(function, *options)

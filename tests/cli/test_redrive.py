@@ -114,7 +114,7 @@ def test_a_dry_run_sends_and_deletes_nothing() -> None:
     assert ([], [], 3) == (letters.sent, letters.out, len(letters.waiting))
 
 
-def test_what_cannot_be_sent_back_is_left_and_the_others_go() -> None:
+def test_a_letter_that_cannot_be_sent_back_is_left_and_the_others_go() -> None:
     unreadable = fake.message(body=b'{"portablefnid"', attributes={"portable-fn-id": "m", "portable-fn-fields": "{"})
     letters = Memory(fake.object(), fake.message(body=b"\xff", id="bytes"), *orders(1))
     letters.waiting.insert(0, unreadable)
@@ -128,14 +128,14 @@ def test_what_cannot_be_sent_back_is_left_and_the_others_go() -> None:
     assert ([], 3) == (letters.out, len(letters.waiting))
 
 
-def test_a_queue_that_is_named_takes_what_came_from_elsewhere_too() -> None:
+def test_to_also_takes_events_of_other_sources() -> None:
     event = fake.object()
     letters = Memory(event)
     assert ["sent"] == outcomes(letters, to="uploads-events")
     assert [("uploads-events", event)] == letters.sent
 
 
-def test_it_ends_with_the_first_event_that_the_queue_does_not_take() -> None:
+def test_it_stops_at_the_first_event_that_the_queue_refuses() -> None:
     letters = Memory(*orders(5))
     letters.refuses = {"m-2"}
     found = list(redrive.redriven(letters, None, None, False))
@@ -147,14 +147,14 @@ def test_it_ends_with_the_first_event_that_the_queue_does_not_take() -> None:
     )
 
 
-def test_what_is_sent_and_cannot_be_deleted_is_told() -> None:
+def test_a_letter_that_is_sent_but_not_deleted_is_reported() -> None:
     letters = Memory(*orders(1))
     letters.keeps = True
     [one] = redrive.redriven(letters, None, None, False)
     assert ("sent", "but it is still among the dead letters: the lock is gone") == (one.outcome, one.why)
 
 
-def test_an_interruption_puts_back_what_was_taken_out() -> None:
+def test_an_interruption_releases_the_letters() -> None:
     letters = Memory(*orders(4))
 
     def interrupted(letter: Message[Any], event: Event[Any], to: str) -> None:
@@ -166,7 +166,7 @@ def test_an_interruption_puts_back_what_was_taken_out() -> None:
     assert ([], 4) == (letters.out, len(letters.waiting))
 
 
-def test_who_stops_reading_puts_back_what_was_taken_out() -> None:
+def test_a_reader_that_stops_releases_the_letters() -> None:
     letters = Memory(fake.object(), *orders(3))
     found = redrive.redriven(letters, None, None, False)
     assert "left" == next(found).outcome
@@ -174,7 +174,7 @@ def test_who_stops_reading_puts_back_what_was_taken_out() -> None:
     assert "letter-1" in [one.id for one in letters.waiting]
 
 
-def test_a_letter_that_comes_back_meanwhile_is_not_tried_again() -> None:
+def test_a_letter_that_reappears_is_not_sent_twice() -> None:
     letters = Memory(fake.object())
     letter = letters.waiting[0]
     letters.waiting = [letter, letter]
@@ -204,13 +204,13 @@ def test_the_command_shows_each_letter(memory: Memory, capsys: pytest.CaptureFix
     assert "There are no dead letters.\n" == capsys.readouterr().out
 
 
-def test_the_command_asks_first(memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_asks_for_confirmation(memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
     assert 2 == command(["redrive", "orders-dead", "--as", "aws"])
     assert "needs a terminal: add --yes or --dry-run" in capsys.readouterr().err
     assert [] == memory.steps
 
 
-def test_a_dry_run_asks_nothing_and_speaks_json(memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_asks_nothing_and_prints_json(memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
     assert 1 == command(["redrive", "orders-dead", "--as", "aws", "--dry-run", "--output", "json"])
     told = json.loads(capsys.readouterr().out)["letters"]
     assert {
@@ -233,7 +233,7 @@ def test_a_dry_run_asks_nothing_and_speaks_json(memory: Memory, capsys: pytest.C
         ("asgi", r"portable_fn.adapter.dead_letter.restored\(letter\)"),
     ],
 )
-def test_whose_dead_letters_cannot_be_read_is_told(where: str, said: str) -> None:
+def test_a_provider_whose_dead_letters_cannot_be_read_is_an_error(where: str, said: str) -> None:
     with pytest.raises(redrive.Failure, match=said):
         redrive.letters_of("dead", where)
 
@@ -354,7 +354,7 @@ def test_a_message_keeps_its_group_on_the_way_back(fake_sqs: SQS) -> None:
     assert "customer-7" == fake_sqs.queues["orders.fifo"][0]["Attributes"]["MessageGroupId"]
 
 
-def test_what_a_topic_put_into_the_queue_goes_back_in_its_envelope(fake_sqs: SQS) -> None:
+def test_a_message_of_a_topic_goes_back_in_its_envelope(fake_sqs: SQS) -> None:
     queue = fake.message({}, source=f"{ARN}orders", id="outer")
     topic = ARN.replace("sqs", "sns")
     event = fake.message(
@@ -370,7 +370,7 @@ def test_what_a_topic_put_into_the_queue_goes_back_in_its_envelope(fake_sqs: SQS
     assert (event, f"{ARN}orders") == (back, back.envelopes[0].source)
 
 
-def test_what_sqs_itself_dead_lettered_goes_back_as_it_is(fake_sqs: SQS) -> None:
+def test_a_message_that_sqs_dead_lettered_goes_back_unchanged(fake_sqs: SQS) -> None:
     envelope = json.dumps({"Type": "Notification", "TopicArn": "arn:x", "MessageId": "1", "Message": "m"})
     fake_sqs.queues = {"orders": [], "dead": []}
     fake_sqs.add("dead", {"MessageBody": envelope}, DeadLetterQueueSourceArn=f"{ARN}orders")
@@ -382,7 +382,7 @@ def test_what_sqs_itself_dead_lettered_goes_back_as_it_is(fake_sqs: SQS) -> None
 FORGED = {"portable-fn-id": "m", "portable-fn-reason": "no", "portable-fn-source": f"{ARN}admin"}
 
 
-def test_a_sender_cannot_choose_where_his_message_is_sent_back_to(fake_sqs: SQS, topics: Topics) -> None:
+def test_a_sender_cannot_choose_where_a_message_is_sent_back_to(fake_sqs: SQS, topics: Topics) -> None:
     # A message that only looks like a dead letter, and that its provider dead-lettered, or its handler rejected.
     forged = fake.message({"n": 1}, source=f"{ARN}orders", attributes=FORGED)
     fake_sqs.queues = {"orders": [], "dead": [], "admin": []}
@@ -412,7 +412,7 @@ def test_a_sender_cannot_choose_where_his_message_is_sent_back_to(fake_sqs: SQS,
     assert (poison, "orders") == (letters.event(poison), letters.destination(poison))
 
 
-def test_what_came_by_no_queue_needs_one_on_aws(fake_sqs: SQS) -> None:
+def test_an_event_without_a_queue_needs_one_on_aws(fake_sqs: SQS) -> None:
     events: list[Event[Any]] = [
         fake.message({"n": 1}, source=ARN.replace("sqs", "kinesis") + "stream/clicks", channel="clicks", key="k"),
         fake.object("uploads", "a.png"),
@@ -436,7 +436,7 @@ def test_what_came_by_no_queue_needs_one_on_aws(fake_sqs: SQS) -> None:
     assert (b'{"n":1}', events[1]) == (first.body, unwrap(event)[0])
 
 
-def test_a_queue_that_is_not_there_is_told(fake_sqs: SQS, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_queue_is_an_error(fake_sqs: SQS, capsys: pytest.CaptureFixture[str]) -> None:
     assert 2 == command(["redrive", "nowhere", "--as", "aws", "--yes"])
     assert "GetQueueUrl was refused with 400 QueueDoesNotExist" in capsys.readouterr().err
 
@@ -524,7 +524,7 @@ def test_a_message_goes_back_to_its_topic_on_google(topics: Topics) -> None:
     assert ("portable_fn.change.inserted", "again") == (body["type"], topics.published[-1][0])
 
 
-def test_what_pubsub_itself_dead_lettered_goes_back_without_what_it_added(topics: Topics) -> None:
+def test_a_message_that_pubsub_dead_lettered_goes_back_without_added_attributes(topics: Topics) -> None:
     own = "CloudPubSubDeadLetterSource"
     attributes = {
         "a": "b", f"{own}DeliveryCount": "5", f"{own}Subscription": "orders-push", f"{own}SubscriptionProject": "shop",
@@ -541,7 +541,7 @@ def test_what_pubsub_itself_dead_lettered_goes_back_without_what_it_added(topics
     ("subscription", "said"),
     [("nowhere", "Pub/Sub answers 404 for projects/shop/subscriptions/nowhere"), ("", "project isn't known")],
 )
-def test_a_subscription_that_cannot_be_read_is_told(
+def test_an_unreadable_subscription_is_an_error(
     topics: Topics, monkeypatch: pytest.MonkeyPatch, subscription: str, said: str
 ) -> None:
     if not subscription:
@@ -565,7 +565,7 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.mark.runtime
 @pytest.mark.parametrize("suffix", ["", ".fifo"])
-def test_messages_of_sqs_go_back_as_they_were(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+def test_messages_of_sqs_go_back_unchanged(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     for name, value in (
         ("AWS_ENDPOINT_URL", cloud.server.url), ("AWS_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", ACCOUNT), ("AWS_SECRET_ACCESS_KEY", "secret"),
@@ -595,7 +595,7 @@ def test_messages_of_sqs_go_back_as_they_were(cloud: Cloud, monkeypatch: pytest.
 
 
 @pytest.mark.runtime
-def test_messages_of_pubsub_go_back_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_of_pubsub_go_back_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         emulator = pubsub_emulator()
         running: PubSub = emulator.__enter__()
@@ -640,7 +640,7 @@ def storage() -> Iterator[Storage]:
 
 
 @pytest.mark.runtime
-def test_messages_of_a_storage_queue_go_back_as_they_were(
+def test_messages_of_a_storage_queue_go_back_unchanged(
     storage: Storage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", storage.connection_string)
@@ -677,7 +677,7 @@ def test_messages_of_a_storage_queue_go_back_as_they_were(
     assert 3 == len(storage.receive("plain"))
 
 
-def test_what_a_storage_queue_would_lose_is_left() -> None:
+def test_a_letter_that_a_storage_queue_cannot_carry_is_left() -> None:
     letter = fake.message({})
     letter.native = azure_redrive.Receipt("1", "receipt", "base64")
     letters = azure_redrive.Letters.__new__(azure_redrive.Letters)

@@ -33,7 +33,7 @@ def home(request: Request) -> str:
 """
 
 
-# Its time is read only where it is asked for.
+# Its time is read on first use.
 BAD_SQS = render(fake.message(1))
 BAD_SQS["Records"][0]["eventSourceARN"] = 7
 
@@ -89,7 +89,7 @@ def test_render_reads_files(run: Any) -> None:
     assert run("render", "message", "--body", "text") == run("render", "message", "--body", "@body.txt")
 
 
-def test_parse_shows_the_events_to_be_read(run: Any) -> None:
+def test_parse_shows_the_events(run: Any) -> None:
     Path("payload.json").write_text(json.dumps(render(fake.object(key="a b.png"), via="s3/sns/sqs")))
     code, out, err = run("parse", "payload.json")
 
@@ -126,7 +126,7 @@ def test_parse_shows_requests_bytes_and_several_events(run: Any) -> None:
     assert (["a"], {"body_base64": "/w=="}) == (after["tags"], after["raw"])
 
 
-def test_parse_takes_the_provider_and_the_service_where_nothing_tells(run: Any) -> None:
+def test_parse_takes_the_provider_and_the_service(run: Any) -> None:
     code, out, _ = run("parse", "-", "--provider", "aws", "--via", "scheduler/input", stdin='{"a": 1}')
     assert 0 == code
     assert "ScheduleEvent" in out
@@ -184,7 +184,7 @@ def test_parse_takes_the_provider_and_the_service_where_nothing_tells(run: Any) 
         (("replay", "none", "none.py"), "", 2, "no such file: none.py"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
+def test_an_impossible_command_is_one_line(
     run: Any, arguments: tuple[str, ...], stdin: str, code: int, message: str
 ) -> None:
     found, out, err = run(*arguments, stdin=stdin)
@@ -200,7 +200,7 @@ def test_parse_reads_files_with_a_byte_order_mark(run: Any) -> None:
     assert (0, "") == run("parse", "payload.json")[::2]
 
 
-def test_streams_that_were_closed_are_no_traceback(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_streams_give_no_traceback(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     command = [sys.executable, "-m", "portable_fn"]
     shell = f"{shlex.join(command)} render message >&- && {shlex.join(command)} parse - <&-"
     found = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
@@ -223,12 +223,12 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("options", [(), ("--to", "gcp")])
-def test_replay_of_the_same_code_says_so(run: Any, recorded: Path, options: tuple[str, ...]) -> None:
+def test_replay_of_the_same_code_finds_no_differences(run: Any, recorded: Path, options: tuple[str, ...]) -> None:
     code, out, err = run("replay", "recorded", "app.py", *options)
     assert (0, "1 replayed: 1 the same, 0 not.\n", "imported\n") == (code, out, err)
 
 
-def test_replay_tells_differences_by_line_and_exit_code(run: Any, recorded: Path) -> None:
+def test_replay_shows_differences_by_line_and_exit_code(run: Any, recorded: Path) -> None:
     Path("app.py").write_text(APP.replace("== 2", "== 1"))
     code, out, _ = run("replay", "recorded", "app.py:ship")
 
