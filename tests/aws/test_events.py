@@ -303,7 +303,7 @@ def test_a_check_of_a_subscription_is_done_quietly() -> None:
 
 
 def test_a_logs_batch_that_inflates_without_end_is_a_decode_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portable_fn_aws.events.messages.MAX_LOGS", 1000)
+    monkeypatch.setattr("portable_fn_aws.events.logs.MAX_LOGS", 1000)
     with pytest.raises(DecodeError, match="over 1000 bytes"):
         one(logs({"messageType": "DATA_MESSAGE", "more": "a" * 5000}))
     with pytest.raises(DecodeError, match="can't be read"):

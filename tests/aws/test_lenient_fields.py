@@ -503,7 +503,7 @@ def test_a_bucket_whose_arn_is_no_text_fails_alone(caplog: pytest.LogCaptureFixt
 
     odd = spoiled(fields.S3, ["s3", "bucket", "arn"], {"arn": "x"})
     odd["s3"]["object"]["key"] = "odd"
-    with caplog.at_level(logging.ERROR), pytest.raises(DecodeError, match="the arn of the bucket is no text"):
+    with caplog.at_level(logging.ERROR), pytest.raises(DecodeError, match="the arn of the bucket isn't a string"):
         entry(thumbnail)({"Records": [odd, fields.S3]}, LambdaContext())
     assert ["a b+c/é"] == seen
 

@@ -568,10 +568,10 @@ def test_gzip_of_anything_else_is_a_plain_record(data: bytes) -> None:
 
 def test_logs_that_inflate_too_far_are_a_plain_record(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = zipped({**LOGS, "logEvents": [{"id": "e-1", "message": "0" * 100_000}]})
-    monkeypatch.setattr("portable_fn_aws.events.messages.MAX_LOGS", 100_000)
+    monkeypatch.setattr("portable_fn_aws.events.logs.MAX_LOGS", 100_000)
     (found,) = items(batch(bomb))
     assert bomb == found.body
-    monkeypatch.setattr("portable_fn_aws.events.messages.MAX_LOGS", 200_000)
+    monkeypatch.setattr("portable_fn_aws.events.logs.MAX_LOGS", 200_000)
     (found,) = items(batch(bomb))
     assert "/shop" == found.channel
 

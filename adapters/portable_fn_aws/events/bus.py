@@ -1,4 +1,4 @@
-"""EventBridge's events, and its schedules."""
+"""Decode EventBridge's events and schedules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from portable_fn.adapter.cloudevents import parse_time
 from portable_fn.data import parse_json, to_json
 from portable_fn.events import CloudEvent, ScheduleEvent, decoded, optional
 from portable_fn.record import lazy
-from portable_fn_aws.events.messages import given
+from portable_fn_aws.events.messages import require_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ class BusEvent(CloudEvent):
 
     https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
 
-    `type` is its detail-type, `data` its detail; the extensions are account, region and resources, several joined by commas.
+    `type` is the detail-type, `data` the detail. The extensions are account, region and resources; several resources are joined by
+    commas.
     """
 
     native: Mapping[str, Any]
@@ -32,13 +33,13 @@ class BusEvent(CloudEvent):
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self.native = payload
-        self.id = given(payload["id"], "the id of an EventBridge event")
-        self.source = given(payload["source"], "the source of an EventBridge event")
-        self.type = given(payload["detail-type"], "the detail-type of an EventBridge event")
+        self.id = require_text(payload["id"], "the id of an EventBridge event")
+        self.source = require_text(payload["source"], "the source of an EventBridge event")
+        self.type = require_text(payload["detail-type"], "the detail-type of an EventBridge event")
 
     @property
     def sender_wrote_contents(self) -> bool:  # type: ignore[override]  # read-only here
-        """Whether anybody with a permission to put events may have sent it: of these sources only AWS's services may.
+        """Whether anyone who may put events can have sent it: only AWS's services may send events of sources `aws.…`.
 
         https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html
         """
@@ -50,7 +51,7 @@ class BusEvent(CloudEvent):
 
     @decoded
     def body(self) -> bytes:
-        # A lone surrogate becomes the escape that JSON has for it.
+        # A lone surrogate becomes its JSON escape.
         return to_json(self.native["detail"]).encode("utf-8", "backslashreplace")
 
     @lazy
@@ -58,7 +59,7 @@ class BusEvent(CloudEvent):
         extensions = {}
         for name in ("account", "region", "resources"):
             value = self.native.get(name)
-            if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            if isinstance(value, list) and all(isinstance(item, str) for item in value):
                 value = ",".join(value)
             if value and isinstance(value, str):
                 extensions[name] = value
@@ -68,19 +69,14 @@ class BusEvent(CloudEvent):
         return self.native["detail"]
 
 
-def is_event(value: object) -> bool:
-    """Whether a JSON value has the shape of EventBridge's events."""
-    return isinstance(value, dict) and "detail-type" in value and "source" in value and "detail" in value
-
-
 def schedule(event: CloudEvent[Any], envelope: Mapping[str, Any]) -> ScheduleEvent[Any] | None:
-    """The schedule's time that a rule's or EventBridge Scheduler's event tells; None for any other event."""
+    """Decode the event of a rule with a schedule or of EventBridge Scheduler; return None for any other event."""
     if event.source not in _SCHEDULES or event.type != "Scheduled Event":
         return None
     resources = envelope.get("resources")
     resources = resources if resources and isinstance(resources, list) else [event.source]
     detail = envelope["detail"]
-    # Scheduler's is a text, "{}" where nothing else was said.
+    # EventBridge Scheduler's detail is a string: "{}" by default.
     if isinstance(detail, str):
         try:
             detail = parse_json(detail)
@@ -88,7 +84,7 @@ def schedule(event: CloudEvent[Any], envelope: Mapping[str, Any]) -> ScheduleEve
             pass
     return ScheduleEvent(
         event.id,
-        given(resources[0], "the rule of a scheduled event"),
+        require_text(resources[0], "the rule of a scheduled event"),
         time=event.time,
         name=resources[0].rpartition("/")[2],
         input=detail or None,

@@ -1,4 +1,4 @@
-"""DynamoDB Streams and DocumentDB's change streams as changes of rows."""
+"""Decode changes of DynamoDB and DocumentDB."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from decimal import Decimal
 from portable_fn.errors import DecodeError
 from portable_fn.events import BROKEN, ChangeEvent, decoded, optional, unreadable
 from portable_fn.record import lazy
-from portable_fn_aws.events.messages import given, maybe_text, maybe_time, milliseconds, since_epoch
+from portable_fn_aws.events.messages import (
+    maybe_text,
+    maybe_time,
+    milliseconds,
+    object_or_empty,
+    require_text,
+    since_epoch,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +30,10 @@ _ACTIONS = {"INSERT": "inserted", "MODIFY": "updated", "REMOVE": "removed"}
 
 
 class TableChange(ChangeEvent):
-    """A change of a table's item, with its values read when they are asked for.
+    """A change of a table's item; its values are decoded on access.
 
-    Numbers are exact, as Decimal; sets are sets, binary values bytes. `key` has the attributes of the primary key.
+    Numbers are Decimal, which is exact, sets are sets, and binary values are bytes. `key` has the attributes of the primary
+    key.
     """
 
     native: Record
@@ -39,7 +47,7 @@ class TableChange(ChangeEvent):
     def time(self) -> datetime | None:
         change = self.native["dynamodb"]
         created = change["ApproximateCreationDateTime"]
-        # 1e11 seconds are in the year 5138: what is larger is finer.
+        # 1e11 seconds is in the year 5138, so larger numbers have a finer unit.
         size = float(created)
         unit = "seconds" if size < 1e11 else "milliseconds" if size < 1e14 else "microseconds"
         return since_epoch(
@@ -76,7 +84,7 @@ class DynamoDBChange(TableChange):
         self.id = id = record["eventID"]
         self.source = source = record["eventSourceARN"]
         if not (type(id) is type(source) is str and id and source):
-            raise DecodeError("the eventID or the eventSourceARN of a DynamoDB record is empty, or no text")
+            raise DecodeError("the eventID and the eventSourceARN of a DynamoDB record must be non-empty strings")
 
     @decoded
     def table(self) -> str:
@@ -87,11 +95,11 @@ class DynamoDBChange(TableChange):
 
     @decoded
     def sequence(self) -> str | None:
-        return given(self.native["dynamodb"]["SequenceNumber"], "the SequenceNumber of a DynamoDB record")
+        return require_text(self.native["dynamodb"]["SequenceNumber"], "the SequenceNumber of a DynamoDB record")
 
 
 def dynamodb(record: Record) -> ChangeEvent[Any] | DecodeError:
-    """A record of a table's stream."""
+    """Decode a record of a table's stream."""
     try:
         return DynamoDBChange(record)
     except BROKEN as exc:
@@ -99,7 +107,7 @@ def dynamodb(record: Record) -> ChangeEvent[Any] | DecodeError:
 
 
 class KinesisTableChange(TableChange):
-    """A table's change as DynamoDB writes it to a Kinesis stream: with the table's name and finer times, without a sequence.
+    """A table's change that DynamoDB wrote to a Kinesis stream: with the table's name and finer times, without a sequence.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/kds_using-shards-and-metrics.html
     """
@@ -108,18 +116,18 @@ class KinesisTableChange(TableChange):
 
     def __init__(self, record: Record) -> None:
         self.native = record
-        self.id = given(record["eventID"], "the eventID of a change")
-        self.table = self.source = given(record["tableName"], "the tableName of a change")
+        self.id = require_text(record["eventID"], "the eventID of a change")
+        self.table = self.source = require_text(record["tableName"], "the tableName of a change")
 
 
 def plain(image: Mapping[str, Any]) -> dict[str, Any]:
-    """DynamoDB's attribute values as Python's.
+    """Decode DynamoDB's attribute values.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
     """
     row = {}
     for name, value in image.items():
-        # A value is an object with one member, whose name is its type.
+        # A value is an object with one member; the member's name is the value's type.
         [kind] = value
         content = value[kind]
         if type(content) is not str:
@@ -133,7 +141,7 @@ def plain(image: Mapping[str, Any]) -> dict[str, Any]:
 
 def _truth(content: Any) -> bool:
     if type(content) is not bool:
-        raise TypeError("a truth value that is none")
+        raise TypeError("a BOOL must be true or false")
     return content
 
 
@@ -147,13 +155,13 @@ def _list(content: Any) -> list[Any]:
 
 
 def _texts(content: Any) -> list[str]:
-    "".join(_of_list(content))  # raises TypeError where one is no text
-    return content  # type: ignore[no-any-return]  # seen to be a list of texts
+    "".join(_of_list(content))  # raises TypeError if an item isn't a string
+    return content  # type: ignore[no-any-return]  # a list of strings
 
 
 def _of_list(content: Any) -> list[Any]:
     if type(content) is not list:
-        raise TypeError("a list that is none")
+        raise TypeError("a list or set must be a list")
     return content
 
 
@@ -161,7 +169,7 @@ def _binary_value(content: str) -> bytes:
     return a2b_base64(content, strict_mode=True)
 
 
-# By whether the content is a text.
+# By type: for contents that are strings, and for others.
 _READ_TEXT: dict[str, Callable[[str], Any]] = {"S": str, "N": Decimal, "B": _binary_value}
 _READ: dict[str, Callable[[Any], Any]] = {
     "BOOL": _truth,
@@ -169,8 +177,8 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "M": plain,
     "L": _list,
     "SS": lambda content: set(_texts(content)),
-    "NS": lambda content: {Decimal(one) for one in _texts(content)},
-    "BS": lambda content: {_binary_value(one) for one in _texts(content)},
+    "NS": lambda content: {Decimal(text) for text in _texts(content)},
+    "BS": lambda content: {_binary_value(text) for text in _texts(content)},
 }
 
 
@@ -178,21 +186,20 @@ _OPERATIONS = {"insert": "inserted", "update": "updated", "replace": "updated", 
 
 
 def docdb(record: Record, source: str) -> ChangeEvent[Any] | DecodeError:
-    """An event of a collection's change stream, as plain Python.
+    """Decode an event of a collection's change stream.
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-documentdb.html
 
-    What isn't about one document, such as a dropped collection, has the operation itself as its action.
+    If the event isn't about one document, such as a dropped collection, the operation is its action.
     """
     try:
         change = record["event"]
-        operation = given(change["operationType"], "the operationType of a change")
-        where = change.get("ns")
-        where = where if isinstance(where, dict) else {}
+        operation = require_text(change["operationType"], "the operationType of a change")
+        namespace = object_or_empty(change.get("ns"))
         return ChangeEvent(
-            given(change["_id"]["_data"], "the id of a change"),
+            require_text(change["_id"]["_data"], "the id of a change"),
             source,
-            maybe_text(where.get("coll") or where.get("db")),
+            maybe_text(namespace.get("coll") or namespace.get("db")),
             _OPERATIONS.get(operation, operation),
             key=_document(change.get("documentKey")),
             before=_document(change.get("fullDocumentBeforeChange")),
@@ -209,31 +216,31 @@ def _document(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise TypeError("a document that is no object")
-    return {name: _extended(one) for name, one in value.items()}
+        raise TypeError("a document must be an object")
+    return {name: _extended(member) for name, member in value.items()}
 
 
 def _extended(value: Any) -> Any:
-    """MongoDB's extended JSON as Python's values.
+    """Decode MongoDB's extended JSON.
 
     https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/
     """
     if isinstance(value, list):
-        return [_extended(one) for one in value]
+        return [_extended(item) for item in value]
     if not isinstance(value, dict):
         return value
     names = [name for name in value if name[:1] == "$"]
     read = _EXTENDED.get(names[0]) if names and len(names) == len(value) else None
-    return {name: _extended(one) for name, one in value.items()} if read is None else read(value)
+    return {name: _extended(member) for name, member in value.items()} if read is None else read(value)
 
 
 def _date(value: Mapping[str, Any]) -> datetime:
-    given = _extended(value["$date"])
-    if isinstance(given, str):
+    date = _extended(value["$date"])
+    if isinstance(date, str):
         from portable_fn.adapter.cloudevents import parse_time
 
-        return parse_time(given)
-    return milliseconds(given)
+        return parse_time(date)
+    return milliseconds(date)
 
 
 def _decimal(value: Mapping[str, Any]) -> Decimal:
@@ -241,20 +248,20 @@ def _decimal(value: Mapping[str, Any]) -> Decimal:
 
 
 def _binary(value: Mapping[str, Any]) -> bytes:
-    given = value["$binary"]
-    return a2b_base64(given["base64"] if isinstance(given, dict) else given, strict_mode=True)
+    content = value["$binary"]
+    return a2b_base64(content["base64"] if isinstance(content, dict) else content, strict_mode=True)
 
 
 _EXTENDED: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-    "$oid": lambda value: given(value["$oid"], "an $oid"),
+    "$oid": lambda value: require_text(value["$oid"], "an $oid"),
     "$date": _date,
     "$numberInt": lambda value: int(value["$numberInt"]),
     "$numberLong": lambda value: int(value["$numberLong"]),
     "$numberDouble": lambda value: float(value["$numberDouble"]),
     "$numberDecimal": _decimal,
     "$binary": _binary,
-    "$uuid": lambda value: given(value["$uuid"], "a $uuid"),
+    "$uuid": lambda value: require_text(value["$uuid"], "a $uuid"),
     "$timestamp": lambda value: milliseconds(value["$timestamp"]["t"] * 1000),
-    "$symbol": lambda value: given(value["$symbol"], "a $symbol"),
+    "$symbol": lambda value: require_text(value["$symbol"], "a $symbol"),
     "$undefined": lambda value: None,
 }

@@ -112,7 +112,7 @@ def read_events(payload: Any, context: AWSContext) -> IncomingEvents:
         elif "detail-type" in payload and "source" in payload and "detail" in payload:
             return IncomingEvents("eventbridge", [payload], [_read_bus_event(payload)])
         elif isinstance(payload.get("awslogs"), dict):
-            from portable_fn_aws.events.messages import logs
+            from portable_fn_aws.events.logs import logs
 
             batch = logs(payload["awslogs"].get("data"))
             return IncomingEvents("logs", [payload], [] if batch is None else [batch])
@@ -249,12 +249,12 @@ def _read_grouped(payload: Mapping[str, Any], context: AWSContext) -> IncomingEv
     arn = payload.get("eventSourceArn")
     source = arn if isinstance(arn, str) else service
     if service in ("mq", "amq"):
-        from portable_fn_aws.events.messages import activemq
+        from portable_fn_aws.events.brokers import activemq
 
         records = _list(payload.get("messages"), "messages")
         return IncomingEvents("mq", records, [activemq(record, source) for record in records])
     if service == "rmq":
-        from portable_fn_aws.events.messages import rabbitmq
+        from portable_fn_aws.events.brokers import rabbitmq
 
         records, items = [], []
         for queue, messages in _object(payload, "rmqMessagesByQueue").items():
@@ -271,7 +271,7 @@ def _read_grouped(payload: Mapping[str, Any], context: AWSContext) -> IncomingEv
 
 
 def _read_kafka(records: list[Any], source: object) -> IncomingEvents:
-    from portable_fn_aws.events.messages import kafka
+    from portable_fn_aws.events.brokers import kafka
 
     if not isinstance(source, str):
         raise DecodeError("the source of the Kafka records must be a string")
@@ -306,7 +306,8 @@ def _read_pipe(payload: list[Any], context: AWSContext) -> IncomingEvents | None
     if service in ("kafka", "SelfManagedKafka"):
         return _read_kafka(payload, origin)
     if service in ("mq", "amq", "rmq") and isinstance(origin, str):
-        from portable_fn_aws.events.messages import activemq, maybe_text, rabbitmq
+        from portable_fn_aws.events.brokers import activemq, rabbitmq
+        from portable_fn_aws.events.messages import maybe_text
 
         items: list[Item] = []
         for index, record in enumerate(payload):

@@ -115,10 +115,10 @@ class EventRouter:
                 # A handler cancelled every task of the loop. awslambdaric exits on an error that isn't an Exception.
                 raise encode_events.as_exception(exc) from exc
         if incoming.places is not None:
-            from portable_fn_aws.events.packed import merged
+            from portable_fn_aws.events.packed import merge
 
             incoming.results = [outcome.result if isinstance(outcome, Done) else None for outcome in outcomes]
-            outcomes = merged(outcomes, incoming.places, len(incoming.records))
+            outcomes = merge(outcomes, incoming.places, len(incoming.records))
         return outcomes  # type: ignore[no-any-return]  # a list of outcomes
 
     def _handle_without_notices(

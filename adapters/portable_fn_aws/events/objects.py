@@ -1,4 +1,4 @@
-"""S3's notifications as object events, by whatever road they come."""
+"""Decode S3's notifications, from S3 and from EventBridge."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from portable_fn.adapter.cloudevents import parse_time
 from portable_fn.errors import DecodeError
 from portable_fn.events import BROKEN, ObjectEvent, unreadable
 from portable_fn.pairs import unquoted
-from portable_fn_aws.events.messages import given, maybe_time
+from portable_fn_aws.events.messages import maybe_time, require_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from portable_fn.events import CloudEvent
     from portable_fn_aws.native import Record
 
-# By the start of the name: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
+# By the start of the event's name: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
 _ACTIONS = {
     "ObjectCreated": "created",
     "ObjectRemoved": "deleted",
@@ -41,32 +41,32 @@ _BUS_ACTIONS = {
 
 
 def s3(record: Record) -> ObjectEvent[Any] | DecodeError:
-    """A record of a notification, whose key is form-encoded.
+    """Decode a record of a notification, whose key is form-encoded.
 
-    It has no id of its own. The id is that of the request that caused it, the place among the key's changes, or what happened if
-    S3 tells no place, as for tags and lifecycles, and the key: S3 orders the changes of one key only.
+    S3 sends no id. The id joins the id of the request that caused the event, the sequencer, and the key, because S3 orders only the
+    changes of one key. If there is no sequencer, as for tags and lifecycles, the event's name takes its place.
     """
     try:
         name = record["eventName"].removeprefix("s3:")
-        bucket, thing = record["s3"]["bucket"], record["s3"]["object"]
+        bucket, s3_object = record["s3"]["bucket"], record["s3"]["object"]
         response = record.get("responseElements")
         request = _maybe(response.get("x-amz-request-id")) if isinstance(response, dict) else None
-        bucket_name = given(bucket["name"], "the name of the bucket")
+        bucket_name = require_text(bucket["name"], "the name of the bucket")
         arn = bucket.get("arn")
-        key = _decoded(given(thing["key"], "the key of the object"))
-        place = _maybe(thing.get("sequencer"))
-        if not request and not place:
+        key = _decoded(require_text(s3_object["key"], "the key of the object"))
+        sequencer = _maybe(s3_object.get("sequencer"))
+        if not request and not sequencer:
             raise DecodeError("an S3 record has neither a request id nor a sequencer")
         return ObjectEvent(
-            ".".join(filter(None, (request, place or name, key))),
-            given(arn, "the arn of the bucket") if arn else f"arn:aws:s3:::{bucket_name}",
+            ".".join(filter(None, (request, sequencer or name, key))),
+            require_text(arn, "the arn of the bucket") if arn else f"arn:aws:s3:::{bucket_name}",
             bucket_name,
             key,
             _ACTIONS.get(name.partition(":")[0], "changed"),
             time=maybe_time(parse_time, record.get("eventTime")),
-            size=_whole(thing.get("size")),
-            etag=_maybe(thing.get("eTag")),
-            version=_maybe(thing.get("versionId")),
+            size=_whole(s3_object.get("size")),
+            etag=_maybe(s3_object.get("eTag")),
+            version=_maybe(s3_object.get("versionId")),
             type=name,
             notification=record,
             native=record,
@@ -76,22 +76,22 @@ def s3(record: Record) -> ObjectEvent[Any] | DecodeError:
 
 
 def bus_event(event: CloudEvent[Any], envelope: Mapping[str, Any]) -> ObjectEvent[Any] | None:
-    """The object event that EventBridge has from S3, with the key as it is; None for other events of S3's."""
+    """Decode an object event of S3 on EventBridge, whose key isn't encoded; return None for other events of S3."""
     detail = envelope["detail"]
     if event.type not in _BUS_ACTIONS:
         return None
-    thing = detail["object"]
-    bucket_name = given(detail["bucket"]["name"], "the name of the bucket")
+    s3_object = detail["object"]
+    bucket_name = require_text(detail["bucket"]["name"], "the name of the bucket")
     return ObjectEvent(
         event.id,
         f"arn:aws:s3:::{bucket_name}",
         bucket_name,
-        given(thing["key"], "the key of the object"),
+        require_text(s3_object["key"], "the key of the object"),
         _BUS_ACTIONS[event.type],
         time=event.time,
-        size=_whole(thing.get("size")),
-        etag=_maybe(thing.get("etag")),
-        version=_maybe(thing.get("version-id")),
+        size=_whole(s3_object.get("size")),
+        etag=_maybe(s3_object.get("etag")),
+        version=_maybe(s3_object.get("version-id")),
         type=event.type,
         notification=detail,
         native=envelope,
@@ -99,12 +99,16 @@ def bus_event(event: CloudEvent[Any], envelope: Mapping[str, Any]) -> ObjectEven
 
 
 def is_test(value: object) -> bool:
-    """Whether it is what S3 sends once, to see whether notifications can be sent."""
+    """Return whether the value is the test that S3 sends when a notification is set up."""
     return isinstance(value, dict) and value.get("Event") == "s3:TestEvent" and "Records" not in value
 
 
 def _decoded(encoded: str) -> str:
-    """A form-encoded key; ValueError if it isn't UTF-8, since another key than the object's would name another object."""
+    """Decode a form-encoded key.
+
+    Raises:
+        ValueError: It isn't UTF-8; a repaired key would name another object.
+    """
     key = unquoted(encoded.replace("+", " "))
     if "\ufffd" in key:
         from urllib.parse import unquote_plus

@@ -1,7 +1,6 @@
-"""Records of Kinesis that hold other messages: those that the Kinesis Producer Library aggregates, and CloudWatch Logs.
+"""Unpack records of Kinesis that hold messages: aggregates of the Kinesis Producer Library, and batches of CloudWatch Logs.
 
-Each is handled as the messages that it holds. What Kinesis is told of stays the record: if one of its messages is to come again,
-all of it does.
+Handlers get the messages. Kinesis knows only the record: if one of its messages is retried, the whole record is redelivered.
 
 https://github.com/awslabs/amazon-kinesis-producer/blob/master/aggregation-format.md and
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html
@@ -17,7 +16,8 @@ from portable_fn.errors import DecodeError
 from portable_fn.events import BROKEN, Message
 from portable_fn.outcomes import DONE, Done, Reject, Retry
 from portable_fn.record import lazy
-from portable_fn_aws.events.messages import KinesisMessage, kinesis, logs_message, maybe_text, unzipped
+from portable_fn_aws.events.logs import message_of, unzip
+from portable_fn_aws.events.messages import KinesisMessage, kinesis, maybe_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 _MAGIC = b"\xf3\x89\x9a\xc2"
 _MD5 = 16
-# What the records of one invocation may hold, which is some 30 MB of Python's objects. The library by default makes records of
-# 50 KB; six megabytes of empty messages would be 750,000.
+# The limit of messages in one invocation; they take some 30 MB of memory. By default the library makes records of 50 KB. Six
+# megabytes could hold 750,000 empty messages.
 MAX_MESSAGES = 100_000
-# As much of a batch of logs as tells what it is; a check of the subscription is all in it.
+# So many bytes of a batch of logs tell what it is; a check of the subscription is smaller.
 _PEEK = 4096
 
 
 class Unpacked(Sequence["Item"]):
-    """The messages of all records, each made when it is asked for. `places` are the places of the records that have them.
+    """The messages of all records, each decoded on access. `places` has the index of each message's record.
 
-    Records that would make it over MAX_MESSAGES are DecodeErrors: they come again, after what is before them is done.
+    Records beyond MAX_MESSAGES are DecodeErrors: they are redelivered after the records before them are handled.
     """
 
     def __init__(self, records: list[Any]) -> None:
@@ -68,18 +68,18 @@ class Unpacked(Sequence["Item"]):
         return self._holders[place].message(index - self._starts[place])
 
 
-def merged(outcomes: Sequence[Outcome], places: Sequence[int], count: int) -> list[Outcome]:
-    """The outcome of each record: retried if one of its messages is, else rejected if one was.
+def merge(outcomes: Sequence[Outcome], places: Sequence[int], count: int) -> list[Outcome]:
+    """Return the outcome of each record: retried if one of its messages is, otherwise rejected if one is.
 
-    A record without a message is done, unless all others are retried: then the whole batch is.
+    A record without a message is done; but if all others are retried, it is retried too, and the whole batch fails.
     """
     of_records: list[list[Outcome]] = [[] for _ in range(count)]
     for place, outcome in zip(places, outcomes, strict=True):
         of_records[place].append(outcome)
-    found = [_of_record(of_one) for of_one in of_records if of_one]
-    empty = found[0] if found and all(isinstance(outcome, Retry) for outcome in found) else DONE
-    known = iter(found)
-    return [next(known) if of_one else empty for of_one in of_records]
+    merged = [_of_record(outcomes) for outcomes in of_records if outcomes]
+    empty = merged[0] if merged and all(isinstance(outcome, Retry) for outcome in merged) else DONE
+    rest = iter(merged)
+    return [next(rest) if outcomes else empty for outcomes in of_records]
 
 
 def _of_record(outcomes: list[Outcome]) -> Outcome:
@@ -91,7 +91,7 @@ def _of_record(outcomes: list[Outcome]) -> Outcome:
 
 
 class _Holder:
-    """A record, which holds itself alone."""
+    """A record that holds only its own message."""
 
     count = 1
 
@@ -103,14 +103,14 @@ class _Holder:
 
 
 class _Refused(_Holder):
-    """A record that would make it too many messages."""
+    """A record with whose messages there would be too many."""
 
     def message(self, number: int) -> Item:
         return DecodeError(f"a batch of Kinesis records holds over {MAX_MESSAGES} messages")
 
 
 def _holder(record: Any) -> _Holder:
-    """What holds the messages of a record: the record itself, if it only looks packed."""
+    """Return the holder of a record's messages; a record that only looks packed holds itself."""
     outer = kinesis(record)
     if isinstance(outer, KinesisMessage):
         try:
@@ -128,7 +128,7 @@ def _holder(record: Any) -> _Holder:
 
 
 class _Logs(_Holder):
-    """A record that seems to hold a batch of logs; the check of a subscription is no message."""
+    """A record that seems to hold a batch of logs; the check of a subscription holds no message."""
 
     def __init__(self, record: Any, kind: str) -> None:
         self.record = record
@@ -137,33 +137,33 @@ class _Logs(_Holder):
     def message(self, number: int) -> Item:
         outer: Any = kinesis(self.record)
         try:
-            body = unzipped(outer.body)
+            body = unzip(outer.body)
             if (batch := _batch(body)) is not None:
-                message = logs_message(batch, body)
+                message = message_of(batch, body)
                 message.envelopes = (outer,)
                 message.key = outer.key
                 message.sequence = maybe_text(outer._kinesis.get("sequenceNumber")) or None
                 return message
         except (*BROKEN, zlib.error):
             pass
-        # It is something else, whoever's that is.
+        # Another sender's data looks like a batch.
         return outer  # type: ignore[no-any-return]  # a message
 
 
 def _kind_of_logs(data: bytes) -> str:
-    """The messageType of a batch of logs, "" for what is none, by its begin."""
+    """Return the messageType of a batch of logs by its first bytes; "" if the data isn't a batch."""
     try:
-        begin = zlib.decompressobj(wbits=31).decompress(data, _PEEK)
+        start = zlib.decompressobj(wbits=31).decompress(data, _PEEK)
     except zlib.error:
         return ""
-    if not any(name in begin for name in (b'"messageType"', b'"logEvents"', b'"logGroup"')):
+    if not any(name in start for name in (b'"messageType"', b'"logEvents"', b'"logGroup"')):
         return ""
-    batch = _batch(begin) if len(begin) < _PEEK else None
+    batch = _batch(start) if len(start) < _PEEK else None
     return "DATA_MESSAGE" if batch is None else str(batch["messageType"])
 
 
 def _batch(body: bytes) -> dict[str, Any] | None:
-    """The batch of logs in a text; None for any other text."""
+    """Return the batch of logs in a text; None for any other text."""
     try:
         batch = parse_json(body.decode())
     except ValueError:
@@ -177,9 +177,9 @@ def _batch(body: bytes) -> dict[str, Any] | None:
 
 
 class UserRecord(Message):
-    """One of the messages of an aggregated record: `id` is the record's with its number, `attributes` are its tags.
+    """A message of an aggregated record: `id` is the record's id with the message's number, `attributes` are its tags.
 
-    The record's sequence number, time and shard are its own too. An explicit hash key is the attribute ExplicitHashKey.
+    Sequence number, time and shard are the record's. An explicit hash key is the attribute ExplicitHashKey.
     """
 
     def __init__(
@@ -216,14 +216,18 @@ class UserRecord(Message):
 
 
 class _Aggregate(_Holder):
-    """An aggregated record. ValueError, or LookupError, if its protobuf is malformed."""
+    """An aggregated record.
+
+    Raises:
+        ValueError, LookupError: Its protobuf is malformed.
+    """
 
     def __init__(self, outer: KinesisMessage, data: bytes, end: int) -> None:
         self._outer = outer
         self._data = data
         self._keys: list[str] = []
         self._hash_keys: list[str] = []
-        # Each with the numbers of its keys, the begin and end of its data, and its tags.
+        # For each message: the indices of its keys, the start and end of its data, and its tags.
         self._messages: list[tuple[int, int | None, int, int, dict[str, str] | None]] = []
         for number, start, stop in _fields(data, len(_MAGIC), end):
             if number == 1:
@@ -233,7 +237,7 @@ class _Aggregate(_Holder):
             elif number == 3:
                 self._messages.append(_message(data, start, stop))
                 if len(self._messages) > MAX_MESSAGES:
-                    break  # it is refused, however many more there are
+                    break  # the record is refused, however many more it has
             if len(self._keys) + len(self._hash_keys) > 2 * MAX_MESSAGES:
                 raise ValueError("more keys than messages")
         self.count = len(self._messages)
@@ -242,7 +246,7 @@ class _Aggregate(_Holder):
         if self.count > MAX_MESSAGES:
             return
         if highest >= len(self._keys) or highest_hash >= len(self._hash_keys):
-            raise LookupError("a key that isn't there")
+            raise LookupError("a message names a missing key")
 
     def message(self, number: int) -> UserRecord:
         key, hash_key, start, end, tags = self._messages[number]
@@ -267,12 +271,12 @@ def _message(data: bytes, start: int, stop: int) -> tuple[int, int | None, int, 
             tags = tags or {}
             tags[tag[1]] = tag.get(2, "")
     if key < 0 or end is None:
-        raise ValueError("a message without a key or data")
+        raise ValueError("a message lacks its key or data")
     return key, hash_key, content, end, tags
 
 
 def _aggregate(outer: KinesisMessage, data: bytes) -> _Aggregate | None:
-    """The messages of an aggregated record; None if it only begins like one, as Kinesis's own libraries take it."""
+    """Return an aggregated record; None if the data only starts like one: Kinesis's libraries take that as plain data."""
     from hashlib import md5
 
     end = len(data) - _MD5
@@ -285,9 +289,12 @@ def _aggregate(outer: KinesisMessage, data: bytes) -> _Aggregate | None:
 
 
 def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """The fields of a message of protobuf: number, start and end of its octets, or value and -1 of a whole number.
+    """Yield the fields of a protobuf message: number, start and end of its bytes; or number, value and -1 of an integer.
 
-    Raises ValueError if it is malformed. https://protobuf.dev/programming-guides/encoding/
+    https://protobuf.dev/programming-guides/encoding/
+
+    Raises:
+        ValueError: The message is malformed.
     """
     while at < end:
         tag, at = _varint(data, at, end)
@@ -301,9 +308,9 @@ def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
         elif kind == 1 or kind == 5:
             size = 8 if kind == 1 else 4
         else:
-            raise ValueError("a wire type that is none")
+            raise ValueError("the wire type is unknown")
         if size > end - at or tag < 8:
-            raise ValueError("a field that is cut off, or has no number")
+            raise ValueError("a field is cut off, or lacks a number")
         if kind:
             yield tag >> 3, at, at + size
         at += size
@@ -319,13 +326,13 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
         value |= (octet & 127) << shift
         if octet < 128:
             return value, at
-    raise ValueError("a number that is cut off, or too long")
+    raise ValueError("a number is cut off, or too long")
 
 
 def _after(start: int, end: int) -> int:
-    """Where octets end; ValueError for a whole number."""
+    """Return the end of a field's bytes; raise ValueError for an integer."""
     if end < 0:
-        raise ValueError(f"the number {start} in place of octets")
+        raise ValueError(f"the field is the number {start}, not bytes")
     return end
 
 
@@ -335,5 +342,5 @@ def _text(data: bytes, start: int, end: int) -> str:
 
 def _whole(value: int, end: int) -> int:
     if end >= 0:
-        raise ValueError("octets in place of a number")
+        raise ValueError("the field is bytes, not a number")
     return value

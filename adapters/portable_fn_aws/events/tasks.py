@@ -1,4 +1,4 @@
-"""What calls a function directly: by no service that has a kind of its own, and so as a task, with its `type` named."""
+"""Tell which service calls a function directly: the `type` of a task."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# The members that tell a service's payload, in the order in which they are looked for. Payloads have no other mark.
+# The members that mark a service's payload, in the order of the search. Payloads have no other mark.
 _SHAPES = (
     ("durable", ("DurableExecutionArn", "CheckpointToken")),
     ("authorizer", ("methodArn", "type")),
     ("authorizer", ("routeArn", "type")),
     ("appsync", ("info", "arguments")),
-    # Amplify's resolvers have the fields of `info` beside the arguments.
+    # Amplify's resolvers have the fields of `info` next to the arguments.
     ("appsync", ("typeName", "fieldName", "arguments")),
     ("appsync_events", ("info", "events")),
     ("cognito", ("triggerSource", "userPoolId")),
@@ -28,7 +28,7 @@ _SHAPES = (
     ("s3_batch", ("invocationSchemaVersion", "tasks")),
     ("s3_object_lambda", ("xAmzRequestId", "userRequest")),
     ("cloudformation", ("RequestType", "ResponseURL", "StackId")),
-    # CDK's provider framework answers the URL itself.
+    # CDK's provider framework answers the URL itself, and leaves it out.
     ("cloudformation", ("RequestType", "LogicalResourceId", "ResourceProperties")),
     ("cloudwatch_alarm", ("alarmArn", "alarmData")),
     ("cloudwatch_widget", ("widgetContext",)),
@@ -47,10 +47,10 @@ _SHAPES = (
 
 
 def type_of(payload: Any) -> str:
-    """Which service the payload's shape tells, "invoke" for what anybody may have sent."""
+    """Return the service whose payload has this shape; "invoke" for any other shape, which any caller may send."""
     if isinstance(payload, list):
         # AppSync resolves a field of many objects in one call.
-        kinds = {type_of(one) for one in payload} if payload and isinstance(payload[0], dict) else set()
+        kinds = {type_of(item) for item in payload} if payload and isinstance(payload[0], dict) else set()
         return "appsync" if kinds == {"appsync"} else "invoke"
     if not isinstance(payload, dict):
         return "invoke"
@@ -61,14 +61,14 @@ def type_of(payload: Any) -> str:
     if isinstance(context, dict):
         if "connectionId" in context:
             return "websocket"
-        # Of GraphQL it has the query, of AppSync Events the channel.
+        # An authorizer of GraphQL gets the query, one of AppSync Events the channel.
         if "authorizationToken" in payload and ("queryString" in context or "apiId" in context):
             return "appsync_authorizer"
     return _type_of_records(payload.get("Records"))
 
 
 def _type_of_records(records: Any) -> str:
-    """The source that records name: CloudFront's by their member `cf`, others by their eventSource, such as aws:codecommit."""
+    """Return the source of records: CloudFront if they have `cf`, otherwise their eventSource, such as aws:codecommit."""
     first = records[0] if isinstance(records, list) and records else None
     if not isinstance(first, dict):
         return "invoke"
