@@ -1,4 +1,4 @@
-"""How a handler is called: which kinds of event it takes, its typed data, with or without a context, sync or async."""
+"""Bind a handler: the kind of event that it takes, its typed data, its context, sync or async."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (Event, Request, Message, Batch, ObjectEvent, ChangeEvent, ScheduleEvent, CloudEvent, Task)
 }
-# The kinds that come in batches: queues, topics, streams, and the streams of tables.
+# The kinds that arrive in batches: from queues, topics, streams, and the streams of tables.
 _BATCHED = (Message, ChangeEvent)
 
 
 class Binding:
-    """A handler with what its declaration says of it; `call(event, context)` calls it."""
+    """A handler with its declaration. `call(event, context)` calls it."""
 
-    # Whether it gets what is inside of any message, beside a function that takes the message: so `parse` shows it.
+    # Whether it gets the events inside any message, beside a function that takes the message. `parse` sets it.
     sees_inside = False
 
     def __init__(
@@ -53,10 +53,10 @@ class Binding:
         concurrency: int = 1,
     ) -> None:
         self.handler = handler
-        # What @portable makes of the handler.
+        # The portable function that @portable returns.
         self.function: Handler = handler
         self.name: str = getattr(handler, "__name__", type(handler).__name__)
-        # A task is called what the handler is, where it has no name of its own.
+        # A task without its own name has the handler's name.
         self.triggers = tuple(
             TaskTrigger(self.name) if isinstance(trigger, TaskTrigger) and not trigger.name else trigger
             for trigger in triggers
@@ -124,13 +124,16 @@ class Binding:
             bind(event)
             return call(event, context)
 
-        # batch.py has validated each message of a batch, since one that isn't valid must not cost the others.
+        # batch.py validates each message of a batch, since an invalid one must not affect the others.
         return call if self.takes_batch else with_data
 
     def bind_data(self, event: Event[Any]) -> None:
-        """Validates the event's data as the annotation says.
+        """Validate the event's data by the annotation.
 
-        Raises for one that doesn't pass HTTPError 422 if it is a Request, InvalidData if it is a Task, else Reject.
+        Raises:
+            HTTPError: 422, the data of a Request is invalid.
+            InvalidData: The data of a Task is invalid.
+            Reject: The data of another event is invalid.
         """
         if self._validator is None:
             return None
@@ -155,12 +158,12 @@ class Binding:
     def _data_of(self, request: Request[Any], validator: Validator) -> object:
         if not request.body or request.has_form:
             return validator.from_plain(request.read_data())
-        # Read first, since malformed JSON is a 400, and not kept, since it may take as much memory as the model.
+        # Read first, since malformed JSON is a 400. Not kept, since it may take as much memory as the model.
         request.json()
         return validator.from_json(request.body if request.charset in ("utf-8", "utf8") else request.text)
 
     def _bind_plain(self, validator: Validator, event: Event[Any]) -> None:
-        # Read first: malformed JSON is a DecodeError, which is retried.
+        # Read first: malformed JSON is a DecodeError, which retries the event.
         data = event.read_data()
         text = event.json_text()
         invalid: InvalidData
@@ -171,7 +174,7 @@ class Binding:
             invalid = exc
         if not isinstance(event, Task):
             raise Reject(f"the data is not valid: {invalid}")
-        # A strict type takes some things, such as a time, from JSON text alone, and a task comes as a value.
+        # A strict type accepts some values, such as times, only from JSON text, and a task has a value.
         try:
             event.__dict__["data"] = validator.from_json(to_json(data))
             return
@@ -180,7 +183,11 @@ class Binding:
         raise InvalidData(invalid.errors, invalid.count, "the task's input is not valid: ")
 
     def positional(self, args: tuple[Any, ...], by_name: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The arguments of a call in the handler's order; TypeError for one that it doesn't have."""
+        """Return the arguments of a call in the handler's order.
+
+        Raises:
+            TypeError: The handler doesn't have such an argument.
+        """
         rest = dict(by_name)
         for name in self.parameters[len(args) :]:
             if name in rest:
@@ -191,7 +198,11 @@ class Binding:
 
 
 def middleware(use: object, name: str) -> tuple[Middleware, ...]:
-    """The functions of `use`; ConfigurationError for what can't be called as middleware."""
+    """Return the functions of `use`.
+
+    Raises:
+        ConfigurationError: One can't be called as middleware.
+    """
     if not isinstance(use, (list, tuple)):
         raise ConfigurationError(f"use of {name} is a list of middleware, use=[…], not {type(use).__name__}")
     for function in use:
@@ -223,8 +234,8 @@ def _code(handler: Handler, name: str) -> CodeType:
 
 
 def _parameters(handler: Handler, code: CodeType, name: str, triggers: tuple[Trigger, ...]) -> tuple[str, ...]:
-    """The names of the event and, if the handler takes it, of the context."""
-    # A wrapper that passes on what it gets is called as the function that it wraps; any other as it says itself.
+    """Return the names of the event and, if the handler takes it, of the context."""
+    # A wrapper with *args is called like the function that it wraps; another one by its own parameters.
     outer: CodeType = getattr(handler, "__code__", code)
     if outer.co_flags & _VARARGS and outer.co_argcount == 0 and outer is not code:
         outer = code
@@ -249,7 +260,7 @@ def _parameters(handler: Handler, code: CodeType, name: str, triggers: tuple[Tri
     return names[:2]
 
 
-# How a handler may call its event and context even if the path has a parameter of that name.
+# Usual names of the event and the context, even if the path has a parameter of that name.
 _USUAL = ("event", "request", "req", "context", "ctx")
 
 
@@ -281,16 +292,20 @@ def _is_context(annotation: object) -> bool:
 
 
 def _is_any(annotation: object) -> bool:
-    # typing itself isn't imported for this: it costs 9 ms of cold start where nothing else needs it.
+    # Without an import of typing, which costs 9 ms of cold start.
     return annotation is object or repr(annotation) == "typing.Any"
 
 
 def _check(trigger: Trigger, function: Binding) -> None:
-    """Raises ConfigurationError where the trigger can't call a handler of the function's kind."""
+    """Check that the trigger can call a handler of the function's kind.
+
+    Raises:
+        ConfigurationError: It can't.
+    """
     kind = function.kind
     if issubclass(trigger.kind, kind):
         return
-    # What a message, or an event of a bus, holds is unwrapped for whoever asks for it.
+    # The events inside a message or a CloudEvent are unwrapped for functions that take them.
     if isinstance(trigger, (MessageTrigger, EventTrigger)) and issubclass(kind, (*INSIDE, CloudEvent)):
         return
     raise ConfigurationError(
@@ -298,14 +313,14 @@ def _check(trigger: Trigger, function: Binding) -> None:
     )
 
 
-# What comes inside of messages and of events of a bus.
+# The kinds of events inside messages and CloudEvents.
 INSIDE = (ObjectEvent, ChangeEvent, ScheduleEvent)
 
 
 def _kind(
     annotation: object, name: str, triggers: tuple[Trigger, ...]
 ) -> tuple[type[Event[Any]], bool, Validator | None]:
-    """The kind of event that an annotation asks for, whether in batches, and the validator of its data."""
+    """Return the kind of event that an annotation names, whether in batches, and the validator of its data."""
     if annotation is None or _is_any(annotation):
         return Event, False, None
     if annotation is Batch or getattr(annotation, "__origin__", None) is Batch:
@@ -339,9 +354,9 @@ def _single_kind(
 
 
 def _bare(annotation: Any, names: dict[str, Any] | None = None) -> Any:
-    """What an annotation asks for, without what only says more of it: Annotated, Optional, an alias, quotes.
+    """Return an annotation without Annotated, Optional, an alias or quotes.
 
-    `names` are those that a text in it may use; without them a text stays.
+    `names` are those that a text in it may use. Without them, a text stays.
     """
     while True:
         kind = type(annotation).__name__
@@ -357,7 +372,7 @@ def _bare(annotation: Any, names: dict[str, Any] | None = None) -> Any:
             annotation = annotation.__value__
         elif type(origin).__name__ == "TypeAliasType":
             annotation = origin.__value__[annotation.__args__]
-        # Optional[X] is typing's own before Python 3.14.
+        # Before Python 3.14, Optional[X] is a class of typing.
         elif kind in ("UnionType", "_UnionGenericAlias", "Union"):
             rest = [one for one in annotation.__args__ if one is not type(None)]
             if len(rest) != 1:
@@ -368,14 +383,14 @@ def _bare(annotation: Any, names: dict[str, Any] | None = None) -> Any:
 
 
 def _annotations(handler: Handler, scope: Mapping[str, object], name: str) -> dict[str, object]:
-    """The handler's annotations, strings among them evaluated where the handler was defined."""
+    """Return the handler's annotations. Those that are strings are evaluated where the handler was defined."""
     function = _unwrapped(handler)
     try:
         annotations = dict(function.__annotations__)
     except NameError as exc:
         if sys.version_info < (3, 14):
             raise
-        # Python 3.14 evaluates annotations on first use; a name imported under TYPE_CHECKING alone fails here.
+        # Python 3.14 evaluates annotations on first use, which fails for a name imported only under TYPE_CHECKING.
         import annotationlib  # type: ignore[import-not-found,unused-ignore]  # seen with 3.14's standard library alone
 
         try:
@@ -385,7 +400,7 @@ def _annotations(handler: Handler, scope: Mapping[str, object], name: str) -> di
     annotations.pop("return", None)
     names: dict[str, Any] | None = None
     for parameter, annotation in annotations.items():
-        # A class, which most are, needs no look.
+        # Most are classes, which need no look.
         if isinstance(annotation, type):
             continue
         if names is None:
@@ -401,9 +416,10 @@ def _annotations(handler: Handler, scope: Mapping[str, object], name: str) -> di
 
 
 def bindings(*targets: object, use: Sequence[Middleware] = ()) -> list[Binding]:
-    """The functions of an entry's targets, with what their triggers take from the environment, and `use` around each.
+    """Return the functions of an entry's targets, with their settings read and `use` around each.
 
-    Raises ConfigurationError for what isn't portable, or if a variable isn't set.
+    Raises:
+        ConfigurationError: A target isn't portable, or a variable isn't set.
     """
     import os
 
@@ -412,7 +428,7 @@ def bindings(*targets: object, use: Sequence[Middleware] = ()) -> list[Binding]:
 
 
 def resolved(functions: Iterable[Binding], variables: Mapping[str, Any]) -> list[Binding]:
-    """The functions with the settings of their triggers read; those without any as they are."""
+    """Return the functions with the settings of their triggers read."""
     found = []
     for function in functions:
         found.append(function)
@@ -425,7 +441,10 @@ def resolved(functions: Iterable[Binding], variables: Mapping[str, Any]) -> list
 
 
 def declared(*targets: object) -> list[Binding]:
-    """The functions of an entry's targets as they were declared: portable functions, modules with some, or lists of either."""
+    """Return the functions of an entry's targets as they are declared.
+
+    Targets are portable functions, modules with some, or lists of either.
+    """
     found: dict[int, Binding] = {}
     for target in targets:
         if isinstance(target, ModuleType):
@@ -456,5 +475,5 @@ def declared(*targets: object) -> list[Binding]:
 
 
 def _is_portable(value: object) -> bool:
-    # The type is asked first: mocks and lazy objects have, or load, whatever attribute is looked for.
+    # Look at the type first: mocks and lazy objects have, or load, every attribute that is looked up.
     return isinstance(value, FunctionType) and hasattr(value, "__portable__")

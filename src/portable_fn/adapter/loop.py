@@ -30,16 +30,16 @@ _NESTED = (
     "await asyncio.to_thread(entry, …) instead, or await the portable function itself"
 )
 
-# Whether `run_in_thread` may start its thread. `deliver` says no, so that a test's handlers run in the test's own thread.
+# Whether `run_in_thread` may start its thread. `deliver` forbids it, so that a test's handlers run in the test's own thread.
 may_start_thread = True
 
-_lock = allocate_lock()  # of all below
+_lock = allocate_lock()  # guards all variables below
 _loop: asyncio.AbstractEventLoop | None = None
 _is_led = False  # whether a thread runs the loop, or is about to
-_waiting: list[_Work] = []  # what other threads began, one of which runs the loop next
+_waiting: list[_Work] = []  # what other threads started, one of which runs the loop next
 _thread: Thread | None = None
 _forgotten: list[asyncio.AbstractEventLoop] = []
-_checked: asyncio.AbstractEventLoop | None = None  # the last that can begin work at once
+_checked: asyncio.AbstractEventLoop | None = None  # the last loop that can start work at once
 _has_hooks = False
 _ends = False
 
@@ -70,7 +70,7 @@ def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
     if leads:
         work.lead(loop)
     if work.error is not None:
-        error, work.error = work.error, None  # else its traceback would hold it
+        error, work.error = work.error, None  # otherwise its traceback would refer to it
         try:
             raise error
         finally:
@@ -79,16 +79,16 @@ def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
 
 
 def run_in_thread(awaitable: Awaitable[Any], variables: Variables) -> Any:
-    """As `run`, for servers that call from several threads: a thread of its own runs the loop, between calls too."""
+    """Return the awaitable's result, for servers that call from several threads: a separate thread runs the loop, even between calls."""
     if _thread is None and may_start_thread:
         _start_thread()
     return run(awaitable, variables)
 
 
 class _Work:
-    """An awaitable on its way to its result."""
+    """An awaitable until its result is there."""
 
-    _turn: LockType  # released when the work is done, or when its thread is to run the loop
+    _turn: LockType  # released when the work is done, or when its thread must run the loop
     _leads = False
     _own: OwnTask | None = None
     _has_begun = _is_done = _is_at_once = False
@@ -100,7 +100,7 @@ class _Work:
         self._variables = variables
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin the work, in the thread that runs the loop, and end it if it waits for nothing."""
+        """Start the work in the thread that runs the loop. It ends at once if it never waits."""
         if self._has_begun or self._variables is None:
             return
         self._has_begun = True
@@ -127,21 +127,21 @@ class _Work:
                 self._turn.release()
                 return
         if not self._is_at_once:
-            # What the work began beside itself, such as tasks, has its first step too.
+            # What the work started, such as tasks, must do its first step, too.
             loop.call_soon(loop.stop)
 
     def queue(self, *, first: bool = False) -> None:
-        """Let the thread that runs the loop do the work; `_lock` is held."""
+        """Let the thread that runs the loop do the work. The caller holds `_lock`."""
         self._turn = allocate_lock()
         self._turn.acquire()
         _waiting.insert(0 if first else len(_waiting), self)
 
     def wait(self) -> bool:
-        """Wait until the work is done; True if this thread is to run the loop instead."""
+        """Wait until the work is done. Return True if this thread must run the loop instead."""
         try:
             self._turn.acquire()
         except BaseException:
-            # Such as KeyboardInterrupt: nobody waits for the work any more.
+            # KeyboardInterrupt, for example: nobody waits for the work any longer.
             with _lock:
                 if self in _waiting:
                     _waiting.remove(self)
@@ -160,7 +160,7 @@ class _Work:
             _close_unbegun(self._awaitable)
 
     def promote(self) -> None:
-        """Have the thread that waits run the loop; `_lock` is held."""
+        """Make the waiting thread run the loop. The caller holds `_lock`."""
         self._leads = True
         self._turn.release()
 
@@ -180,9 +180,9 @@ class _Work:
             _pass_on()
 
     def _begin_at_once(self, loop: Any) -> None:
-        """Begin the work as the loop would, but without an iteration of it, which costs more than most work does.
+        """Start the work as the loop would, but without an iteration of the loop, which takes longer than most work.
 
-        Whatever the loop has to do then, such as the first step of a task that the work began, it does.
+        If the loop has anything to do then, such as the first step of a task that the work started, it does it.
         """
         hooks = get_asyncgen_hooks()
         self._is_at_once = True
@@ -202,7 +202,7 @@ class _Work:
                 _run_on(loop)
 
 
-# What `_begin_at_once` needs of a loop: asyncio's own have it from Python 3.11 to 3.14.
+# The attributes of a loop that `_begin_at_once` needs. asyncio's own loops have them in Python 3.11 to 3.14.
 _PARTS = ("_thread_id", "_ready", "_scheduled", "_stopping", "_asyncgen_firstiter_hook", "_asyncgen_finalizer_hook")
 
 
@@ -218,7 +218,7 @@ def _as_it_is(awaitable: Any) -> Any:
 
 
 def _close_unbegun(awaitable: object) -> None:
-    """Close a coroutine that nobody begins, which Python would warn of."""
+    """Close a coroutine that was never started. Python would warn of it."""
     if (close := getattr(awaitable, "close", None)) is not None:
         close()
 
@@ -232,7 +232,7 @@ def _run_on(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _pass_on() -> None:
-    """Have another thread run the loop, if one waits for it."""
+    """Let another thread run the loop, if one waits for it."""
     global _is_led
     with _lock:
         if _waiting:
@@ -251,7 +251,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
         _has_hooks = True
         atexit.register(_close)
         if hasattr(os, "register_at_fork"):
-            # gunicorn forks its workers after it loaded the function, if it is to preload; a thread doesn't come along.
+            # With preload, gunicorn forks its workers after it loaded the function, and a fork has no threads.
             os.register_at_fork(after_in_child=_forget)
     return _loop
 
@@ -285,17 +285,17 @@ def _lead_for_ever(loop: asyncio.AbstractEventLoop, turn: _Work | None) -> None:
 
 
 def _forget() -> None:
-    """Give the process that was forked a loop of its own."""
+    """Give the forked process its own loop."""
     global _lock, _loop, _is_led, _thread, _ends
     if _loop is not None:
-        # Collected, it would take its pipe from the selector that the parent process still uses.
+        # If it were collected, it would remove its pipe from the selector that the parent process still uses.
         _forgotten.append(_loop)
     _lock, _loop, _is_led, _thread, _ends = allocate_lock(), None, False, None, False
     _waiting.clear()
 
 
 def _close() -> None:
-    """End what still runs on the loop, and close it, when the process ends."""
+    """End what still runs on the loop, and close it, at the end of the process."""
     global _loop, _ends
     loop, _loop = _loop, None
     if loop is None or loop.is_closed():
@@ -307,14 +307,14 @@ def _close() -> None:
     if loop.is_running():
         return  # by a thread that waits for nobody
     try:
-        # Looked up before the loop runs here: in Python 3.14.8 a thread that runs a loop sees only the tasks that it began itself.
+        # Looked up before the loop runs here: in Python 3.14.8 a thread that runs a loop sees only the tasks that it started itself.
         loop.run_until_complete(_cancel_all(asyncio.all_tasks(loop)))
     finally:
         loop.close()
 
 
 async def _cancel_all(left: set[asyncio.Task[Any]]) -> None:
-    """Cancel what is left, as asyncio.run does, but don't wait for ever."""
+    """Cancel the remaining tasks, as asyncio.run does, but don't wait for ever."""
     for task in left:
         task.cancel()
     if left:

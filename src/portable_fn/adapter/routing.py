@@ -1,4 +1,4 @@
-"""Which function answers a request: path templates, 404, 405 with Allow, HEAD from GET, OPTIONS."""
+"""Find the function for a request: path templates, 404, 405 with Allow, HEAD from GET, OPTIONS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from portable_fn.adapter.calling import Middleware
     from portable_fn.context import Context
 
-    # How to call it, the largest body that it takes (UNREAD if none need be read), whether it is async, its middleware.
+    # How to call it, the largest body that it takes (UNREAD if none needs to be read), whether it is async, its middleware.
     Target = tuple[Callable[[Any, Context], Any], int, bool, tuple[Middleware, ...]]
 
 __all__ = ["UNREAD", "Route", "Router", "checked_root_path", "refusing"]
@@ -27,7 +27,7 @@ _ANY = "ANY"
 
 
 class Route:
-    """The functions on one path template, by method."""
+    """The functions of one path template, by method."""
 
     def __init__(self, trigger: HTTPTrigger) -> None:
         self.segments = trigger.segments
@@ -43,7 +43,11 @@ class Route:
         self.targets: dict[str, Target] = {}
 
     def add(self, trigger: HTTPTrigger, function: Binding) -> None:
-        """Has the function answer the trigger's methods; ConfigurationError where another one does already."""
+        """Let the function answer the trigger's methods.
+
+        Raises:
+            ConfigurationError: Another function answers one of them already.
+        """
         if trigger.parameters != self.names:
             raise ConfigurationError(
                 f"{trigger.path!r} of {function.name} and {self.path!r} are one path with other names"
@@ -61,11 +65,11 @@ class Route:
                 self.targets.setdefault("HEAD", target)
 
     def target(self, method: str) -> Target | None:
-        """What answers the method here: its own function, GET's for HEAD, or one that takes any."""
+        """Return what answers a method here: its own function, GET's for HEAD, or one for any method."""
         return self.targets.get(method) or self.targets.get(_ANY)
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
-        """The decoded path parameters of a path that the template describes, else None."""
+        """Return the decoded path parameters if the path matches the template, else None."""
         if len(segments) != len(self.segments) and not (self.greedy and len(segments) >= len(self.segments) - 1):
             return None
         for index, literal in self._literals:
@@ -83,13 +87,17 @@ class Route:
 
 
 class Router:
-    """Finds the function for a request; `max_body` is the largest body that any of its functions takes.
+    """Finds the function for a request.
 
-    `use` is the entry's middleware, for what is answered without a function: without it that is the functions' `cors`.
-    `root_path` is what the entry was told that stands before every path.
+    `max_body` is the largest body that a function takes.
+
+    Args:
+        functions: The functions; those for other events are ignored.
+        use: The entry's middleware, for answers without a function. If there is none, the functions' `cors`.
+        root_path: The start of every path, if the entry has one.
 
     Raises:
-        ConfigurationError: Two functions answer the same path and method, or the root path is no path.
+        ConfigurationError: Two functions answer the same path and method, or the root path is malformed.
     """
 
     def __init__(self, functions: Sequence[Binding], use: Sequence[Middleware] = (), root_path: str = "") -> None:
@@ -112,7 +120,7 @@ class Router:
         self._use = middleware(use, "the entry") or _cors_of(functions)
         self.root_path = checked_root_path(root_path)
         self._root = [unquoted(segment) for segment in root_path.split("/")]
-        # Literal segments before parameters, parameters before what takes the rest.
+        # Literal segments, then parameters, then a parameter for the rest.
         self._routes = sorted(routes.values(), key=lambda route: [_rank(*segment) for segment in route.segments])
         self._literals = {route.path: route for route in self._routes if not route.names}
         self._by_template = {route.path: route for route in self._routes if route.names}
@@ -121,9 +129,9 @@ class Router:
     def find(self, request: Request[Any]) -> Target:
         """Find what answers a request, and set the request's path parameters.
 
-        If no function does, that is a call which raises HTTPError 404 or 405, with middleware around it. Parameters that the
-        provider extracted count only if its template is ours: it may have decoded the path, so that an encoded slash shows
-        there alone.
+        If no function does, it is a call that raises HTTPError 404 or 405, with middleware around it. Parameters that the provider
+        extracted count only if the function has the same template: the provider may have decoded the path, and then only they show an
+        encoded slash.
         """
         method = request.method
         path = request.raw_path
@@ -133,7 +141,7 @@ class Router:
             return target
         segments = path.split("/")[1:]
         if request._template not in self._by_template and not (path[-1:] == "/" != path or self._some_end_with_slash):
-            # Nothing but the template decides here, as for most requests.
+            # Only the template decides here, as for most requests.
             for route in self._routes:
                 params = route.match(segments)
                 if params is not None:
@@ -159,7 +167,7 @@ class Router:
         return refusing(error, self.find(request)[3])
 
     def strip_root_path(self, request: Request[Any]) -> None:
-        """Move the entry's root path from the request's path to its own root path, if it is there as whole segments."""
+        """Move the entry's root path from the request's path to its own root path, if the path starts with it as whole segments."""
         path, root = request.raw_path, self.root_path
         if path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
             cut = len(root)
@@ -175,7 +183,7 @@ class Router:
             request._template = request._template[len(root) :]
 
     def answers(self, request: Request[Any]) -> bool:
-        """Whether a function's path and method are those of the request, or, for OPTIONS, its path."""
+        """Return whether a function has the request's path and method, or, for OPTIONS, its path."""
         return any(
             request.method == "OPTIONS" or route.target(request.method) is not None
             for route, _ in self._matching(request, request.raw_path.split("/")[1:])
@@ -184,7 +192,7 @@ class Router:
     def _matching(self, request: Request[Any], segments: list[str]) -> Iterator[tuple[Route, dict[str, str]]]:
         """Yield the routes of the request's path with its decoded parameters, the most specific first.
 
-        A route whose path differs by one slash at the end follows the exact ones, but for those that take the rest: of
+        A route whose path differs only by a slash at the end comes after the exact ones, but before those for the rest of a path: of
         `/items` and `/{rest+}`, the first gets `/items/`.
         """
         other = self._with_or_without_slash(segments)
@@ -194,10 +202,10 @@ class Router:
             if not by_provider.name_set <= given.keys():
                 by_provider = None
             elif by_provider.match(segments) is None and (other is None or by_provider.match(other) is None):
-                # An HTTP API decodes the path, encoded slashes too: its parameters alone tell how it was split.
+                # An HTTP API decodes the path, even encoded slashes. Only its parameters show how it was split.
                 yield by_provider, given
             elif by_provider.greedy and segments[-1:] == [""] and not str(given[by_provider.names[-1]]).endswith("/"):
-                # A REST API may leave the path's last slash out of {proxy+}: floci-io/floci#1863.
+                # A REST API may omit the path's last slash in {proxy+}: floci-io/floci#1863.
                 by_provider = None
         waiting: list[tuple[Route, dict[str, str]]] = []
         for route in self._routes:
@@ -212,15 +220,15 @@ class Router:
         yield from waiting
 
     def _with_or_without_slash(self, segments: list[str]) -> list[str] | None:
-        """The segments of the path that differs by one slash at the end; None if no route can have it."""
+        """Return the segments of the path that differs by a slash at the end; None if no route can have it."""
         if segments[-1:] != [""]:
             return [*segments, ""] if self._some_end_with_slash else None
-        # Of two slashes at the end none is left out, and "/" has no other form.
+        # Of two slashes at the end none is omitted, and "/" has no other form.
         return segments[:-1] if len(segments) > 1 and segments[-2] else None
 
 
 def _without_handler(request: Request[Any], routes: list[Route]) -> Target:
-    """What answers OPTIONS, or 405, on a path whose functions take other methods: with the middleware of one of them."""
+    """Return what answers OPTIONS, or 405, on a path whose functions take other methods: with the middleware of one of them."""
     functions = {method: function for route in reversed(routes) for method, function in route.functions.items()}
     methods = {*functions, "OPTIONS"} | ({"HEAD"} if "GET" in functions else set())
     allow = {"allow": ", ".join(sorted(methods))}
@@ -231,7 +239,7 @@ def _without_handler(request: Request[Any], routes: list[Route]) -> Target:
         raise HTTPError(405, f"Possible here: {allow['allow']}.", headers=allow)
 
     try:
-        # The preflight of a CORS request says which method it is about.
+        # The preflight of a CORS request names its method.
         wanted = request.headers.get("access-control-request-method", "")
     except HTTPError:
         wanted = ""
@@ -242,12 +250,12 @@ def _without_handler(request: Request[Any], routes: list[Route]) -> Target:
 def _around_nothing(
     use: tuple[Middleware, ...], call: Callable[[Any, Context], Response]
 ) -> Callable[[Any, Context], Any]:
-    """A call that doesn't block with the middleware around it: async middleware needs no thread for it."""
+    """Return a call that doesn't block, with the middleware around it. Async middleware needs no thread for it."""
     return around(use, call, is_async=any_is_async(use[-1:]))
 
 
 def refusing(error: BaseException, use: tuple[Middleware, ...]) -> Target:
-    """Return what raises the error inside of the middleware."""
+    """Return a call that raises the error inside the middleware."""
 
     def refuse(event: Any, context: Context) -> Response:
         raise error
@@ -271,7 +279,7 @@ def checked_root_path(root_path: str) -> str:
 
 
 def _cors_of(functions: Iterable[Binding]) -> tuple[Middleware, ...]:
-    """The `cors` of the functions, for answers that none of them gives; of several the one that allows the origin."""
+    """Return the `cors` of the functions, for answers without a function; of several, the one that allows the origin."""
     settings: dict[object, Any] = {}
     for function in functions:
         if issubclass(Request, function.kind):

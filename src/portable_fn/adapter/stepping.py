@@ -1,10 +1,10 @@
-"""Run coroutines that each have an asyncio task of their own, and make the task only for those that wait.
+"""Run each coroutine in its own asyncio task, but build the task only for a coroutine that waits.
 
-A task that the event loop begins, and that another one awaits, costs about 20 µs. So a task is made beforehand and stays idle. A
-coroutine's first step is done at once, while the idle task is the current one. If the coroutine ends in that step, the next one
-has the same idle task, unless somebody could tell that by anything. If it waits, the task goes on with it and ends with it.
+A task that the event loop starts, and that another one awaits, costs about 20 µs. So one task is built beforehand and stays idle. A
+coroutine runs its first step at once, while the idle task is the current one. If the coroutine ends in that step, the next one uses
+the same idle task, unless somebody could notice that. If the coroutine waits, the task goes on with it and ends with it.
 
-`asyncio._enter_task` and its kin are there for this: https://docs.python.org/3/library/asyncio-extending.html
+`asyncio._enter_task` and its kin exist for this: https://docs.python.org/3/library/asyncio-extending.html
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Task(asyncio.Task[None]):
 
 
 def _swapped(loop: AbstractEventLoop, task: Any) -> Any:
-    """Make the task the loop's current one, None for none, and return the one that was."""
+    """Make the task the loop's current one, or none if it is None. Return the task that was."""
     before = asyncio.current_task(loop)
     if before is not None:
         tasks._leave_task(loop, before)
@@ -71,9 +71,9 @@ _swap: Callable[[AbstractEventLoop, Any], Any] = getattr(tasks, "_swap_current_t
 
 
 class OwnTask:
-    """An idle task. `variables.run(own.send, what)` does the first step of the coroutine that `call(what)` gives.
+    """An idle task. `variables.run(own.send, what)` runs the first step of the coroutine that `call(what)` returns.
 
-    It returns `own` if the coroutine has ended, else the future that it waits for, with which `end` goes on.
+    It returns `own` if the coroutine has ended, else the future that the coroutine waits for, which `end` needs.
     """
 
     def __init__(self, loop: AbstractEventLoop) -> None:
@@ -90,26 +90,26 @@ class OwnTask:
         self.send = driver.send
         self._throw = driver.throw
         life = self._live()
-        # To its first pause, since a coroutine that hasn't begun doesn't see that it is cancelled.
+        # To its first pause, since a coroutine that hasn't started doesn't notice that it is cancelled.
         life.send(None)
         self.task = _Task(life, loop=loop, context=Variables())
-        # The loop may be closed while it is idle.
+        # The loop may be closed while the task is idle.
         self.task._log_destroy_pending = False  # as asyncio itself does
         self._outer: Any = None
         self._count()
 
     def enter(self) -> None:
-        """Make it the current task, until `leave` or `left`; the task around it must not wait meanwhile."""
+        """Make it the current task, until `leave` or `left`. The task around it must not wait meanwhile."""
         self._outer = _swap(self._loop, self.task)
         self._count()
 
     def leave(self) -> None:
-        """Leave the task, with which a coroutine waits."""
+        """Leave the task, because its coroutine waits."""
         _swap(self._loop, self._outer)
         self._outer = None
 
     def left(self) -> None:
-        """Leave the task, whose coroutine has ended, and keep it for others if it is as it was."""
+        """Leave the task, because its coroutine has ended. Keep the task for others if nobody changed it."""
         is_untouched = self.is_untouched()
         self.leave()
         self.call = None
@@ -119,7 +119,7 @@ class OwnTask:
             for other in [one for one in _kept if one.is_closed()]:
                 del _kept[other]
             found = _kept[loop] = []
-        # A Worker's event loop does nothing between two requests, nor what one request began during another.
+        # A Worker's event loop does nothing between two requests, and nothing that one request started during another.
         if is_untouched and len(found) < _MOST_IDLE and sys.platform != "emscripten":
             self._count()
             found.append(self)
@@ -127,7 +127,7 @@ class OwnTask:
             self.retire()
 
     def is_untouched(self) -> bool:
-        """Whether nobody has changed the task since it was entered, or left, and nobody holds it."""
+        """Return whether nobody has changed the task since it was entered or left, and nobody refers to it."""
         task = self.task
         return (
             getrefcount(task) == self._references
@@ -140,19 +140,19 @@ class OwnTask:
         self._references, self._weak_references = getrefcount(task), getweakrefcount(task)
 
     def take(self) -> Ended:
-        """What the coroutine that has ended raised and returned."""
+        """Return the error and the result of the coroutine that has ended."""
         found = self.error, self.result
         self.error = self.result = None
         return found
 
     def retire(self) -> None:
-        """End the task, which is idle."""
+        """End the idle task."""
         self._is_retired = True
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
     async def end(self, waited: Any, variables: Variables) -> Ended:
-        """Go on with the coroutine that waits, to its end; if this is cancelled, so is the coroutine."""
+        """Finish the coroutine that waits. If this is cancelled, so is the coroutine."""
         done: Future[None] = self._loop.create_future()
 
         def tell(own: OwnTask) -> None:
@@ -168,14 +168,14 @@ class OwnTask:
         return self.take()
 
     def go_on(self, waited: Any, variables: Variables, on_end: Callable[[OwnTask], object]) -> None:
-        """Have the task go on with the coroutine that waits; `on_end` is called when it has ended."""
+        """Let the task go on with the coroutine that waits. `on_end` is called when the coroutine has ended."""
         self._waited, self._variables, self._on_end = waited, variables, on_end
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
     @coroutine
     def _drive(self) -> Generator[Any, Any, None]:
-        """Drives one coroutine after the other: gets what `call` makes each of, and yields itself when it has ended."""
+        """Run the first step of one coroutine after the other: receive the argument of `call`, and yield itself when one has ended."""
         what = yield self
         while True:
             work: Any = None
@@ -213,7 +213,7 @@ class OwnTask:
 
     @coroutine
     def _rest(self, cancelled: BaseException | None) -> Generator[Any, None, None]:
-        """Does what is left of the coroutine as the task itself would, each step with the coroutine's own context variables."""
+        """Run the other steps of the coroutine as the task itself would, each with the coroutine's own context variables."""
         waited, run = self._waited, self._variables.run
         closes = False
         while waited is not self:
@@ -221,7 +221,7 @@ class OwnTask:
             value: BaseException | None = None
             try:
                 if cancelled is not None:
-                    # As of a task that is cancelled while its coroutine runs: what it waits for then is cancelled.
+                    # A task that is cancelled while its coroutine runs cancels what the coroutine waits for next.
                     error, cancelled = cancelled, None
                     if not (hasattr(waited, "cancel") and waited.cancel(*error.args)):
                         raise error
@@ -247,7 +247,7 @@ _kept: dict[AbstractEventLoop, list[OwnTask]] = {}
 
 
 def entered(loop: AbstractEventLoop, call: Callable[[Any], Any]) -> OwnTask:
-    """Return an idle task of the loop, which runs, as the current one; it runs what `call` gives."""
+    """Return an idle task of the running loop as the current task. It runs what `call` returns."""
     found = _kept.get(loop)
     while found:
         own = found.pop()
@@ -263,7 +263,7 @@ def entered(loop: AbstractEventLoop, call: Callable[[Any], Any]) -> OwnTask:
 
 
 async def run(call: Callable[[Any], Any], what: Any, variables: Variables) -> Ended:
-    """What the coroutine that `call(what)` gives raised and returned, in a task of its own, with those context variables.
+    """Run the coroutine that `call(what)` returns in its own task, with those context variables. Return its error and result.
 
     If this is cancelled, so is the coroutine.
     """

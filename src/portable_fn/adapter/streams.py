@@ -1,4 +1,4 @@
-"""A response's stream, chunk by chunk: whatever it waits for and sets, one task goes through the whole of it."""
+"""Read a response's stream chunk by chunk, in one task with one set of context variables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ _END = object()
 
 
 def chunk_bytes(chunk: object) -> bytes:
-    """A stream's chunk as bytes, str as UTF-8; EncodeError for anything else."""
+    """Return a stream's chunk as bytes; a str is written as UTF-8.
+
+    Raises:
+        EncodeError: It is neither.
+    """
     if isinstance(chunk, bytes):
         return chunk
     if isinstance(chunk, str):
@@ -34,7 +38,7 @@ def chunk_bytes(chunk: object) -> bytes:
 
 
 def broken(error: BaseException, context: Context) -> PortableError:
-    """Logs what a stream raised, and gives the error that has the server cut the connection.
+    """Log the error of a stream, and return the error that makes the server cut the connection.
 
     It is an Exception whatever was raised: servers let SystemExit and its kin end the worker.
     """
@@ -48,7 +52,7 @@ def broken(error: BaseException, context: Context) -> PortableError:
 
 
 async def pump(stream: Stream, write: Callable[[bytes], Awaitable[object]]) -> None:
-    """Writes each chunk as it comes, empty ones left out, and closes the iterator however that ends."""
+    """Write each chunk when it arrives, except empty ones, and close the iterator in the end."""
     iterator: AsyncIterator[bytes | str] = aiter(stream) if isinstance(stream, AsyncIterable) else Threaded(stream)
     try:
         async for chunk in iterator:
@@ -59,7 +63,7 @@ async def pump(stream: Stream, write: Callable[[bytes], Awaitable[object]]) -> N
 
 
 class TooMuch(PortableError):
-    """A stream that is collected has more bytes than anybody takes; `size` is how many came."""
+    """A collected stream has more bytes than the limit. `size` is how many arrived."""
 
     def __init__(self, size: int) -> None:
         super().__init__(f"the stream has at least {size} bytes")
@@ -85,7 +89,11 @@ class _Collected:
 
 
 async def joined(stream: Stream, limit: int | None = None) -> bytes:
-    """Return the whole stream; TooMuch if it has over `limit` bytes."""
+    """Return the whole stream.
+
+    Raises:
+        TooMuch: It has over `limit` bytes.
+    """
     collected = _Collected(limit)
 
     async def write(chunk: bytes) -> None:
@@ -101,9 +109,10 @@ def collected(
     run: Callable[[Coroutine[Any, Any, Any], Variables], Any],
     limit: int | None = None,
 ) -> bytes:
-    """Return the whole stream, where no event loop runs; `run` runs a coroutine on one, which a sync stream doesn't need.
+    """Return the whole stream when no event loop runs. `run` runs a coroutine on one; a sync stream doesn't need it.
 
-    TooMuch if it has over `limit` bytes.
+    Raises:
+        TooMuch: It has over `limit` bytes.
     """
     if isinstance(stream, AsyncIterable):
         whole: bytes = run(joined(stream, limit), variables)
@@ -121,9 +130,9 @@ def collected(
 def chunks(
     stream: Stream, variables: Variables, run: Callable[[Coroutine[Any, Any, Any], Variables], Any]
 ) -> Generator[bytes]:
-    """The chunks of a stream, each as it comes, where no event loop runs; `run` runs a coroutine on one.
+    """Yield the chunks of a stream when no event loop runs. `run` runs a coroutine on one.
 
-    The stream has the context variables given, and is closed however its reading ends.
+    The stream runs with the context variables, and is closed in the end.
     """
     if isinstance(stream, AsyncIterable):
         driven = Driven(stream, variables)
@@ -144,10 +153,10 @@ def chunks(
 
 
 class Driven:
-    """A stream's chunks for one who asks for each, made by a task of their own: while a chunk is sent, it makes the next one.
+    """Reads a stream ahead in its own task: while a chunk is sent, the task produces the next one.
 
-    A stream so means what it means where one task sends all of it: a timeout or a task group around its chunks holds, and it
-    has the context variables given, with what it sets in them.
+    A stream behaves as if one task sent all of it: a timeout or a task group around its chunks works, and it keeps the context
+    variables that it sets.
     """
 
     def __init__(self, stream: Stream, variables: Variables) -> None:
@@ -162,12 +171,12 @@ class Driven:
         self._closed = False
 
     async def next(self) -> bytes | None:
-        """The next chunk, None after the last; raises what the stream raised."""
+        """Return the next chunk, None after the last. Raise the error of the stream."""
         if self._task is None:
             from asyncio import get_running_loop
 
             self._task = get_running_loop().create_task(self._drive(), context=self._variables)
-            # A task that cancelled itself may come to no end of its own.
+            # A task that cancelled itself may never finish.
             self._task.add_done_callback(lambda task: self._chunks.put_nowait(None))
         chunk = await self._chunks.get()
         if chunk is not None:
@@ -177,7 +186,7 @@ class Driven:
         return chunk
 
     async def close(self) -> None:
-        """Ends the stream where it is; raises the error that it raises then."""
+        """Stop the stream where it is. Raise its error."""
         from asyncio import wait
 
         self._closed = True
@@ -207,7 +216,7 @@ class _Closed(Exception):
 
 
 async def _close(stream: object) -> None:
-    """Closes a stream that nobody has begun to read."""
+    """Close a stream that nobody started to read."""
     if isinstance(stream, AsyncIterable):
         await aclose(stream)
     elif close := getattr(stream, "close", None):
@@ -215,14 +224,14 @@ async def _close(stream: object) -> None:
 
 
 async def aclose(iterator: object) -> None:
-    """Closes an async iterator, where it can be."""
+    """Close an async iterator, if it can be closed."""
     close = getattr(iterator, "aclose", None)
     if close is not None:
         await close()
 
 
 class Threaded:
-    """A sync iterable as an async iterator: its steps run in a thread, one after the other."""
+    """A sync iterable as an async iterator. Its steps run in a thread, one after the other."""
 
     def __init__(self, iterable: Iterable[bytes | str]) -> None:
         from contextvars import copy_context
@@ -230,7 +239,7 @@ class Threaded:
 
         self._iterator = iter(iterable)
         self._variables = copy_context()
-        # A cancelled step goes on in its thread; a generator can't be closed before it is through.
+        # A cancelled step goes on in its thread, and a running generator can't be closed.
         self._one_at_a_time = Lock()
 
     def __aiter__(self) -> Threaded:
@@ -243,7 +252,7 @@ class Threaded:
         return chunk  # type: ignore[no-any-return]  # chunk_bytes looks at it
 
     async def aclose(self) -> None:
-        """Closes the iterator once the step that runs is through."""
+        """Close the iterator after the current step."""
         close = getattr(self._iterator, "close", None)
         if close is not None:
             await self._in_thread(close)

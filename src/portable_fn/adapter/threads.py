@@ -1,6 +1,6 @@
-"""Run functions that aren't async beside an event loop: in threads, up to 40 at once.
+"""Run sync functions beside an event loop: in threads, up to 40 at once.
 
-asyncio's own executor has 5 threads more than the machine has cores, and costs 20 to 50 µs a call; this one costs 7.
+asyncio's own executor has 5 threads more than the machine has cores, and costs 20 to 50 µs per call; this one costs 7.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from threading import Thread
     from typing import Any
 
-    # An error, if there is one, and a result.
+    # An error, or None, and a result.
     Ended = tuple[BaseException | None, Any]
     Work = tuple[AbstractEventLoop, Future[Ended], Variables, Callable[..., Any], tuple[Any, ...]]
 
@@ -32,13 +32,13 @@ MOST = 40
 
 
 class _Threads:
-    """The threads of this process, which are begun as they are needed."""
+    """The threads of this process, started on demand."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._lock = allocate_lock()
         self._threads: list[Thread] = []
-        # How many threads have nothing to do, less what waits for one.
+        # How many threads are idle, minus the work that waits for one.
         self._free = 0
 
     def put(self, work: Work) -> None:
@@ -48,7 +48,7 @@ class _Threads:
             if self._free < 0 and len(self._threads) < MOST:
                 from threading import Thread
 
-                # At the end of the process `finish` waits for what they do.
+                # At the end of the process `finish` waits for them.
                 thread = Thread(target=self._serve, name=f"portable_fn-{len(self._threads) + 1}", daemon=True)
                 self._threads.append(thread)
                 self._free += 1
@@ -56,7 +56,7 @@ class _Threads:
             try:
                 thread.start()
             except RuntimeError:
-                # As at a container's limit of processes. The others do the work, if there are any.
+                # A container may limit its processes. The other threads do the work, if there are any.
                 with self._lock:
                     self._threads.remove(thread)
                     self._free -= 1
@@ -86,7 +86,7 @@ class _Threads:
             del work, loop, future, variables, function, arguments, error, result
 
     def finish(self) -> None:
-        """Wait for what the threads still do, as asyncio's own executor does when the process ends."""
+        """Wait for the running work, as asyncio's own executor does at the end of the process."""
         with self._lock:
             threads = list(self._threads)
         for _ in threads:
@@ -114,15 +114,15 @@ def _finish() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # A thread doesn't come along into the child.
+    # A fork has no threads.
     os.register_at_fork(after_in_child=_renew)
 
 
 async def run(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return the function's result, which a thread computes with a copy of the context variables.
+    """Return the function's result. A thread runs it with a copy of the context variables.
 
-    If this is cancelled before a thread has begun the function, it isn't called; else it goes on in its thread. A Worker has no
-    threads, so the function is called at once there, as Pyodide's own executor does.
+    If this is cancelled before a thread has started the function, the function isn't called; otherwise it goes on in its thread. A
+    Worker has no threads, so the function is called at once, as by Pyodide's own executor.
     """
     if sys.platform == "emscripten":
         return copy_context().run(function, *arguments)
