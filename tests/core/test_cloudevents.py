@@ -272,7 +272,7 @@ def test_the_mode_is_told_by_headers(headers: dict[str, str], mode: str) -> None
 
 
 def test_another_format_than_json_is_told() -> None:
-    with pytest.raises(DecodeError, match=r"cloudevents\+protobuf' is no known format"):
+    with pytest.raises(DecodeError, match=r"cloudevents\+protobuf' isn't a known format"):
         cloudevents.mode({"content-type": "application/cloudevents+protobuf"})
 
 

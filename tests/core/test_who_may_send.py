@@ -321,7 +321,7 @@ for _ in range(2):
     run = subprocess.run(
         [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": paths}
     )
-    assert ("False\n", 1) == (run.stdout, run.stderr.count("whoever reaches this URL can send events to double"))
+    assert ("False\n", 1) == (run.stdout, run.stderr.count("anybody who reaches this URL may send events to double"))
 
 
 # --- Ids that a client sends -------------------------------------------------------------------------------------------
@@ -405,7 +405,7 @@ def test_a_real_server_takes_events_with_the_token_alone_and_warns_without_one(s
             told = "\n".join(running.logs)
             assert ([401, 401, taken] if env else [taken] * 3, 200) == (statuses, open_to_all)
             assert (1 if env else 3) == told.count("SOLD 1")
-            assert (0 if env else 1) == told.count("whoever reaches this URL can send events to sold")
+            assert (0 if env else 1) == told.count("anybody who reaches this URL may send events to sold")
             assert "s3same" not in told
     except Unavailable as exc:
         pytest.skip(str(exc))

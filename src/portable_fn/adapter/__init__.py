@@ -1,1 +1,1 @@
-"""What adapter authors import: the pipeline and its parts."""
+"""The modules for adapter authors: the pipeline and its parts."""

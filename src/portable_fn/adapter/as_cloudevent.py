@@ -2,16 +2,16 @@
 
 An outbox, a bridge or `simulate` sends them to the ASGI adapter. A dead letter is one if it can't be a message.
 
-    portable_fn.message                 the body is the message's; extensions channel, partitionkey (its key), partition and
-                                        sequence; all others are attributes, but for one called attributes, a JSON object of
-                                        those that can't be extensions, bytes as {"base64": …}, or null
+    portable_fn.message                 The body is the message's. The extensions are channel, partitionkey (its key), partition,
+                                        sequence and its attributes. The extension `attributes` is a JSON object of the
+                                        attributes that can't be extensions, with bytes as {"base64": …}, or null.
     portable_fn.object.<action>         {"bucket", "key", "size", "etag", "version", "content_type", "metadata"}
     portable_fn.change.<action>         {"table", "key", "before", "after"}; extensions partition and sequence
     portable_fn.schedule                {"name", "cron", "input"}
 
-In the JSON of a change with the extension portablefnvalues="typed", an object of one member stands for what JSON has no word
-for: {"$decimal": "1.50"}, {"$bytes": base64}, {"$set": […]}, {"$time": RFC 3339}, {"$float": "nan"}; {"$object": {…}} is an
-object whose one member begins with "$".
+In the JSON of a change with the extension portablefnvalues="typed", an object with one member is a value that JSON doesn't have:
+{"$decimal": "1.50"}, {"$bytes": base64}, {"$set": […]}, {"$time": RFC 3339}, {"$float": "nan"}. {"$object": {…}} is an object
+whose only member starts with "$".
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ CHANGE = "portable_fn.change."
 SCHEDULE = "portable_fn.schedule"
 PLACE = ("channel", "partitionkey", "partition", "sequence", "attributes")
 _VALUES = "portablefnvalues"
-# What of an object is in the data.
+# The fields of an object that are in the data.
 _OBJECT_FIELDS = ("bucket", "key", "size", "etag", "version", "content_type", "metadata")
 _TAKEN = (*PLACE, "id", "source", "type", "specversion", "subject", "time", "datacontenttype", "dataschema", "data")
 
 
 def read(event: CloudEvent[Any]) -> Event[Any] | None:
-    """Return the object, row or schedule that the event's type says that it is about; None for any other type.
+    """Return the object, row or schedule in an event of such a type; None for another type.
 
     Raises:
-        DecodeError: The type is one of those, and the data isn't as it says.
+        DecodeError: The data doesn't fit the type.
     """
     type = event.type
     if not type.startswith("portable_fn."):
@@ -73,7 +73,7 @@ def read(event: CloudEvent[Any]) -> Event[Any] | None:
 
 
 def message(event: CloudEvent[Any]) -> Message[Any]:
-    """Return the message that an event of type `portable_fn.message` is about."""
+    """Return the message in an event of type `portable_fn.message`."""
     extensions = event.extensions
     attributes: dict[str, str | bytes | None] = {}
     attributes.update({name: value for name, value in extensions.items() if name not in PLACE})
@@ -97,7 +97,7 @@ def message(event: CloudEvent[Any]) -> Message[Any]:
 
 
 def _attributes(text: str) -> dict[str, str | bytes | None]:
-    """The attributes of a JSON object; one that can't be read is left out."""
+    """Return the attributes of a JSON object, except those that can't be read."""
     try:
         given = parse_json(text)
     except UNREADABLE:
@@ -169,7 +169,7 @@ def _schedule(event: CloudEvent[Any]) -> ScheduleEvent[Any]:
         event.id,
         event.source,
         time=event.time,
-        # Some functions are for one name alone.
+        # Some functions are only for one name.
         name="" if data.get("name") is None else _text(data, "name"),
         cron=_optional_text(data, "cron") or "",
         input=data.get("input"),
@@ -180,7 +180,7 @@ def _schedule(event: CloudEvent[Any]) -> ScheduleEvent[Any]:
 
 def _action(event: CloudEvent[Any], data: Mapping[str, Any], prefix: str, possible: tuple[str, ...]) -> str:
     action = event.type[len(prefix) :]
-    # DocumentDB tells of operations that are no change of a row, such as drop, by their own name.
+    # DocumentDB also sends operations that don't change a row, such as drop, with their own names.
     if action not in possible and data.get("action") != action:
         raise DecodeError(
             f"a CloudEvent's type {event.type[:80]!r} is unknown; possible are {prefix}{'|'.join(possible)}"
@@ -205,20 +205,20 @@ def _text(data: Mapping[str, Any], name: str) -> str:
 
 
 def _optional_text(data: Mapping[str, Any], name: str) -> str | None:
-    """A text that is side data; None if it is none."""
+    """Return the member as a text of side data; None if it isn't a text."""
     value = data.get(name)
     return value if isinstance(value, str) else None
 
 
 def write(event: Event[Any], *, together: bool = False) -> CloudEvent[Any]:
-    """Return the event as a CloudEvent that `read` or `message` reads as an equal one; a CloudEvent as it is.
+    """Return the event as a CloudEvent that `read` or `message` turns back into an equal event. A CloudEvent is returned unchanged.
 
     Args:
         event: A message, an object, a row or a schedule.
-        together: All attributes of a message are in the extension `attributes`, none is an extension of its own.
+        together: Put all attributes of a message into the extension `attributes`.
 
     Raises:
-        TypeError: It is of another kind, such as a Task, or holds what has no form in JSON.
+        TypeError: The event is of another kind, such as a Task, or holds a value without a JSON form.
     """
     if isinstance(event, CloudEvent):
         return event
@@ -262,13 +262,13 @@ def write(event: Event[Any], *, together: bool = False) -> CloudEvent[Any]:
 
 
 def _with_words(event: Any, about: dict[str, Any], prefix: str, possible: tuple[str, ...]) -> dict[str, Any]:
-    """The data with what only some events have: the provider's own word and notification, an action that is none of ours."""
+    """Add to the data what only some events have: the provider's own type and notification, and its own action."""
     if event.type and not event.type.startswith(prefix):
         about["type"] = event.type
     if event.action not in possible:
         about["action"] = event.action
     notification = event.read_data() if isinstance(event, ObjectEvent) else None
-    # One that `read` has made has no other than these very fields.
+    # An event that `read` returned has only these fields.
     is_ours = isinstance(notification, dict) and notification.keys() >= {"bucket", "key", "content_type", "metadata"}
     if notification is not None and not is_ours and _is_plain(notification):
         about["notification"] = notification
@@ -276,7 +276,7 @@ def _with_words(event: Any, about: dict[str, Any], prefix: str, possible: tuple[
 
 
 def _extensions(message: Message[Any], together: bool) -> dict[str, str]:
-    """A message's attributes: by their own names if they can be extensions, the others as JSON."""
+    """Return a message's attributes: by their names if they can be extensions, the others as JSON."""
     extensions: dict[str, str] = {}
     others: dict[str, object] = {}
     for name, value in message.attributes.items():
@@ -290,7 +290,7 @@ def _extensions(message: Message[Any], together: bool) -> dict[str, str]:
 
 
 def is_extension(name: str) -> bool:
-    """Whether a message's attribute can be an extension of that name."""
+    """Return whether a message's attribute can be an extension of that name."""
     return bool(name) and not name.strip("abcdefghijklmnopqrstuvwxyz0123456789") and name not in _TAKEN
 
 
@@ -299,7 +299,7 @@ def _json(value: object) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # Half a pair of surrogates, for which JSON has an escape.
+        # Half a surrogate pair, which JSON can escape.
         return text.encode("utf-8", "backslashreplace")
 
 
@@ -310,7 +310,7 @@ def _base64(value: bytes) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether JSON has a word for all of the value, and none that could be one of ours."""
+    """Return whether JSON has all of the value, and nothing in it looks like a typed value."""
     if isinstance(value, dict):
         if len(value) == 1 and next(iter(value))[:1] == "$":
             return False
@@ -368,4 +368,4 @@ def _read_typed(name: str, value: Any) -> Any:
         from decimal import Decimal
 
         return Decimal(value)
-    raise ValueError(f"{name[:40]!r} is no type of a value")
+    raise ValueError(f"{name[:40]!r} isn't a known type of value")

@@ -1,4 +1,4 @@
-"""The server's side of ASGI 3 in neutral words.
+"""The server's side of ASGI 3: requests, responses, bodies.
 
 https://asgi.readthedocs.io/en/latest/specs/www.html
 """
@@ -48,18 +48,18 @@ __all__ = [
 
 
 class Disconnected(Exception):
-    """The client has gone; nobody waits for an answer, or for the rest of one."""
+    """The client has gone. Nobody waits for the rest of the answer."""
 
 
 class ASGIContext(Context):
-    """What surrounds a request to a server in a container, read when it is asked for.
+    """The context of a request to a server in a container, read on first use.
 
-    The names are Knative's and Cloud Run's: https://knative.dev/docs/serving/ (K_SERVICE, K_REVISION).
+    The names are those of Knative and Cloud Run: https://knative.dev/docs/serving/ (K_SERVICE, K_REVISION).
     """
 
     def __init__(self, provider: str, event: Request[Any], cold_start: bool) -> None:
         self.provider = provider
-        # On Google only the metadata server knows it.
+        # On Google, only the metadata server knows the region.
         self.region = ""
         self.native = event.native
         self.cold_start = cold_start
@@ -83,15 +83,15 @@ class ASGIContext(Context):
 
 
 def headers(lines: Lines) -> Headers:
-    """The header lines of a scope: values as UTF-8, or Latin-1 where they aren't that."""
+    """Return the headers of a scope: values are UTF-8, or else Latin-1."""
     return Headers((name.decode("latin-1"), text(value, name)) for name, value in lines)
 
 
 def text(value: bytes, name: bytes = b"") -> str:
-    """A header's value: UTF-8, or Latin-1 where it isn't that.
+    """Decode a header's value: UTF-8, or else Latin-1.
 
-    An attribute of a CloudEvent isn't taken for Latin-1, so that its id can't become the same as another one: lone surrogates
-    stand for its bytes (PEP 383).
+    An attribute of a CloudEvent isn't decoded as Latin-1, so that two ids can't become equal: lone surrogates replace its bytes
+    (PEP 383).
     """
     try:
         return value.decode()
@@ -102,34 +102,34 @@ def text(value: bytes, name: bytes = b"") -> str:
 
 
 def paths(scope: Scope) -> tuple[str, str]:
-    """The scope's raw path without its root path, and that root path."""
+    """Return the scope's raw path without its root path, and the root path."""
     raw = scope.get("raw_path")
     path = origin_form(percent_encoded(raw)) if raw else quoted(scope["path"])
     root_path = scope.get("root_path") or ""
     if root_path:
         root_path = root_path.rstrip("/")
-        # Servers differ in whether the path holds the root path; the specification says so, as does uvicorn since 0.26.
+        # Servers differ in whether the path includes the root path. By the specification it does, and in uvicorn since 0.26.
         if path.startswith(f"{root_path}/") or path == root_path:
             path = path[len(root_path) :] or "/"
     return path, root_path
 
 
 def origin_form(target: str) -> str:
-    """The path of a request's target, which may be a whole URL or "*" (RFC 9112, section 3.2)."""
+    """Return the path of a request's target, which may be a whole URL or "*" (RFC 9112, section 3.2)."""
     if target.startswith("/"):
         return target
     return f"/{target.partition('://')[2].partition('/')[2]}"
 
 
 def quoted(path: str) -> str:
-    """A decoded path, percent-encoded."""
+    """Percent-encode a decoded path."""
     from urllib.parse import quote
 
     return quote(path, safe="/:@!$&'()*+,;=-._~")
 
 
 def percent_encoded(raw: bytes) -> str:
-    """A path or query as it came, with what isn't ASCII percent-encoded."""
+    """Percent-encode what isn't ASCII in a path or query."""
     if raw.isascii():
         return raw.decode()
     return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
@@ -138,9 +138,10 @@ def percent_encoded(raw: bytes) -> str:
 def respond(
     router: Router, request: Request[Any], context: Context, scope: Scope, receive: Receive
 ) -> Awaitable[Response]:
-    """The answer to a request whose body is still to be read, up to what its function takes.
+    """Return the answer to a request whose body must still be read, up to the limit of its function.
 
-    Awaiting it raises Disconnected where the client has gone.
+    Raises:
+        Disconnected: When awaited, if the client has gone.
     """
     target = router.find(request)
     if target[1] == UNREAD or (request.method == "GET" and not has_body(scope)):
@@ -159,8 +160,8 @@ async def _with_body(
 
 
 def has_body(scope: Scope) -> bool:
-    """Whether a request has a body; asking is cheaper than to receive none."""
-    # HTTP/2 and 3 need neither header for a body.
+    """Return whether a request has a body; asking is cheaper than receiving an empty one."""
+    # HTTP/2 and HTTP/3 need neither header for a body.
     if scope.get("http_version", "1.1") not in ("1.1", "1.0"):
         return True
     for name, _ in scope.get("headers") or ():
@@ -170,9 +171,14 @@ def has_body(scope: Scope) -> bool:
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The request's body; HTTPError 413 as soon as it is known to be over the limit, Disconnected where it is cut."""
+    """Read the request's body.
+
+    Raises:
+        HTTPError: 413, as soon as the body is known to be over the limit.
+        Disconnected: The client has gone.
+    """
     for name, value in scope.get("headers") or ():
-        # Before the first message, for which a server tells a client that waits to go on.
+        # Before the first message: a server answers it to a client that waits with "100 Continue".
         if name == b"content-length" and value.isdigit() and (len(value) > 18 or int(value) > limit):
             raise too_large(limit)
     message = await receive()
@@ -195,8 +201,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 
 
 def start(response: Response) -> dict[str, Any]:
-    """The message that begins the answer; a body that is whole has its length told."""
-    # How the body is framed is the server's business.
+    """Return the message that starts the answer, with the length of a body that isn't a stream."""
+    # The server frames the body.
     pairs = response.wire_headers() if response.cookies else response.headers.multi_items()
     lines = [(name.encode(), value.encode()) for name, value in pairs if name != "transfer-encoding"]
     body = response.body
@@ -206,10 +212,10 @@ def start(response: Response) -> dict[str, Any]:
 
 
 async def send_response(response: Response, context: Context, receive: Receive, send: Send) -> None:
-    """Sends the answer, a stream's chunks each as it comes.
+    """Send the answer. A stream's chunks are sent as they arrive.
 
-    A stream is closed as soon as the client goes. What it raises is logged and raised as a PortableError, for which servers
-    cut the connection, so that the client can't take a part for the whole.
+    A stream is closed as soon as the client goes. Its error is logged and raised as a PortableError. Servers then cut the connection,
+    so the client can't mistake a part for the whole.
     """
     stream = response.stream
     try:
@@ -219,7 +225,7 @@ async def send_response(response: Response, context: Context, receive: Receive, 
         else:
             await _stream(stream, context, receive, send)
     except OSError:
-        # From `send`, where the client has gone (specification 2.4); what a stream raises never comes as one.
+        # `send` raises OSError if the client has gone (specification 2.4). A stream's own error never arrives as one.
         pass
 
 

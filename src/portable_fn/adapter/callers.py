@@ -1,6 +1,6 @@
-"""Who may send events where a function's URL is open: who has a token that only the senders know, and no web page.
+"""Check who sends events to an open URL: senders with a secret token, and no web page.
 
-A provider that fetches events itself, as AWS, Azure and Cloudflare do, needs none.
+A provider that fetches events itself, as AWS, Azure and Cloudflare do, needs no token.
 """
 
 from __future__ import annotations
@@ -22,26 +22,29 @@ if TYPE_CHECKING:
 __all__ = ["CALLERS", "HEADER", "TOKEN", "check", "refuse_page", "require_json", "unwarned", "warn_if_open"]
 
 TOKEN = "PORTABLE_FN_TOKEN"
-# The header that has it, and the parameter of a URL for senders that can't set one.
+# The header with the token, and the URL's parameter for senders that can't set a header.
 HEADER = "portable-fn-token"
 PARAMETER = "token"
-# No page sends a header of such a name without asking.
+# A page may send a header of such a name only if the server allows it.
 _TOKENS = frozenset((HEADER, "dapr-api-token"))
 # "trusted": the platform lets only trusted callers through.
 CALLERS = "PORTABLE_FN_CALLERS"
 
-# In how many blocks of `unwarned` threads are.
+# How many blocks of `unwarned` the threads are in.
 _quiet = 0
 _lock = allocate_lock()
 
 
 def check(request: Request[Any], headers: Mapping[str, str], *, parameter: bool = False) -> None:
-    """Raise HTTPError 401 unless the request has a token of the environment, or the environment has none.
+    """Check a request's token, if the environment has one.
 
     Args:
-        request: The request that is to be an event.
-        headers: For each environment variable with a token, the header that has it; one of them is enough.
-        parameter: Whether the URL's parameter `token` is taken as well.
+        request: The request with an event.
+        headers: For each environment variable with a token, the header that has it. One of them is enough.
+        parameter: Whether the URL's parameter `token` is accepted, too.
+
+    Raises:
+        HTTPError: 401, the request has no such token.
     """
     if _unsaid:
         _warn()
@@ -50,7 +53,7 @@ def check(request: Request[Any], headers: Mapping[str, str], *, parameter: bool 
         return
     from hmac import compare_digest
 
-    # A header or parameter that comes twice isn't the token.
+    # A repeated header or parameter isn't the token.
     for variable, token in tokens.items():
         places = [request.headers.get_all(headers[variable])]
         if parameter:
@@ -67,10 +70,13 @@ def _octets(text: str) -> bytes:
 
 
 def refuse_page(request: Request[Any]) -> None:
-    """Raise HTTPError 403 if a browser sends the request for a page of another site.
+    """Refuse a request that a browser sends for a page of another site.
 
-    Browsers tell the site of what they send: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header, and to a host without
+    Browsers name the site of what they send: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header, and to a host without
     TLS the origin of every POST: https://fetch.spec.whatwg.org/#append-a-request-origin-header. No sender of events does.
+
+    Raises:
+        HTTPError: 403, a browser sends it.
     """
     headers = request.headers
     site = headers.get("sec-fetch-site")
@@ -84,15 +90,18 @@ def refuse_page(request: Request[Any]) -> None:
 
 
 def require_json(request: Request[Any]) -> None:
-    """Raise HTTPError 415 if the content type isn't JSON; with a token in a header none is needed.
+    """Refuse a content type other than JSON. A token in a header is enough without it.
 
     A page may send a text, a form, or a body without a type to any server, but JSON and such headers only if the server allows
     it: https://fetch.spec.whatwg.org/#cors-safelisted-request-header
+
+    Raises:
+        HTTPError: 415, the content type isn't JSON.
     """
     if request.content_type.endswith(("/json", "+json")):
         return
     headers = request.headers
-    # A browser itself may add what it was told for Basic.
+    # A browser adds the credentials of Basic authentication by itself.
     has_token = headers.get("authorization", "")[:7].lower() == "bearer " or not _TOKENS.isdisjoint(headers)
     if request.content_type or not has_token:
         shown = repr(request.content_type[:80]) if request.content_type else "none"
@@ -102,7 +111,7 @@ def require_json(request: Request[Any]) -> None:
 
 
 def warn_if_open(functions: Iterable[Binding], variables: Iterable[str], how: str) -> None:
-    """Log once, when an entry is made, that anybody who reaches it can send it events, unless something is known to keep them out.
+    """Log once, when an entry is built, that anybody who reaches it can send events, unless something is known to prevent it.
 
     Args:
         functions: Those that take events.
@@ -113,12 +122,12 @@ def warn_if_open(functions: Iterable[Binding], variables: Iterable[str], how: st
         return
     names = ", ".join(function.name for function in functions)
     _unsaid.append((names, how, CALLERS, " or ".join(variables), HEADER))
-    # A server that logs has imported it; without one, the first event is early enough for what the import costs.
+    # A server that logs has imported logging. Without one, the first event is early enough for the cost of the import.
     if "logging" in sys.modules:
         _warn()
 
 
-# What there is to warn of.
+# The warnings that are still to come.
 _unsaid: list[tuple[str, ...]] = []
 
 
@@ -127,16 +136,16 @@ def _warn() -> None:
 
     while _unsaid:
         log().warning(
-            "whoever reaches this URL can send events to %s, as far as can be known here: %s, and say so by %s=trusted; or "
-            "set %s, and have the senders send it in the header %s",
+            "anybody who reaches this URL may send events to %s: %s, and set %s=trusted; or "
+            "set %s, and let the senders send it in the header %s",
             *_unsaid.pop(),
         )
 
 
 class unwarned:
-    """Make entries without a warning: a simulated provider lets nobody in."""
+    """Build entries without a warning: nobody can reach a simulated provider."""
 
-    # Several threads may be in such blocks at once.
+    # Several threads may be in such blocks.
 
     def __enter__(self) -> None:
         global _quiet

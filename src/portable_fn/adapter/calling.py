@@ -22,7 +22,7 @@ __all__ = ["finish_alone", "finish_background", "is_awaitable", "is_not_ours", "
 
 
 async def finish_background(context: Context) -> None:
-    """Awaits what the handler gave to `context.background`; whatever fails there is logged."""
+    """Await what the handler passed to `context.background`, and log its errors."""
     while context.pending:
         coroutine = context.pending.pop(0)
         try:
@@ -35,7 +35,7 @@ async def finish_background(context: Context) -> None:
 
 
 def finish_alone(context: Context, run: Callable[[Awaitable[None]], object]) -> None:
-    """Does the background work where `run` runs it on an event loop, and nobody but the work itself cancels its task."""
+    """Do the background work when `run` runs it on an event loop. Only the work itself cancels its task."""
     if not context.has_background:
         return
     from asyncio import CancelledError
@@ -59,7 +59,7 @@ def is_not_ours(error: BaseException) -> bool:
         task = None  # no event loop runs: the coroutine is being closed
     if isinstance(error, GeneratorExit):
         return task is None
-    # A TaskGroup that has failed leaves the task's number of cancellations at 1: seen with Python 3.11 and 3.12.
+    # After a failure, a TaskGroup leaves the task's number of cancellations at 1: seen with Python 3.11 and 3.12.
     return (
         asyncio is not None and isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
     )
@@ -72,7 +72,7 @@ _VARARGS, _COROUTINE = 0x04, 0x80
 def around(
     use: tuple[Middleware, ...], call: Callable[[Any, Context], Any], is_async: bool
 ) -> Callable[[Any, Context], Any]:
-    """The call with the middleware around it, the first outermost; inside, a Request is answered by a Response."""
+    """Return the call with the middleware around it, the first outermost. Inside, the answer to a Request is a Response."""
     if not use:
         return call
 
@@ -109,7 +109,7 @@ def _step(middleware: Middleware, call: Callable[[Any, Context], Any], is_async:
     name = getattr(middleware, "__name__", repr(middleware))
 
     def step(event: Any, context: Context) -> Any:
-        # What call_next gave that must be awaited: its handler may not have begun yet.
+        # The awaitables that call_next returned. Their handlers may not have started yet.
         given: list[Any] = []
 
         def call_next(event: Any, context: Context) -> Any:
@@ -134,7 +134,7 @@ def _step(middleware: Middleware, call: Callable[[Any, Context], Any], is_async:
                     f"the middleware {name} returned what call_next gave without await, so that nobody runs the handler"
                 )
             if not is_awaited or _is_left(one, isinstance(event, Request)):
-                # A task may be at work on one that has begun.
+                # A task may run one that has started.
                 if hasattr(one, "cr_suspended") and not one.cr_suspended:
                     one.close()
                 raise EncodeError(
@@ -154,12 +154,12 @@ def _step(middleware: Middleware, call: Callable[[Any, Context], Any], is_async:
 
 
 def _own_response(result: object) -> Response:
-    """The response that middleware may change: the handler may keep the one that it returned."""
+    """Return a response that middleware may change: the handler may keep the one that it returned."""
     return result.copy() if isinstance(result, Response) else to_response(result)
 
 
 def is_awaitable(value: object) -> bool:
-    """Whether the value must be awaited; cheaper than inspect's, which also knows generators of before Python 3.5."""
+    """Return whether the value must be awaited. Cheaper than inspect's, which also knows generators from before Python 3.5."""
     return hasattr(type(value), "__await__")
 
 
@@ -179,7 +179,7 @@ def finished(work: Coroutine[Any, Any, T]) -> T:
 
 
 def then(result: Any, follow: Callable[[Any], Any]) -> Any:
-    """`follow(result)`, now or, where the result must be awaited, after it."""
+    """Return `follow(result)`, or an awaitable of it if the result must be awaited first."""
     if not is_awaitable(result):
         return follow(result)
 
@@ -190,7 +190,7 @@ def then(result: Any, follow: Callable[[Any], Any]) -> Any:
 
 
 def any_is_async(functions: Iterable[Handler]) -> bool:
-    """Whether one of the functions is async."""
+    """Return whether one of the functions is async."""
     return any(_is_async(function) for function in functions)
 
 
@@ -207,9 +207,9 @@ def _unwrapped(function: Any) -> Any:
 
 
 def _is_left(awaitable: Any, is_request: bool) -> bool:
-    """Whether nobody awaits a handler's work, or an event would be acknowledged before it is done, as if a task does it.
+    """Return whether nobody awaits a handler's work, or a task does it after its event was acknowledged.
 
-    What has begun may go on behind the answer to a request.
+    Work that has started may go on after the answer to a request.
     """
     if hasattr(awaitable, "cr_suspended"):
         has_begun = awaitable.cr_suspended or awaitable.cr_running

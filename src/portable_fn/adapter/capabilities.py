@@ -1,4 +1,4 @@
-"""What a provider can do, as data: every adapter has a table of these in its `capabilities.py`."""
+"""What a provider can do, as data. Every adapter has a table in its `capabilities.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ASKED", "FEATURES", "Capability", "Service", "emulated", "impossible", "native"]
 
-# What is asked of every service, in the order in which the matrix shows it.
+# The questions about every service, in the order of the matrix.
 FEATURES = (
     "partial failure",
     "retry",
@@ -29,7 +29,7 @@ FEATURES = (
     "reply",
 )
 
-# What makes sense to ask of a kind.
+# The questions that make sense for a kind.
 _ALL = ("partial failure", "retry", "retry delay", "reject", "deadline")
 ASKED = {
     "Request": ("deadline", "binary body", "typed principal", "streaming", "reply"),
@@ -43,11 +43,12 @@ ASKED = {
 
 
 class Capability(Record):
-    """Whether a service can do one thing: `native`, `emulated` (`note` says how) or `impossible` (why).
+    """Whether a service can do something: `native`, `emulated` (`note` says how) or `impossible` (`note` says why).
 
-    `loses` says that without it what the feature is about is lost, not only done another way. `needs` names the trigger's
-    argument ("retry", "dead_letter") without which it doesn't hold, `setting` what must be set outside of the code, lest
-    something is lost. `by_documentation` says that nothing here has shown it.
+    - `loses`: without it, the feature's purpose is lost.
+    - `needs`: the trigger's argument ("retry", "dead_letter") that it depends on.
+    - `setting`: what must be set outside the code so that nothing is lost.
+    - `by_documentation`: only the provider's documentation says so; no test here has shown it.
     """
 
     _fields = ("level", "note", "loses", "needs", "setting", "by_documentation")
@@ -71,25 +72,25 @@ class Capability(Record):
 
 
 def native(note: str = "", *, needs: str = "", setting: str = "", by_documentation: bool = False) -> Capability:
-    """The provider does it, where it `needs` an argument of the trigger or a `setting` with those."""
+    """Declare that the provider does it, perhaps with an argument of the trigger (`needs`) or a `setting`."""
     return Capability("native", note, needs=needs, setting=setting, by_documentation=by_documentation)
 
 
 def emulated(how: str, *, needs: str = "", loses: bool = False, by_documentation: bool = False) -> Capability:
-    """The adapter does it; where it `needs` an argument of the trigger, `loses` says that something is lost without it."""
+    """Declare that the adapter does it. If it `needs` an argument of the trigger, `loses` says that something is lost without it."""
     return Capability("emulated", how, loses=loses, needs=needs, by_documentation=by_documentation)
 
 
 def impossible(why: str, *, loses: bool = False, by_documentation: bool = False) -> Capability:
-    """Nobody can do it."""
+    """Declare that it can't be done."""
     return Capability("impossible", why, loses=loses, by_documentation=by_documentation)
 
 
 class Service(Record):
-    """A service of a provider that hands over events of a `kind` ("Message", "Request"), for a trigger's `word` ("queue").
+    """A service of a provider that sends events of a `kind` ("Message", "Request") for a trigger's `word` ("queue").
 
-    `features` are those that make sense for the kind, so that services may share a table. With `in_messages` the events come
-    inside of messages, which another function of the entry may take.
+    `features` are those that make sense for the kind, so services may share a table. `in_messages`: the events arrive inside
+    messages, which another function of the entry may take.
     """
 
     _fields = ("name", "kind", "word", "features", "in_messages")

@@ -1,4 +1,4 @@
-"""The CloudEvents 1.0 envelope: structured JSON, batches of it, and HTTP headers; 0.3 is read too.
+"""Read and write CloudEvents 1.0: structured JSON, batches of it, and HTTP headers. Version 0.3 can be read, too.
 
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
 """
@@ -45,26 +45,26 @@ __all__ = [
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
 
-# Each that can't be read is logged with its traceback, and a body of 10 MB may hold millions.
+# Each unreadable event is logged with its traceback, and a body of 10 MB may have millions.
 MAX_UNREADABLE = 1000
-# More than any sender puts into one request: Event Grid sends 5,000 at most. Each takes half a kilobyte, however short it is.
+# More than any sender puts into a request: Event Grid sends at most 5,000. Each takes half a kilobyte, however short it is.
 MAX_EVENTS = 10_000
 MAX_ATTRIBUTES = 1000
 
 _KNOWN = frozenset(("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"))
-# Of version 0.3, whose `schemaurl` became `dataschema`, and whose encoding of the data became `data_base64`.
+# In version 0.3, `dataschema` was `schemaurl`, and base64 was a `datacontentencoding` instead of `data_base64`.
 _KNOWN_0_3 = _KNOWN - {"dataschema"} | {"schemaurl", "datacontentencoding"}
-# A name of an attribute: lower-case letters and digits.
+# An attribute's name: lower-case letters and digits.
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-# What an event's identity, its functions and its order depend on. All other attributes are side data: one that can't be read
-# is left out.
+# The attributes that an event's identity, functions and order depend on. If another attribute can't be read, it is left out.
 _STRICT = frozenset(("specversion", "id", "source", "type", "partitionkey"))
 
 
 def mode(headers: Mapping[str, str]) -> str:
-    """How an HTTP message holds CloudEvents: "structured", "batched" or "binary"; "" where it holds none.
+    """Return how an HTTP message holds CloudEvents: "structured", "batched" or "binary"; "" if it holds none.
 
-    DecodeError for a format that isn't JSON.
+    Raises:
+        DecodeError: The format isn't JSON.
     """
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type.startswith("application/cloudevents"):
@@ -72,24 +72,25 @@ def mode(headers: Mapping[str, str]) -> str:
             return "structured"
         if media_type == BATCHED:
             return "batched"
-        raise DecodeError(
-            f"{media_type[:80]!r} is no known format of CloudEvents; known are {STRUCTURED} and {BATCHED}"
-        )
-    # Any of them will do: without its specversion it is a malformed event, and not none.
+        raise DecodeError(f"{media_type[:80]!r} isn't a known format of CloudEvents; use {STRUCTURED} or {BATCHED}")
+    # Any of them is enough: an event without a specversion is malformed, but it is an event.
     return "binary" if "ce-id" in headers or "ce-type" in headers or "ce-specversion" in headers else ""
 
 
 def is_structured(value: object) -> bool:
-    """Whether a JSON value is an event in structured form."""
+    """Return whether a JSON value is an event in structured form."""
     return isinstance(value, dict) and "specversion" in value and "type" in value and "source" in value
 
 
 def structured(
     value: Mapping[str, Any], *, native: object = None, envelopes: tuple[Event[Any], ...] = ()
 ) -> CloudEvent[Any]:
-    """The event that a JSON object has; DecodeError if a required attribute or the partition key is missing or no text.
+    """Read an event from a JSON object.
 
-    Any other attribute that can't be read is left out: `native` has it.
+    An unreadable attribute is left out, unless it is required or the partition key; `native` has it.
+
+    Raises:
+        DecodeError: A required attribute is missing, or it or the partition key isn't text.
     """
     if len(value) > MAX_ATTRIBUTES:
         raise DecodeError(f"a CloudEvent has {len(value)} attributes; possible are {MAX_ATTRIBUTES}")
@@ -107,9 +108,9 @@ def structured(
 
 
 def _as_text(name: str, given: object) -> str | None:
-    """An attribute of JSON that isn't a text; None for one that is left out."""
+    """Return the text of a JSON attribute that isn't text; None if it is left out."""
     if isinstance(given, int) and name != "datacontenttype":
-        return str(given).lower()  # true and false too
+        return str(given).lower()  # true and false, too
     if name == "specversion" and isinstance(given, float):
         return str(given)
     if name in _STRICT:
@@ -121,7 +122,7 @@ def _as_text(name: str, given: object) -> str | None:
 
 
 def structured_body(body: bytes, content_type: str = "", *, native: object = None) -> CloudEvent[Any]:
-    """The event of an HTTP message's body in structured form, in the charset that its content type names."""
+    """Read an event from an HTTP body in structured form, in the charset of its content type."""
     value = _json(body, content_type, "the CloudEvent")
     if not isinstance(value, dict):
         raise DecodeError(f"a CloudEvent is a JSON object, not a {type(value).__name__}")
@@ -129,9 +130,10 @@ def structured_body(body: bytes, content_type: str = "", *, native: object = Non
 
 
 def batched(body: bytes, content_type: str = "", *, native: object = None) -> list[CloudEvent[Any] | DecodeError]:
-    """The events of a batch, each one that can't be read as the DecodeError that says why.
+    """Read a batch of events. An event that can't be read is a DecodeError in the list.
 
-    DecodeError for no batch at all, and for one of which more than MAX_UNREADABLE can't be read.
+    Raises:
+        DecodeError: It isn't a batch, or more than MAX_UNREADABLE of its events can't be read.
     """
     values = _json(body, content_type, "the batch of CloudEvents")
     if not isinstance(values, list):
@@ -162,7 +164,7 @@ def _json(body: bytes, content_type: str, what: str) -> object:
         if name.strip().lower() == "charset":
             charset = value.strip().strip("\"'").lower() or charset
     try:
-        # Half of what JSON may take, since the data is written once more as the event's body.
+        # Half of what JSON may take, since the data is written again as the event's body.
         return read_json(body, charset, MAX_JSON_MEMORY // 2)
     except (ValueError, LookupError) as exc:
         raise DecodeError(f"{what} is not JSON: {exc.args[0] if exc.args else exc}") from exc
@@ -192,7 +194,7 @@ def _body(value: Mapping[str, Any], attributes: Mapping[str, str]) -> bytes:
     try:
         return data.encode() if isinstance(data, str) and not holds_json else json_body(data)
     except (TypeError, ValueError, RecursionError) as exc:
-        raise DecodeError("the CloudEvent's data can't be a body: it has no JSON form, or is no Unicode text") from exc
+        raise DecodeError("the CloudEvent's data can't be a body: it has no JSON form, or isn't Unicode text") from exc
 
 
 def _no_base64(encoded: object) -> bytes:
@@ -202,25 +204,25 @@ def _no_base64(encoded: object) -> bytes:
 
 
 def json_body(data: object) -> bytes:
-    """Data as a body of JSON."""
+    """Write data as a JSON body."""
     try:
         return to_json(data).encode()
     except UnicodeEncodeError:
-        # A lone surrogate, which JSON allows as an escape and UTF-8 doesn't.
+        # A lone surrogate, which JSON can escape and UTF-8 can't have.
         from json import dumps
 
         return dumps(data, separators=(",", ":")).encode()
 
 
 def is_json(content_type: str) -> bool:
-    """Whether data of such a content type is JSON; so it is where none is named."""
-    # "datacontenttype" may be left out, and then JSON is meant (JSON format, section 3.1).
+    """Return whether data of the content type is JSON. It is if there is no content type."""
+    # Without "datacontenttype" the data is JSON (JSON format, section 3.1).
     media_type = content_type.partition(";")[0].rstrip().lower()
     return not media_type or media_type.endswith(("/json", "+json"))
 
 
 def json_data(event: CloudEvent[Any]) -> Any:
-    """The data of an event whose type says that it is JSON, also if its content type can't be right."""
+    """Read an event's data as JSON, because its type says so, even if the content type disagrees."""
     data = event.read_data()
     if isinstance(data, (str, bytes)) and not is_json(event.content_type):
         try:
@@ -231,7 +233,7 @@ def json_data(event: CloudEvent[Any]) -> Any:
 
 
 def binary(headers: Mapping[str, str], body: bytes, *, native: object = None) -> CloudEvent[Any]:
-    """The event of an HTTP message in binary form: attributes in `ce-` headers, percent-encoded, the data in the body."""
+    """Read an event from an HTTP message in binary form: attributes in percent-encoded `ce-` headers, the data in the body."""
     attributes: dict[str, str] = {}
     values = headers.joined() if isinstance(headers, Headers) else headers
     for header, value in values.items():
@@ -249,14 +251,18 @@ def binary(headers: Mapping[str, str], body: bytes, *, native: object = None) ->
 
 
 def _told_once(name: str, values: list[str]) -> str:
-    """The value of a header that two lines must not tell differently."""
+    """Return a header's value, which two lines must not contradict."""
     if any(value != values[0] for value in values):
-        raise DecodeError(f"the CloudEvent's {name} is told {len(values)} times, each time another one")
+        raise DecodeError(f"the CloudEvent's {name} has {len(values)} different values; send one")
     return values[0]
 
 
 def _check_utf8(name: str, quoted: str) -> None:
-    """Raise DecodeError if a percent-encoded value isn't UTF-8: repaired, it would be the same as another one."""
+    """Check that a percent-encoded value is UTF-8. Repaired, it could equal another value.
+
+    Raises:
+        DecodeError: It isn't UTF-8.
+    """
     from urllib.parse import unquote_to_bytes
 
     try:
@@ -266,14 +272,13 @@ def _check_utf8(name: str, quoted: str) -> None:
 
 
 def _unescaped(value: str) -> str:
-    """A header's value with its quoted strings unquoted, as writers of before version 1.0.1 made them."""
+    """Return a header's value with its quoted strings unquoted. Writers from before version 1.0.1 quote them."""
     import re
 
     def unquote(quoted: re.Match[str]) -> str:
         return re.sub(r"\\(.)", r"\1", quoted[1]) if quoted[2] else quoted[0]
 
-    # One that isn't closed is taken as well, up to its end: looked for again from each quote in it, a header of 60 KB takes
-    # seconds.
+    # An unclosed one counts, too, up to its end. If the pattern tried again at each quote in it, a header of 60 KB would take seconds.
     return re.sub(r'"((?:[^"\\]|\\.)*+)("?)', unquote, value, flags=re.DOTALL)
 
 
@@ -299,7 +304,7 @@ def _event(
     for name, value in attributes.items():
         if not value.isascii() and not is_unicode(value):
             if name in _STRICT:
-                raise DecodeError(f"the CloudEvent's attribute {name!r} has half of a surrogate pair, which is no text")
+                raise DecodeError(f"the CloudEvent's attribute {name!r} has half of a surrogate pair, which isn't text")
             spoiled.add(name)
         elif name not in known:
             if _is_extension(name):
@@ -307,7 +312,7 @@ def _event(
             else:
                 odd.append(name)
     for name in odd:
-        # HTTP headers have no capitals: so an event has the same names in each form.
+        # HTTP headers have no capitals, so names are lower-case in every form.
         lowered = name.lower()
         if name.isascii() and lowered not in known and lowered not in extensions and _is_extension(lowered):
             extensions[lowered] = attributes[name]
@@ -334,7 +339,7 @@ def _is_extension(name: str) -> bool:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether the text has no half of a surrogate pair."""
+    """Return whether the text has no half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -343,7 +348,7 @@ def is_unicode(text: str) -> bool:
 
 
 def read_time(value: object) -> datetime | None:
-    """A time that is side data: as `parse_time` reads it; None if there is none, or one that can't be read."""
+    """Read a time that is side data; None if there is none or it can't be read."""
     if not value:
         return None
     try:
@@ -353,22 +358,26 @@ def read_time(value: object) -> datetime | None:
 
 
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time as aware UTC, to the microsecond, one without an offset as UTC; DecodeError where it is none."""
+    """Read an RFC 3339 time as aware UTC, to the microsecond. A time without an offset is UTC.
+
+    Raises:
+        DecodeError: It isn't such a time.
+    """
     from datetime import UTC, datetime
 
     try:
         try:
-            # Python 3.11 takes nanoseconds, and cuts them to microseconds.
+            # Python 3.11 accepts nanoseconds, and cuts them to microseconds.
             time = datetime.fromisoformat(text)
         except ValueError:
-            # A leap second, which datetime has not, and a lower-case "z" are RFC 3339 too.
+            # RFC 3339 also has a leap second, which datetime hasn't, and a lower-case "z".
             time = datetime.fromisoformat(text.upper().replace(":60", ":59"))
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, TypeError, AttributeError, OverflowError) as exc:
         raise DecodeError("a time is not one of RFC 3339, such as 2026-01-02T03:04:05Z") from exc
 
 
-# How the bindings of CloudEvents to Kafka, HTTP and AMQP, and to Pub/Sub, call the attributes of a message.
+# The prefixes of a message's attributes in the bindings of CloudEvents to Kafka, HTTP and AMQP, and in Pub/Sub.
 _PREFIXES = ("ce_", "ce-", "cloudEvents:", "cloudEvents_")
 
 
@@ -406,7 +415,7 @@ def inside(message: Message[Any]) -> list[Event[Any]]:
 
 
 def _add(attributes: dict[str, str], name: str, value: Any) -> None:
-    """Add what a message's attribute says; side data that is no text is left out."""
+    """Add a message's attribute. Side data that isn't text is left out."""
     if isinstance(value, bytes):
         try:
             value = value.decode()
@@ -418,7 +427,7 @@ def _add(attributes: dict[str, str], name: str, value: Any) -> None:
 
 
 def neutral_inside(event: CloudEvent[Any]) -> list[Event[Any]]:
-    """The object, row or schedule that an event of a type of ours, such as a dead letter, is about; nothing for any other type."""
+    """Return the object, row or schedule in an event of a portable_fn type, such as a dead letter; an empty list for another type."""
     if not event.type.startswith("portable_fn."):
         return []
     from portable_fn.adapter.as_cloudevent import read
@@ -428,7 +437,11 @@ def neutral_inside(event: CloudEvent[Any]) -> list[Event[Any]]:
 
 
 def write_structured(event: CloudEvent[Any]) -> dict[str, Any]:
-    """The event in structured form, a JSON object; EncodeError for an attribute that has no such name or is no text."""
+    """Write an event in structured form, as a JSON object.
+
+    Raises:
+        EncodeError: An attribute's name is impossible, or its value isn't a str.
+    """
     value: dict[str, Any] = dict(_attributes(event))
     if event.content_type:
         value["datacontenttype"] = event.content_type
@@ -444,17 +457,21 @@ def write_structured(event: CloudEvent[Any]) -> dict[str, Any]:
 
 
 def write_batched(events: Iterable[CloudEvent[Any]]) -> bytes:
-    """The events as the body of a batch."""
+    """Write events as the body of a batch."""
     return json_body([write_structured(event) for event in events])
 
 
 def write_structured_body(event: CloudEvent[Any]) -> bytes:
-    """The event in structured form as a body."""
+    """Write an event in structured form, as a body."""
     return json_body(write_structured(event))
 
 
 def write_binary(event: CloudEvent[Any]) -> tuple[list[tuple[str, str]], bytes]:
-    """The event in binary form: HTTP headers and a body; EncodeError for an attribute that has no such name or is no text."""
+    """Write an event in binary form: HTTP headers and a body.
+
+    Raises:
+        EncodeError: An attribute's name is impossible, or its value isn't a str.
+    """
     headers = [(f"ce-{name}", _percent_encoded(name, value)) for name, value in _attributes(event)]
     if event.content_type:
         headers.append(("content-type", event.content_type))
@@ -462,7 +479,7 @@ def write_binary(event: CloudEvent[Any]) -> tuple[list[tuple[str, str]], bytes]:
 
 
 def _attributes(event: CloudEvent[Any]) -> list[tuple[str, str]]:
-    """All that an event has beside its content type and its data."""
+    """Return an event's attributes without its content type."""
     attributes = [("specversion", "1.0"), ("id", event.id), ("source", event.source), ("type", event.type)]
     if event.subject:
         attributes.append(("subject", event.subject))
@@ -481,14 +498,14 @@ def _attributes(event: CloudEvent[Any]) -> list[tuple[str, str]]:
 
 
 def write_time(time: datetime) -> str:
-    """A time as RFC 3339 has it, in UTC."""
+    """Write a time by RFC 3339, in UTC."""
     from datetime import UTC
 
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _percent_encoded(name: str, value: str) -> str:
-    # What the binding names in its section 3.1.3.2: space, double quote, percent, and all but printable ASCII.
+    # By the binding's section 3.1.3.2: space, double quote, percent, and all but printable ASCII.
     if value.isascii() and value.isprintable() and not any(char in value for char in ' "%'):
         return value
     try:

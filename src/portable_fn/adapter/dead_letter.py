@@ -1,17 +1,17 @@
-"""Dead letters, in one format on every provider: what is sent for a rejected event, and the event that a letter is about.
+"""Write and read dead letters, in one format on every provider.
 
-A rejected message keeps its body and its attributes, and gets these attributes beside them:
+A rejected message keeps its body and its attributes. These attributes are added:
 
     portable-fn-reason     why it was rejected, cut to 1,000 bytes
     portable-fn-source     the event's source
     portable-fn-id         the event's id
-    portable-fn-attempt    which delivery was rejected, if the provider tells
-    portable-fn-time       when the event happened, if the provider tells; the letter's own time is when it was rejected
-    portable-fn-fields     JSON of what the destination has no place for: channel, key, subject, partition, sequence,
+    portable-fn-attempt    which delivery was rejected, if the provider counts
+    portable-fn-time       when the event happened, if the provider says; the letter's own time is that of the rejection
+    portable-fn-fields     JSON of the fields that the destination can't have: channel, key, subject, partition, sequence,
                            content_type, attributes, "encoding": "base64" of a body that isn't text
 
-What isn't a message is a structured CloudEvent (`as_cloudevent` has the types) with the same facts as extensions,
-portablefnreason and so on; so is a message if the destination takes a text alone, or too few attributes.
+Another event is a structured CloudEvent (`as_cloudevent` has the types) with the same facts as extensions, portablefnreason and so
+on. So is a message if the destination accepts only text, or too few attributes.
 """
 
 from __future__ import annotations
@@ -53,22 +53,26 @@ REASON, SOURCE, ID, ATTEMPT, TIME, FIELDS = (
     PREFIX + name for name in ("reason", "source", "id", "attempt", "time", "fields")
 )
 NO_REASON = "no reason given"
-# In UTF-8: Pub/Sub takes 1,024 bytes.
+# In UTF-8. Pub/Sub accepts 1,024 bytes.
 LONGEST_REASON = 1000
 
 _EXTENSIONS = {name: name.replace("-", "") for name in (REASON, SOURCE, ID, ATTEMPT, TIME, FIELDS)}
-# A message's fields that are none of the facts, by their names in portable-fn-fields; so is the channel, if the source doesn't
-# end in it.
+# The fields of a message that portable-fn-fields has, and their empty values. The channel is one, too, unless the source ends in it.
 _PLACE = {"key": None, "subject": "", "partition": None, "sequence": None, "content_type": ""}
 
 
 class Destination(Record):
-    """What a queue or topic takes beside a body.
+    """What a queue or topic accepts with a body.
 
-    `room` is how many attributes, `longest` how many bytes a value of one may have. `takes_name` says whether it takes an
-    attribute of that name, `legible` gives the text in the characters that it takes, the same if it takes it as it is.
-    `total` is how many bytes all attributes together may have. `names_content_type` says that the content type is one of the attributes, `takes_bytes` that attributes may be bytes,
-    `takes_text` that a body must be a text.
+    Args:
+        room: The most attributes.
+        longest: The most bytes of an attribute's value.
+        takes_name: Returns whether it accepts an attribute of that name.
+        legible: Returns a text in the characters that it accepts; the same text if it accepts it.
+        names_content_type: The content type is one of the attributes.
+        takes_bytes: Attributes may be bytes.
+        takes_text: A body must be text.
+        total: The most bytes of all attributes together.
     """
 
     _fields = ("room", "longest", "names_content_type", "takes_bytes", "takes_text")
@@ -95,7 +99,7 @@ class Destination(Record):
         self.total = total
 
     def takes(self, name: str, value: object) -> bool:
-        """Whether it takes the attribute as it is."""
+        """Return whether it accepts the attribute unchanged."""
         if not self.takes_name(name) or name.startswith(PREFIX) or name.lower() == "content-type":
             return False
         if isinstance(value, bytes):
@@ -103,16 +107,16 @@ class Destination(Record):
         return isinstance(value, str) and self.takes_value(value)
 
     def takes_value(self, value: str) -> bool:
-        """Whether it takes a text as an attribute's value."""
+        """Return whether it accepts a text as an attribute's value."""
         return bool(value) and self.legible(value) == value and _size(value) <= self.longest
 
     def nearest(self, value: str) -> str:
-        """The text as far as it takes it."""
+        """Return the part of the text that it accepts."""
         return _cut(self.legible(value), self.longest) or "?"
 
 
 class Letter(Record):
-    """What is sent: `key` and `subject` are the message's own, for a destination that has a place for them."""
+    """What is sent. `key` and `subject` are the message's, for a destination that has a place for them."""
 
     _fields = ("body", "content_type", "attributes", "key", "subject")
 
@@ -127,10 +131,10 @@ class Letter(Record):
 
 
 def letter(event: Event[Any], reject: Reject, to: Destination) -> Letter:
-    """Return what is sent for a rejected event to a destination that takes attributes.
+    """Return the dead letter of an event for a destination that accepts attributes.
 
     Raises:
-        TypeError: The event has no form as a CloudEvent and is no message, such as a Task.
+        TypeError: The event is neither a message nor can it be a CloudEvent, such as a Task.
     """
     told = _facts(event, reject)
     if isinstance(event, Message):
@@ -152,7 +156,7 @@ def letter(event: Event[Any], reject: Reject, to: Destination) -> Letter:
 
 
 def _as_message(message: Message[Any], told: dict[str, str], to: Destination) -> Letter | None:
-    """The message with its body as it is; None if the attributes don't take all that it has."""
+    """Return the message with its unchanged body; None if the attributes can't hold everything."""
     fields: dict[str, Any] = {
         name: value for name, empty in _PLACE.items() if (value := getattr(message, name)) != empty
     }
@@ -176,7 +180,7 @@ def _as_message(message: Message[Any], told: dict[str, str], to: Destination) ->
     body = message.body
     if to.takes_text and not _is_text(body, to):
         fields["encoding"] = "base64"
-        # An empty text is none that SQS takes.
+        # SQS accepts no empty body.
         body = b2a_base64(body, newline=False) or b"="
     left = dict(message.attributes)
     own = {name: value for name, value in left.items() if value is not None and to.takes(name, value)}
@@ -196,30 +200,30 @@ def _as_message(message: Message[Any], told: dict[str, str], to: Destination) ->
 
 
 def is_like(body: bytes) -> bool:
-    """Whether a body could be taken for a dead letter: it isn't to be sent to the dead letters as it is."""
+    """Return whether a body looks like a dead letter. Such a body must not be sent unchanged to the dead letters."""
     return b"portablefnid" in body
 
 
 def structured(event: Event[Any], reject: Reject) -> bytes:
-    """Return what is sent for a rejected event to a destination that takes a text alone: a structured CloudEvent, as JSON.
+    """Return the dead letter of an event for a destination that accepts only text: a structured CloudEvent, as JSON.
 
     Raises:
-        TypeError: The event has no form as a CloudEvent, such as a Task.
+        TypeError: The event can't be a CloudEvent, such as a Task.
     """
     return written(cloud_event(event, reject))
 
 
 def cloud_event(event: Event[Any], reject: Reject) -> CloudEvent[Any]:
-    """Return the rejected event as a CloudEvent whose extensions say why, and what it was."""
+    """Return the rejected event as a CloudEvent. Its extensions say why it was rejected, and what it was."""
     try:
-        # What passes the letter on, such as Dapr or Knative, adds extensions of its own.
+        # Dapr, Knative and the like add their own extensions when they pass the letter on.
         made = as_cloudevent.write(event, together=True)
     except DecodeError:
         made = _unread(event)
     extensions = dict(made.extensions)
     told = {_EXTENSIONS[name]: value for name, value in _facts(event, reject).items()}
     fields: dict[str, Any] = {}
-    # Those of a letter that is rejected in its turn.
+    # The extensions of a letter that is rejected in its turn.
     if earlier := {name: extensions.pop(name) for name in _EXTENSIONS.values() if name in extensions}:
         fields["extensions"] = earlier
     if isinstance(event, Message) and (through := event.envelopes and event.envelopes[0].source) != event.source:
@@ -240,7 +244,7 @@ def cloud_event(event: Event[Any], reject: Reject) -> CloudEvent[Any]:
 
 
 def _unread(event: Event[Any]) -> CloudEvent[Any]:
-    """An event some of whose contents can't be read, such as a row: what the provider sent is its data."""
+    """Return an event with unreadable contents, such as a row. Its data is what the provider sent."""
     type = str(event.type) or event.__class__.__name__
     try:
         body = to_json(event.native).encode()
@@ -250,9 +254,9 @@ def _unread(event: Event[Any]) -> CloudEvent[Any]:
 
 
 def written(event: CloudEvent[Any], *, in_base64: bool = False) -> bytes:
-    """Return the event in structured form, in printable characters, its data as the very bytes that it has.
+    """Write the event in structured form, in printable characters. Its data keeps its exact bytes.
 
-    With `in_base64` they stay so even if somebody reads and writes the JSON anew.
+    With `in_base64` it keeps them even if somebody parses the JSON and writes it again.
     """
     value = cloudevents.write_structured(event)
     try:
@@ -271,9 +275,9 @@ def written(event: CloudEvent[Any], *, in_base64: bool = False) -> bytes:
 
 
 def restored(letter: Event[Any]) -> Event[Any]:
-    """Return the event that a dead letter is about, as it was when its handler rejected it; `envelopes` end with the letter.
+    """Return the event in a dead letter, as it was when its handler rejected it. Its `envelopes` end with the letter.
 
-    A message that a provider dead-lettered itself, after too many deliveries, is given as it is.
+    A message that the provider itself dead-lettered, after too many deliveries, is returned unchanged.
 
     Raises:
         DecodeError: It is a dead letter and can't be read.
@@ -309,24 +313,24 @@ def restored(letter: Event[Any]) -> Event[Any]:
 
 
 def reason(letter: Event[Any]) -> str | None:
-    """Return why the event of a dead letter was rejected; None if the letter doesn't tell."""
+    """Return why the event of a dead letter was rejected; None if the letter doesn't say."""
     if (held := _held(letter)) is not None:
         return held.extensions.get(_EXTENSIONS[REASON])
     attributes = letter.attributes if isinstance(letter, Message) else {}
     if ID in attributes:
         return _told(letter, _fields(letter), REASON)  # type: ignore[arg-type]  # it is a message
-    # By Service Bus itself, with `settlement=True`, or by Knative.
+    # Service Bus wrote it, with `settlement=True`, or Knative.
     told = attributes.get("DeadLetterReason")
     return told if isinstance(told, str) else _of_knative(letter)
 
 
-# What Knative adds to an event for its dead-letter sink, the last with the body of the answer, in base64.
+# The attributes that Knative adds to an event for its dead-letter sink. The last has the body of the answer, in base64.
 # https://knative.dev/docs/eventing/event-delivery/
 _KNATIVE = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")
 
 
 def _of_knative(letter: Event[Any]) -> str | None:
-    """The reason of an event that Knative dead-lettered, which is in the problem document that it was answered with."""
+    """Return the reason of an event that Knative dead-lettered. It is in the problem document of the answer."""
     for one in (letter, *letter.envelopes[-1:]):
         told = one.extensions.get(_KNATIVE[2]) if isinstance(one, CloudEvent) else None
         if told:
@@ -340,7 +344,7 @@ def _of_knative(letter: Event[Any]) -> str | None:
 
 
 def _without_knative(letter: Event[Any]) -> Event[Any]:
-    """The event without what Knative added to it."""
+    """Return the event without the attributes of Knative."""
     name = "extensions" if isinstance(letter, CloudEvent) else "attributes"
     told: Mapping[str, Any] = getattr(letter, name, None) or {}
     if _KNATIVE[1] not in told:
@@ -354,7 +358,7 @@ def _without_knative(letter: Event[Any]) -> Event[Any]:
 
 
 def through(letter: Event[Any]) -> str:
-    """Return the source from which the rejected event reached its function: the queue of a message that a topic published."""
+    """Return the source that delivered the rejected event to its function: of a topic's message, its queue."""
     if (held := _held(letter)) is not None:
         fields = _json(held.extensions.get(_EXTENSIONS[FIELDS]) or "{}")
         return fields.get("through") or held.extensions.get(_EXTENSIONS[SOURCE], "")
@@ -365,7 +369,7 @@ def through(letter: Event[Any]) -> str:
 
 
 def _held(letter: Event[Any]) -> CloudEvent[Any] | None:
-    """The CloudEvent that the letter is or holds, if it is one of ours."""
+    """Return the CloudEvent that the letter is or holds, if portable_fn wrote it."""
     if isinstance(letter, CloudEvent):
         return letter if _EXTENSIONS[ID] in letter.extensions else None
     if not isinstance(letter, Message):
@@ -374,9 +378,9 @@ def _held(letter: Event[Any]) -> CloudEvent[Any] | None:
         if _fields(letter).get("format") != "cloudevent":
             return None
         if (found := _in_body(letter)) is None:
-            raise DecodeError("the body of a dead letter is no CloudEvent, as its attributes say")
+            raise DecodeError("the body of a dead letter isn't the CloudEvent that its attributes announce")
         return found
-    # What came as a CloudEvent, by Dapr or over HTTP, is a message only to who asks for one.
+    # An event of Dapr or HTTP is a CloudEvent, and a Message only for functions that take one.
     for one in (getattr(letter, "cloud_event", None), *letter.envelopes[-1:]):
         if isinstance(one, CloudEvent) and _EXTENSIONS[ID] in one.extensions:
             return one
@@ -438,13 +442,13 @@ def _facts(event: Event[Any], reject: Reject) -> dict[str, str]:
 
 
 def _reason(why: str) -> str:
-    """The reason in printable characters, cut."""
+    """Return the reason in printable characters, cut."""
     text = why if why.isprintable() else "".join(char if char.isprintable() else " " for char in why)
     return _cut(text.strip(), LONGEST_REASON) or NO_REASON
 
 
 def _cut(text: str, size: int) -> str:
-    """The text's beginning that has so many bytes at most."""
+    """Return the first bytes of the text, at most so many."""
     return text if len(text) * 4 <= size else text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
 
 
@@ -460,12 +464,12 @@ def _is_text(body: bytes, to: Destination) -> bool:
 
 
 def _last(source: str) -> str:
-    """What a source's name ends in, which is the channel as a rule."""
+    """Return the end of a source's name, which usually is the channel."""
     return source.rpartition("/")[2].rpartition(":")[2].removesuffix(".fifo")
 
 
 def _shown(fields: Mapping[str, Any], to: Destination) -> str:
-    """The fields as a text of ASCII; in base64 if the destination doesn't take JSON's characters."""
+    """Write the fields in ASCII; in base64 if the destination doesn't accept JSON's characters."""
     from json import dumps
 
     text = dumps(fields, separators=(",", ":"))
@@ -489,7 +493,7 @@ def _decoded(text: str | bytes) -> bytes:
     try:
         return a2b_base64(text, strict_mode=True)
     except ValueError as exc:
-        raise DecodeError("a dead letter has something in base64 that is none") from exc
+        raise DecodeError("a dead letter has malformed base64") from exc
 
 
 def _fields(letter: Message[Any]) -> dict[str, Any]:
@@ -500,7 +504,7 @@ def _fields(letter: Message[Any]) -> dict[str, Any]:
         text = told.decode() if isinstance(told, bytes) else told
         return _json(text if text.startswith("{") else _decoded(text).decode())
     except UnicodeDecodeError as exc:
-        raise DecodeError(f"the {FIELDS} of a dead letter are no text") from exc
+        raise DecodeError(f"the {FIELDS} of a dead letter aren't text") from exc
 
 
 def _json(text: str) -> dict[str, Any]:
@@ -524,6 +528,6 @@ def _count(text: str) -> int | None:
 
 
 def _told(letter: Message[Any], fields: Mapping[str, Any], name: str) -> str:
-    """A fact: as it was if the attribute has it only as far as the destination took it."""
+    """Return a fact. The fields have the whole value if the attribute was cut."""
     given = fields.get(name.removeprefix(PREFIX), letter.attributes.get(name)) or ""
     return given if isinstance(given, str) else given.decode("utf-8", "replace")

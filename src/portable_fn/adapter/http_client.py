@@ -1,4 +1,4 @@
-"""An HTTP request of the library's own, such as one that sends a dead letter."""
+"""Send HTTP requests without a library, such as a dead letter."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 __all__ = ["call"]
 
-# Of an answer, no more is read.
+# At most this much of an answer is read.
 MAX_ANSWER = 16 * 1024 * 1024
 
 
 def call(method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float) -> tuple[int, bytes]:
-    """Return the status and the body of the answer.
+    """Send a request. Return the status and the body of the answer.
 
     Raises:
-        TimeoutError: No time is left, or the server hasn't answered after so many seconds.
+        TimeoutError: No time is left, or the server hasn't answered within that many seconds.
         OSError, http.client.HTTPException: The server can't be reached, or breaks off.
     """
     from http.client import HTTPConnection, HTTPSConnection
@@ -31,7 +31,7 @@ def call(method: str, url: str, headers: Mapping[str, str], body: bytes | None, 
     connection = (HTTPSConnection if scheme == "https" else HTTPConnection)(host, timeout=seconds)
     try:
         connection.connect()
-        # The time that it took to connect is gone.
+        # Subtract the time of the connection.
         connection.sock.settimeout(max(end - time.monotonic(), 0.001))
         connection.request(method, f"/{path}" if slash else "/", body, dict(headers))
         response = connection.getresponse()

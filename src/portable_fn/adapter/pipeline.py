@@ -1,4 +1,4 @@
-"""The road that every adapter's entry takes between its `decode` and its `encode`."""
+"""The pipeline between an adapter's `decode` and its `encode`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["answer_too_large", "failed", "refuse", "respond", "respond_in_loop",
 
 
 def respond(router: Router, request: Request[Any], context: Context) -> Response | Awaitable[Response]:
-    """The answer to a request, to be awaited where its function is async; whatever is raised becomes a problem document."""
+    """Return the answer to a request; an awaitable if its function is async. An error becomes a problem document."""
     try:
         call, max_body, _, use = router.find(request)
         if request.raw_body and is_over(request, max_body):
@@ -37,7 +37,7 @@ def respond(router: Router, request: Request[Any], context: Context) -> Response
 def refuse(
     router: Router, error: BaseException, request: Request[Any], context: Context
 ) -> Response | Awaitable[Response]:
-    """Answer a request that was refused before its function was called, with the middleware that its answer would have."""
+    """Answer a request that was refused before its function was called, with the middleware around its answer."""
     try:
         result = router.refusal(error, request)[0](request, context)
         if not is_awaitable(result):
@@ -48,7 +48,7 @@ def refuse(
 
 
 async def _respond_later(result: Any, request: Request[Any], context: Context) -> Response:
-    # Nobody cancels a task here but the handler itself: it runs alone in its loop, or in a Worker.
+    # Only the handler itself cancels the task: it runs alone in its loop, or in a Worker.
     try:
         return finish(to_response(await result), request)
     except BaseException as exc:
@@ -78,7 +78,7 @@ async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any],
     from portable_fn.adapter.threads import run
 
     def called() -> Any:
-        # Caught in the thread, since a Future takes no StopIteration; encoded there, since that may take long.
+        # Caught in the thread, since a Future can't raise StopIteration. Encoded there, since that may take long.
         try:
             result = call(request, context)
             if is_awaitable(result):
@@ -88,7 +88,7 @@ async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any],
             if stream and not isinstance(stream, AsyncIterable):
                 from portable_fn.adapter.streams import Threaded
 
-                # Made here, it keeps the context variables that the handler has set.
+                # Built here, it keeps the context variables that the handler has set.
                 response = response.copy()
                 response.body = Threaded(stream)
             return response
@@ -101,9 +101,9 @@ async def _in_thread(call: Callable[[Any, Context], Any], request: Request[Any],
 def failed(
     error: BaseException, request: Request[Any], context: Context, instead_of: Response | None = None
 ) -> Response:
-    """The problem document for what was raised on the way.
+    """Return the problem document for an error on the way.
 
-    If that kept a response from being sent, the document stands `instead_of` it and has its CORS headers.
+    If the error kept a response from being sent, the document replaces it (`instead_of`) and has its CORS headers.
     """
     from portable_fn.adapter.problem import problem
 
@@ -118,7 +118,7 @@ def failed(
 def answer_too_large(
     size: int, limit: int, taker: str, request: Request[Any], context: Context, instead_of: Response
 ) -> Response:
-    """The problem document in place of an answer of more bytes than its taker, such as "Lambda", takes; it is logged."""
+    """Return the problem document that replaces an answer with too many bytes for its receiver, such as "Lambda". It is logged."""
     detail = f"The answer has {size} bytes; {taker} takes {limit}."
     context.log.error("invocation %s failed: %s", context.invocation_id, detail)
     error = HTTPError(500, detail, extensions={"invocation_id": context.invocation_id})
@@ -126,14 +126,14 @@ def answer_too_large(
 
 
 def is_over(request: Request[Any], limit: int) -> bool:
-    """Whether the body has over `limit` bytes, which hold once it is inflated too; below 0 is no limit."""
+    """Return whether the body has over `limit` bytes, also once it is decompressed. There is no limit below 0."""
     if len(request.raw_body) > limit:
         return limit >= 0
     request._max_body = limit
-    # What looks for events has inflated the body by a limit of its own.
+    # The search for events has decompressed the body with its own limit.
     return "body" in request.__dict__ and len(request.body) > limit
 
 
 def too_large(limit: int) -> HTTPError:
-    """The error for a body of over `limit` bytes."""
+    """Return the error for a body of over `limit` bytes."""
     return HTTPError(413, f"The body is over {limit} bytes.")

@@ -1,4 +1,4 @@
-"""Errors as problem documents: RFC 9457."""
+"""Write errors as problem documents: RFC 9457."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def problem(error: BaseException, context: Context) -> Response:
 
 
 def of_http_error(error: HTTPError, /, **members: object) -> Response:
-    """The response that an HTTPError means, with further members of its document."""
+    """Return the response of an HTTPError, with further members in its document."""
     document: dict[str, object] = {
         "type": error.type,
         "title": error.title or title(error.status),
@@ -59,7 +59,7 @@ def _response(status: int, document: dict[str, object], headers: HeadersInput) -
     return response
 
 
-# What a caller is told of an error that isn't for him.
+# The detail of an error that isn't for the caller.
 HIDDEN = "The function failed; its log has the reason under the invocation id."
 
 
@@ -76,7 +76,7 @@ def is_for_caller(error: BaseException) -> bool:
 
 
 def title(status: int) -> str:
-    """The status's own phrase; "Error" for one that has none."""
+    """Return the status's phrase; "Error" if it has none."""
     if status in _PHRASES:
         return _PHRASES[status]
     from http import HTTPStatus
@@ -87,7 +87,7 @@ def title(status: int) -> str:
         return "Error"
 
 
-# RFC 9110 renamed them; the standard library followed with Python 3.13 only.
+# RFC 9110 renamed them. The standard library followed only with Python 3.13.
 _PHRASES = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
 
 
@@ -96,7 +96,7 @@ def _log(error: BaseException, context: Context) -> None:
 
     logger = log(env=context.env)
     if isinstance(error, ConfigurationError):
-        # It says what to do, and where it was raised is no fault.
+        # The message says what to do, so its place in the code doesn't matter.
         logger.error("invocation %s failed: %s", context.invocation_id, error)
     else:
         logger.error("invocation %s failed: %s", context.invocation_id, type(error).__name__, exc_info=error)

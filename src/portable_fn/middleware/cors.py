@@ -1,4 +1,4 @@
-"""Middleware that comes with portable_fn: `cors`."""
+"""Answer cross-origin requests: the middleware `cors`."""
 
 from __future__ import annotations
 
@@ -24,24 +24,33 @@ def cors(
     credentials: bool = False,
     max_age: int = 600,
 ) -> Callable[[Any, Context, Callable[[Any, Context], Any]], Any]:
-    """Middleware for cross-origin requests, as https://fetch.spec.whatwg.org/#http-cors-protocol has them.
+    """Return middleware for cross-origin requests, as in https://fetch.spec.whatwg.org/#http-cors-protocol.
 
-    `origins` is "*" or the origins allowed, such as "https://example.com"; `headers` the request headers allowed (None: what
-    the preflight asks for), `expose` the response headers that scripts may read, `max_age` the seconds that a preflight
-    stays valid. Answers preflights itself; marks errors too. Those of no function, such as a 404, are marked as well: put it on
-    the entry, `entry(functions, use=[cors()])`, or on functions, of which an entry without `use` takes it for its own answers.
+    It answers preflights itself and marks errors, too. To mark answers without a function, such as a 404, put it on the entry:
+    `entry(functions, use=[cors()])`. An entry without `use` takes it from its functions.
+
+    Args:
+        origins: "*" or the allowed origins, such as "https://example.com".
+        methods: The allowed methods.
+        headers: The allowed request headers; None: those that the preflight asks for.
+        expose: The response headers that scripts may read.
+        credentials: Whether cookies and the like are allowed.
+        max_age: The seconds that a preflight stays valid.
+
+    Raises:
+        ConfigurationError: An origin is malformed, or credentials go with "*".
     """
     allowed = {origin.lower() for origin in ((origins,) if isinstance(origins, str) else origins)}
     any_origin = "*" in allowed
     if credentials and (any_origin or "*" in (*expose, *(headers or ()))):
-        raise ConfigurationError("cors: with credentials, browsers take '*' for a name; name the origins and headers")
+        raise ConfigurationError("cors: credentials=True needs named origins and headers, not '*'")
     for origin in allowed - {"*", "null"}:
         scheme, separator, host = origin.partition("://")
         if not scheme or not separator or not host or any(char in "/?#*@" for char in host):
             raise ConfigurationError(f"cors: {origin!r} is not an origin such as https://example.com")
 
     def mark(response: Response, origin: str | None) -> Response:
-        # Without Vary where the answer is the same for all, since caches keep it for all.
+        # Without Vary if all get the same answer, since caches then keep it for all.
         if any_origin:
             response.headers["access-control-allow-origin"] = "*"
         else:
@@ -82,7 +91,7 @@ def cors(
 
         return after_response(lambda: call_next(event, context), lambda response: mark(response, origin), context)
 
-    # How an entry knows it, and one of the same settings: for answers that no function gives.
+    # For answers without a function: an entry finds it by these, and one with the same settings.
     expected = None if headers is None else tuple(headers)
     around.__first_that_allows__ = first_that_allows  # type: ignore[attr-defined]
     around.__cors__ = (frozenset(allowed), tuple(methods), expected, tuple(expose), credentials, max_age)  # type: ignore[attr-defined]
@@ -90,7 +99,7 @@ def cors(
 
 
 def first_that_allows(many: Sequence[Any]) -> Callable[[Any, Context, Callable[[Any, Context], Any]], Any]:
-    """Return middleware that is, for each request, the first of several `cors` that allows its origin."""
+    """Return middleware that uses, for each request, the first of several `cors` that allows its origin."""
 
     def choose(event: Any, context: Context, call_next: Callable[[Any, Context], Any]) -> Any:
         try:
@@ -108,7 +117,7 @@ def first_that_allows(many: Sequence[Any]) -> Callable[[Any, Context, Callable[[
 
 
 def after_response(call: Callable[[], Any], follow: Callable[[Response], Response], context: Context) -> Any:
-    """`follow` of the call's response, or of the problem document for what it raised; to be awaited where the call is."""
+    """Return `follow` of the call's response, or of the problem document for its error; an awaitable if the call's result is one."""
     from portable_fn.adapter.problem import problem
 
     try:
@@ -129,7 +138,7 @@ def after_response(call: Callable[[], Any], follow: Callable[[Response], Respons
 
 
 def add_vary(response: Response, name: str) -> None:
-    """Adds a name to the Vary header where it isn't there."""
+    """Add a name to the Vary header if it isn't there."""
     known = response.headers.get("vary", "")
     if known != "*" and name.lower() not in [part.strip().lower() for part in known.split(",")]:
         response.headers["vary"] = f"{known}, {name}" if known else name
