@@ -85,7 +85,7 @@ def _installed(arguments: tuple[str, ...]) -> Path:
 
 
 def staged(sample: str, target: str, folder: Path, *, replacing: dict[str, str] | None = None) -> Path:
-    """A copy of the sample in which its commands for the target were run, but for those that need an account."""
+    """Copy the sample and run its commands for the target, except those that need an account."""
     here = folder / sample
     ignored = shutil.ignore_patterns("__pycache__", "python_modules", "package", "node_modules")
     shutil.copytree(ROOT / "samples" / sample, here, ignore=ignored)

@@ -51,14 +51,14 @@ def test_the_page_of_what_providers_cannot_do_is_what_the_harnesses_say() -> Non
     from tests.provider_matrix import PAGE, check_names, page
 
     check_names()
-    assert PAGE.read_text() == page(), "make providers writes it anew"
+    assert PAGE.read_text() == page(), "run make providers"
 
 
 def test_the_overview_and_the_page_of_each_provider_have_what_the_adapters_declare() -> None:
     from tests.provider_matrix import provider_pages
 
     for path, text in provider_pages().items():
-        assert path.read_text() == text, "make providers writes it anew"
+        assert path.read_text() == text, "run make providers"
 
 
 def services(*levels: tuple[str, str]) -> Declared:
@@ -96,7 +96,7 @@ def test_the_overview_names_what_is_lost() -> None:
     assert "not **Dapr bulks**" == overview_cell(Declared("asgi", (lost, *kept)), "order")
 
 
-def test_a_batch_of_one_is_no_batch_in_the_overview() -> None:
+def test_a_batch_of_one_does_not_count_in_the_overview() -> None:
     from tests.provider_matrix import holds
 
     assert holds("order", emulated("by waiting"))
@@ -112,6 +112,6 @@ def test_what_is_generated_leaves_the_rest_of_a_page_as_it_is() -> None:
             embedded(text, "new")
 
 
-def test_the_page_of_aws_begins_with_what_must_be_set_lest_messages_are_lost() -> None:
+def test_the_page_of_aws_begins_with_the_setting_without_which_messages_are_lost() -> None:
     start = (ROOT / "docs" / "reference" / "aws.md").read_text()[:2000]
     assert re.search(r"\*\*[^*]*`ReportBatchItemFailures`[^*]*\*\*", start)

@@ -32,7 +32,7 @@ KEY = "2026/so weiß + schön.jpg"
 CONTENT = bytes(range(256))
 MESSAGE = {"picture": KEY, "thumbnail": f"{KEY}.png"}
 
-# In a process of its own, which alone imports the SDKs.
+# Runs in a new process, so that only that one imports the SDKs.
 SCRIPT = """
 import json, sys
 from portable_fn import Context

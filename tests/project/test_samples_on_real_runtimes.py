@@ -134,7 +134,7 @@ def azure(sample: str, env: Mapping[str, str]) -> Iterator[Runtime]:
 def _in_the_worker(
     host: AzureHost, queues: QueueServer, function: Function, events: Sequence[Event[Any]], service: str
 ) -> list[Any]:
-    """How each invocation of the function ended that came of what the host got."""
+    """Return how each invocation of the function ended."""
     trigger = next(one for one in function.bindings if one["type"].endswith("Trigger"))
     many = str(trigger.get("cardinality", "")).upper() == "MANY"
     invoke = partial(_invoked, host, queues, function.name)
@@ -274,7 +274,7 @@ def test_the_schedule_prints_the_report_of_the_day_before(provider: Provider) ->
     assert '{"report": "sales", "day": "2026-01-01", "cents": {"lamp": 7800, "desk": 24900}}' in line
 
 
-def test_what_is_no_click_costs_only_itself(provider: Provider) -> None:
+def test_an_invalid_click_costs_only_itself(provider: Provider) -> None:
     clicks = [{"visitor": "ada", "page": "/"}, {"visitor": "bob", "page": "/"}, {"visitor": "bob"}]
     messages = [
         fake.message(
@@ -315,7 +315,7 @@ def test_three_functions_get_what_is_published_to_one_topic(provider: Provider) 
                 for outcome in provider.deliver(running, message, via=topic, function=function).outcomes
             ]
 
-        # On Azure each function has a subscription of its own.
+        # On Azure each function has its own subscription.
         count = 3 if provider.name == "azure" else 1
         assert ["acknowledged"] * count == outcomes(2)
         assert [True] + [False] * (count - 1) == sorted((one != "acknowledged" for one in outcomes(0)), reverse=True)

@@ -69,7 +69,7 @@ def streamed(api: RuntimeApi, request: Request, service: str) -> Answer:
 
 
 def _one_at_a_time(send: Send) -> Send:
-    """Lambda gives each request an environment of its own; here is one, so that requests at once wait for each other."""
+    """Lambda gives each request its own environment. Here there is one, so concurrent requests wait for each other."""
     lock = Lock()
 
     def locked(request: Request) -> Answer:

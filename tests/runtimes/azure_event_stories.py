@@ -29,7 +29,7 @@ from tests.runtimes.azure_stories import function_app
 
 SETTLED = "service_bus_settled"
 
-# One function app has a function for each kind, app of the stories and service. A connection of its own keeps each from
+# One function app has a function for each kind, app of the stories and service. Its own connection keeps each from
 # competing with the others for one queue.
 _SOURCE = """
 from types import FunctionType
@@ -54,7 +54,7 @@ CHOSEN = {{
 
 
 def named(name, kind, app, service):
-    # Each of Azure's functions listens to a place of its own, so the others of an entry get nothing of it.
+    # Each of Azure's functions listens to its own queue, so the others of an entry get nothing from it.
     binding = events_app.functions_for(kind, app)[0].__portable__
     handler = FunctionType(binding.handler.__code__, binding.handler.__globals__, name)
     handler.__annotations__ = binding.handler.__annotations__

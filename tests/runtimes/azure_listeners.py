@@ -18,7 +18,7 @@ TRIES = 5
 
 
 def poll_queue(storage: Storage, host: AzureHost, queue: str, function: str) -> list[Invocation]:
-    """One round: each message is handed over, then deleted, given back, or moved to the queue's poison queue."""
+    """Deliver each message once, then delete it, release it, or move it to the queue's poison queue."""
     invocations = []
     for message in storage.receive(queue):
         data, metadata = _message(message)
@@ -37,7 +37,7 @@ def poll_queue(storage: Storage, host: AzureHost, queue: str, function: str) -> 
 
 
 def blob_created(storage: Storage, host: AzureHost, container: str, name: str, function: str) -> Invocation:
-    """A blob is handed over that the host has found."""
+    """Deliver a blob that the host has found."""
     blob = storage.get(container, name)
     data = {"event": {"bytes": base64.b64encode(blob.content).decode()}}
     invocation = host.invoke_typed(function, data, metadata=_properties(blob, container, name))

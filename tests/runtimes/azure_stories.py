@@ -37,7 +37,7 @@ def function_app(
     timeout: float = 30,
     environment: str = "azure",
 ) -> Iterator[AzureHost]:
-    """A function_app.py in the worker of a Python version, behind the host; Unavailable where that Python isn't there."""
+    """Run a function_app.py in the worker of a Python version, behind the host; raise Unavailable without that Python."""
     if python not in pythons():
         raise Unavailable(f"Python {python} is not on this machine")
     with TemporaryDirectory() as folder:

@@ -40,7 +40,7 @@ class QueueMessage:
 
     @property
     def metadata(self) -> dict[str, object]:
-        """What a queue trigger of Azure Functions hands over besides the text."""
+        """Return what a queue trigger of Azure Functions passes besides the text."""
         return {
             "Id": self.id,
             "DequeueCount": self.dequeue_count,
@@ -113,7 +113,7 @@ class Storage:
         self._call("POST", f"{self.queues}/{queue}/messages", {}, message.encode())
 
     def receive(self, queue: str, *, maximum: int = 32, visibility_s: int = 30) -> list[QueueMessage]:
-        """Take out messages, which come again when they are not deleted before `visibility_s`, 1 or more, has passed."""
+        """Take out messages. They are redelivered unless they are deleted within `visibility_s` (at least 1)."""
         query = {"numofmessages": str(maximum), "visibilitytimeout": str(visibility_s)}
         listed, _ = self._call("GET", f"{self.queues}/{queue}/messages", query)
         fields = (
@@ -131,7 +131,7 @@ class Storage:
         self._call("DELETE", f"{self.queues}/{queue}/messages/{message.id}", {"popreceipt": message.pop_receipt})
 
     def give_back(self, queue: str, message: QueueMessage) -> None:
-        """Let a message that was taken out come again at once."""
+        """Release a message that was taken out."""
         query = {"popreceipt": message.pop_receipt, "visibilitytimeout": "0"}
         self._call("PUT", f"{self.queues}/{queue}/messages/{message.id}", query, b"")
 

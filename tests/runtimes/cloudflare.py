@@ -155,11 +155,11 @@ class Workerd(Server):
         return self._call("queue", name, messages, {"metrics": metrics})
 
     def email(self, sender: str, to: str, headers: Sequence[tuple[str, str]], raw: bytes) -> dict[str, Any]:
-        """Call the Worker's `email`; answers {rejected}, the reason given to setReject or None. JSError where it raises."""
+        """Call the Worker's `email`. Return {rejected}: the reason passed to setReject, or None. Raise JSError if it raises."""
         return self._call("email", {"from": sender, "to": to, "headers": [list(pair) for pair in headers], "raw": raw})
 
     def rpc(self, method: str, *args: object) -> Any:
-        """Call a method of the Worker's as another Worker does; JSError where it raises."""
+        """Call a method of the Worker as another Worker does; raise JSError if it raises."""
         return self._call(method, *args)
 
     def sent(self) -> list[tuple[str, bytes]]:

@@ -26,7 +26,7 @@ def sdk() -> Path:
 def orchestrate(host: AzureHost, name: str, given: object, *, rounds: int = 20) -> tuple[Any, int]:
     """Runs an orchestration to its end: its output, and how often an activity was called. Timers are over at once.
 
-    RuntimeError with the message where it fails. The shapes are those of the extension's schema 3.
+    Raise RuntimeError with the message if it fails. The shapes are those of the extension's schema 3.
     """
     started = _event(_EXECUTION_STARTED, Name=name, Version="", Input=json.dumps(given))
     history, calls = [_event(_ROUND_STARTED), started], 0

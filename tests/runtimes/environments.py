@@ -18,7 +18,7 @@ REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
 
 
 class Unavailable(Exception):
-    """This machine can't have the runtime; the message is the reason that the skip shows. A failed install is no skip."""
+    """This machine can't have the runtime. The skip shows the message. A failed install isn't a skip."""
 
 
 def venv(name: str, *, python: str = sys.executable, no_deps: bool = False) -> Path:

@@ -46,7 +46,7 @@ def over_http(server: Server, request: Request) -> Answer:
 def served(
     name: str, source: str, serve: Callable[[Path], AbstractContextManager[Server]], cannot: dict[str, str]
 ) -> Harness:
-    """A runtime that serves the source, written as main.py into a folder of its own, over HTTP."""
+    """Serve the source over HTTP by a runtime, as main.py in a new folder."""
 
     @contextmanager
     def start() -> Iterator[Send]:

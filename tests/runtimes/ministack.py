@@ -112,7 +112,7 @@ class Cloud:
     def queue(
         self, name: str, *, dead_letter: Queue | None = None, max_receives: int = 3, visibility_s: int = 1
     ) -> Queue:
-        """Create a queue, a FIFO queue where its name ends in .fifo; what fails comes again after `visibility_s`."""
+        """Create a queue, or a FIFO queue if its name ends in .fifo. Failed messages are redelivered after `visibility_s`."""
         attributes = {"VisibilityTimeout": str(visibility_s)}
         if name.endswith(".fifo"):
             attributes |= {"FifoQueue": "true", "ContentBasedDeduplication": "true"}

@@ -44,7 +44,7 @@ class PubSub:
         ordered: bool = False,
         ack_deadline_s: int = 10,
     ) -> str:
-        """Create a subscription, which pushes to a URL or is to be pulled; its full name.
+        """Create a subscription that pushes to a URL, or one to pull from. Return its full name.
 
         A dead-letter policy allows 5 to 100 attempts. An unwrapped push has the attributes as its headers, and with
         `write_metadata` x-goog-* ones.
@@ -101,11 +101,11 @@ class PubSub:
 def pubsub() -> Iterator[PubSub]:
     """Run the emulator with nothing in it.
 
-    Seen with emulator 0.8.20, unlike the service: a failed push comes again after 1 s, and after 3 s where there is a
+    Seen with emulator 0.8.20, unlike the service: a failed push is redelivered after 1 s, or after 3 s with a
     retry policy; only 102 and 200 to 204 less 202 acknowledge; a wrapped push has no orderingKey and no
     deliveryAttempt; an unwrapped one has x-goog-ordering-key for x-goog-pubsub-ordering-key, the type of a form where
     no attribute says Content-Type, and a body in which what is not UTF-8 is replaced. An ordered subscription with a
-    dead-letter policy stops for good with the message that is to be dead-lettered.
+    dead-letter policy stops for good with the message to dead-letter.
     """
     [port] = free_ports(1)
     command = [

@@ -64,7 +64,7 @@ class Listener:
     _answers: SimpleQueue[int] = field(default_factory=SimpleQueue)
 
     def will_answer(self, *statuses: int) -> None:
-        """Answer the next requests so, one status each, whoever asks."""
+        """Answer the next requests with these statuses, one each."""
         for status in statuses:
             self._answers.put(status)
 

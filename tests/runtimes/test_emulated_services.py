@@ -1,4 +1,4 @@
-"""The emulated services, tried with handlers written by hand: what each delivers, and what it makes of the answer."""
+"""Try the emulated services with handlers written by hand: what each delivers, and what the answer does."""
 
 from __future__ import annotations
 

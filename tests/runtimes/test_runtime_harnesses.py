@@ -212,7 +212,7 @@ def test_the_runtime_api_gets_the_error_of_a_failed_start(app: Path, start: Star
     assert "Runtime.HandlerNotFound" == api.init_error().json["errorType"]
 
 
-def test_the_runtime_api_sees_each_chunk_as_it_comes(app: Path, start: Start[Any]) -> None:
+def test_the_runtime_api_receives_each_chunk_at_once(app: Path, start: Start[Any]) -> None:
     answer = start(runtime_api(app, ["python", "bootstrap.py"])).invoke({"parts": ["one", "two", "three"]})
     prelude, body = answer.split()
     assert ({"statusCode": 200, "headers": {"content-type": "text/plain"}}, b"onetwothree") == (prelude, body)
@@ -249,7 +249,7 @@ def test_the_runtime_api_sees_a_stream_that_breaks_off(app: Path, start: Start[A
         (b"{}" + bytes(8), {"lambda-runtime-function-response-mode": "buffered"}, "Response-Mode"),
     ],
 )
-def test_a_wrong_stream_is_told_what_is_wrong(body: bytes, headers: dict[str, str], complaint: str) -> None:
+def test_a_wrong_stream_gets_an_error_that_says_why(body: bytes, headers: dict[str, str], complaint: str) -> None:
     right = {
         "content-type": INTEGRATION_RESPONSE,
         "transfer-encoding": "chunked",
@@ -277,7 +277,7 @@ def test_functions_framework_streams_a_generator(app: Path, start: Start[Any]) -
     assert apart(received.chunks)
 
 
-def test_functions_framework_hands_over_a_cloud_event(app: Path, start: Start[Any]) -> None:
+def test_functions_framework_passes_a_cloud_event(app: Path, start: Start[Any]) -> None:
     server = start(functions_framework(app / "main.py", "on_event", signature_type="cloudevent"))
     headers = [("ce-id", "7"), ("ce-source", "/s"), ("ce-type", "t"), ("ce-specversion", "1.0")]
     received = send(server.url, "POST", "/", [*headers, ("content-type", "application/json")], b'{"a": 1}')

@@ -38,7 +38,7 @@ class Received:
 def send(
     url: str, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes | None, *, timeout: float = 30
 ) -> Received:
-    """Send one request to the host of a URL, with the target exactly as given, over a connection of its own.
+    """Send one request to the host of a URL, with the target unchanged, over a new connection.
 
     Host, Connection and (where there is a body) Content-Length are added, each only if no header has that name; a body
     with Transfer-Encoding is sent as it is, chunk sizes and all.

@@ -100,7 +100,7 @@ def require_ascii(headers: Headers) -> None:
 
 def _text(text: str) -> Answer:
     # The host takes a returned str that parses as JSON for something else: an object with a body is a whole response,
-    # any other value is formatted anew by .NET.
+    # .NET formats any other value again.
     try:
         json.loads(text)
     except ValueError:

@@ -54,7 +54,7 @@ class Route:
     methods: frozenset[str] | None
 
     def params(self, method: str, path: str) -> dict[str, str] | None:
-        """The route values for a method and a decoded path, or None where it does not match."""
+        """The route values for a method and a decoded path, or None if it does not match."""
         if self.methods is not None and method.upper() not in self.methods:
             return None
         match = self.pattern.fullmatch(path)

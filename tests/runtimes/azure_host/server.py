@@ -150,7 +150,7 @@ class Connection(socketserver.StreamRequestHandler):
             self._send(request.method, Answer(500))
 
     def _proxy(self, request: Request, uri: str, invocation_id: str) -> None:
-        """Pass a request to the worker's own HTTP server, and each piece of its response as it comes."""
+        """Pass a request to the worker's own HTTP server, and pass on each chunk of its response."""
         try:
             answer = forwarded(request, uri, invocation_id)
             headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in NOT_PROXIED]

@@ -71,7 +71,7 @@ class Worker:
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
         started.result(START_SECONDS)
 
-        # The real host sends no RpcHttpBodyOnly or TypedDataCollection of its own: the worker asks for those.
+        # The real host sends RpcHttpBodyOnly and TypedDataCollection only if the worker asks for them.
         # Source: azure-functions-host, GrpcWorkerChannel.SendWorkerInitRequest.
         init = protos.WorkerInitRequest(
             host_version="4.0", capabilities={"MultiStream": "10"}, function_app_directory=str(app)
