@@ -1,4 +1,4 @@
-"""Azure Functions' HTTP requests, timers and Durable activities as neutral events.
+"""Decode HTTP requests of Azure Functions, and the context of an invocation.
 
 https://learn.microsoft.com/azure/azure-functions/functions-reference-python
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Place(Record):
     """The place of the path in an Azure route.
 
-    `names` has the parameters of the last segments ("" for plain text), `rest` is the name of the catch-all.
+    `names` has the parameters of the last segments ("" for a literal), `rest` the name of the catch-all after them.
     """
 
     _fields = ("names", "rest")
@@ -35,20 +35,20 @@ class Place(Record):
         self.rest = rest
 
     def split(self, path: str, route_params: Mapping[str, str]) -> tuple[str, str]:
-        """The route prefix of a URL's path ("/api" unless host.json says otherwise), and the path after it."""
+        """Split a URL's path into the route prefix ("/api" unless host.json has another) and the rest."""
         rest = route_params.get(self.rest) if self.rest else None
         count = len(self.names)
         if rest:
             # Both have the same slashes: an encoded one stays encoded, in the URL and in the route's value.
             count += rest.count("/") + 1
         else:
-            # The host matches with and without a slash at the end.
+            # The host ignores a slash at the end.
             count += path.endswith("/")
         segments = path.split("/")
         cut = max(len(segments) - count, 1)
         after = segments[cut:]
         if "%" in path:
-            # The URL has %41 for %2541, the route's values have it apart from A.
+            # The host writes %2541 as %41 into the URL. Only the route's values still tell it from an A.
             for number, name in enumerate(self.names):
                 if name and "%" in route_params.get(name, ""):
                     after[number] = _encoded(route_params[name])
@@ -61,7 +61,7 @@ EVERYWHERE = Place((), "path")
 
 
 def http(native: HttpRequest, context: FunctionContext | None, place: Place | None) -> Request:
-    """The HTTP trigger's request; without a place its whole path, with the route's parameters."""
+    """Decode a request. Without a place, its path is the whole URL's, and its parameters are the route's."""
     scheme, _, address = native.url.partition("://")
     host, _, target = address.partition("/")
     path, _, raw_query = target.partition("?")
@@ -70,7 +70,7 @@ def http(native: HttpRequest, context: FunctionContext | None, place: Place | No
         root_path, raw_path = place.split(f"/{path}", native.route_params)
     else:
         root_path, raw_path = "", f"/{path}"
-        # The host decodes all but the slashes.
+        # The host decodes everything except slashes.
         params = {name: value.replace("%2F", "/").replace("%2f", "/") for name, value in native.route_params.items()}
     headers = native.headers
     return Request(
@@ -91,7 +91,7 @@ def http(native: HttpRequest, context: FunctionContext | None, place: Place | No
 
 
 def streaming(native: StreamingRequest, context: FunctionContext, place: Place) -> Request:
-    """The request of the streaming extension, its body still to be read."""
+    """Decode a request of the streaming extension, without reading its body."""
     from portable_fn.adapter.asgi import headers as asgi_headers
     from portable_fn.adapter.asgi import paths, percent_encoded
 
@@ -108,7 +108,7 @@ def streaming(native: StreamingRequest, context: FunctionContext, place: Place) 
         host=headers.get("x-forwarded-host"),
         scheme=headers.get("x-forwarded-proto", "https"),
         root_path=root_path,
-        # X-Forwarded-For is the host's own peer then. App Service's front end overwrites Client-IP, where there is one.
+        # X-Forwarded-For holds the host's own peer here. App Service's front end overwrites Client-IP.
         # Source: Azure/app-service-linux-docs, Things_You_Should_Know/headers.md.
         client_ip=_address(headers.get("client-ip")) if "WEBSITE_SKU" in os.environ else None,
         principal=_principal(headers),
@@ -118,17 +118,17 @@ def streaming(native: StreamingRequest, context: FunctionContext, place: Place) 
 
 
 def given_invocation(context: object) -> str | None:
-    """The invocation's id; None where the worker's context is none, or a mock of it."""
+    """Return the invocation's id; None if the context is None or a mock."""
     return given_id({"id": getattr(context, "invocation_id", None)}, "id")
 
 
 def invocation_id(context: object) -> str:
-    """The invocation's id, or a new one: it is another one for each invocation anyway."""
+    """Return the invocation's id, or a new one: each invocation has another id anyway."""
     return given_invocation(context) or new_id()
 
 
 class AzureContext(Context):
-    """What surrounds an invocation, read from the worker's context when it is asked for."""
+    """The context of an invocation, read from the worker's context on first use."""
 
     version = ""
 
@@ -136,12 +136,12 @@ class AzureContext(Context):
         self.provider = "azure"
         self.native = native
         self.cold_start = cold_start
-        # One for all of its events.
+        # All its events share it.
         self._id = invocation_id(native)
 
     @lazy
     def invocation_id(self) -> str:
-        # The request's own, if the worker tells none.
+        # The request's, if the worker's context has none.
         return self.event.id if isinstance(self.event, Request) else self._id
 
     @lazy
@@ -158,19 +158,19 @@ class AzureContext(Context):
         from portable_fn.trace import caller_trace, parse_traceparent
 
         carrier = self._carrier
-        # What the host gives has its own span in place of the caller's.
+        # The host replaces the caller's span with its own.
         continued = getattr(self.native, "trace_context", None)
         return caller_trace(carrier) or parse_traceparent(
             getattr(continued, "trace_parent", None), getattr(continued, "trace_state", None)
         )
 
 
-# The worker finds the invocation of a log line by the thread that writes it.
+# The worker assigns a log line to an invocation by its thread.
 # https://learn.microsoft.com/azure/azure-functions/functions-reference-python#log-from-created-threads
 
 
 def logged(call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Return the call for a thread that the worker doesn't know; its second argument is the context."""
+    """Wrap a call that runs in a thread of ours, so that its log lines belong to the invocation."""
 
     def called(event: Any, context: Context) -> Any:
         storage = getattr(context.native, "thread_local_storage", None)
@@ -186,7 +186,7 @@ def logged(call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def logged_steps(awaitable: Awaitable[Any], context: Context) -> Awaitable[Any]:
-    """Return the awaitable for an event loop that the worker doesn't know, where several take turns in one thread."""
+    """Wrap an awaitable for our event loop, where several invocations share a thread, so that its log lines belong to its own."""
     storage = getattr(context.native, "thread_local_storage", None)
     return awaitable if storage is None else _LoggedSteps(awaitable, storage, context.invocation_id)
 
@@ -215,19 +215,20 @@ class _LoggedSteps:
                 step, value = steps.throw, exc
 
     def close(self) -> None:
-        """Close what wasn't begun."""
+        """Close an awaitable that never started."""
         if (close := getattr(self._awaitable, "close", None)) is not None:
             close()
 
 
-# The claims that may hold the subject, where the header of its own is missing.
+# The claims that may hold the subject if its header is missing.
 _SUBJECTS = ("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier", "sub")
 
 
 def _principal(headers: Mapping[str, str]) -> Principal | None:
-    """Whom App Service's authentication ("Easy Auth") verified; None for a header that can't be read.
+    """Return the principal that App Service's authentication ("Easy Auth") verified; None if its header is malformed.
 
-    Its headers are anybody's to send where it is off: it replaces them only where it is on.
+    Only while it is on does it replace these headers. While it is off, any client can send them.
+
     https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
     """
     if os.environ.get("WEBSITE_AUTH_ENABLED", "").lower() != "true":
@@ -240,9 +241,9 @@ def _principal(headers: Mapping[str, str]) -> Principal | None:
 
     try:
         claims = loads(a2b_base64(encoded + "=="))
-        named = {claim["typ"]: claim["val"] for claim in claims["claims"]}
+        values = {claim["typ"]: claim["val"] for claim in claims["claims"]}
         subject = headers.get("x-ms-client-principal-id") or next(
-            (named[name] for name in _SUBJECTS if name in named), ""
+            (values[name] for name in _SUBJECTS if name in values), ""
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -250,14 +251,14 @@ def _principal(headers: Mapping[str, str]) -> Principal | None:
 
 
 def _encoded(value: str) -> str:
-    """A route's value, percent-encoded; the host decodes all but the slashes."""
+    """Percent-encode a route's value, which the host decoded except for slashes."""
     from urllib.parse import quote
 
     return quote(value, safe="/:@!$&'()*+,;=-._~").replace("%252F", "%2F").replace("%252f", "%2f")
 
 
 def _address(forwarded: str | None) -> str | None:
-    """The last address, which the front end itself saw, without its port; a client can send the others."""
+    """Return the last address without its port. The front end adds it; clients can send the others."""
     last = (forwarded or "").rpartition(",")[2].strip()
     if last.startswith("["):
         last = last[1:].partition("]")[0]

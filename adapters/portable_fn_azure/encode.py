@@ -1,4 +1,4 @@
-"""Neutral responses and outcomes as what Azure's Python worker takes."""
+"""Encode HTTP responses for Azure's Python worker."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ if TYPE_CHECKING:
 
     from portable_fn.http import Response
 
-# What .NET's Uri.EscapeDataString leaves alone in a cookie's value.
+# The characters that .NET's Uri.EscapeDataString doesn't encode in a cookie's value.
 _UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 
 def http(response: Response) -> HttpResponse:
-    """What the worker takes as the answer to an HTTP trigger; EncodeError for cookies that the host would change.
+    """Encode a response for an HTTP trigger.
 
-    Repeated headers are joined. Characters of a header's value that aren't ASCII are percent-encoded as UTF-8, and that is
-    logged once a header: Kestrel answers 500 for them. Of several cookies one goes out as it is, the others only with
-    values of letters, digits and -._~.
+    Repeated headers are joined. Kestrel answers 500 for a header value that isn't ASCII, so it is percent-encoded as UTF-8, with
+    one warning per header. Of several cookies the host sends one unchanged; the others need values of letters, digits and -._~.
+
+    Raises:
+        EncodeError: The host would change a cookie.
     """
     answer: HttpResponse = _answer_class()(response)
     return answer
 
 
 def streaming(response: Response) -> Response:
-    """The response with its headers as the host can pass them on; all else goes out as it is."""
+    """Percent-encode header values that the host can't send; all else is sent unchanged."""
     for name, value in response.headers.joined().items():
         if not value.isascii():
             for each in response.headers.pop_all(name):
@@ -38,9 +40,10 @@ def streaming(response: Response) -> Response:
 
 
 def cookies(lines: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
-    """The Set-Cookie lines, first the one that goes out as it is, and the others as http.cookies has them.
+    """Return all Set-Cookie lines, the one to send unchanged first, and the others as http.cookies' morsels too.
 
-    Raises EncodeError where more than one must go out as it is.
+    Raises:
+        EncodeError: More than one must be sent unchanged.
     """
     if len(lines) == 1:
         return lines, []
@@ -49,14 +52,14 @@ def cookies(lines: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
     if len(as_is) > 1:
         names = ", ".join(name for name, *_ in as_is)
         raise EncodeError(
-            f"the cookies {names} can't be set by one response: Azure's host percent-encodes the values of all cookies but one. "
-            "Values of letters, digits and -._~ survive it (urllib.parse.quote makes such), and entry(…, streaming=True) "
-            "sends all as they are"
+            f"one response can't set the cookies {names}: Azure's host percent-encodes the values of all cookies but one. Use "
+            "values of letters, digits and -._~ (urllib.parse.quote returns such), or entry(…, streaming=True), which sends all "
+            "cookies unchanged"
         )
-    # The host has no way to leave the path out; an empty one means the same.
+    # The host always writes a path. An empty one means the same as none.
     without_path = [cookie for cookie in parsed if cookie[2] is None]
     first = parsed.index((as_is or without_path or parsed)[0])
-    # It goes out before the others, so an earlier one that it replaces must not follow it.
+    # It is sent before the others. An earlier cookie that it replaces must not follow it.
     rest = [
         number
         for number, cookie in enumerate(parsed)
@@ -66,7 +69,7 @@ def cookies(lines: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
 
 
 def _parsed(line: str) -> tuple[str, str, str | None, list[str]]:
-    """A Set-Cookie line's name, value, path and other attributes."""
+    """Return a Set-Cookie line's name, value, path and other attributes."""
     pair, *attributes = (part.strip() for part in line.split(";"))
     name, _, value = pair.partition("=")
     path = None
@@ -80,28 +83,28 @@ def _parsed(line: str) -> tuple[str, str, str | None, list[str]]:
 
 
 def _key(cookie: tuple[str, str, str | None, list[str]]) -> tuple[str, str | None, str]:
-    """What a browser knows a cookie by: its name, path and domain."""
+    """Return the identity of a cookie to a browser: its name, path and domain."""
     name, _, path, attributes = cookie
     return name, path, "".join(value for value in map(str.lower, attributes) if value.startswith("domain"))
 
 
 def _survives(name: str, value: str) -> bool:
-    """Whether a cookie comes through the worker and the host as it is."""
+    """Return whether the worker and the host send a cookie unchanged."""
     from http.cookies import Morsel
 
     return not value.strip(_UNRESERVED) and is_token(name) and not Morsel().isReservedKey(name)
 
 
 def _morsel(name: str, value: str, path: str | None, attributes: list[str]) -> dict[str, Any]:
-    """A cookie that http.cookies needn't parse, which would drop what it doesn't know, such as Partitioned."""
+    """Return a cookie without parsing it by http.cookies, which drops unknown attributes such as Partitioned."""
     from http.cookies import Morsel
 
     morsel: Morsel[Any] = Morsel()
     morsel.set(name, value, value)
-    # Left as "", the host would write "domain=", and browsers refuse a __Host- cookie with one.
+    # With "" the host would write "domain=", and browsers refuse a __Host- cookie with a domain.
     # Source: azure-functions-python-worker#1902.
     morsel["domain"] = None
-    # The host writes the path as it is and has fields for some of the attributes only.
+    # The host writes the path unchanged, but has fields for only some of the other attributes.
     # Source: dotnet/aspnetcore, SetCookieHeaderValue.ToString.
     morsel["path"] = "; ".join([path or "", *attributes])
     return {name: morsel}
@@ -111,7 +114,7 @@ _class: Any = None
 
 
 def _answer_class() -> Any:
-    """An HttpResponse whose headers reach the host as they are; made on first use, since the import costs 0.1 s."""
+    """Return an HttpResponse class whose headers reach the host unchanged. Its import costs 0.1 s, so it waits for first use."""
     global _class
     if _class is not None:
         return _class
@@ -167,7 +170,7 @@ def _answer_class() -> Any:
     return Answer
 
 
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
 def _ascii(name: str, value: str) -> str:
@@ -175,12 +178,12 @@ def _ascii(name: str, value: str) -> str:
         return value
     from urllib.parse import quote
 
-    if name not in _told:
-        _told.add(name)
+    if name not in _warned:
+        _warned.add(name)
         from portable_fn.logs import log
 
         log().warning(
-            "the header %s has a value that isn't ASCII; Azure's host can't send it, so it goes out percent-encoded",
+            "the value of the header %s isn't ASCII; Azure's host can't send it, so it is sent percent-encoded",
             name,
         )
     return quote(value, safe="".join(map(chr, range(0x80))))

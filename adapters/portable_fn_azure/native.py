@@ -1,4 +1,4 @@
-"""What Azure's Python worker hands over: only what we read. Imported by type checkers alone."""
+"""Types of what Azure's Python worker passes, as far as we read it. Only type checkers import this module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class HttpRequest(Protocol):
 
 
 class StreamingRequest(Protocol):
-    """The Starlette request of azurefunctions-extensions-http-fastapi, whose path parameters are the route's."""
+    """The Starlette request of azurefunctions-extensions-http-fastapi, with the route's path parameters."""
 
     path_params: Mapping[str, str]
 
@@ -33,7 +33,7 @@ class StreamingRequest(Protocol):
 
 
 class TraceContext(Protocol):
-    """The trace as the host continues it: the caller's trace with the host's own span."""
+    """The trace that the host continues: the caller's trace with the host's span."""
 
     @property
     def trace_parent(self) -> str: ...
@@ -42,20 +42,20 @@ class TraceContext(Protocol):
 
 
 class RetryContext(Protocol):
-    """How often the host has invoked the function again by its retry policy; 0 for the first time."""
+    """The number of retries by the host's retry policy; 0 for the first attempt."""
 
     @property
     def retry_count(self) -> int: ...
 
 
 class ThreadLocalStorage(Protocol):
-    """Where the worker looks up the invocation whose logs a thread writes."""
+    """The invocation to which the worker assigns a thread's log lines."""
 
     invocation_id: str | None
 
 
 class FunctionContext(Protocol):
-    """The worker's context, which is no azure.functions.Context and has no deadline."""
+    """The worker's context. It isn't an azure.functions.Context, and has no deadline."""
 
     @property
     def invocation_id(self) -> str: ...
@@ -70,7 +70,7 @@ class FunctionContext(Protocol):
 
 
 class QueueMessage(Protocol):
-    """azure.functions.QueueMessage; `dequeue_count` is from 1."""
+    """azure.functions.QueueMessage; `dequeue_count` starts at 1."""
 
     @property
     def id(self) -> str | None: ...
@@ -82,9 +82,9 @@ class QueueMessage(Protocol):
 
 
 class ServiceBusMessage(Protocol):
-    """azure.functions.ServiceBusMessage; `delivery_count` is from 1, times are naive or aware, in UTC.
+    """azure.functions.ServiceBusMessage; `delivery_count` starts at 1, times are naive or aware, in UTC.
 
-    Of a batch, each has the metadata of all: arrays by the name of the property and "Array".
+    In a batch, each has the metadata of all messages: arrays, by the property's name and "Array".
     """
 
     @property
@@ -113,7 +113,7 @@ class ServiceBusMessage(Protocol):
 
 
 class ReceivedMessage(Protocol):
-    """azure.servicebus.ServiceBusReceivedMessage; `delivery_count` is from 0."""
+    """azure.servicebus.ServiceBusReceivedMessage; `delivery_count` starts at 0."""
 
     @property
     def message_id(self) -> str | None: ...
@@ -136,7 +136,7 @@ class ReceivedMessage(Protocol):
 
 
 class ServiceBusMessageActions(Protocol):
-    """How azurefunctions-extensions-bindings-servicebus settles a message; each call blocks."""
+    """The client of azurefunctions-extensions-bindings-servicebus that settles messages. Each call blocks."""
 
     def complete(self, message: ReceivedMessage) -> None: ...
     def abandon(self, message: ReceivedMessage) -> None: ...
@@ -144,7 +144,7 @@ class ServiceBusMessageActions(Protocol):
 
 
 class EventHubEvent(Protocol):
-    """azure.functions.EventHubEvent; what the sender attached is only in `metadata`, which a batch's events share."""
+    """azure.functions.EventHubEvent. Only `metadata`, which a batch's events share, has the sender's properties."""
 
     @property
     def partition_key(self) -> str | None: ...
@@ -158,7 +158,7 @@ class EventHubEvent(Protocol):
 
 
 class KafkaEvent(Protocol):
-    """azure.functions.KafkaEvent; headers are {"Key": name, "Value": base64}, the timestamp is a text."""
+    """azure.functions.KafkaEvent; a header is {"Key": name, "Value": base64}, the timestamp is a string."""
 
     @property
     def key(self) -> str | None: ...
@@ -174,7 +174,7 @@ class KafkaEvent(Protocol):
 
 
 class EventGridEvent(Protocol):
-    """azure.functions.EventGridEvent, of Event Grid's own schema."""
+    """azure.functions.EventGridEvent, in Event Grid's own schema."""
 
     @property
     def id(self) -> str: ...
@@ -216,7 +216,7 @@ class EventGridCloudEvent(Protocol):
 
 
 class InputStream(Protocol):
-    """azure.functions.blob.InputStream: `name` is the container and the blob's name, `blob_properties` are .NET's."""
+    """azure.functions.blob.InputStream: `name` is "container/blob", `blob_properties` are .NET's."""
 
     @property
     def name(self) -> str | None: ...
@@ -232,7 +232,7 @@ class InputStream(Protocol):
 
 
 class TimerRequest(Protocol):
-    """azure.functions.TimerRequest; its status, {} where the timer isn't monitored, has "Next", the time that is due now."""
+    """azure.functions.TimerRequest. `schedule_status["Next"]` is the time that is due now; without a monitor it is {}."""
 
     @property
     def past_due(self) -> bool: ...

@@ -1,4 +1,4 @@
-"""What Azure's worker hands to a function, as the host had it: the form in which `simulate_json` reads it."""
+"""Record what the worker passes to a function, as the JSON that `simulate.native_json` reads."""
 
 from __future__ import annotations
 
@@ -21,75 +21,77 @@ Function = Callable[..., Any]
 Typed = dict[str, Any]
 
 
-def http(function: Function, place: Place | None, recorder: Any) -> Function:
-    """The Azure function for requests, whose route has the path at `place`, so that it is recorded."""
+def http(run: Function, place: Place | None, recorder: Any) -> Function:
+    """Record an HTTP function whose route has the path at `place`."""
 
     def payload(req: HttpRequest, context: object = None) -> Any:
-        made = http_json(req.method, req.url, req.headers.items(), req.get_body())
-        return made | _beside(place, req.url, req.route_params, urlsplit(req.url).netloc)
+        request = http_json(req.method, req.url, req.headers.items(), req.get_body())
+        return request | _route_prefix_and_host(place, req.url, req.route_params, urlsplit(req.url).netloc)
 
     def answer(native: Any) -> Any:
         return answer_json(native.status_code, list(native.headers.items()), native.get_body())
 
-    recorded: Function = recorder.invocations("azure", function, payload, answer)
+    recorded: Function = recorder.invocations("azure", run, payload, answer)
     return recorded
 
 
-def streaming(function: Function, place: Place | None, recorder: Any) -> Function:
-    """The Azure function of the streaming extension, so that it is recorded once its answer is sent."""
+def streaming(run: Function, place: Place | None, recorder: Any) -> Function:
+    """Record an HTTP function of the streaming extension, once its answer is sent."""
 
     def more(req: Any) -> Any:
-        return _beside(place, str(req.url), req.path_params, req.headers.get("x-forwarded-host"))
+        return _route_prefix_and_host(place, str(req.url), req.path_params, req.headers.get("x-forwarded-host"))
 
-    recorded: Function = recorder.streamed("azure", function, more)
+    recorded: Function = recorder.streamed("azure", run, more)
     return recorded
 
 
-def _beside(place: Place | None, url: str, params: Mapping[str, str], host: str | None) -> dict[str, str]:
-    """What a request has not of itself: the route's prefix, and the host that was asked, for which the header has the worker's."""
+def _route_prefix_and_host(
+    place: Place | None, url: str, params: Mapping[str, str], host: str | None
+) -> dict[str, str]:
+    """Return what the request itself lacks: the route's prefix, and the client's host, since the header has the worker's."""
     prefix = {} if place is None else {"root_path": place.split(urlsplit(url).path, params)[0]}
     return prefix | ({"host": host} if host else {})
 
 
-def event(function: Function, trigger_function: TriggerFunction, recorder: Any) -> Function:
-    """The Azure function for what isn't HTTP, so that it is recorded."""
+def event(run: Function, function: TriggerFunction, recorder: Any) -> Function:
+    """Record a function for a trigger other than HTTP."""
 
     def payload(event: Any, context: Any = None, **_: object) -> Any:
-        data, metadata = _sent(trigger_function, event)
+        data, metadata = _sent(function, event)
         retry = getattr(context, "retry_context", None)
         return {
-            "service": _service(trigger_function, event),
-            "function": trigger_function.name,
-            "place": trigger_function.place,
+            "service": _service(function, event),
+            "function": function.name,
+            "place": function.place,
             "data": data,
             "metadata": metadata,
             "retry_count": getattr(retry, "retry_count", 0) or 0,
         }
 
-    recorded: Function = recorder.invocations("azure", function, payload, lambda returned: returned)
+    recorded: Function = recorder.invocations("azure", run, payload, lambda returned: returned)
     return recorded
 
 
-def _service(trigger_function: TriggerFunction, native: Any) -> str:
-    """The service by the name that it has in the simulation."""
-    name: str = trigger_function.service.name
-    if trigger_function.settles:
+def _service(function: TriggerFunction, native: Any) -> str:
+    """Return the service's name in the simulation."""
+    name: str = function.service.name
+    if function.settles:
         return "service_bus_settled"
-    if trigger_function.options.get("is_sessions_enabled") and name == "service_bus_queue":
+    if function.options.get("is_sessions_enabled") and name == "service_bus_queue":
         return "service_bus_sessions"
-    if trigger_function.options.get("change_feed_mode"):
+    if function.options.get("change_feed_mode"):
         return "cosmos_db_versions"
     return "event_grid_cloud_events" if hasattr(native, "specversion") else name
 
 
-def _sent(trigger_function: TriggerFunction, native: Any) -> tuple[Typed, dict[str, Typed]]:
-    """The trigger's data and metadata."""
-    if trigger_function.settles:
-        return _json([_received(one) for one in (native if isinstance(native, list) else [native])]), {}
-    name = trigger_function.service.name
+def _sent(function: TriggerFunction, native: Any) -> tuple[Typed, dict[str, Typed]]:
+    """Return the trigger's data and metadata."""
+    if function.settles:
+        return _json([_received(message) for message in (native if isinstance(native, list) else [native])]), {}
+    name = function.service.name
     if name in ("service_bus_queue", "service_bus_topic", "event_hubs", "kafka"):
         if isinstance(native, list):
-            bodies = [b64encode(one.get_body()).decode() for one in native]
+            bodies = [b64encode(event.get_body()).decode() for event in native]
             return {"collection_bytes": {"bytes": bodies}}, _metadata(native[0])
         return _bytes(native.get_body()), _metadata(native)
     return _SENT[name](native)
@@ -110,7 +112,7 @@ def _storage_queue(native: Any) -> tuple[Typed, dict[str, Typed]]:
 
 
 def _blob(native: Any) -> tuple[Typed, dict[str, Typed]]:
-    # It can be read but once. Seen with azure-functions 1.26 and 2.3: the whole blob is in a BytesIO.
+    # Reading it consumes it. Seen with azure-functions 1.26 and 2.3: a BytesIO holds the whole blob.
     return _bytes(native._io.getvalue()), {
         "BlobTrigger": _text(native.name),
         "Uri": _json(native.uri),
@@ -133,11 +135,11 @@ def _event_grid(native: Any) -> tuple[Typed, dict[str, Typed]]:
             "dataVersion": native.data_version,
         }
     value["data"] = native.get_json()
-    return _json({name: one for name, one in value.items() if one is not None}), {}
+    return _json({name: field for name, field in value.items() if field is not None}), {}
 
 
 def _rows(native: Any) -> tuple[Typed, dict[str, Typed]]:
-    # An Azure SQL trigger's come as the text that they are.
+    # An Azure SQL trigger's rows arrive as text.
     return _text(native) if isinstance(native, str) else _json([dict(row) for row in native]), {}
 
 
@@ -163,8 +165,8 @@ _SENT: dict[str, Callable[[Any], tuple[Typed, dict[str, Typed]]]] = {
 
 
 def _received(native: Any) -> Typed:
-    """A message that is settled by itself."""
-    # It has its parts anew each time that it is asked: seen with azure-servicebus 7.15.
+    """Return a message that is settled separately."""
+    # `body` returns a new iterator on each access: seen with azure-servicebus 7.15.
     body = native.body
     body = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b"".join(body)
     names = ("message_id", "content_type", "subject", "session_id", "sequence_number", "delivery_count")
@@ -179,20 +181,20 @@ def _received(native: Any) -> Typed:
 
 
 def _metadata(native: Any) -> dict[str, Typed]:
-    """The trigger's metadata as the host sent it, which its messages keep to themselves: `metadata` has Python's values.
+    """Return the trigger's metadata as the host sent it.
 
-    Seen with azure-functions 1.26 and 2.3.
+    `metadata` has Python values; the original is a private attribute. Seen with azure-functions 1.26 and 2.3.
     """
     data = vars(native)[f"_{type(native).__name__}__trigger_metadata"]
     return {name: _typed(datum) for name, datum in data.items() if datum.type is not None}
 
 
 def _typed(datum: Any) -> Typed:
-    """The TypedData of the worker's Datum."""
+    """Return the worker's Datum as TypedData."""
     value = datum.value
     if datum.type.startswith("collection_"):
         member = datum.type.removeprefix("collection_")
-        values = [b64encode(one).decode() if isinstance(one, bytes) else one for one in getattr(value, member)]
+        values = [b64encode(part).decode() if isinstance(part, bytes) else part for part in getattr(value, member)]
         return {datum.type: {member: values}}
     return {datum.type: b64encode(value).decode() if isinstance(value, bytes) else value}
 

@@ -118,7 +118,7 @@ def _name_last(catch_all: Any, app: Any) -> None:
     if catch_all._function.get_setting("function_name") is None:
         from azure.functions.decorators.function_name import FunctionName
 
-        # app.function_name does the same, but for the function that was declared last.
+        # app.function_name does the same, but only for the function that was declared last.
         name = "http" if all(name < "http" for name in names) else f"{LAST}http"
         catch_all.add_setting(FunctionName(function_name=name))
 

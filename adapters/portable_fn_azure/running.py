@@ -15,21 +15,22 @@ _worker_loop: AbstractEventLoop | None = None
 
 
 def on_worker_loop() -> None:
-    """Remember the running event loop, the worker's: what sync functions leave to await runs there, too."""
+    """Remember the worker's running event loop. Awaitables of sync functions then run there too."""
     global _worker_loop
     from asyncio import get_running_loop
 
     own = sys.modules.get("portable_fn.adapter.loop")
     running = get_running_loop()
-    # `deliver` awaits on the process's own, which nobody runs between calls.
+    # `deliver` awaits on our own loop, which doesn't run between calls.
     if own is None or running is not own._loop:
         _worker_loop = running
 
 
 def run_in_thread(awaitable: Awaitable[Any], variables: Variables) -> Any:
-    """Return the awaitable's result: of the worker's event loop if it has awaited a function, else of the process's own.
+    """Return the awaitable's result. It runs on the worker's event loop if that has awaited a function, else on ours.
 
-    Raises RuntimeError if an event loop runs in this thread, which would wait for itself.
+    Raises:
+        RuntimeError: An event loop runs in this thread, and would wait for itself.
     """
     from asyncio import _get_running_loop, run_coroutine_threadsafe
 

@@ -1,4 +1,4 @@
-"""Azure's streaming extension: it hands over Starlette's requests and takes Starlette's responses.
+"""Answer Azure's streaming extension, which passes Starlette's requests and takes Starlette's responses.
 
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger?pivots=programming-language-python#http-streams
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def answer_class() -> Callable[[Response, Context], Any]:
-    """Makes Starlette's response of a neutral one. To import the extension switches the whole Function App to streaming."""
+    """Return a class of Starlette responses. Importing the extension switches the whole FunctionApp to streaming."""
     from importlib import import_module
 
     try:
@@ -30,8 +30,8 @@ def answer_class() -> Callable[[Response, Context], Any]:
             "streaming needs the package azurefunctions-extensions-http-fastapi: add it to requirements.txt"
         ) from exc
 
-    class Answer(base):  # type: ignore[misc]  # it is there where the extension is
-        """A response that is sent by an ASGI server, outside the invocation's own task."""
+    class Answer(base):  # type: ignore[misc]  # from the extension
+        """A response that an ASGI server sends, outside the invocation's task."""
 
         def __init__(self, response: Response, context: Context) -> None:
             from contextvars import copy_context
@@ -45,7 +45,7 @@ def answer_class() -> Callable[[Response, Context], Any]:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             from asyncio import get_running_loop
 
-            # A stream's steps see the context variables that the handler set.
+            # The stream needs the context variables that the handler set.
             sending = self.application(scope, receive, send)
             await get_running_loop().create_task(sending, context=self._variables)
 

@@ -969,7 +969,7 @@ def test_an_object_that_the_function_is_not_for_comes_by_event_grid_where_a_blob
     assert ["acknowledged"] == deliver(functions, fake.object(action="deleted"), to="azure").outcomes
     assert [] == got
     functions, _ = several(on.object("uploads"))
-    with pytest.raises(ValueError, match="a blob trigger has no deleted objects; event_grid has"):
+    with pytest.raises(ValueError, match="a blob trigger sends only created objects, not deleted ones"):
         deliver(functions, fake.object(action="deleted"), to="azure")
 
 
@@ -1208,7 +1208,7 @@ def test_times_and_uuids_among_properties_are_texts_as_they_are() -> None:
         "id": f"{'0' * 8}-0000-0000-0000-{'1':0>12}",
         "at": "2026-01-02T03:00:00+00:00",
         "n": "a",
-    } == messages.texts(given)
+    } == messages.as_attributes(given)
 
 
 def test_amqp_counts_failures_where_dotnet_counts_deliveries() -> None:
@@ -1231,13 +1231,15 @@ def test_a_settled_message_has_its_body_as_bytes_whole_in_parts_or_as_a_text(bod
 
 
 def test_numbers_and_truths_among_properties_are_texts_as_json_has_them() -> None:
-    assert {"n": "5", "yes": "true", "half": "0.5"} == messages.texts({"n": 5, "yes": True, "half": 0.5, "none": None})
+    assert {"n": "5", "yes": "true", "half": "0.5"} == messages.as_attributes(
+        {"n": 5, "yes": True, "half": 0.5, "none": None}
+    )
 
 
 def test_naive_times_are_utc() -> None:
     naive = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001  # as .NET's JSON has it
-    assert datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC) == messages.utc(naive)
-    assert timedelta(0) == messages.utc(naive).utcoffset()  # type: ignore[union-attr]  # it is a time
+    assert datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC) == messages.as_utc(naive)
+    assert timedelta(0) == messages.as_utc(naive).utcoffset()  # type: ignore[union-attr]  # it is a time
 
 
 def test_one_unreadable_document_fails_alone() -> None:
@@ -1275,7 +1277,7 @@ def test_what_no_function_is_for_is_an_error_and_not_acknowledged() -> None:
     @portable(on.queue("orders"))
     def ship(order: Message) -> None: ...
 
-    with pytest.raises(ConfigurationError, match="none of the functions is for what storage_queue hands over"):
+    with pytest.raises(ConfigurationError, match="no function takes events of storage_queue"):
         functions_for((page,), "storage_queue")
     with pytest.raises(ConfigurationError, match="none of the functions takes a Request"):
         exchange((ship,), fake.request(), "azure")

@@ -602,23 +602,23 @@ BROKEN: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
     "cosmos_db, operation": (
         cosmos_db,
         version(LONG),
-        f"operationType is '{LONG[:40]}'; known are create, replace and",
+        f"operationType must be create, replace or delete, not '{LONG[:40]}'",
     ),
     "cosmos_db, lsn": (cosmos_db, {"metadata": {"operationType": "delete", "id": "1"}}, "it has no lsn"),
     "cosmos_db, id of a version": (cosmos_db, version("delete"), "it has no id"),
-    "sql": (lambda one: changes.sql(one, "users", "i-1"), '{"a": 1}', "the changes are a dict, not a list"),
-    "sql, 3": (sql, {"Operation": 3, "Item": ROW}, "the Operation is 3; known are 0, 1 and 2"),
-    "sql, -1": (sql, {"Operation": -1, "Item": ROW}, "the Operation is -1; known are 0, 1 and 2"),
-    "sql, long": (sql, {"Operation": LONG, "Item": ROW}, f"the Operation is {LONG[:40]}; known are 0, 1 and 2"),
-    "sql, true": (sql, {"Operation": True, "Item": ROW}, "the Operation is True; known are 0, 1 and 2"),
-    "sql, item": (sql, {"Operation": 0, "Item": ["a"]}, "the Item is a list, not an object"),
+    "sql": (lambda one: changes.sql(one, "users", "i-1"), '{"a": 1}', "the changes must be a list, not dict"),
+    "sql, 3": (sql, {"Operation": 3, "Item": ROW}, "the Operation must be 0, 1 or 2, not 3"),
+    "sql, -1": (sql, {"Operation": -1, "Item": ROW}, "the Operation must be 0, 1 or 2, not -1"),
+    "sql, long": (sql, {"Operation": LONG, "Item": ROW}, f"the Operation must be 0, 1 or 2, not {LONG[:40]}"),
+    "sql, true": (sql, {"Operation": True, "Item": ROW}, "the Operation must be 0, 1 or 2, not True"),
+    "sql, item": (sql, {"Operation": 0, "Item": ["a"]}, "the Item must be an object, not list"),
     "sql, nothing": (sql, {"Item": ROW}, "a changed row can't be read: 'Operation' is missing"),
     "sql, invocation": (
         lambda one: changes._row(one, "users", ""),
         {"Operation": 0, "Item": {}},
         "it has no id of the invocation",
     ),
-    "mysql": (mysql, {"Item": 5}, "the Item is a int, not an object"),
+    "mysql": (mysql, {"Item": 5}, "the Item must be an object, not int"),
     "mysql, nothing": (mysql, {}, "a changed row can't be read: 'Item' is missing"),
     "mysql, invocation": (
         lambda one: changes._mysql_row(one, "users", ""),
@@ -636,7 +636,7 @@ BROKEN: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
     "storage event": (
         objects.storage_event,
         CloudEvent("1", "s", "Microsoft.Storage.BlobCreated", b"[]", subject=f"{objects.CONTAINERS}uploads/blobs/b"),
-        "the data of Microsoft.Storage.BlobCreated is a list, not an object",
+        "the data of Microsoft.Storage.BlobCreated must be an object, not list",
     ),
 }
 
@@ -691,7 +691,7 @@ def test_a_time_is_utc_whatever_zone_the_machine_is_in(monkeypatch: pytest.Monke
     with monkeypatch.context() as patched:
         patched.setenv("TZ", "XYZ-05:30")
         time.tzset()
-        told = [messages.utc(one) for one in (NAIVE, ELSEWHERE, AT, None)]
+        told = [messages.as_utc(one) for one in (NAIVE, ELSEWHERE, AT, None)]
     time.tzset()
     assert [AT, AT, AT, None] == told
     assert [timedelta(0)] * 3 == [one.utcoffset() for one in told if one is not None]
@@ -707,7 +707,7 @@ def test_a_context_is_the_workers() -> None:
     ("value", "deliveries"), [(1, 1), (2, 2), (0, None), (-1, None), (True, None), ("3", None), (None, None)]
 )
 def test_a_number_of_deliveries_that_cannot_be_is_not_told(value: Any, deliveries: int | None) -> None:
-    assert deliveries == messages.count(value)
+    assert deliveries == messages.as_count(value)
 
 
 @pytest.mark.parametrize(
@@ -725,8 +725,8 @@ def test_a_try_is_counted_from_one(context: Any, attempt: int) -> None:
 
 
 def test_properties_without_a_value_are_left_out_and_bytes_that_are_no_text_stay() -> None:
-    assert {"raw": b"\xff"} == messages.texts({"raw": b"\xff", None: "nobody's", "none": None})
-    assert {} == messages.texts(None)
+    assert {"raw": b"\xff"} == messages.as_attributes({"raw": b"\xff", None: "nobody's", "none": None})
+    assert {} == messages.as_attributes(None)
 
 
 def test_a_slash_that_was_encoded_stays_as_it_came() -> None:
@@ -1062,7 +1062,7 @@ def test_a_cookie_gives_way_to_a_later_one_of_its_name_path_and_domain(
 
 @pytest.fixture
 def untold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encode, "_told", set())
+    monkeypatch.setattr(encode, "_warned", set())
 
 
 @pytest.mark.usefixtures("untold")

@@ -592,7 +592,7 @@ def of_azure(payload: str) -> str:
             "no recording: its answer",
         ),
         ('{"provider":"gcp","payload":1,"calls":[]}', "the value isn't the body of a Google trigger"),
-        ('{"provider":"azure","payload":1,"calls":[]}', "the host hands over objects, not a int"),
+        ('{"provider":"azure","payload":1,"calls":[]}', "the host sends objects, not int"),
         (of_azure('{"service":"event_hubs","data":{"collection_bytes":{"bytes":[1]}},"metadata":{"a":1}}'), ""),
         (of_azure('{"service":"service_bus_queue","data":{"bytes":"eA=="},"metadata":{"a":1}}'), ""),
         (of_azure('{"service":"service_bus_queue","data":{"int":"1"},"metadata":{}}'), ""),

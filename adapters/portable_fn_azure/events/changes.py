@@ -1,10 +1,10 @@
-"""Rows and documents of Azure's databases as neutral events."""
+"""Decode changed rows and documents of Azure's databases."""
 
 from __future__ import annotations
 
 from portable_fn.errors import DecodeError
 from portable_fn.events import ChangeEvent
-from portable_fn_azure.events.messages import given, read
+from portable_fn_azure.events.messages import read, require
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from portable_fn.adapter.batch import Item
 
-# What Cosmos DB itself adds to a document.
+# The fields that Cosmos DB adds to a document.
 SYSTEM = ("_rid", "_self", "_etag", "_attachments", "_ts", "_lsn")
 # https://github.com/Azure/azure-functions-sql-extension/blob/main/Worker.Extensions.Sql/src/SqlChange.cs
 SQL_OPERATIONS = ("inserted", "updated", "removed")
 
 
 def cosmos_db(native: Sequence[Mapping[str, Any]], source: str, table: str) -> list[Item]:
-    """The documents of a change feed's batch, as "updated": the feed doesn't tell an insert from an update.
+    """Decode the documents of a change feed's batch as "updated": the feed doesn't distinguish inserts.
 
-    In the mode "all versions and deletes" it does, and tells of deletes and of the document before.
+    In the mode "all versions and deletes" it does, and it has deletes and the previous version.
     """
     return [read("a document of Cosmos DB", _document, document, source, table) for document in native]
 
@@ -36,9 +36,9 @@ def _document(native: Mapping[str, Any], source: str, table: str) -> ChangeEvent
     version = native.get("_etag")
     if not isinstance(version, str) or not version:
         lsn = native["_lsn"]
-        version = given(_sequence(lsn) or lsn, "_etag and no _lsn")
+        version = require(_sequence(lsn) or lsn, "_etag and no _lsn")
     row = native.get("_rid")
-    row = row if isinstance(row, str) and row else given(document, "id")
+    row = row if isinstance(row, str) and row else require(document, "id")
     return ChangeEvent(
         f"{row}:{version.strip(chr(34))}",
         source,
@@ -60,12 +60,12 @@ def _version(native: Mapping[str, Any], change: Mapping[str, Any], source: str, 
     operation = change["operationType"]
     action = {"create": "inserted", "replace": "updated", "delete": "removed"}.get(operation)
     if action is None:
-        raise DecodeError(f"operationType is {str(operation)[:40]!r}; known are create, replace and delete")
+        raise DecodeError(f"operationType must be create, replace or delete, not {str(operation)[:40]!r}")
     current, previous = native.get("current"), native.get("previous")
     document = (current or previous or change).get("id")
-    lsn = given(_sequence(change.get("lsn")), "lsn")
+    lsn = require(_sequence(change.get("lsn")), "lsn")
     return ChangeEvent(
-        f"{given(document, 'id')}:{lsn}",
+        f"{require(document, 'id')}:{lsn}",
         source,
         table,
         action,
@@ -79,27 +79,27 @@ def _version(native: Mapping[str, Any], change: Mapping[str, Any], source: str, 
 
 
 def sql(native: object, table: str, invocation: str) -> list[Item]:
-    """The rows of an Azure SQL trigger's batch.
+    """Decode the rows of an Azure SQL trigger's batch.
 
-    There is nothing that identifies a change, so that the id is of the invocation, and another one when the rows come again.
-    Of a removed row there is but the key.
+    Nothing identifies a change, so its id is the invocation's and its number: redelivered rows have other ids. A removed row has
+    only its key.
     """
     from portable_fn.data import parse_json
 
     changes = parse_json(native) if isinstance(native, str) else native
     if not isinstance(changes, list):
-        raise DecodeError(f"the changes are a {type(changes).__name__}, not a list")
-    return [read("a changed row", _row, one, table, f"{invocation}:{index}") for index, one in enumerate(changes)]
+        raise DecodeError(f"the changes must be a list, not {type(changes).__name__}")
+    return [read("a changed row", _row, row, table, f"{invocation}:{index}") for index, row in enumerate(changes)]
 
 
 def _row(native: Mapping[str, Any], table: str, id: str) -> ChangeEvent[Any]:
     operation, item = native["Operation"], _object(native["Item"])
     if type(operation) is not int or not 0 <= operation < len(SQL_OPERATIONS):
-        raise DecodeError(f"the Operation is {str(operation)[:40]}; known are 0, 1 and 2")
+        raise DecodeError(f"the Operation must be 0, 1 or 2, not {str(operation)[:40]}")
     action = SQL_OPERATIONS[operation]
     removed = action == "removed"
     return ChangeEvent(
-        given(id, "id of the invocation"),
+        require(id, "id of the invocation"),
         table,
         table,
         action,
@@ -110,24 +110,24 @@ def _row(native: Mapping[str, Any], table: str, id: str) -> ChangeEvent[Any]:
 
 
 def mysql(native: Sequence[Mapping[str, Any]], table: str, invocation: str) -> list[Item]:
-    """The rows of a MySQL trigger's batch: inserted or updated ones, as "updated", since the trigger doesn't tell them apart."""
+    """Decode the rows of a MySQL trigger's batch as "updated": the trigger doesn't distinguish inserts."""
     return [read("a changed row", _mysql_row, row, table, f"{invocation}:{index}") for index, row in enumerate(native)]
 
 
 def _mysql_row(native: Mapping[str, Any], table: str, id: str) -> ChangeEvent[Any]:
     return ChangeEvent(
-        given(id, "id of the invocation"), table, table, "updated", after=_object(native["Item"]), native=native
+        require(id, "id of the invocation"), table, table, "updated", after=_object(native["Item"]), native=native
     )
 
 
 def _object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise DecodeError(f"the Item is a {type(value).__name__}, not an object")
+        raise DecodeError(f"the Item must be an object, not {type(value).__name__}")
     return value
 
 
 def _own(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document as the application has it."""
+    """Return a document without the fields that Cosmos DB adds."""
     return {name: document[name] for name in document if name not in SYSTEM}
 
 
@@ -136,7 +136,7 @@ def _sequence(value: object) -> str | None:
 
 
 def _seconds(value: object) -> datetime | None:
-    """A time of seconds since 1970; None for anything else."""
+    """Return the time of a number of seconds since 1970; None for anything else."""
     if type(value) is not int:
         return None
     from datetime import UTC, datetime, timedelta

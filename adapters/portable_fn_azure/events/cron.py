@@ -1,4 +1,4 @@
-"""Cron expressions as Azure's timers have them.
+"""Translate cron expressions for Azure's timers.
 
 https://github.com/atifaziz/NCrontab
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from portable_fn.errors import ConfigurationError
 
-# Sunday is 7 too.
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
@@ -15,35 +14,35 @@ _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
     ("hour", 0, 23, ()),
     ("day of the month", 1, 31, ()),
     ("month", 1, 12, _MONTHS),
-    ("day of the week", 0, 7, _DAYS),
+    ("day of the week", 0, 7, _DAYS),  # Sunday is 0 or 7
 )
 
 
 def ncrontab(cron: str) -> str:
-    """A cron expression of five fields as NCRONTAB, which has seconds first and Sunday as 0 alone.
+    """Return a cron expression of five fields as NCRONTAB, which starts with seconds and has Sunday only as 0.
 
-    Raises ConfigurationError for what the host can't read, since it would never call the function then, for a range that
-    ends before it begins, whose ends NCRONTAB would swap, and where both days are given: cron takes either, NCRONTAB only
-    days that are both.
+    Raises:
+        ConfigurationError: The host can't read the expression, and would never call the function. A range ends before it
+            starts: NCRONTAB would swap its ends. Or it has both days: cron runs on either, NCRONTAB only on days that are both.
     """
     minute, hour, day, month, weekday = fields = cron.split()
     for field, (what, least, greatest, names) in zip(fields, _FIELDS, strict=True):
         for part in field.split(","):
             if not ((part == "?" and what.startswith("day")) or _is_possible(part.lower(), least, greatest, names)):
                 raise ConfigurationError(
-                    f"the schedule {cron!r} has {part!r} for the {what}, which Azure doesn't take: possible are *, values from "
-                    f"{least} to {greatest}, ranges such as {least}-{greatest}, and steps such as */{greatest // 2}"
+                    f"Azure doesn't take {part!r} as the {what} of the schedule {cron!r}: use *, values from {least} to "
+                    f"{greatest}, ranges such as {least}-{greatest}, and steps such as */{greatest // 2}"
                 )
     if day not in ("*", "?") and weekday not in ("*", "?"):
         raise ConfigurationError(
-            f"the schedule {cron!r} has a day of the month and one of the week: cron means either, Azure both; make two of it"
+            f"the schedule {cron!r} has a day of the month and one of the week: cron runs on either, Azure only on both; use two schedules"
         )
-    day, weekday = ("*" if one == "?" else one for one in (day, weekday))
+    day, weekday = ("*" if field == "?" else field for field in (day, weekday))
     return " ".join(("0", minute, hour, day, month, ",".join(_weekday(part) for part in weekday.split(","))))
 
 
 def _is_possible(part: str, least: int, greatest: int, names: tuple[str, ...]) -> bool:
-    """Whether a field of NCRONTAB can have it: a value, a range or all, and perhaps a step."""
+    """Return whether a field of NCRONTAB can have it: a value, a range or all, and perhaps a step."""
     values, slash, step = part.partition("/")
     if slash and not (step.isascii() and step.isdecimal() and int(step) > 0):
         return False
@@ -61,7 +60,7 @@ def _is_possible(part: str, least: int, greatest: int, names: tuple[str, ...]) -
 
 
 def _weekday(part: str) -> str:
-    """A day of the week, or some, with Sunday as 0."""
+    """Return a day of the week, or a range of days, with Sunday as 0."""
     days, slash, step = part.partition("/")
     first, dash, last = days.partition("-")
     if not dash:
@@ -70,6 +69,6 @@ def _weekday(part: str) -> str:
         return part
     if slash or not first.isdigit():
         raise ConfigurationError(
-            f"the days {part!r} of a schedule end with 7, which Azure has not: name them one by one"
+            f"the days {part!r} of a schedule end with 7, which Azure doesn't take: list them, such as 5,6,0"
         )
     return ",".join(str(number % 7) for number in range(int(first), 8))

@@ -1,11 +1,11 @@
-"""Event Grid's events as neutral events, and what is inside of events and messages."""
+"""Decode Event Grid's events, and unwrap events and messages."""
 
 from __future__ import annotations
 
 from portable_fn.adapter.cloudevents import inside, json_body, neutral_inside, read_time, structured, write_time
 from portable_fn.data import parse_json
 from portable_fn.events import CloudEvent, Message
-from portable_fn_azure.events.messages import given, side, text, utc
+from portable_fn_azure.events.messages import as_text, as_utc, optional, require
 from portable_fn_azure.events.objects import storage_event
 
 TYPE_CHECKING = False
@@ -18,40 +18,40 @@ if TYPE_CHECKING:
 
 
 def event_grid(native: EventGridEvent | EventGridCloudEvent) -> CloudEvent[Any]:
-    """Event Grid's event, of either schema."""
+    """Decode an event of either schema."""
     either: Any = native
     return _cloud_event(either) if hasattr(native, "specversion") else _own_event(either)
 
 
 def _own_event(native: EventGridEvent) -> CloudEvent[Any]:
-    time = utc(side(native, "event_time"))
+    time = as_utc(optional(native, "event_time"))
     return _grid_event(
         {
             "id": native.id,
             "topic": native.topic,
-            "subject": side(native, "subject"),
+            "subject": optional(native, "subject"),
             "eventType": native.event_type,
             "eventTime": None if time is None else write_time(time),
             "data": native.get_json(),
-            "dataVersion": side(native, "data_version"),
+            "dataVersion": optional(native, "data_version"),
         },
         native,
     )
 
 
 def _cloud_event(native: EventGridCloudEvent) -> CloudEvent[Any]:
-    time = utc(side(native, "time"))
-    extensions = side(native, "extension_attrs")
+    time = as_utc(optional(native, "time"))
+    extensions = optional(native, "extension_attrs")
     value = {
         "specversion": native.specversion,
         "id": native.id,
         "source": native.source,
         "type": native.type,
-        "subject": side(native, "subject"),
+        "subject": optional(native, "subject"),
         "time": None if time is None else write_time(time),
-        "datacontenttype": side(native, "datacontenttype"),
-        "dataschema": side(native, "dataschema"),
-        # data_base64 is among them: seen with azure-functions 1.26.
+        "datacontenttype": optional(native, "datacontenttype"),
+        "dataschema": optional(native, "dataschema"),
+        # They include data_base64: seen with azure-functions 1.26.
         **(extensions if isinstance(extensions, dict) else {}),
     }
     if native.get_json() is not None:
@@ -60,17 +60,17 @@ def _cloud_event(native: EventGridCloudEvent) -> CloudEvent[Any]:
 
 
 def _grid_event(value: Mapping[str, Any], native: object, envelopes: tuple[Event[Any], ...] = ()) -> CloudEvent[Any]:
-    """An event of Event Grid's own schema.
+    """Decode an event of Event Grid's own schema.
 
     https://learn.microsoft.com/azure/event-grid/event-schema
     """
-    version, data = text(value.get("dataVersion")), value.get("data")
+    version, data = as_text(value.get("dataVersion")), value.get("data")
     return CloudEvent(
-        given(value.get("id"), "id"),
-        given(value.get("topic"), "topic"),
-        given(value.get("eventType"), "eventType"),
+        require(value.get("id"), "id"),
+        require(value.get("topic"), "topic"),
+        require(value.get("eventType"), "eventType"),
         b"" if data is None else json_body(data),
-        subject=text(value.get("subject")),
+        subject=as_text(value.get("subject")),
         time=read_time(value.get("eventTime")),
         content_type="application/json",
         extensions={"dataversion": version} if version else None,
@@ -80,10 +80,10 @@ def _grid_event(value: Mapping[str, Any], native: object, envelopes: tuple[Event
 
 
 def unwrap(event: Event[Any]) -> list[Event[Any]]:
-    """What is inside of an event: events that Event Grid put into a queue, what happened to a blob."""
+    """Return the events inside an event: Event Grid's in a message, a blob's in an event of Event Grid."""
     if isinstance(event, CloudEvent):
-        found = storage_event(event)
-        return neutral_inside(event) if found is None else [found]
+        object_event = storage_event(event)
+        return neutral_inside(event) if object_event is None else [object_event]
     if not isinstance(event, Message):
         return []
     if b'"eventType"' not in event.body:
@@ -93,11 +93,11 @@ def unwrap(event: Event[Any]) -> list[Event[Any]]:
     except ValueError:
         return inside(event)
     outer = (*event.envelopes, event)
-    # Event Grid puts them into an event hub as a list.
+    # In an event hub, Event Grid puts them in a list.
     events: list[Event[Any]] = [
         _grid_event(value, event.native, outer)
         for value in (values if isinstance(values, list) else [values])
         if isinstance(value, dict) and "eventType" in value and "topic" in value and "specversion" not in value
     ]
-    # The data of a CloudEvent may have an "eventType" too.
+    # Without one, "eventType" was in the data of a CloudEvent.
     return events or inside(event)

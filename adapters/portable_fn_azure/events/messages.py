@@ -1,4 +1,4 @@
-"""Messages of Azure's queues, topics and streams as neutral events, as the worker hands them over.
+"""Decode messages of Azure's queues, topics and streams.
 
 https://learn.microsoft.com/python/api/azure-functions/azure.functions
 """
@@ -27,31 +27,32 @@ if TYPE_CHECKING:
 
 
 def storage_queue(native: QueueMessage, channel: str) -> Message[Any]:
-    """A message of a storage queue, which counts its deliveries from 1."""
+    """Decode a message of a storage queue, which counts deliveries from 1."""
     return Message(
-        given(native.id, "Id"),
+        require(native.id, "Id"),
         channel,
         native.get_body(),
         channel=channel,
-        time=utc(side(native, "insertion_time")),
-        attempt=count(side(native, "dequeue_count")),
+        time=as_utc(optional(native, "insertion_time")),
+        attempt=as_count(optional(native, "dequeue_count")),
         native=native,
     )
 
 
 def service_bus(native: ServiceBusMessage, channel: str) -> Message[Any]:
-    """A message of a Service Bus queue or subscription; its session is the key.
+    """Decode a message of a Service Bus queue or subscription. Its key is the session.
 
-    The id is the sender's, or, where he gave none, the broker's sequence number.
+    The id is the sender's; without one, it is the broker's sequence number.
     """
     return _service_bus(native, channel, _metadata(native), lambda name, value: value)
 
 
 def service_bus_batch(natives: Sequence[ServiceBusMessage], channel: str) -> list[Item]:
-    """The messages of a batch.
+    """Decode the messages of a batch.
 
-    What one of them lacks is left out for all: the host leaves empty texts out of a list of them, so that what follows stands
-    at the wrong message. Source: azure-functions-host, GrpcMessageConversionExtensions.ToRpcStringArray.
+    If one message lacks a field, all lose it: the host sends a field of all messages as one list, without the empty strings, so
+    the values after a gap would go to the wrong messages. Source: azure-functions-host,
+    GrpcMessageConversionExtensions.ToRpcStringArray.
     """
     metadata = _metadata(natives[0]) if natives else {}
 
@@ -65,95 +66,96 @@ def service_bus_batch(natives: Sequence[ServiceBusMessage], channel: str) -> lis
 def _service_bus(
     native: ServiceBusMessage, channel: str, metadata: Mapping[str, Any], aligned: Callable[[str, Any], Any]
 ) -> Message[Any]:
-    sequence = _text(native.sequence_number)
-    properties = side(native, "application_properties") or side(native, "user_properties")
+    sequence = _as_id(native.sequence_number)
+    properties = optional(native, "application_properties") or optional(native, "user_properties")
     return Message(
-        _text(aligned("MessageId", native.message_id)) or given(sequence, "MessageId and no SequenceNumber"),
+        _as_id(aligned("MessageId", native.message_id)) or require(sequence, "MessageId and no SequenceNumber"),
         channel,
         native.get_body(),
         channel=channel,
-        time=utc(side(native, "enqueued_time_utc")),
-        content_type=text(aligned("ContentType", side(native, "content_type"))),
-        attributes=texts(properties),
-        subject=text(aligned("Subject", side(native, "subject"))) or text(aligned("Label", side(native, "label"))),
-        # .NET counts from 1, where AMQP counts failed deliveries.
-        attempt=count(side(native, "delivery_count")),
-        key=_text(aligned("SessionId", native.session_id)) or _session(metadata, properties),
+        time=as_utc(optional(native, "enqueued_time_utc")),
+        content_type=as_text(aligned("ContentType", optional(native, "content_type"))),
+        attributes=as_attributes(properties),
+        subject=as_text(aligned("Subject", optional(native, "subject")))
+        or as_text(aligned("Label", optional(native, "label"))),
+        # .NET counts deliveries from 1; AMQP counts failed ones.
+        attempt=as_count(optional(native, "delivery_count")),
+        key=_as_id(aligned("SessionId", native.session_id)) or _session(metadata, properties),
         sequence=sequence,
         native=native,
     )
 
 
-# Where older extensions of the host have the session: in what settles its messages.
+# Older extensions of the host have the session only in the metadata that settles messages.
 # Source: Azure/azure-functions-servicebus-extension, ServiceBusTriggerBindingStrategy.GetBindingData, and
-# azure-functions-python-worker#957; that it may be missing there too, azure-functions-python-library#103.
+# azure-functions-python-worker#957. It may be missing there too: azure-functions-python-library#103.
 _SETTLING = ("MessageSession", "SessionActions", "MessageReceiver", "MessageActions")
 
 
 def _session(metadata: Mapping[str, Any], properties: object) -> str | None:
-    """The session of the message, or of all of a batch, as extensions tell it that have no SessionId of a message."""
+    """Return the session of a message or a batch for extensions that send no SessionId with a message."""
     if (id := _member(metadata, "SessionId")) is not None:
         return id
     of_sessions = False
     for name in _SETTLING:
-        found = _member_of_any_type(metadata, name)
-        if isinstance(found, str) and found.startswith("{"):
+        value = _member_of_any_type(metadata, name)
+        if isinstance(value, str) and value.startswith("{"):
             try:
-                found = parse_json(found)
+                value = parse_json(value)
             except ValueError:
                 continue
-        if isinstance(found, dict) and found:
-            if (id := _member(found, "SessionId")) is not None:
+        if isinstance(value, dict) and value:
+            if (id := _member(value, "SessionId")) is not None:
                 return id
-            # A receiver without sessions has none of these.
-            of_sessions = of_sessions or any(str(each).lower().startswith("session") for each in found)
-    # The sender's own properties are the last word, and none where there are no sessions.
+            # Without sessions, none of the receiver's members starts like this.
+            of_sessions = of_sessions or any(str(each).lower().startswith("session") for each in value)
+    # The sender's properties come last, and count only if there are sessions.
     return _member(properties, "SessionId") if of_sessions and isinstance(properties, dict) else None
 
 
 def _member(members: Mapping[str, Any], name: str) -> str | None:
-    return _text(_member_of_any_type(members, name)) or None
+    return _as_id(_member_of_any_type(members, name)) or None
 
 
 def _member_of_any_type(members: Mapping[str, Any], name: str) -> Any:
-    """A member by its name in .NET's case, or in that of JSON: SessionId, sessionId."""
-    found = members.get(name)
-    return members.get(name[0].lower() + name[1:]) if found is None else found
+    """Return a member by its name, in .NET's case or JSON's: SessionId, sessionId."""
+    value = members.get(name)
+    return members.get(name[0].lower() + name[1:]) if value is None else value
 
 
 def received(native: ReceivedMessage, channel: str) -> Message[Any]:
-    """A message as azurefunctions-extensions-bindings-servicebus has it, for settling each by itself."""
+    """Decode a message of azurefunctions-extensions-bindings-servicebus, which is settled separately."""
     body = native.body
     if isinstance(body, str):
-        # A value instead of data, as JMS sends a text.
+        # An AMQP value instead of data, such as a text that JMS sends.
         body = body.encode()
-    # AMQP counts failed deliveries: azure.servicebus gives the message's header as it is.
-    failures = side(native, "delivery_count")
-    sequence = _text(native.sequence_number)
+    # AMQP counts failed deliveries, and azure.servicebus passes AMQP's header unchanged.
+    failures = optional(native, "delivery_count")
+    sequence = _as_id(native.sequence_number)
     return Message(
-        _text(native.message_id) or given(sequence, "MessageId and no SequenceNumber"),
+        _as_id(native.message_id) or require(sequence, "MessageId and no SequenceNumber"),
         channel,
         body if isinstance(body, bytes) else b"".join(body),
         channel=channel,
-        time=utc(side(native, "enqueued_time_utc")),
-        content_type=text(side(native, "content_type")),
-        attributes=texts(side(native, "application_properties")),
-        subject=text(side(native, "subject")),
-        attempt=count(failures + 1) if type(failures) is int else None,
-        key=_text(native.session_id) or None,
+        time=as_utc(optional(native, "enqueued_time_utc")),
+        content_type=as_text(optional(native, "content_type")),
+        attributes=as_attributes(optional(native, "application_properties")),
+        subject=as_text(optional(native, "subject")),
+        attempt=as_count(failures + 1) if type(failures) is int else None,
+        key=_as_id(native.session_id) or None,
         sequence=sequence,
         native=native,
     )
 
 
 def event_hubs(native: EventHubEvent, channel: str, attempt: int | None) -> Message[Any]:
-    """An event of an event hub. Its id is its place: partition and sequence number."""
+    """Decode an event of an event hub. Its id is the partition and the sequence number."""
     metadata = _metadata(native)
     return _event_hubs(native, channel, attempt, metadata, metadata.get("Properties"), metadata.get("SystemProperties"))
 
 
 def event_hubs_batch(natives: Sequence[EventHubEvent], channel: str, attempt: int | None) -> list[Item]:
-    """The events of a batch, all of one partition."""
+    """Decode the events of a batch, which come from one partition."""
     metadata = _metadata(natives[0]) if natives else {}
     properties, system = (_list(metadata.get(name)) for name in ("PropertiesArray", "SystemPropertiesArray"))
     items = []
@@ -169,21 +171,21 @@ def _event_hubs(
 ) -> Message[Any]:
     place = metadata.get("PartitionContext")
     place = place if isinstance(place, dict) else {}
-    partition = given(_text(place.get("PartitionId")), "PartitionId")
-    sequence = given(_text(native.sequence_number), "SequenceNumber")
+    partition = require(_as_id(place.get("PartitionId")), "PartitionId")
+    sequence = require(_as_id(native.sequence_number), "SequenceNumber")
     namespace = place.get("FullyQualifiedNamespace")
-    # What the sender set of AMQP's own properties is among the system's.
+    # The system properties include the AMQP properties that the sender set.
     content_type = system.get("content-type") if isinstance(system, dict) else None
     return Message(
         f"{partition}:{sequence}",
         f"{namespace}/{channel}" if namespace and isinstance(namespace, str) else channel,
         native.get_body(),
         channel=channel,
-        time=utc(side(native, "enqueued_time")),
+        time=as_utc(optional(native, "enqueued_time")),
         content_type=content_type if isinstance(content_type, str) else "",
-        attributes=texts(own),
+        attributes=as_attributes(own),
         attempt=attempt,
-        key=_key(side(native, "partition_key")) or None,
+        key=_as_key(optional(native, "partition_key")) or None,
         partition=partition,
         sequence=sequence,
         native=native,
@@ -191,18 +193,18 @@ def _event_hubs(
 
 
 def kafka(native: KafkaEvent, channel: str, attempt: int | None) -> Message[Any]:
-    """A record of Kafka. Its id is its place: topic, partition and offset."""
-    partition = given(_text(native.partition), "Partition")
-    offset = given(_text(native.offset), "Offset")
+    """Decode a Kafka record. Its id is the topic, the partition and the offset."""
+    partition = require(_as_id(native.partition), "Partition")
+    offset = require(_as_id(native.offset), "Offset")
     return Message(
         f"{channel}-{partition}-{offset}",
         channel,
         native.get_body(),
         channel=channel,
-        time=read_time(side(native, "timestamp")),
-        attributes=_headers(side(native, "headers")),
+        time=read_time(optional(native, "timestamp")),
+        attributes=_headers(optional(native, "headers")),
         attempt=attempt,
-        key=_key(side(native, "key")),
+        key=_as_key(optional(native, "key")),
         partition=partition,
         sequence=offset,
         native=native,
@@ -210,9 +212,9 @@ def kafka(native: KafkaEvent, channel: str, attempt: int | None) -> Message[Any]
 
 
 def read(what: str, decode: Callable[..., Any], *arguments: object) -> Item:
-    """What `decode` makes of the arguments, or the DecodeError that says why it can't."""
+    """Return what `decode` returns; if the data is malformed, return a DecodeError."""
     try:
-        return decode(*arguments)  # type: ignore[no-any-return]  # decoders make events
+        return decode(*arguments)  # type: ignore[no-any-return]  # decoders return events
     except DecodeError as exc:
         return exc
     except UNREADABLE as exc:
@@ -221,30 +223,30 @@ def read(what: str, decode: Callable[..., Any], *arguments: object) -> Item:
         return error
 
 
-def given(value: str | None, name: str) -> str:
-    """What identifies an event; DecodeError without it."""
+def require(value: str | None, name: str) -> str:
+    """Return a value that identifies an event; raise DecodeError if it is missing or malformed."""
     if not isinstance(value, str) or not value:
         raise DecodeError(f"it has no {name}")
     if not value.isascii() and not is_unicode(value):
-        raise DecodeError(f"its {name} has half of a surrogate pair, which is no text")
+        raise DecodeError(f"its {name} has half of a surrogate pair, so it isn't valid Unicode")
     return value
 
 
-def count(value: object) -> int | None:
-    """A number of deliveries; None for one that can't be."""
+def as_count(value: object) -> int | None:
+    """Return a number of deliveries; None if it isn't a positive int."""
     return value if type(value) is int and value > 0 else None
 
 
-def side(native: object, name: str) -> Any:
-    """An attribute that neither identity nor order depends on; None if there is none, or if the worker can't read it."""
+def optional(native: object, name: str) -> Any:
+    """Return an attribute that affects neither identity nor order; None if it is missing or the worker can't read it."""
     try:
         return getattr(native, name, None)
     except UNREADABLE:
         return None
 
 
-def utc(time: object) -> datetime | None:
-    """A time of the worker's as aware UTC: .NET leaves the zone of some out, which are in UTC. None for anything else."""
+def as_utc(time: object) -> datetime | None:
+    """Return the worker's time as aware UTC; None for anything else. .NET omits the zone of some times, which are UTC."""
     from datetime import UTC, datetime
 
     if not isinstance(time, datetime):
@@ -255,8 +257,8 @@ def utc(time: object) -> datetime | None:
         return None
 
 
-def text(value: object) -> str:
-    """A text that is side data; "" if it is none."""
+def as_text(value: object) -> str:
+    """Return optional text; "" for anything else."""
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -265,19 +267,19 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def texts(properties: object) -> dict[str, str | bytes | None]:
+def as_attributes(properties: object) -> dict[str, str | bytes | None]:
     """Return properties as text: values such as numbers as JSON, bytes if they aren't UTF-8.
 
     Properties without a value, and those that can't be read, are left out.
     """
-    found: dict[str, str | bytes | None] = {}
+    attributes: dict[str, str | bytes | None] = {}
     for name, value in properties.items() if isinstance(properties, dict) else ():
         try:
-            if value is not None and (known := _text(name)) is not None:
-                found[known] = _attribute(value)
+            if value is not None and (text := _as_id(name)) is not None:
+                attributes[text] = _attribute(value)
         except UNREADABLE:
             continue
-    return found
+    return attributes
 
 
 def _attribute(value: object) -> str | bytes:
@@ -291,16 +293,16 @@ def _attribute(value: object) -> str | bytes:
     from portable_fn.data import to_json
 
     text = to_json(value)
-    # A time or a UUID is a text to JSON.
+    # JSON has times and UUIDs as strings.
     return str(parse_json(text)) if text.startswith('"') else text
 
 
 def _headers(headers: object) -> dict[str, str | bytes | None]:
-    """Kafka's headers, whose values come in base64, or are null; a value that is neither is None."""
+    """Decode Kafka's headers. Their values are base64 or null; any other value becomes None."""
     from portable_fn.events import join_repeated
 
-    named = (one for one in _list(headers) if isinstance(one, dict) and isinstance(one.get("Key"), str))
-    return join_repeated((one["Key"], _header(one.get("Value"))) for one in named)
+    named = (header for header in _list(headers) if isinstance(header, dict) and isinstance(header.get("Key"), str))
+    return join_repeated((header["Key"], _header(header.get("Value"))) for header in named)
 
 
 def _header(value: object) -> str | bytes | None:
@@ -312,22 +314,22 @@ def _header(value: object) -> str | bytes | None:
         return None
 
 
-def _text(value: object) -> str | None:
-    """What identifies an event, as text: AMQP has ids that are numbers, UUIDs or bytes. None for anything else."""
+def _as_id(value: object) -> str | None:
+    """Return an id as text; None for anything else. In AMQP, ids may also be numbers, UUIDs or bytes."""
     if value is None or isinstance(value, str):
         if value and not value.isascii():
-            value.encode()  # half of a surrogate pair is no text
+            value.encode()  # raises for half of a surrogate pair
         return value
     if isinstance(value, bytes):
-        # One that isn't UTF-8 must not become the same as another one.
+        # Raises if it isn't UTF-8: two such ids must not become the same text.
         return value.decode()
     return str(value) if type(value) is int or type(value).__name__ == "UUID" else None
 
 
-def _key(value: object) -> str | None:
-    """A key that orders nothing beside the partition; one that isn't UTF-8 is in base64."""
+def _as_key(value: object) -> str | None:
+    """Return a partition's key as text, in base64 if it isn't UTF-8. The partition keeps the order, not the key."""
     try:
-        return _text(value)
+        return _as_id(value)
     except UnicodeDecodeError:
         from binascii import b2a_base64
 
@@ -339,9 +341,9 @@ def _list(value: object) -> list[Any]:
 
 
 def _metadata(native: Any) -> Mapping[str, Any]:
-    """The trigger's metadata; empty where the worker can't read it."""
+    """Return the trigger's metadata; empty if the worker can't read it."""
     try:
-        found = native.metadata
+        metadata = native.metadata
     except UNREADABLE:
         return {}
-    return found if isinstance(found, dict) else {}
+    return metadata if isinstance(metadata, dict) else {}

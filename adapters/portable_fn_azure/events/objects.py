@@ -1,4 +1,4 @@
-"""Blobs, and the events of storage accounts, as neutral events."""
+"""Decode blobs and the events of storage accounts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from portable_fn.adapter.cloudevents import json_data, read_time
 from portable_fn.errors import DecodeError
 from portable_fn.events import ObjectEvent
 from portable_fn.pairs import unquoted
-from portable_fn_azure.events.messages import given, side, text
+from portable_fn_azure.events.messages import as_text, optional, require
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,33 +28,33 @@ _TIERS = ("Hot", "Cool", "Cold", "Archive")
 
 
 def blob(native: InputStream) -> ObjectEvent[Any]:
-    """The blob trigger's blob, which was created or replaced.
+    """Decode the blob of a blob trigger: it was created or replaced.
 
-    The trigger has no event, so that the id is the blob's address and its version: its ETag, or the time of its last change
-    where the host leaves that out, as it does with Newtonsoft.Json, which finds nothing in .NET's ETag.
+    The trigger has no event, so the id is the blob's address and its version: the ETag, or without one the time of the last
+    change. The host omits the ETag if it serializes by Newtonsoft.Json, which finds no properties in .NET's ETag.
     """
-    properties = side(native, "blob_properties")
+    properties = optional(native, "blob_properties")
     properties = properties if isinstance(properties, dict) else {}
-    metadata = side(native, "metadata")
-    name = given(native.name, "BlobTrigger")
+    metadata = optional(native, "metadata")
+    name = require(native.name, "BlobTrigger")
     bucket, _, key = name.partition("/")
     etag = properties.get("ETag")
     etag = etag.strip('"') if isinstance(etag, str) and etag else None
     changed = properties.get("LastModified")
-    address = given(native.uri or name, "Uri")
+    address = require(native.uri or name, "Uri")
     before, found, _ = address.partition(f"/{bucket}/")
-    length = next((one for one in (properties.get("ContentLength"), side(native, "length")) if _is_size(one)), None)
+    lengths = (properties.get("ContentLength"), optional(native, "length"))
     return ObjectEvent(
-        f"{address}@{etag or given(changed, 'ETag and no LastModified')}",
+        f"{address}@{etag or require(changed, 'ETag and no LastModified')}",
         f"{before}/{bucket}" if found else bucket,
         bucket,
-        given(key, "name of a blob in BlobTrigger"),
+        require(key, "name of a blob in BlobTrigger"),
         "created",
         time=read_time(changed),
-        size=length,
+        size=next((length for length in lengths if _is_size(length)), None),
         etag=etag,
-        version=text(properties.get("VersionId")) or None,
-        content_type=text(properties.get("ContentType")) or None,
+        version=as_text(properties.get("VersionId")) or None,
+        content_type=as_text(properties.get("ContentType")) or None,
         metadata={name: value for name, value in metadata.items() if isinstance(value, str)}
         if isinstance(metadata, dict)
         else {},
@@ -66,18 +66,18 @@ def blob(native: InputStream) -> ObjectEvent[Any]:
 
 
 def storage_event(event: CloudEvent[Any]) -> ObjectEvent[Any] | None:
-    """What happened to a blob, in an event of a storage account; None where it is about none."""
+    """Decode an event of a storage account; return None if it isn't about a blob."""
     action = ACTIONS.get(event.type)
     if action is None or not event.subject.startswith(CONTAINERS):
         return None
     bucket, _, named = event.subject.removeprefix(CONTAINERS).partition("/blobs/")
     data = json_data(event)
     if not isinstance(data, dict):
-        raise DecodeError(f"the data of {event.type} is a {type(data).__name__}, not an object")
+        raise DecodeError(f"the data of {event.type} must be an object, not {type(data).__name__}")
     if action == "archived" and _is_warmer(data.get("accessTier"), data.get("previousTier")):
         action = "changed"
     url = data.get("url")
-    # The host's blob extension, too, takes the name from the URL, where it is percent-encoded.
+    # The host's blob extension also takes the name from the URL, which is percent-encoded.
     # Source: Microsoft.Azure.WebJobs.Extensions.Storage.Blobs, BlobsExtensionConfigProvider.
     _, found, encoded = (url if isinstance(url, str) else "").partition(f"/{bucket}/")
     length = data.get("contentLength")
@@ -89,9 +89,9 @@ def storage_event(event: CloudEvent[Any]) -> ObjectEvent[Any] | None:
         action,
         time=event.time,
         size=length if _is_size(length) and action == "created" else None,
-        etag=text(data.get("eTag")) or None,
-        version=text(data.get("blobVersion")) or None,
-        content_type=text(data.get("contentType")) or None,
+        etag=as_text(data.get("eTag")) or None,
+        version=as_text(data.get("blobVersion")) or None,
+        content_type=as_text(data.get("contentType")) or None,
         type=event.type,
         notification=data,
         native=event.native,
@@ -104,5 +104,5 @@ def _is_size(value: object) -> bool:
 
 
 def _is_warmer(tier: object, previous: object) -> bool:
-    """Whether a blob came back from a colder tier."""
+    """Return whether a blob moved to a warmer tier."""
     return tier in _TIERS and previous in _TIERS and _TIERS.index(tier) < _TIERS.index(previous)

@@ -1,6 +1,6 @@
-"""Azure's half of the wire: a request as the host and its worker hand it to a function, and its answer as the caller gets it.
+"""Simulate Azure: pass a request to a function as the host and its worker do, and return the answer that a caller gets.
 
-What isn't HTTP is in `simulate_events`.
+`simulate.events` does the same for triggers other than HTTP.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ __all__ = [
 
 SERVICES = ("http",)
 
-# What comes together may be several invocations: `invoker` is told whether each is to be a cold start.
+# Events that arrive together may need several invocations. `invoker` takes whether each is a cold start.
 TAKES_APART = True
 
-# What a function is called with.
+# The modules whose objects the worker passes.
 NEEDS = ("azure.functions",)
 
-# What the front end and the host themselves add to a request's headers.
+# The headers that the front end and the host add to a request.
 ADDED = ("host", "client-ip", "content-length", "disguised-host", "x-forwarded-for", "x-forwarded-proto")
 
 
@@ -61,7 +61,7 @@ def exchange(
     use: Sequence[Middleware] = (),
     root_path: str = "",
 ) -> Exchange:
-    """The request on its way through the host and the worker to the functions and back."""
+    """Take a request through the host and the worker to the functions, and the answer back."""
     if not any(issubclass(Request, function.kind) for function in bindings(*targets)):
         raise ConfigurationError("none of the functions takes a Request")
     app = entry(*targets, use=use, root_path=root_path)
@@ -77,7 +77,7 @@ def exchange(
 
 
 def payload(request: Request[Any]) -> Any:
-    """The azure.functions.HttpRequest that the worker makes of the request."""
+    """Return the azure.functions.HttpRequest that the worker passes."""
     from azure.functions import HttpRequest
 
     path = decoded_path(request.raw_path).removeprefix("/")
@@ -89,13 +89,13 @@ def payload(request: Request[Any]) -> Any:
         headers=headers,
         params={name: value for name, value in _joined(parse_qsl(request.raw_query, True)).items() if value},
         route_params={"path": path} if path else {},
-        # The host reads a body whose length is told.
+        # The host reads only a body with a content-length.
         body=request.raw_body if "content-length" in headers else b"",
     )
 
 
 def answer(native: Any, method: str) -> Answer:
-    """What the caller receives for a function's answer; EncodeError for one that the host would answer 500 for."""
+    """Return the answer that the caller gets; raise EncodeError if the host would answer 500."""
     from azure.functions.http import HttpResponseConverter
 
     http = HttpResponseConverter.encode(native, expected_type=None).value
@@ -115,7 +115,7 @@ def answer(native: Any, method: str) -> Answer:
 
 
 def decoded_path(raw: str) -> str:
-    """A path as Kestrel decodes it: %2F and what isn't UTF-8 stay encoded.
+    """Decode a path as Kestrel does: %2F, and bytes that aren't UTF-8, stay encoded.
 
     Source: dotnet/aspnetcore, src/Shared/UrlDecoder/UrlDecoder.cs.
     """
@@ -130,7 +130,7 @@ def decoded_path(raw: str) -> str:
 
 
 def encoded_path(decoded: str) -> str:
-    """A decoded path as the host writes it into the URL: what looks percent-encoded is left alone.
+    """Encode a decoded path as the host does for the URL: text that looks percent-encoded stays.
 
     Source: dotnet/aspnetcore, src/Http/Http.Abstractions/src/PathString.cs.
     """
@@ -138,7 +138,7 @@ def encoded_path(decoded: str) -> str:
 
 
 def _lines(request: Request[Any]) -> list[tuple[str, str]]:
-    """The header lines as they reach the host: with what the front end says of the client."""
+    """Return the header lines that reach the host, with what the front end adds about the client."""
     pairs = [pair for pair in request.headers.multi_items() if pair[0] not in ADDED]
     client = request.client_ip or "203.0.113.7"
     seen = f"[{client}]:54321" if ":" in client else f"{client}:54321"
@@ -156,7 +156,7 @@ def _lines(request: Request[Any]) -> list[tuple[str, str]]:
 
 
 def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """Repeated values joined by a bare comma."""
+    """Join repeated values by a comma without a space."""
     joined: dict[str, str] = {}
     for name, value in pairs:
         joined[name] = f"{joined[name]},{value}" if name in joined else value
@@ -164,7 +164,7 @@ def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def _cookies(jar: Any) -> list[str]:
-    """The Set-Cookie lines that the host writes for cookies, after what the worker hands it of each.
+    """Return the Set-Cookie lines that the host writes for the fields of cookies that the worker sends.
 
     Source: azure-functions-python-worker, datumdef.py; dotnet/aspnetcore, ResponseCookies.cs and SetCookieHeaderValue.cs.
     """

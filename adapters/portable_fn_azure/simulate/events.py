@@ -1,6 +1,6 @@
-"""Azure's half of the wire for what isn't HTTP: events as the host hands them to the worker, and what becomes of them.
+"""Simulate Azure for triggers other than HTTP: send events as the host does, and return the result of each.
 
-The shapes are those of the host's extensions; `Sent` is what the host tells a worker by gRPC, in protobuf's JSON.
+The payloads have the shapes of the host's extensions. `Sent` is what the host sends to a worker by gRPC, in protobuf's JSON.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from portable_fn.on import Trigger
 from portable_fn.record import Record
 from portable_fn.testing.results import Delivery, EventResult, Raised, reject_reason
 from portable_fn.testing.services import is_same_event
-from portable_fn_azure.events import register as triggers
-from portable_fn_azure.simulate import queues as simulate_queues
+from portable_fn_azure.events import register
+from portable_fn_azure.simulate import queues
 from portable_fn_azure.simulate.payloads import Sent, alone, rows, together
-from portable_fn_azure.simulate.worker import EXTENSION, Actions, Invoked, Wired, functions_for
+from portable_fn_azure.simulate.worker import EXTENSION, Actions, Invoked, WorkerFunction, functions_for
 
 EVENT_SERVICES: dict[str, tuple[str, ...]] = {
     "Message": (
@@ -42,7 +42,7 @@ EVENT_SERVICES: dict[str, tuple[str, ...]] = {
     "Task": ("durable_activity",),
 }
 
-# What the host can hand over several of at once, and what it always does.
+# Services that can send several events in one invocation, and those that always do.
 _MANY = (
     "event_hubs",
     "kafka",
@@ -54,11 +54,17 @@ _MANY = (
 _ROWS = ("cosmos_db", "cosmos_db_versions", "sql", "mysql")
 
 
-class Arrival(Record):
-    """Events that reach the host together: `each` by itself, and `many` at once, whichever the function's binding asks for.
+class HostEvents(Record):
+    """Events that reach the host together.
 
-    `events` are they, none where they aren't known; then `place` and `function` may say what the trigger listens to, and the
-    Azure function's name. `only` makes the arrival of some of them by their places.
+    Args:
+        keys: The key within which each event stays in order, or None.
+        each: What the host sends if the function's binding takes one event.
+        many: What it sends if the binding takes many.
+        events: The events, if known.
+        place: What the trigger listens to, if the events aren't known.
+        function: The Azure function's name, if the events aren't known.
+        only: Returns the same for the events at some positions.
     """
 
     _fields = ("keys", "each", "many")
@@ -71,7 +77,7 @@ class Arrival(Record):
         events: Sequence[Event[Any]] = (),
         place: str = "",
         function: str = "",
-        only: Callable[[list[int]], Arrival] | None = None,
+        only: Callable[[list[int]], HostEvents] | None = None,
     ) -> None:
         self.keys = keys
         self.each = each
@@ -83,27 +89,27 @@ class Arrival(Record):
 
 
 def payloads(events: Sequence[Event[Any]], service: str) -> list[Any]:
-    """What reaches the host: the events together where the service hands over several at once, else each by itself."""
-    return [_arrival(events, indices, service) for indices in _together(events, service)]
+    """Return what reaches the host: the events together if the service can send several at once, else one by one."""
+    return [_host_events(events, indices, service) for indices in _together(events, service)]
 
 
-def _arrival(events: Sequence[Event[Any]], indices: list[int], service: str) -> Arrival:
-    """The arrival of those of the events that are at the indices."""
-    those = [events[index] for index in indices]
+def _host_events(events: Sequence[Event[Any]], indices: list[int], service: str) -> HostEvents:
+    """Return what reaches the host for the events at the indices."""
+    chosen = [events[index] for index in indices]
 
-    def only(places: list[int]) -> Arrival:
-        return _arrival(events, [indices[place] for place in places], service)
+    def only(positions: list[int]) -> HostEvents:
+        return _host_events(events, [indices[position] for position in positions], service)
 
     if service in _ROWS:
-        return Arrival([None] * len(those), [], rows(those, service), those, only=only)
-    keys = [_key(event, service) for event in those]
-    each = [alone(event, service, index) for index, event in zip(indices, those, strict=True)]
-    many = together(those, service) if service in _MANY else None
-    return Arrival(keys, each, many, those, only=only)
+        return HostEvents([None] * len(chosen), [], rows(chosen, service), chosen, only=only)
+    keys = [_key(event, service) for event in chosen]
+    each = [alone(event, service, index) for index, event in zip(indices, chosen, strict=True)]
+    many = together(chosen, service) if service in _MANY else None
+    return HostEvents(keys, each, many, chosen, only=only)
 
 
 def _together(events: Sequence[Event[Any]], service: str) -> list[list[int]]:
-    """The indices of the events that reach the host together: a queue's, topic's, stream's or table's all, others alone."""
+    """Return the indices of events that reach the host together: those of a queue, topic, stream or table; others alone."""
     if service not in (*_MANY, *_ROWS):
         return [[index] for index in range(len(events))]
     places: dict[Any, list[int]] = {}
@@ -115,7 +121,7 @@ def _together(events: Sequence[Event[Any]], service: str) -> list[list[int]]:
 
 
 class Waiting(Record):
-    """An event that some functions are to get again, and what became of it with those that are done with it, by their names."""
+    """An event that some functions get again, and its results in the other functions, by their names."""
 
     _fields = ("event", "done")
 
@@ -124,23 +130,23 @@ class Waiting(Record):
         self.done = done
 
     def is_for(self, event: Event[Any]) -> bool:
-        """Whether this is the event, whatever the number of the delivery."""
+        """Return whether this is the event, at any delivery."""
         return is_same_event(event, self.event)
 
 
-# Those of the outermost block of `playing`.
+# Of the outermost block of `playing`.
 _waiting: ContextVar[list[Waiting] | None] = ContextVar("_waiting", default=None)
 
 
 @contextmanager
 def playing(service: str) -> Iterator[None]:
-    """Play what the services remember: which functions have handled an event.
+    """Remember which functions have handled an event, and answer calls to queues.
 
-    Play the package that settles messages one by one, too, if an app needs it and it isn't installed.
+    Replace the package that settles messages separately if an app needs it and it isn't installed.
     """
     token = None if _waiting.get() is not None else _waiting.set([])
     try:
-        with _settling(service), simulate_queues.playing():
+        with _settling(service), queues.playing():
             yield
     finally:
         if token is not None:
@@ -168,175 +174,185 @@ def _settling(service: str) -> Iterator[None]:
 def invoker(
     targets: tuple[object, ...], service: str, seconds: float, cold_start: bool = False
 ) -> Callable[[Any], Any]:
-    """The host, the worker and the function app: gives how each invocation ended that came of an arrival.
+    """Return a host with a worker and the functions' app: for events that arrive together, it returns its invocations.
 
-    The first is a cold start, or each where that is asked for. Each function has a subscription of its own: an event that
-    comes again goes to those alone that weren't done with it.
+    The first invocation is a cold start; with `cold_start`, each is. Each function has a separate subscription: an event is
+    redelivered only to the functions that haven't handled it.
     """
     functions = functions_for(targets, service, cold_start)
 
-    def invoke(arrival: Arrival) -> list[Invoked]:
-        listening = _listening(functions, arrival)
-        before = [_taken(event) for event in arrival.events]
-        invoked = [one for function in listening for one in _invoked(arrival, function, before)]
-        _keep_waiting(arrival.events, [function.name for function in listening], invoked, service)
+    def invoke(arrived: HostEvents) -> list[Invoked]:
+        listening = _listening(functions, arrived)
+        before = [_taken(event) for event in arrived.events]
+        invoked = [one for function in listening for one in _invoked(arrived, function, before)]
+        _keep_waiting(arrived.events, [function.name for function in listening], invoked, service)
         return invoked
 
     return invoke
 
 
 def _taken(event: Event[Any]) -> dict[str, EventResult]:
-    """What became of an event that comes again with the functions that are done with it."""
+    """Return the results of a redelivered event in the functions that have handled it."""
     waiting = _waiting.get() or []
-    for one in waiting:
-        if one.is_for(event):
-            waiting.remove(one)
-            return one.done
+    for entry in waiting:
+        if entry.is_for(event):
+            waiting.remove(entry)
+            return entry.done
     return {}
 
 
-def _invoked(arrival: Arrival, function: Wired, before: list[dict[str, EventResult]]) -> list[Invoked]:
-    """How the invocations of the function ended, with what became of events with it at an earlier delivery."""
+def _invoked(arrived: HostEvents, function: WorkerFunction, before: list[dict[str, EventResult]]) -> list[Invoked]:
+    """Invoke the function, except for events that it handled at an earlier delivery; return its invocations."""
     done = {index: known[function.name] for index, known in enumerate(before) if function.name in known}
-    if not done or arrival.only is None:
-        return invocations(arrival, function.many, function.invoke)
+    if not done or arrived.only is None:
+        return invocations(arrived, function.many, function.invoke)
     earlier = Invoked(list(done), None, results=done, function=function.name, earlier=True)
     left = [index for index in range(len(before)) if index not in done]
     if not left:
         return [earlier]
-    again = invocations(arrival.only(left), function.many, function.invoke)
-    for one in again:
-        one.indices = [left[index] for index in one.indices]
-        one.results = {left[index]: settled for index, settled in one.results.items()}
+    again = invocations(arrived.only(left), function.many, function.invoke)
+    for invocation in again:
+        invocation.indices = [left[index] for index in invocation.indices]
+        invocation.results = {left[index]: result for index, result in invocation.results.items()}
     return [earlier, *again]
 
 
 def _keep_waiting(events: Sequence[Event[Any]], names: Sequence[str], invoked: Sequence[Invoked], service: str) -> None:
-    """Remembers which functions are done with events that others are to get again."""
+    """Remember which functions have handled the events that others get again."""
     waiting = _waiting.get()
     if waiting is None or len(names) == 1:
         return
     indices = list(range(len(events)))
     became = {
-        name: _of_function([one for one in invoked if one.function == name], indices, events, service) for name in names
+        name: _results_of(
+            [invocation for invocation in invoked if invocation.function == name], indices, events, service
+        )
+        for name in names
     }
     for index, event in enumerate(events):
-        each = {name: of_it.get(index, _HELD_BACK) for name, of_it in became.items()}
-        done = {name: settled for name, settled in each.items() if settled.outcome != _HELD_BACK.outcome}
+        each = {name: of_function.get(index, _HELD_BACK) for name, of_function in became.items()}
+        done = {name: result for name, result in each.items() if result.outcome != _HELD_BACK.outcome}
         if done and len(done) < len(each):
             waiting.append(Waiting(event, done))
 
 
-def invocations(arrival: Arrival, many: bool, invoke: Callable[[Sent, list[int]], Invoked]) -> list[Invoked]:
-    """The invocations of a function, which takes `many` events or one, that come of an arrival.
+def invocations(arrived: HostEvents, many: bool, invoke: Callable[[Sent, list[int]], Invoked]) -> list[Invoked]:
+    """Invoke a function, which takes `many` events or one, for events that arrive together.
 
-    Within a partition or a session the host waits for one that it tries again.
+    Within a partition or a session, the events after a retried one aren't delivered.
     """
-    if arrival.many is not None and (many or not arrival.each):
-        return [invoke(arrival.many, list(range(len(arrival.keys))))]
+    if arrived.many is not None and (many or not arrived.each):
+        return [invoke(arrived.many, list(range(len(arrived.keys))))]
     invoked: list[Invoked] = []
     stopped: set[object] = set()
-    for index, sent in enumerate(arrival.each):
-        key = arrival.keys[index]
+    for index, sent in enumerate(arrived.each):
+        key = arrived.keys[index]
         if key is not None and key in stopped:
             continue
-        one = invoke(sent, [index])
-        invoked.append(one)
-        if one.error is not None and one.retries:
+        invocation = invoke(sent, [index])
+        invoked.append(invocation)
+        if invocation.error is not None and invocation.retries:
             stopped.add(key)
     return invoked
 
 
-def _listening(functions: list[Wired], arrival: Arrival) -> list[Wired]:
-    """The functions that an event is for: those whose trigger names what it is from, or, where all are for one thing, all."""
-    found, event = functions, next(iter(arrival.events), None)
-    if arrival.function and (there := [one for one in functions if one.place == arrival.place]):
-        return [one for one in there if one.name == arrival.function] or there
+def _listening(functions: list[WorkerFunction], arrived: HostEvents) -> list[WorkerFunction]:
+    """Return the functions whose trigger names the event's source; if all listen to the same place, all of them."""
+    event = next(iter(arrived.events), None)
+    if arrived.function and (there := [function for function in functions if function.place == arrived.place]):
+        return [function for function in there if function.name == arrived.function] or there
     if event is not None:
-        found = [one for one in functions if isinstance(event, one.trigger.trigger.kind)] or functions
-        if named := [one for one in found if one.listens_to(event)]:
-            return named
-        found = [one for one in found if isinstance(event, one.trigger.binding.kind)] or found
-    if len({one.place for one in found}) > 1:
-        names = ", ".join(f"{one.name} ({one.place})" for one in found)
-        what = "what is sent" if event is None else describe(event)
-        raise ValueError(f"{what} is for none of the functions, or it doesn't say for which; there are {names}")
-    return found
+        functions = [
+            function for function in functions if isinstance(event, function.trigger.trigger.kind)
+        ] or functions
+        if listening := [function for function in functions if function.listens_to(event)]:
+            return listening
+        functions = [
+            function for function in functions if isinstance(event, function.trigger.binding.kind)
+        ] or functions
+    if len({function.place for function in functions}) > 1:
+        names = ", ".join(f"{function.name} ({function.place})" for function in functions)
+        if event is None:
+            raise ValueError(f"the payload doesn't say which function it is for; there are {names}")
+        raise ValueError(f"no function takes {describe(event)}; there are {names}")
+    return functions
 
 
 def default_service(trigger: Trigger, event: Event[Any]) -> str | None:
-    """The service that `entry` registers the trigger for, where nothing else is said, and that hands over such an event."""
-    if isinstance(event, ObjectEvent) and (trigger.word == "queue" or triggers.is_carried(trigger)):
+    """Return the service that `entry` registers for the trigger by default; None if it sends no such event."""
+    if isinstance(event, ObjectEvent) and (trigger.word == "queue" or register.is_carried(trigger)):
         return "event_grid_storage_queue"
-    name = triggers.default_service(trigger).name
-    # Which schema a subscription to events has, code doesn't say; and nothing brings a function what it isn't for.
+    name = register.default_service(trigger).name
+    # The code doesn't say which schema an Event Grid subscription has. A blob trigger sends no such event.
     return None if trigger.word == "event" or (name == "blob" and not trigger.wants(event)) else name
 
 
 def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
-    """What became of each event, as the host and the service have it; for several functions, the worst."""
-    found = [EventResult("acknowledged")] * len(events)
+    """Return the result of each event on the host and the service; with several functions, the worst."""
+    worst = [EventResult("acknowledged")] * len(events)
     held = set(range(len(events)))
     error: Raised | None = None
     result: Any = None
     for indices, answer in zip(_together(events, service), answers, strict=True):
-        # An error that reaches the host before a function is called has everything come again.
+        # If the host fails before it calls a function, everything is redelivered.
         invoked = answer if isinstance(answer, list) else [Invoked(list(range(len(indices))), answer)]
-        for one in invoked:
-            if not one.earlier:
-                held -= {indices[number] for number in one.indices}
-                result, error = one.returned, one.error or error
-        for function in dict.fromkeys(one.function for one in invoked):
-            of_it = _of_function([one for one in invoked if one.function == function], indices, events, service)
+        for invocation in invoked:
+            if not invocation.earlier:
+                held -= {indices[number] for number in invocation.indices}
+                result, error = invocation.returned, invocation.error or error
+        for function in dict.fromkeys(invocation.function for invocation in invoked):
+            of_function = _results_of(
+                [invocation for invocation in invoked if invocation.function == function], indices, events, service
+            )
             for index in indices:
-                found[index] = max(found[index], of_it.get(index, _HELD_BACK), key=_badness)
-    return Delivery(found, result=result, error=None if error is None else (error.name, error.message), held=held)
+                worst[index] = max(worst[index], of_function.get(index, _HELD_BACK), key=_badness)
+    return Delivery(worst, result=result, error=None if error is None else (error.name, error.message), held=held)
 
 
-# What the host doesn't hand over behind one that it tries again, and what nobody settles until its lock ends.
+# An event that the host doesn't deliver after a retried one, or that isn't settled before its lock ends.
 _HELD_BACK = EventResult("retried")
 _WORST = ("acknowledged", "dead-lettered", "retried", "lost")
 
 
-def _badness(settled: EventResult) -> int:
-    return _WORST.index(settled.outcome)
+def _badness(result: EventResult) -> int:
+    return _WORST.index(result.outcome)
 
 
-def _of_function(
+def _results_of(
     invoked: Sequence[Invoked], indices: Sequence[int], events: Sequence[Event[Any]], service: str
 ) -> dict[int, EventResult]:
-    """What became of events by one function's invocations, which number them from 0."""
-    found = {}
-    for one in invoked:
-        sent = list(one.out)
-        for number in one.indices:
+    """Return the results of events in one function's invocations, which number them from 0."""
+    by_index: dict[int, EventResult] = {}
+    for invocation in invoked:
+        sent = list(invocation.out)
+        for number in invocation.indices:
             index = indices[number]
-            if service == "service_bus_settled" or one.earlier:
-                found[index] = one.results.get(number, _HELD_BACK)
+            if service == "service_bus_settled" or invocation.earlier:
+                by_index[index] = invocation.results.get(number, _HELD_BACK)
             else:
-                found[index] = _outcome(one, events[index], sent)
-    return found
+                by_index[index] = _outcome(invocation, events[index], sent)
+    return by_index
 
 
-def _outcome(one: Invoked, event: Event[Any], sent: list[Message[Any]]) -> EventResult:
-    if one.error is not None:
-        return EventResult("retried" if one.retries else "lost")
+def _outcome(invocation: Invoked, event: Event[Any], sent: list[Message[Any]]) -> EventResult:
+    if invocation.error is not None:
+        return EventResult("retried" if invocation.retries else "lost")
     for letter in sent:
-        if len(one.indices) == 1 or _is_of(restored(letter), event):
+        if len(invocation.indices) == 1 or _is_of(restored(letter), event):
             sent.remove(letter)
             return EventResult("dead-lettered", why=reject_reason(reason(letter) or ""))
     return EventResult("acknowledged")
 
 
 def _is_of(rejected: Any, event: Event[Any]) -> bool:
-    """Whether the event that was rejected is this one, of several; a function may know it by another id."""
+    """Return whether this is the rejected event. A function may see it with another id."""
     if isinstance(event, Message):
         return bool(rejected.body == event.body)
     return all(to_json(getattr(rejected, name)) == to_json(getattr(event, name)) for name in ("key", "after"))
 
 
 def _key(event: Event[Any], service: str) -> object:
-    """Within what the host, or the broker, waits for an event that it tries again."""
+    """Return the key within which the host or the broker waits for a retried event."""
     if service in ("event_hubs", "kafka"):
         return getattr(event, "partition", None) or "0"
     return getattr(event, "key", None) if service == "service_bus_sessions" else None

@@ -1,4 +1,4 @@
-"""What Azure's host hands over as JSON: a trigger's data and metadata as TypedData, and the name of the service."""
+"""Read and write what Azure's host sends as JSON: a trigger's data and metadata as TypedData, and the service's name."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from portable_fn.errors import DecodeError
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.http import Request
 from portable_fn.testing.native_json import NativePayload, is_http, request_from_json
-from portable_fn_azure.simulate.events import EVENT_SERVICES
-from portable_fn_azure.simulate.events import Arrival as HostArrival
+from portable_fn_azure.simulate.events import EVENT_SERVICES, HostEvents
 from portable_fn_azure.simulate.payloads import Sent
 
 _KNOWN = {name for services in EVENT_SERVICES.values() for name in services}
 _ROWS = ("cosmos_db", "cosmos_db_versions", "sql", "mysql")
-# Its messages come together and are settled each by itself.
+# Its messages arrive together and are settled separately.
 _SETTLED = "service_bus_settled"
-# The type of data that a function gets which takes several at once.
+# The type of the data for a function that takes many events.
 _MANY = "collection_bytes"
-# Which service's metadata has such a name.
+# The service whose metadata has such a name.
 _MARKS = {
     "DequeueCount": "storage_queue",
     "LockToken": "service_bus_queue",
@@ -34,18 +33,19 @@ _MARKS = {
 }
 
 
-def write(native: HostArrival, service: str) -> Any:
-    """Each event as the host hands it to a function that takes them one by one; rows, which come together, together."""
+def write(native: HostEvents, service: str) -> Any:
+    """Return each event as the host sends it to a function that takes one at a time; rows together."""
     many = [] if native.many is None else [native.many]
     sent = many if service == _SETTLED else native.each or many
-    made = [
-        {"service": service, "data": one.data, "metadata": one.metadata, "retry_count": one.retry_count} for one in sent
+    values = [
+        {"service": service, "data": each.data, "metadata": each.metadata, "retry_count": each.retry_count}
+        for each in sent
     ]
-    return made[0] if len(made) == 1 else made
+    return values[0] if len(values) == 1 else values
 
 
 def recognises(value: Any) -> int:
-    """3 for what the host hands over and what Event Grid sends, 2 for a request by way of Azure's front end, else 0."""
+    """Return 3 for what the host or Event Grid sends, 2 for a request from Azure's front end, else 0."""
     first = value[0] if isinstance(value, list) and value else value
     if not isinstance(first, dict):
         return 0
@@ -60,42 +60,44 @@ def recognises(value: Any) -> int:
 
 
 def read(value: Any, service: str | None) -> list[NativePayload]:
-    """What reaches the host by the value: one thing, or a list of several."""
+    """Return what reaches the host: one payload, or each in a list."""
     values = value if isinstance(value, list) else [value]
-    return [_arrived(one, service) for one in values]
+    return [_native_payload(each, service) for each in values]
 
 
-def _arrived(value: Any, service: str | None) -> NativePayload:
+def _native_payload(value: Any, service: str | None) -> NativePayload:
     if not isinstance(value, dict):
-        raise DecodeError(f"the host hands over objects, not a {type(value).__name__}")
+        raise DecodeError(f"the host sends objects, not {type(value).__name__}")
     if is_http(value):
         return NativePayload("", _of_front_end(value), (Request,))
     if _is_grid(value) or cloudevents.is_structured(value):
         name = service or ("event_grid" if _is_grid(value) else "event_grid_cloud_events")
-        return _one(name, Sent({"json": to_json(value)}, {}))
+        return _event_payload(name, Sent({"json": to_json(value)}, {}))
     data, metadata = value.get("data"), value.get("metadata")
     if not isinstance(data, dict) or len(data) != 1 or not isinstance(metadata, dict):
-        raise DecodeError("the host hands over an object with data, of one type, and metadata, or Event Grid's events")
+        raise DecodeError(
+            "an object from the host needs data with exactly one type, and metadata; or it must be an event of Event Grid"
+        )
     name = value.get("service") or service or _marked(metadata)
     if name not in _KNOWN:
-        raise DecodeError(f"there is no service {str(name)[:80]!r} here; possible are {', '.join(sorted(_KNOWN))}")
+        raise DecodeError(f"azure has no service {str(name)[:80]!r}; use one of {', '.join(sorted(_KNOWN))}")
     retries = value.get("retry_count", 0)
-    place, function = (str(value.get(one, "")) for one in ("place", "function"))
-    return _one(name, Sent(data, metadata, retries if isinstance(retries, int) else 0), place, function)
+    place, function = (str(value.get(key, "")) for key in ("place", "function"))
+    return _event_payload(name, Sent(data, metadata, retries if isinstance(retries, int) else 0), place, function)
 
 
-def _one(service: str, sent: Sent, place: str = "", function: str = "") -> NativePayload:
+def _event_payload(service: str, sent: Sent, place: str = "", function: str = "") -> NativePayload:
     kinds: tuple[type[Event[Any]], ...] = (ChangeEvent,) if service in _ROWS else _kinds(service)
-    several = _several(service, sent)
-    if several is None:
-        arrival = HostArrival([None], [sent], None, place=place, function=function)
+    count = _count(service, sent)
+    if count is None:
+        arrived = HostEvents([None], [sent], None, place=place, function=function)
     else:
-        arrival = HostArrival([None] * several, [], sent, place=place, function=function)
-    return NativePayload(service, arrival, kinds, one_by_one=True)
+        arrived = HostEvents([None] * count, [], sent, place=place, function=function)
+    return NativePayload(service, arrived, kinds, one_by_one=True)
 
 
-def _several(service: str, sent: Sent) -> int | None:
-    """How many come together; None where it is one by itself."""
+def _count(service: str, sent: Sent) -> int | None:
+    """Return how many events arrive together; None for a single event."""
     if service in _ROWS:
         text = str(next(iter(sent.data.values())))
         return len(json.loads(text)) if text.startswith("[") else 1
@@ -105,7 +107,7 @@ def _several(service: str, sent: Sent) -> int | None:
 
 
 def _kinds(service: str) -> tuple[type[Event[Any]], ...]:
-    """The kinds that the service's events are or hold, the innermost first."""
+    """Return the kinds of the service's events and of the events inside them, the innermost first."""
     known = {name for name, services in EVENT_SERVICES.items() if service in services}
     if "Message" in known:
         return (ObjectEvent, CloudEvent, Message)
@@ -121,7 +123,7 @@ def _is_grid(value: dict[str, Any]) -> bool:
 
 
 def _of_front_end(value: dict[str, Any]) -> Request[Any]:
-    """The request, without what the front end and the host have added."""
+    """Return the request without what the front end and the host added."""
     parts = urlsplit(value["url"])
     prefix = value.get("root_path", "/api")
     path = parts.path.removeprefix(prefix) if parts.path.startswith(f"{prefix}/") else parts.path

@@ -1,4 +1,4 @@
-"""Events as Azure's host hands them to the worker: what its extensions make of them, as TypedData in protobuf's JSON."""
+"""Write events as Azure's host sends them to the worker: as its extensions do, as TypedData in protobuf's JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COUNTED = ("event_hubs", "kafka", "cosmos_db", "cosmos_db_versions", "timer")
 
 
 class Sent(Record):
-    """What the host sends for one invocation: the trigger's data and metadata as TypedData, and the retry's number."""
+    """What the host sends for one invocation: the trigger's data and metadata as TypedData, and the number of retries."""
 
     _fields = ("data", "metadata", "retry_count")
 
@@ -59,7 +59,7 @@ def _blobs(values: Sequence[bytes]) -> dict[str, Any]:
 
 
 def _metadata(**values: Any) -> dict[str, dict[str, Any]]:
-    """The trigger's metadata without what is null, which the host leaves out."""
+    """Return the trigger's metadata without nulls, which the host omits."""
     system = {"sys": _json({"MethodName": "function", "UtcNow": "2026-01-02T03:04:05Z", "RandGuid": INVOCATION})}
     return {name: value for name, value in values.items() if value is not None} | system
 
@@ -69,17 +69,17 @@ def _optional(value: str | None) -> dict[str, Any] | None:
 
 
 def _offset(time: datetime | None) -> dict[str, Any]:
-    """A DateTimeOffset of .NET's."""
+    """Write a DateTimeOffset of .NET."""
     return _json("9999-12-31T23:59:59.9999999+00:00" if time is None else time.astimezone(UTC).isoformat())
 
 
 def _naive(time: datetime | None) -> str:
-    """A DateTime of .NET's, whose zone is left out."""
+    """Write a DateTime of .NET, without its zone."""
     return "0001-01-01T00:00:00" if time is None else time.astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
 def alone(event: Any, service: str, index: int) -> Sent:
-    """What the host sends for an event that comes by itself."""
+    """Return what the host sends for a single event."""
     retries = (event.attempt or 1) - 1 if service in _COUNTED else 0
     return Sent(*_SINGLE[service](event, index), retries)
 
@@ -91,7 +91,10 @@ def _storage_queue(event: Message[Any], index: int) -> tuple[dict[str, Any], dic
 def _queued(
     id: str, body: bytes, time: datetime | None, attempt: int | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Source: Microsoft.Azure.WebJobs.Extensions.Storage.Queues, QueueTriggerBinding.CreateBindingData."""
+    """Write a message of a storage queue.
+
+    Source: Microsoft.Azure.WebJobs.Extensions.Storage.Queues, QueueTriggerBinding.CreateBindingData.
+    """
     try:
         text = _text(body.decode())
     except UnicodeDecodeError:
@@ -108,7 +111,10 @@ def _queued(
 
 
 def _service_bus(event: Message[Any], index: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Source: Microsoft.Azure.WebJobs.Extensions.ServiceBus, ServiceBusTriggerBindingStrategy."""
+    """Write a message of Service Bus.
+
+    Source: Microsoft.Azure.WebJobs.Extensions.ServiceBus, ServiceBusTriggerBindingStrategy.
+    """
     properties = _json(_properties(event))
     return _bytes(event.body), _metadata(
         DeliveryCount=_json(event.attempt or 1),
@@ -127,7 +133,10 @@ def _service_bus(event: Message[Any], index: int) -> tuple[dict[str, Any], dict[
 
 
 def _event_hubs(event: Message[Any], index: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Source: Microsoft.Azure.WebJobs.Extensions.EventHubs, EventHubTriggerBindingStrategy."""
+    """Write an event of an event hub.
+
+    Source: Microsoft.Azure.WebJobs.Extensions.EventHubs, EventHubTriggerBindingStrategy.
+    """
     system = _system(event, index)
     return _bytes(event.body), _metadata(
         PartitionContext=_json(_partition(event)),
@@ -164,7 +173,10 @@ def _system(event: Message[Any], index: int) -> dict[str, Any]:
 
 
 def _kafka(event: Message[Any], index: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Source: azure-functions-kafka-extension, KafkaTriggerBindingStrategy."""
+    """Write a Kafka record.
+
+    Source: azure-functions-kafka-extension, KafkaTriggerBindingStrategy.
+    """
     return _bytes(event.body), _metadata(
         Key=_optional(event.key),
         Partition=_json(_whole("partition", event.partition or "0")),
@@ -197,19 +209,19 @@ def _whole(name: str, value: str) -> int:
     try:
         return int(value)
     except ValueError as exc:
-        raise ValueError(f"the {name} of a message is a whole number here, not {value!r}") from exc
+        raise ValueError(f"the {name} of a message must be a whole number on Azure, not {value!r}") from exc
 
 
 def _properties(event: Message[Any]) -> dict[str, str]:
-    """Properties by JSON, which has no bytes."""
+    """Return the properties for JSON, which has no bytes."""
     for name, value in event.attributes.items():
         if not isinstance(value, str):
-            raise ValueError(f"the host has text alone in properties: {name}")
-    return dict(event.attributes)  # type: ignore[arg-type]  # seen to be text
+            raise ValueError(f"the host sends only text in properties, and {name} is bytes")
+    return dict(event.attributes)  # type: ignore[arg-type]  # all are text
 
 
 def together(events: list[Any], service: str) -> Sent:
-    """What the host sends for events that come together."""
+    """Return what the host sends for events that arrive together."""
     retries = (events[0].attempt or 1) - 1 if service in _COUNTED else 0
     bodies = _blobs([event.body for event in events])
     numbers = [_number(event.sequence, index) for index, event in enumerate(events)]
@@ -276,9 +288,12 @@ def _settleable(event: Message[Any], index: int) -> dict[str, Any]:
 
 
 def _blob(event: ObjectEvent[Any], index: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Source: Microsoft.Azure.WebJobs.Extensions.Storage.Blobs, BlobTriggerBinding; BlobProperties by Newtonsoft.Json."""
+    """Write a blob.
+
+    Source: Microsoft.Azure.WebJobs.Extensions.Storage.Blobs, BlobTriggerBinding; BlobProperties by Newtonsoft.Json.
+    """
     if event.action != "created":
-        raise ValueError(f"a blob trigger has no {event.action} objects; event_grid has")
+        raise ValueError(f"a blob trigger sends only created objects, not {event.action} ones; use event_grid")
     source = event.source if "://" in event.source else f"https://account.blob.core.windows.net/{event.bucket}"
     body = event.body or b""
     properties = {
@@ -323,7 +338,9 @@ def _grid_event(event: Any) -> dict[str, Any]:
         return {**value, **_storage_event(event)}
     value["dataVersion"] = event.extensions.get("dataversion", "")
     if set(event.extensions) - {"dataversion"} or event.schema or event.content_type != "application/json":
-        raise ValueError("Event Grid's own schema has no extensions, no schema of the data and no data but JSON")
+        raise ValueError(
+            "Event Grid's own schema has only JSON data, no extensions and no data schema; use event_grid_cloud_events"
+        )
     try:
         value["data"] = event.read_data()
     except DecodeError as exc:
@@ -377,9 +394,12 @@ def _grid_in_queue(event: Any, index: int) -> tuple[dict[str, Any], dict[str, An
 
 
 def _timer(event: ScheduleEvent[Any], index: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Source: azure-webjobs-sdk-extensions, TimerInfo and ScheduleStatus."""
+    """Write a timer's call.
+
+    Source: azure-webjobs-sdk-extensions, TimerInfo and ScheduleStatus.
+    """
     if event.input is not None:
-        raise ValueError("a timer has no input")
+        raise ValueError("an Azure timer has no input")
     status = None
     if event.time is not None:
         due = event.time.isoformat()
@@ -410,12 +430,12 @@ _SINGLE: dict[str, Callable[[Any, int], tuple[dict[str, Any], dict[str, Any]]]] 
 
 
 def rows(events: list[Any], service: str) -> Sent:
-    """What the host sends for rows, which always come together."""
+    """Return what the host sends for rows, which always arrive together."""
     if service == "sql":
         return Sent(_text(to_json([_sql_row(event) for event in events])), {})
     if service == "mysql":
         if any(event.action == "removed" for event in events):
-            raise ValueError("a MySQL trigger has no removed rows")
+            raise ValueError("a MySQL trigger sends no removed rows")
         return Sent(_text(to_json([{"Operation": 0, "Item": event.after} for event in events])), {})
     document = _version if service == "cosmos_db_versions" else _document
     retries = (getattr(events[0], "attempt", None) or 1) - 1
@@ -428,12 +448,12 @@ def _sql_row(event: ChangeEvent[Any]) -> dict[str, Any]:
 
 
 def _document(event: ChangeEvent[Any], index: int) -> dict[str, Any]:
-    """A document of the change feed.
+    """Write a document of the change feed.
 
     https://learn.microsoft.com/azure/cosmos-db/change-feed
     """
     if event.after is None:
-        raise ValueError("Cosmos DB's change feed has no removed documents: give the change an `after`")
+        raise ValueError("Cosmos DB's change feed has no removed documents: pass `after`")
     rid, _, etag = event.id.partition(":")
     document = {
         **event.after,
@@ -453,7 +473,7 @@ def _version(event: ChangeEvent[Any], index: int) -> dict[str, Any]:
     """
     operation = {"inserted": "create", "updated": "replace", "removed": "delete"}[event.action]
     if not isinstance(event.key.get("id"), str):
-        raise ValueError(f"a document of Cosmos DB has a text as its id, not {event.key.get('id')!r}")
+        raise ValueError(f"the id of a document in Cosmos DB must be a str, not {event.key.get('id')!r}")
     metadata = {"operationType": operation, "lsn": _number(event.sequence, index), "id": event.key["id"]}
     if event.time is not None:
         metadata["crts"] = int(event.time.timestamp())

@@ -1,4 +1,4 @@
-"""The worker of Azure's that runs a function app: how each function is called, and how its invocation ends."""
+"""Simulate Azure's worker: call each function of an app, and return how its invocation ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from portable_fn_azure.events.services import SERVICES
 from portable_fn_azure.simulate.payloads import Sent
 from portable_fn_azure.simulate.queues import letters
 
-# A service of the simulation that is one of the adapter's with something chosen.
+# Services of the simulation that are the adapter's services with an option.
 ADAPTERS = {
     "service_bus_sessions": "service_bus_queue",
     "service_bus_settled": "service_bus_queue",
@@ -40,7 +40,7 @@ ADAPTERS = {
 
 
 class TraceContext:
-    """The trace of the worker's context; the real one is continued by the host."""
+    """The trace of the worker's context. The real host continues it."""
 
     def __init__(self, parent: str, state: str) -> None:
         self.trace_parent = parent
@@ -48,7 +48,7 @@ class TraceContext:
 
 
 class FunctionContext:
-    """The context that the worker hands over."""
+    """The context that the worker passes."""
 
     def __init__(self, trace: TraceContext) -> None:
         from threading import local
@@ -92,8 +92,8 @@ class Invoked(Record):
         self.earlier = earlier
 
 
-class Wired:
-    """A function of a function app, called as the worker calls it."""
+class WorkerFunction:
+    """A function of an app, called as the worker calls it."""
 
     def __init__(self, function: Any, trigger: TriggerFunction, service: str) -> None:
         self.trigger = trigger
@@ -112,15 +112,16 @@ class Wired:
         return place
 
     def listens_to(self, event: Any) -> bool:
-        """Whether the event is of what the function's trigger names."""
+        """Return whether the function's trigger names the event's source."""
         if self.trigger.service.name == "event_grid":
-            # Which events a subscription is of, code doesn't say; the function leaves aside what it isn't for.
+            # The code doesn't say which events a subscription has. The function skips those of other containers.
             return True
         if self.trigger.service.name == "cosmos_db":
             return bool(self.trigger.channel.rpartition("/")[2] == event.table)
         return bool(self.trigger.trigger.names(event))
 
     def invoke(self, sent: Sent, indices: list[int]) -> Invoked:
+        """Call the function for the events at the indices."""
         native = self.native(sent)
         arguments: dict[str, Any] = {"event": native, "context": _context(self.name, sent.retry_count)}
         before = len(letters())
@@ -141,21 +142,21 @@ class Wired:
         return Invoked(indices, None, returned, letters()[before:], actions.results, self.retries, self.name)
 
     def native(self, sent: Sent) -> Any:
-        """What the worker makes of what the host sends; DecodeError where it can't."""
+        """Convert what the host sends, as the worker does; raise DecodeError if it can't."""
         try:
             return self._native(sent)
         except (*UNREADABLE, NotImplementedError, UnboundLocalError) as exc:
-            # The last is Event Hubs' converter's, of data of a type that it doesn't know: seen with azure-functions 1.26.
+            # Event Hubs' converter raises UnboundLocalError for data of an unknown type: seen with azure-functions 1.26.
             raise unreadable(exc, f"what the host sends for {self.service}") from exc
 
     def _native(self, sent: Sent) -> Any:
         if self.service == "service_bus_settled":
-            return [_received(one) for one in json.loads(sent.data["json"])]
+            return [_received(message) for message in json.loads(sent.data["json"])]
         if self.type == "sqlTrigger":
             return _datum(sent.data).value
         metadata = {name: _datum(value) for name, value in sent.metadata.items()}
         with catch_warnings():
-            # That of reading a task's input without a type.
+            # The warning about a task's input without a type.
             simplefilter("ignore", DeprecationWarning)
             return _converter(self.type).decode(_datum(sent.data), trigger_metadata=metadata)
 
@@ -163,21 +164,25 @@ class Wired:
 def _converter(binding: str) -> Any:
     from azure.functions.meta import get_binding_registry
 
-    registry: Any = get_binding_registry  # it has no annotations
+    registry: Any = get_binding_registry  # without annotations
     return registry().get(binding)
 
 
-# What the host forgets where it has no retry policy.
+# Triggers whose failed events the host drops without a retry policy.
 LOST = ("eventHubTrigger", "kafkaTrigger", "cosmosDBTrigger", "timerTrigger")
 EXTENSION = "azurefunctions.extensions.bindings.servicebus"
-# What a function without a trigger of its own is for.
+# The sources of functions without a trigger.
 _NAMES = {"object": "uploads", "change": "users"}
 
 
-def functions_for(targets: tuple[object, ...], service: str, cold_start: bool = False) -> list[Wired]:
-    """The Azure functions for the service, as `entry` registers them; ConfigurationError for what Azure can't have.
+def functions_for(targets: tuple[object, ...], service: str, cold_start: bool = False) -> list[WorkerFunction]:
+    """Return the Azure functions for the service, as `entry` registers them.
 
-    The first invocation is a cold start, or each.
+    Args:
+        cold_start: Whether each invocation is a cold start; by default only the first is.
+
+    Raises:
+        ConfigurationError: Azure can't have one of them.
     """
     from azure.functions import FunctionApp
 
@@ -187,17 +192,17 @@ def functions_for(targets: tuple[object, ...], service: str, cold_start: bool = 
     words = SERVICES[name].words
     functions = for_the_words(bindings(*targets), words)
     if not functions:
-        raise ConfigurationError(f"none of the functions is for what {service} hands over")
+        raise ConfigurationError(f"no function takes events of {service}")
     options: dict[str, dict[str, Any]] = {}
     for function in functions:
-        given = options.setdefault(function.name, {})
+        of_function = options.setdefault(function.name, {})
         if service == "service_bus_sessions":
-            given["is_sessions_enabled"] = True
+            of_function["is_sessions_enabled"] = True
         if name == "event_hubs":
-            # A hub has one reader of its own; for others entry is told their consumer groups.
-            given["consumer_group"] = function.name
+            # An event hub has one consumer group. For several functions, an app sets their groups in options.
+            of_function["consumer_group"] = function.name
         if service == "cosmos_db_versions":
-            given["change_feed_mode"] = "AllVersionsAndDeletes"
+            of_function["change_feed_mode"] = "AllVersionsAndDeletes"
         for trigger in function.triggers:
             if name == "cosmos_db" and "/" not in trigger.name:
                 options.setdefault(trigger.name, {})["database_name"] = "database"
@@ -213,63 +218,69 @@ def functions_for(targets: tuple[object, ...], service: str, cold_start: bool = 
             settlement=service == "service_bus_settled",
         ),
     )
-    return [Wired(function, trigger, service) for function, trigger in zip(app.get_functions(), triggers, strict=True)]
+    return [
+        WorkerFunction(function, trigger, service)
+        for function, trigger in zip(app.get_functions(), triggers, strict=True)
+    ]
 
 
 def for_the_words(functions: list[Binding], words: Sequence[str]) -> list[Binding]:
-    """The functions with their triggers for the words alone; where none has such a one, each with one made up."""
-    made = []
+    """Return the functions with only their triggers for the words; if none has one, each with an invented trigger."""
+    chosen = []
     for function in functions:
         if fitting := tuple(trigger for trigger in function.triggers if _is_for(trigger, words)):
-            made.append(copy(function))
-            made[-1].triggers = fitting
-    return made or [_for(function, words) for function in functions if function.kind is not Request]
+            chosen.append(copy(function))
+            chosen[-1].triggers = fitting
+    return chosen or [_for(function, words) for function in functions if function.kind is not Request]
 
 
 def _is_for(trigger: Trigger, words: Sequence[str]) -> bool:
-    """Whether the trigger is for one of the words, or for what comes by a queue, a topic or a stream."""
+    """Return whether the trigger is for one of the words, or takes events inside messages of a queue, topic or stream."""
     return trigger.word in words or bool(trigger.via and {"queue", "topic", "stream"}.intersection(words))
 
 
 def _for(function: Binding, words: Sequence[str]) -> Binding:
-    """The function with a trigger for one of the words."""
+    """Return the function with an invented trigger for one of the words."""
     word = "object" if function.kind is ObjectEvent and "object" in words else words[0]
     declared: Any = getattr(on, word)
     names = [trigger.name for trigger in function.triggers if trigger.name]
     name = names[0] if names else _NAMES.get(word, "orders")
     dead_letter = next((trigger.dead_letter for trigger in function.triggers if trigger.dead_letter), None)
-    made = copy(function)
+    copied = copy(function)
     if word == "schedule":
-        made.triggers = (declared("0 3 * * *", name="nightly"),)
+        copied.triggers = (declared("0 3 * * *", name="nightly"),)
     elif word == "event":
-        made.triggers = (declared(dead_letter=dead_letter),)
+        copied.triggers = (declared(dead_letter=dead_letter),)
     elif word == "task":
-        made.triggers = (declared(function.name),)
+        copied.triggers = (declared(function.name),)
     else:
-        made.triggers = (declared(name, dead_letter=dead_letter),)
-    return made
+        copied.triggers = (declared(name, dead_letter=dead_letter),)
+    return copied
 
 
 class Actions:
-    """How messages are settled one by one, recorded."""
+    """A client that settles messages separately, and records the results."""
 
     def __init__(self, natives: Any = ()) -> None:
         self._natives = natives if isinstance(natives, list) else []
         self.results: dict[int, EventResult] = {}
 
-    def _settle(self, message: Any, settled: EventResult) -> None:
-        index = next(index for index, one in enumerate(self._natives) if one is message)
+    def _settle(self, message: Any, result: EventResult) -> None:
+        index = next(index for index, native in enumerate(self._natives) if native is message)
         if index in self.results:
-            raise ValueError("the lock of the message is gone: it is settled already")
-        self.results[index] = settled
+            raise ValueError("the message is already settled, so its lock is gone")
+        self.results[index] = result
 
     def complete(self, message: Any) -> None:
+        """Acknowledge a message."""
         self._settle(message, EventResult("acknowledged"))
 
     def abandon(self, message: Any) -> None:
+        """Have a message redelivered."""
         self._settle(message, EventResult("retried"))
 
     def deadletter(self, message: Any, deadletter_reason: str | None = None) -> None:
+        """Dead-letter a message."""
         self._settle(message, EventResult("dead-lettered", why=deadletter_reason or ""))
 
 
@@ -281,21 +292,21 @@ def _context(name: str, retry_count: int) -> FunctionContext:
 
 
 def _datum(typed: Mapping[str, Any]) -> Any:
-    """The worker's Datum of a TypedData."""
+    """Return a TypedData as the worker's Datum."""
     from azure.functions.meta import Datum
 
     ((type, value),) = typed.items()
     if type == "bytes":
         value = b64decode(value)
     elif type == "collection_bytes":
-        value = SimpleNamespace(bytes=[b64decode(one) for one in value["bytes"]])
+        value = SimpleNamespace(bytes=[b64decode(part) for part in value["bytes"]])
     elif type.startswith("collection_"):
         value = SimpleNamespace(**value)
     return Datum(value, type)
 
 
 def _received(value: dict[str, Any]) -> Any:
-    """A message of azure.servicebus, which has names and texts of properties as bytes, and the body in parts."""
+    """Return a message of azure.servicebus: names and texts of properties are bytes, the body comes in parts."""
     body, time = b64decode(value.pop("body")), value.pop("enqueued_time_utc")
     properties = {name.encode(): text.encode() for name, text in value.pop("application_properties").items()}
     return SimpleNamespace(
