@@ -461,7 +461,7 @@ def test_a_header_that_is_not_ascii_goes_out_percent_encoded_and_that_is_logged_
         assert received(handler).headers["x-greeting"] == "Gr%C3%BC%C3%9Fe, 100%, b"
         received(handler)
     assert [record.getMessage().split(";")[0] for record in caplog.records] == [
-        "the header x-greeting has a value that isn't ASCII"
+        "the value of the header x-greeting isn't ASCII"
     ]
     streamed = encode.streaming(Response(200, [("x-greeting", "Grüße"), ("x-greeting", "b"), ("x-plain", "c")]))
     assert streamed.headers.multi_items() == (("x-plain", "c"), ("x-greeting", "Gr%C3%BC%C3%9Fe"), ("x-greeting", "b"))

@@ -1071,9 +1071,9 @@ def test_what_is_not_ascii_is_percent_encoded_and_said_by_the_headers_name(caplo
     assert "Zo%C3%AB %~" == made.headers["x-a"]
     assert ["a=Zo%C3%AB"] == answer(made, "GET").cookies
     assert [
-        ("portable_fn", logging.WARNING, "the header x-a"),
-        ("portable_fn", logging.WARNING, "the header set-cookie"),
-    ] == [(record.name, record.levelno, record.getMessage().partition(" has ")[0]) for record in caplog.records]
+        ("portable_fn", logging.WARNING, "the value of the header x-a"),
+        ("portable_fn", logging.WARNING, "the value of the header set-cookie"),
+    ] == [(record.name, record.levelno, record.getMessage().partition(" isn't ")[0]) for record in caplog.records]
     assert "Zo" not in caplog.text
 
 
