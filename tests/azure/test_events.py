@@ -929,7 +929,9 @@ def test_events_of_several_places_reach_each_its_own() -> None:
 
 def test_an_event_that_none_of_several_is_for_is_refused_with_what_there_is() -> None:
     functions, _ = several(on.queue("orders"), on.queue("bills"))
-    with pytest.raises(ValueError, match=r"no function takes a Message of 'clicks'; there are a \(orders\), b \(bills\)"):
+    with pytest.raises(
+        ValueError, match=r"no function takes a Message of 'clicks'; there are a \(orders\), b \(bills\)"
+    ):
         deliver(functions, fake.message(0, channel="clicks"), to="azure")
 
 
