@@ -56,7 +56,7 @@ def entry(
     """
     if (recording := make_recorder()) is not None:
         recorded: Application = recording.application(
-            "asgi", lambda *those: _entry(those, pubsub, use, root_path, task_errors), targets
+            "asgi", lambda *functions: _entry(functions, pubsub, use, root_path, task_errors), targets
         )
         return recorded
     return _entry(targets, pubsub, use, root_path, task_errors)

@@ -63,7 +63,9 @@ def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "",
         ConfigurationError: Two functions take the same events or requests.
     """
     if (recording := make_recorder()) is not None:
-        recorded: Target = recording.target("gcp", lambda *those: _entry(those, use, root_path, task_errors), targets)
+        recorded: Target = recording.target(
+            "gcp", lambda *functions: _entry(functions, use, root_path, task_errors), targets
+        )
         return recorded
     return _entry(targets, use, root_path, task_errors)
 

@@ -1,11 +1,11 @@
-"""What Toy's services can do."""
+"""Declare what Toy's services can do."""
 
 from __future__ import annotations
 
 from portable_fn.adapter.capabilities import Service, impossible, native
 
 _WEB = {
-    "typed principal": impossible("nobody has verified the caller"),
+    "typed principal": impossible("nothing verifies the caller"),
     "streaming": impossible("an answer is one JSON object"),
 }
 _QUEUE = {

@@ -1,4 +1,4 @@
-"""Toy's invocations as neutral events."""
+"""Decode Toy's invocations."""
 
 from __future__ import annotations
 
@@ -22,24 +22,20 @@ SERVICES = ("web", "queue", "call")
 
 
 def invocation(native: Invocation, cold_start: bool) -> Context:
-    """What surrounds an invocation; DecodeError for what none of Toy's services hands over."""
+    """Return an invocation's context; raise DecodeError for a payload that none of Toy's services sends."""
     if not isinstance(native, dict) or native.get("service") not in SERVICES:
-        seen = (
-            f"an object with {', '.join(sorted(map(str, native)))}"
-            if isinstance(native, dict)
-            else type(native).__name__
-        )
+        names = f"an object with {', '.join(sorted(map(str, native)))}" if isinstance(native, dict) else ""
         raise DecodeError(
-            f"the payload has no known shape: seen is {seen[:200]}; known services are {', '.join(SERVICES)}"
+            f"the payload is {(names or type(native).__name__)[:200]}; its service must be one of {', '.join(SERVICES)}"
         )
     id, deadline = native.get("invocation"), native.get("deadline")
     if not isinstance(id, str) or not id or not isinstance(deadline, (int, float, type(None))):
-        raise DecodeError("an invocation has an id, which is a text, and a deadline, which is a number")
+        raise DecodeError("an invocation must have an id, a string, and may have a deadline, a number")
     return Context("toy", invocation_id=id, deadline=deadline, cold_start=cold_start, native=native)
 
 
 def web(native: Web) -> Request:
-    """The request; HTTPError 400 where it can't be read."""
+    """Decode a request; raise HTTPError 400 if it is unreadable."""
     try:
         path, _, query = _text(native["target"]).partition("?")
         return Request(
@@ -59,10 +55,10 @@ def web(native: Web) -> Request:
 
 
 def queue(native: Queue) -> list[Item]:
-    """The messages, in place of each that can't be read the DecodeError that says why; DecodeError where there are none."""
+    """Decode messages; each unreadable one is replaced by its DecodeError. Raise DecodeError if none can be found."""
     try:
         name = _text(native["queue"])
-        return [_message(one, name) for one in native["messages"]]
+        return [_message(message, name) for message in native["messages"]]
     except UNREADABLE as exc:
         raise unreadable(exc, "a queue's invocation") from exc
 
@@ -90,7 +86,7 @@ def _message(native: QueuedMessage, queue: str) -> Item:
 
 
 def call(native: Call) -> Task[Any]:
-    """The call as a task."""
+    """Decode a call as a task."""
     try:
         return Task(native["invocation"], "caller", native["input"], name=_text(native["name"]), native=native)
     except UNREADABLE as exc:
@@ -99,5 +95,5 @@ def call(native: Call) -> Task[Any]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError("a text was expected")
+        raise TypeError("expected a string")
     return value

@@ -1,4 +1,4 @@
-"""Neutral responses and outcomes as what Toy takes."""
+"""Encode responses and outcomes as Toy's answers."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 def web(response: Response) -> dict[str, Any]:
-    """The answer to a request; EncodeError for a stream."""
+    """Encode the answer to a request; raise EncodeError for a stream."""
     if not isinstance(response.body, bytes):
-        raise EncodeError("Toy takes a whole body")
+        raise EncodeError("Toy can't stream a body")
     body = b2a_base64(response.body, newline=False).decode()
     return {"status": response.status, "headers": response.wire_headers(), "body": body}
 
 
 def queue(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """What becomes of each message, in their order."""
-    return {"messages": [_settled(outcome) for outcome in outcomes]}
+    """Encode the outcome of each message, in order."""
+    return {"messages": [_outcome(outcome) for outcome in outcomes]}
 
 
-def _settled(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Retry):
         return {"retry": True, "after": outcome.after}
     return {"reject": outcome.why} if isinstance(outcome, Reject) else {"done": True}
 
 
 def call(outcome: Outcome) -> dict[str, Any]:
-    """The result as a JSON text, or the name and the message of what was raised."""
+    """Encode the result as JSON, or the error's name and message."""
     error: BaseException
     if isinstance(outcome, Done):
         try:
@@ -45,5 +45,5 @@ def call(outcome: Outcome) -> dict[str, Any]:
         except EncodeError as exc:
             error = exc
     else:
-        error = outcome.error or outcome
+        error = outcome.cause
     return {"error": type(error).__name__, "message": str(error)}

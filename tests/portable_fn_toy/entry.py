@@ -1,4 +1,4 @@
-"""The function that Toy awaits."""
+"""Build the function that Toy awaits."""
 
 from __future__ import annotations
 
@@ -28,14 +28,12 @@ if TYPE_CHECKING:
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> Function:
     """Build Toy's function of portable functions.
 
-    The entry file has `function = entry(functions)`.
-
-    It raises DecodeError for an invocation that can't be read, which Toy then repeats. A stream is collected. `use` is
-    middleware around all that is answered, `root_path` what stands before every path.
+    Assign it: `function = entry(functions)`. It collects streams, and raises DecodeError for an unreadable invocation, which
+    Toy then repeats.
     """
     if (recording := make_recorder()) is not None:
         recorded: Function = recording.function(
-            "portable_fn_toy", lambda *those: _entry(those, use, root_path), targets
+            "portable_fn_toy", lambda *functions: _entry(functions, use, root_path), targets
         )
         return recorded
     return _entry(targets, use, root_path)

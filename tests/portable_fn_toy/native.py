@@ -1,4 +1,4 @@
-"""What Toy hands over, one JSON object an invocation: only what we read. Imported by type checkers alone."""
+"""Describe Toy's payloads, one JSON object for each invocation. Only type checkers import this module."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 
 class Invocation(TypedDict):
-    """What each has; `deadline` is in seconds since the epoch."""
+    """The members of every payload; `deadline` is in seconds since the epoch."""
 
     service: Literal["web", "queue", "call"]
     invocation: str
@@ -14,7 +14,7 @@ class Invocation(TypedDict):
 
 
 class Web(Invocation):
-    """A request; `target` is path and query as they came, `body` base64."""
+    """A request; `target` is the raw path and query, `body` is base64."""
 
     method: str
     target: str
@@ -37,14 +37,14 @@ class QueuedMessage(TypedDict):
 
 
 class Queue(Invocation):
-    """The messages that a queue hands over together."""
+    """Messages that a queue delivers together."""
 
     queue: str
     messages: list[QueuedMessage]
 
 
 class Call(Invocation):
-    """A call of a function by its name."""
+    """A call of a function by name."""
 
     name: str
     input: Any

@@ -1,4 +1,4 @@
-"""Toy's half of the wire: what it hands over, and what it makes of the answers."""
+"""Play Toy: send payloads, and read the answers."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def exchange(
     use: Sequence[Middleware] = (),
     root_path: str = "",
 ) -> Exchange:
-    """The request on its way to the functions and back."""
+    """Return the exchange of a request with the functions."""
     function, native = entry(*targets, use=use, root_path=root_path), _web(request)
     return Exchange(native, lambda: run(function(native)), _answer)
 
 
 def payloads(events: Sequence[Event[Any]], service: str) -> list[dict[str, Any]]:
-    """One invocation with all messages of a queue, or one for each call."""
+    """Return one invocation with all messages of a queue, or one for each call."""
     if service == "queue":
         return [{"service": "queue", "invocation": "invocation-1", **_queue(events)}]
     return [
@@ -49,12 +49,12 @@ def payloads(events: Sequence[Event[Any]], service: str) -> list[dict[str, Any]]
 
 
 def playing(service: str) -> AbstractContextManager[None]:
-    """Nothing is played beside the call."""
+    """Return a block in which nothing is played beside the call."""
     return nullcontext()
 
 
 def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callable[[Any], Any]:
-    """Invokes the functions, each time with that many seconds; what they raise comes back as Raised."""
+    """Return what invokes the functions with so many seconds; it returns their error as Raised."""
     function = entry(*targets)
 
     def invoke(native: Any) -> Any:
@@ -67,7 +67,7 @@ def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callab
 
 
 def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) -> Delivery:
-    """What became of each event: an invocation that fails, or an answer that Toy doesn't know, has all come again."""
+    """Return what becomes of each event; after a failure or an unknown answer Toy redelivers all."""
     answer = answers[0]
     if service == "call":
         if isinstance(answer, Raised):
@@ -75,16 +75,16 @@ def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
         if "error" in answer:
             return Delivery([EventResult("retried")], error=(answer["error"], answer["message"]))
         return Delivery([EventResult("acknowledged")], result=json.loads(answer["result"]))
-    told = [] if isinstance(answer, Raised) else answer["messages"]
-    return Delivery(
-        [_settled(one) for one in told] if len(told) == len(events) else [EventResult("retried")] * len(events)
-    )
+    outcomes = [] if isinstance(answer, Raised) else answer["messages"]
+    if len(outcomes) != len(events):
+        return Delivery([EventResult("retried")] * len(events))
+    return Delivery([_result(outcome) for outcome in outcomes])
 
 
-def _settled(told: dict[str, Any]) -> EventResult:
-    if "reject" in told:
-        return EventResult("dead-lettered", why=told["reject"])
-    return EventResult("acknowledged") if told.get("done") is True else EventResult("retried", told.get("after"))
+def _result(outcome: dict[str, Any]) -> EventResult:
+    if "reject" in outcome:
+        return EventResult("dead-lettered", why=outcome["reject"])
+    return EventResult("acknowledged") if outcome.get("done") is True else EventResult("retried", outcome.get("after"))
 
 
 def _web(request: Request[Any]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _queue(events: Sequence[Any]) -> dict[str, Any]:
 
 def _message(message: Message[Any]) -> dict[str, Any]:
     if message.time is None or not all(isinstance(value, str) for value in message.attributes.values()):
-        raise ValueError("Toy tells each message's time, and carries attributes that are text")
+        raise ValueError("a Toy message must have a time, and its attributes must be strings")
     return {
         "id": message.id,
         "sent": write_time(message.time),
