@@ -1,4 +1,4 @@
-"""What an ASGI server sees of the adapter, beyond the stories."""
+"""Test the adapter under an ASGI server, beyond the stories."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Message = dict[str, Any]
 
 
 class Client:
-    """A client of one ASGI application: what it sends of its request, and what it has received."""
+    """A client of an ASGI application: the messages that it sends, and those that it received."""
 
     def __init__(self, application: Any, request: Request | None = None, *parts: Message, **scope: Any) -> None:
         self.scope = {**simulate.scope(request or fake.request()), **scope}
@@ -69,7 +69,7 @@ async def large(request: Request) -> dict[str, int]:
     return {"size": len(request.body)}
 
 
-def test_a_body_comes_in_several_messages() -> None:
+def test_a_body_arrives_in_several_messages() -> None:
     async def main() -> None:
         client = Client(
             entry(small, large), fake.request("POST", "/large"), chunk(b"ab"), chunk(b"c"), chunk(b"", False)
@@ -80,7 +80,7 @@ def test_a_body_comes_in_several_messages() -> None:
     asyncio.run(main())
 
 
-def test_a_content_length_over_the_limit_is_refused_before_anything_is_read() -> None:
+def test_a_content_length_over_the_limit_is_refused_unread() -> None:
     async def main() -> None:
         request = fake.request("POST", "/small", headers={"content-length": "11"}, body=b"x" * 11)
         client = Client(entry(small, large), request, chunk(b"x"), chunk(b"never read"))
@@ -91,7 +91,7 @@ def test_a_content_length_over_the_limit_is_refused_before_anything_is_read() ->
     asyncio.run(main())
 
 
-def test_a_body_of_no_told_length_is_refused_once_it_is_over_the_limit() -> None:
+def test_a_body_without_a_length_is_refused_once_it_exceeds_the_limit() -> None:
     async def main() -> None:
         request = fake.request("POST", "/small", headers={"transfer-encoding": "chunked"})
         client = Client(entry(small, large), request, chunk(b"x" * 8), chunk(b"x" * 3), chunk(b"never read"))
@@ -101,7 +101,7 @@ def test_a_body_of_no_told_length_is_refused_once_it_is_over_the_limit() -> None
     asyncio.run(main())
 
 
-def test_a_body_of_http_2_needs_no_header() -> None:
+def test_an_http_2_body_needs_no_length() -> None:
     @portable(on.http("GET"))
     async def size(request: Request) -> dict[str, int]:
         return {"size": len(request.body)}
@@ -114,7 +114,7 @@ def test_a_body_of_http_2_needs_no_header() -> None:
     asyncio.run(main())
 
 
-def test_nobody_is_answered_who_left_while_sending() -> None:
+def test_a_client_that_disconnects_while_sending_gets_no_answer() -> None:
     async def main() -> None:
         client = Client(entry(large), fake.request("POST", "/large"), chunk(b"x"), {"type": "http.disconnect"})
         assert [] == await client.call()
@@ -122,7 +122,7 @@ def test_nobody_is_answered_who_left_while_sending() -> None:
     asyncio.run(main())
 
 
-def test_a_bytes_body_has_its_length_told_and_a_stream_has_not() -> None:
+def test_a_bytes_body_has_a_length_and_a_stream_has_none() -> None:
     @portable(on.http("GET", "/{kind}"))
     async def answer(request: Request) -> Any:
         return b"abc" if request.params["kind"] == "bytes" else iter([b"abc"])
@@ -182,7 +182,7 @@ def test_a_stream_stops_and_closes_when_the_client_leaves(kind: str) -> None:
     asyncio.run(main())
 
 
-def test_a_stream_stops_where_the_server_says_by_oserror_that_the_client_has_left() -> None:
+def test_a_stream_stops_if_the_server_raises_oserror_for_a_client_that_left() -> None:
     closed = threading.Event()
 
     async def ticks() -> AsyncIterator[bytes]:
@@ -211,7 +211,7 @@ def test_a_stream_stops_where_the_server_says_by_oserror_that_the_client_has_lef
     asyncio.run(main())
 
 
-def test_a_stream_that_swallows_its_cancellation_stops_all_the_same() -> None:
+def test_a_stream_that_ignores_its_cancellation_still_stops() -> None:
     async def stubborn() -> AsyncIterator[bytes]:
         while True:
             yield b"tick"
@@ -235,7 +235,7 @@ def test_a_stream_that_swallows_its_cancellation_stops_all_the_same() -> None:
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, OSError])
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_what_a_stream_raises_is_logged_and_cuts_it(
+def test_an_error_in_a_stream_is_logged_and_closes_the_connection(
     error: type[BaseException], kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def parts() -> Iterator[bytes]:
@@ -261,7 +261,7 @@ def test_what_a_stream_raises_is_logged_and_cuts_it(
     assert error.__name__ in caplog.text
 
 
-def test_a_chunk_that_is_neither_bytes_nor_str_cuts_the_stream(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_chunk_that_is_neither_bytes_nor_str_closes_the_connection(caplog: pytest.LogCaptureFixture) -> None:
     @portable(on.http())
     async def stream(request: Request) -> Response:
         return Response(200, (), (), iter(["é", 5]))  # type: ignore[list-item]  # the mistake
@@ -302,7 +302,7 @@ def test_a_sync_handler_does_not_block_the_loop_and_keeps_context_variables() ->
 
 
 @pytest.mark.parametrize("error", [StopIteration, SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit])
-def test_whatever_a_sync_handler_raises_is_answered(error: type[BaseException]) -> None:
+def test_every_error_of_a_sync_handler_is_answered(error: type[BaseException]) -> None:
     @portable(on.http())
     def raising(request: Request) -> None:
         raise error
@@ -331,7 +331,7 @@ def test_a_def_that_returns_a_coroutine_is_awaited() -> None:
     asyncio.run(main())
 
 
-def test_the_cancellation_by_the_server_propagates() -> None:
+def test_a_cancellation_by_the_server_propagates() -> None:
     @portable(on.http())
     async def slow(request: Request) -> None:
         await asyncio.sleep(3600)
@@ -348,7 +348,7 @@ def test_the_cancellation_by_the_server_propagates() -> None:
     asyncio.run(main())
 
 
-def test_the_cancellation_by_the_server_propagates_through_a_stream_and_closes_it() -> None:
+def test_a_cancellation_by_the_server_closes_a_stream() -> None:
     closed = False
 
     async def ticks() -> AsyncIterator[bytes]:
@@ -419,7 +419,7 @@ def test_a_websocket_is_refused() -> None:
     asyncio.run(main())
 
 
-def test_an_unknown_scope_is_refused_with_what_is_known() -> None:
+def test_an_unknown_scope_is_refused_with_the_known_ones() -> None:
     async def main() -> None:
         with pytest.raises(DecodeError, match="type 'mqtt' is unknown; known are http, lifespan and websocket"):
             await Client(entry(small), type="mqtt").call()
@@ -439,7 +439,7 @@ def test_an_unknown_scope_is_refused_with_what_is_known() -> None:
         ({"raw_path": b"/apis", "path": "/apis", "root_path": "/api"}, "/apis", "/api", "/apis"),
     ],
 )
-def test_the_root_path_is_taken_off_the_path(scope: Message, raw_path: str, root_path: str, path: str) -> None:
+def test_the_root_path_is_removed_from_the_path(scope: Message, raw_path: str, root_path: str, path: str) -> None:
     request = decode.ScopeRequest({**simulate.scope(fake.request()), **scope})
     assert (raw_path, root_path, path) == (request.raw_path, request.root_path, request.path)
 
@@ -452,7 +452,7 @@ def test_header_values_are_utf_8_or_else_latin_1_and_repeats_are_kept() -> None:
     )  # fmt: skip
 
 
-def test_the_names_of_the_context_are_those_of_knative(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_context_has_knatives_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("K_SERVICE", "orders")
     monkeypatch.setenv("K_REVISION", "orders-00001")
     scope = simulate.scope(fake.request(headers={"x-request-id": "r-1"}))
@@ -463,7 +463,7 @@ def test_the_names_of_the_context_are_those_of_knative(monkeypatch: pytest.Monke
     assert context.cold_start and repr(context)
 
 
-def test_an_http_error_before_the_handler_is_its_problem() -> None:
+def test_an_http_error_before_the_handler_is_answered_with_its_problem() -> None:
     @portable(on.http("POST", "/x"))
     async def handler(request: Request) -> None:
         raise HTTPError(409, "taken")

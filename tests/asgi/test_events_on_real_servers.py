@@ -1,4 +1,4 @@
-"""Events sent over HTTP to real servers: uvicorn, and Knative Functions' own middleware."""
+"""Test events over HTTP on real servers: uvicorn, and Knative Functions' middleware."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_each_message_has_its_own_outcome(send: Send, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", ["binary", "structured"])
-def test_a_cloud_event_is_answered_by_another_one(send: Send, service: str) -> None:
+def test_a_cloud_event_may_be_the_answer_to_a_cloud_event(send: Send, service: str) -> None:
     event = fake.cloud_event(data={"n": "ü"}, id="ü 1", subject="Zoë 😀%")
     made = simulate.results([event], service, [send(request) for request in simulate.payloads([event], service)])
     expected = fake.cloud_event("order.billed", {"of": {"n": "ü"}, "for": "Zoë 😀%"}, id="ü 1")
@@ -144,7 +144,7 @@ def test_a_batch_an_object_a_job_and_a_task(send: Send) -> None:
     assert 3 == simulate.results([fake.task()], "post", [send(call)]).result
 
 
-def test_what_is_no_event_is_told(send: Send) -> None:
+def test_a_request_that_is_not_an_event_is_refused_with_the_reason(send: Send) -> None:
     bad = fake.request("POST", "/", headers={"ce-id": "1"}, body=b"x")
     assert (400, "the CloudEvent's specversion is missing; known are '1.0' and '0.3'") == (
         (answer := send(bad)).status,

@@ -1,4 +1,4 @@
-"""Which of a request's fields becomes which neutral one, and what exactly its sender is answered."""
+"""Test which field of a request becomes which field of an event, and the exact answers."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ OUTER = fake.message(id="outer")
 STRUCTURED = "application/cloudevents+json"
 
 
-def told(event: object) -> dict[str, Any]:
-    """All that an adapter says of an event, whether two events differ in it or not."""
+def whole(event: object) -> dict[str, Any]:
+    """Return every field of an event, including those that equality ignores."""
     return dict(vars(event))
 
 
@@ -116,7 +116,7 @@ OTHER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         ({}, {}, None, "request-7"),
     ],
 )
-def test_an_event_tells_its_own_trace_and_correlation_and_else_the_request_s(
+def test_the_context_has_the_events_trace_and_correlation_or_else_the_requests(
     attributes: dict[str, str], headers: dict[str, str], span: str | None, correlation: str
 ) -> None:
     request = fake.request("POST", headers=headers, id="request-7")
@@ -143,7 +143,7 @@ def test_an_event_tells_its_own_trace_and_correlation_and_else_the_request_s(
         (None, "s3cret", True),
     ],
 )
-def test_an_event_is_taken_with_dapr_s_token_alone(
+def test_an_event_is_accepted_only_with_daprs_token(
     token: str | None, given: str | None, taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("APP_API_TOKEN", raising=False)
@@ -165,27 +165,27 @@ ORDER = '{"specversion": "1.0", "id": "e7", "source": "/shop", "type": "made", "
 
 
 @pytest.mark.parametrize("content_type", [STRUCTURED, f"{STRUCTURED}; charset=ISO-8859-1"])
-def test_a_structured_event_and_a_batch_are_read_in_their_charset(content_type: str) -> None:
+def test_a_structured_event_and_a_batch_are_decoded_in_their_charset(content_type: str) -> None:
     charset = content_type.partition("charset=")[2] or "utf-8"
     for read, text in ((cloud_events.structured, ORDER), (cloud_events.batched, f"[{ORDER}]")):
         request = fake.request("POST", headers={"content-type": content_type}, body=text.encode(charset))
         (seen,) = read(request)
-        assert told(CloudEvent("e7", "/shop", "made", '"ä"'.encode(), native=request)) == told(seen)
+        assert whole(CloudEvent("e7", "/shop", "made", '"ä"'.encode(), native=request)) == whole(seen)
     (seen,) = cloud_events.structured(fake.request("POST", body=ORDER))
     assert isinstance(seen, CloudEvent)
     (seen,) = cloud_events.batched(fake.request("POST", body=f"[{ORDER}]"))
     assert isinstance(seen, CloudEvent)
 
 
-def test_a_binary_event_is_read_from_headers_and_body() -> None:
+def test_a_binary_event_is_decoded_from_headers_and_body() -> None:
     headers = {"ce-specversion": "1.0", "ce-id": "e7", "ce-source": "/s", "ce-type": "t", "content-type": "text/plain"}
     request = fake.request("POST", headers=headers, body="text")
     expected = CloudEvent("e7", "/s", "t", b"text", content_type="text/plain", native=request)
-    assert [told(expected)] == [told(one) for one in cloud_events.binary(request)]
+    assert [whole(expected)] == [whole(one) for one in cloud_events.binary(request)]
 
 
 def event(type: str, data: Any = None, **fields: Any) -> CloudEvent[Any]:
-    """A CloudEvent as it came, in a message."""
+    """Build a CloudEvent that arrived in a message."""
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
     given = {"source": "/shop", "time": NOON, "content_type": "application/json", "extensions": {}, **fields}
     return CloudEvent("e7", given.pop("source"), type, body, native=NATIVE, envelopes=(OUTER,), **given)
@@ -213,20 +213,20 @@ OBJECT_AT_LEAST = {"bucket": "b", "key": "k"}
         (event("portable_fn.schedule", b""), ScheduleEvent, (), {}),
     ],
 )  # fmt: skip
-def test_an_event_of_a_neutral_type_is_of_that_kind(
+def test_an_event_of_a_neutral_type_is_decoded_as_that_kind(
     given: CloudEvent[Any], kind: Callable[..., Event[Any]], place: tuple[str, ...], fields: dict[str, Any]
 ) -> None:
     shared = {"time": NOON, "native": NATIVE, "envelopes": (OUTER, given)}
     typed = {} if kind is ScheduleEvent else {"type": given.type}
     seen = cloud_events.neutral(given)
-    assert told(kind("e7", "/shop", *place, **shared, **typed, **fields)) == told(seen)
-    assert all(told(seen)["envelopes"][index] is one for index, one in enumerate((OUTER, given)))
+    assert whole(kind("e7", "/shop", *place, **shared, **typed, **fields)) == whole(seen)
+    assert all(whole(seen)["envelopes"][index] is one for index, one in enumerate((OUTER, given)))
 
 
 @pytest.mark.parametrize(
     "type", ["made", "portable_fn.message", "portable_fn.other", "portable_fn", "x.portable_fn.schedule"]
 )
-def test_an_event_of_any_other_type_is_no_kind(type: str) -> None:
+def test_an_event_of_any_other_type_stays_a_cloud_event(type: str) -> None:
     assert cloud_events.neutral(event(type, {})) is None
 
 
@@ -247,7 +247,7 @@ def test_an_event_of_any_other_type_is_no_kind(type: str) -> None:
         ("schedule", 7, "of type 'portable_fn.schedule' is a JSON object, not a int"),
     ],
 )  # fmt: skip
-def test_an_event_of_a_neutral_type_that_cannot_be_read_names_the_field(type: str, data: Any, words: str) -> None:
+def test_an_unreadable_event_of_a_neutral_type_names_the_field(type: str, data: Any, words: str) -> None:
     with pytest.raises(DecodeError, match=re.escape(words)):
         cloud_events.neutral(event(f"portable_fn.{type}", data))
 
@@ -265,7 +265,7 @@ ATTRIBUTES = json.dumps({"A b": "1", "raw": {"base64": "/w=="}})
         ("portable_fn.message", {}, {}),
     ],
 )  # fmt: skip
-def test_an_event_is_a_message(type: str, extensions: dict[str, str], fields: dict[str, Any]) -> None:
+def test_an_event_is_decoded_as_a_message(type: str, extensions: dict[str, str], fields: dict[str, Any]) -> None:
     given = event(type, {"n": 1}, subject="s", extensions=extensions)
     expected = Message(
         "e7",
@@ -278,7 +278,7 @@ def test_an_event_is_a_message(type: str, extensions: dict[str, str], fields: di
         envelopes=(OUTER, given),
         **fields,
     )
-    assert told(expected) == told(cloud_events.message(given))
+    assert whole(expected) == whole(cloud_events.message(given))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_an_event_is_a_message(type: str, extensions: dict[str, str], fields: di
         ("7", {}, (None, None, None)),
     ],
 )  # fmt: skip
-def test_a_message_of_knative_s_kafka_source_has_its_place(
+def test_a_message_of_knatives_kafka_source_has_its_place(
     id: str, extensions: dict[str, str], place: tuple[str | None, ...]
 ) -> None:
     given = CloudEvent(id, "/sources/kafka#a#orders", "dev.knative.kafka.event", extensions=extensions)
@@ -302,7 +302,7 @@ def test_a_message_of_knative_s_kafka_source_has_its_place(
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"a": 7}', '{"a": {}}', '{"a": {"base64": "/w"}}', '{"a": {"base64": "/w==!"}}']
 )
-def test_attributes_that_cannot_be_read_are_left_out(text: str) -> None:
+def test_unreadable_attributes_are_left_out(text: str) -> None:
     text = text.replace('{"a"', '{"b": "1", "a"')
     made = cloud_events.message(event("portable_fn.message", extensions={"attributes": text}))
     assert made.attributes == ({"b": "1"} if "b" in text else {})
@@ -322,7 +322,7 @@ def subscribed(*functions: Any) -> list[Any]:
     return list(dapr.subscriptions(bindings(*functions), "bus"))
 
 
-def test_dapr_subscribes_to_what_the_triggers_name() -> None:
+def test_dapr_subscribes_to_the_names_in_triggers() -> None:
     @portable(on.schedule("* * * * *"), on.queue("a/b c", dead_letter="poison"), on.topic("news"))
     def one(event: Event) -> None: ...
 
@@ -348,7 +348,7 @@ SENT: dict[str, Any] = {
     "datacontenttype": "text/plain", "data": "ä", "subject": "s", "topic": "orders", "pubsubname": "bus",
 }  # fmt: skip
 RAW = {name: value for name, value in SENT.items() if name != "time"}
-# Of HTTP, of proxies and of Dapr itself.
+# Headers of HTTP, proxies and Dapr itself.
 NOISE = dict.fromkeys(
     (
         "host", "user-agent", "accept", "accept-encoding", "connection", "content-length", "transfer-encoding", "dapr-api-token",
@@ -374,7 +374,7 @@ BROKERS: list[tuple[dict[str, Any], dict[str, str], dict[str, Any]]] = [
     ({**SENT, "traceid": TRACE, "traceparent": TRACE, "tracestate": ""}, {}, {"attributes": {"traceparent": TRACE}}),
     ({**SENT, "traceid": "", "traceparent": "", "tracestate": "a=1"}, {}, {"attributes": {"tracestate": "a=1"}}),
     ({**SENT, "traceid": "mine"}, {}, {"attributes": {"traceid": "mine"}}),
-    # Of rawPayload the id is the broker's, where that tells one.
+    # With rawPayload the id is the broker's, if it sends one.
     (RAW, {"id": "m7"}, {"id": "m7", "time": None, "attributes": {"id": "m7"}}),
     (RAW, {}, {"time": None}),
     ({**RAW, "type": "made"}, {"id": "m7"}, {"time": None, "attributes": {"id": "m7"}}),
@@ -382,17 +382,17 @@ BROKERS: list[tuple[dict[str, Any], dict[str, str], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("number", range(len(BROKERS)))
-@pytest.mark.parametrize("road", ["one", "bulk"])
-def test_a_message_of_pubsub_is_its_event_and_what_the_broker_says(number: int, road: str) -> None:
+@pytest.mark.parametrize("form", ["single", "bulk"])
+def test_a_message_of_pubsub_consists_of_its_event_and_the_brokers_metadata(number: int, form: str) -> None:
     sent, metadata, fields = BROKERS[number]
-    if road == "one":
+    if form == "single":
         headers = {**NOISE, **metadata, "content-type": f"{STRUCTURED}; charset=utf-16"}
         request = fake.request("POST", headers=headers, body=json.dumps(sent).encode("utf-16"))
         seen: Any = dapr.pubsub(request)
     else:
         request = fake.request("POST")
-        told_too = {"Content-Type": "x", "pubsubName": "bus", **{name.upper(): one for name, one in metadata.items()}}
-        entry = {"entryId": "1", "event": sent, "metadata": {**told_too, "n": 7}}
+        noise = {"Content-Type": "x", "pubsubName": "bus", **{name.upper(): one for name, one in metadata.items()}}
+        entry = {"entryId": "1", "event": sent, "metadata": {**noise, "n": 7}}
         items, ids = dapr.bulk({"entries": [entry], "topic": "t", "pubsubname": "bus"}, request)
         assert (["1"], 1) == (ids, len(items))
         seen = items[0]
@@ -405,7 +405,7 @@ def test_a_message_of_pubsub_is_its_event_and_what_the_broker_says(number: int, 
         native=request,
         **{"channel": "orders", "time": NOON, **{name: value for name, value in fields.items() if name != "id"}},
     )
-    assert {**told(expected), "cloud_event": seen.cloud_event} == told(seen)
+    assert {**whole(expected), "cloud_event": seen.cloud_event} == whole(seen)
     assert ("e7", sent["type"], {"topic", "pubsubname"} & sent.keys()) == (
         seen.cloud_event.id,
         seen.cloud_event.type,
@@ -423,7 +423,7 @@ def bulk_of(*entries: Any, topic: Any = "orders") -> tuple[list[Any], list[objec
 REQUEST = fake.request("POST", "/portable_fn/orders")
 
 
-def test_an_entry_of_rawpayload_is_its_bytes() -> None:
+def test_an_entry_of_rawpayload_is_decoded_as_bytes() -> None:
     raw = {"entryId": "1", "event": "/w==", "contentType": "image/png", "metadata": {"Id": "m7", "A": "1"}}
     least = {"event": "", "metadata": {"__topic": "t", "__partition": "2", "__offset": "564", "id": ""}}
     items, ids = bulk_of(raw, least)
@@ -441,7 +441,7 @@ def test_an_entry_of_rawpayload_is_its_bytes() -> None:
     ]
     for one in expected:
         one.native = REQUEST
-    assert (["1", None], list(map(told, expected))) == (ids, list(map(told, items)))
+    assert (["1", None], list(map(whole, expected))) == (ids, list(map(whole, items)))
 
 
 BARE: dict[str, Any] = {"entryId": "1", "event": "/w==", "metadata": {"id": "m7"}}
@@ -461,14 +461,14 @@ BARE: dict[str, Any] = {"entryId": "1", "event": "/w==", "metadata": {"id": "m7"
         ({**BARE, "event": {"id": "1"}}, "the CloudEvent's specversion is missing"),
     ],
 )  # fmt: skip
-def test_an_entry_that_cannot_be_read_fails_alone_and_says_why(entry: Any, words: str) -> None:
+def test_only_an_unreadable_entry_fails_and_it_says_why(entry: Any, words: str) -> None:
     items, ids = bulk_of(entry, BARE)
     assert isinstance(items[0], DecodeError)
     assert words in str(items[0])
     assert (b"\xff", entry["entryId"] if entry != 7 else None, "1") == (items[1].body, *ids)
 
 
-def test_a_bulk_that_cannot_be_read_says_why() -> None:
+def test_an_unreadable_bulk_says_why() -> None:
     with pytest.raises(DecodeError, match=r"^the entries of a bulk must be an array, not dict$"):
         dapr.bulk({"entries": {}, "topic": "orders"}, REQUEST)
     assert "the topic of a bulk must be a string, not int" == str(bulk_of(BARE, topic=7)[0][0])
@@ -497,7 +497,7 @@ def test_a_bulk_has_entries_and_a_pubsub(value: object, is_bulk: bool) -> None:
         ({"__topic": "t", "__partition": "2", "__offset": "564"}, "t/2/564", {**PLACE, "attributes": {"__topic": "t"}}),
     ],
 )  # fmt: skip
-def test_a_message_of_a_binding_is_what_its_component_tells(
+def test_a_message_of_a_binding_has_its_components_metadata(
     headers: dict[str, str], id: str, fields: dict[str, Any]
 ) -> None:
     request = fake.request(
@@ -506,7 +506,7 @@ def test_a_message_of_a_binding_is_what_its_component_tells(
     expected = Message(id, "orders", b"7", channel="orders", native=request, **fields)
     seen = dapr.binding(request, "orders")
     assert isinstance(seen, Message)
-    assert told(expected) == told(seen)
+    assert whole(expected) == whole(seen)
 
 
 READ_TIME = "2026-03-04 12:00:00.005 +0000 UTC"
@@ -515,11 +515,11 @@ READ_TIME = "2026-03-04 12:00:00.005 +0000 UTC"
 def test_a_cron_binding_and_a_job_are_schedules() -> None:
     request = fake.request("POST", headers={"readTimeUTC": READ_TIME})
     expected = ScheduleEvent(f"tick/{READ_TIME}", "tick", time=NOON, name="tick", cron="* * * * *", native=request)
-    assert told(expected) == told(dapr.cron(request, "tick", "* * * * *"))
+    assert whole(expected) == whole(dapr.cron(request, "tick", "* * * * *"))
     for body, value in ((b'{"n":1}', {"n": 1}), (b"\xff{", b"\xff{"), (b"", None)):
         request = fake.request("POST", body=body)
         expected = ScheduleEvent("tick", "tick", name="tick", cron="* * * * *", input=value, native=request)
-        assert told(expected) == told(dapr.job(request, "tick", "* * * * *"))
+        assert whole(expected) == whole(dapr.job(request, "tick", "* * * * *"))
 
 
 @pytest.mark.parametrize(
@@ -537,14 +537,14 @@ def test_a_cron_binding_and_a_job_are_schedules() -> None:
         ("noon " * 20, None),
     ],
 )
-def test_a_time_is_one_that_go_writes(text: str, time: datetime | None) -> None:
+def test_a_time_must_have_gos_format(text: str, time: datetime | None) -> None:
     request = fake.request("POST", headers={"id": "m7", "publishtime": text})
     seen = dapr.binding(request, "orders")
     assert isinstance(seen, Message)
     assert (time, None if time is None else UTC) == (seen.time, seen.time and seen.time.tzinfo)
 
 
-def test_what_tells_no_id_says_what_is_possible() -> None:
+def test_an_event_without_an_id_says_what_to_use() -> None:
     with pytest.raises(DecodeError, match=r"^a message of the binding 'orders' has no id: use a component .*Pub/Sub"):
         dapr.binding(fake.request("POST", headers={"__topic": "t"}), "orders")
     with pytest.raises(DecodeError, match="'tick' sends no readTimeUTC"):
@@ -609,7 +609,7 @@ task = partial(encode_events.task, invocation_id="i-1", tells_all=False)
         ),
     ],
 )  # fmt: skip
-def test_a_sender_is_answered_what_becomes_of_its_events(
+def test_the_answer_says_what_becomes_of_the_events(
     answer: Callable[[list[Outcome]], Response],
     outcomes: list[Outcome],
     status: int,
@@ -628,7 +628,7 @@ def test_a_sender_is_answered_what_becomes_of_its_events(
     assert media_type == made.headers.get("content-type")
 
 
-def test_the_reply_to_a_cloud_event_is_one_in_binary_form() -> None:
+def test_the_reply_to_a_cloud_event_is_a_binary_cloud_event() -> None:
     reply = fake.cloud_event("made", {"n": 1}, id="r7", source="/shop", time=NOON)
     made = encode_events.cloud_events([Done(reply)])
     assert (200, b'{"n":1}') == (made.status, made.body)

@@ -1,4 +1,4 @@
-"""What functions-framework sees of the adapter, beyond the stories."""
+"""Test the adapter under functions-framework, beyond the stories."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def flask(request: Request | None = None, **environ: Any) -> FlaskRequest:
         ("/Zoë".encode().decode("latin-1"), "/Zo%C3%AB"),
     ],
 )
-def test_the_raw_path_is_that_of_the_requests_target(raw_uri: str, raw_path: str) -> None:
+def test_the_raw_path_is_the_request_targets(raw_uri: str, raw_path: str) -> None:
     assert raw_path == decode.http(flask(RAW_URI=raw_uri)).raw_path
 
 
-def test_without_the_raw_path_the_decoded_one_is_encoded() -> None:
+def test_the_decoded_path_is_encoded_if_there_is_no_raw_path() -> None:
     made = decode.http(flask(RAW_URI=None, PATH_INFO="/a b/Zoë%".encode().decode("latin-1")))
     assert ("/a%20b/Zo%C3%AB%25", "/a b/Zoë%") == (made.raw_path, made.path)
 
@@ -74,12 +74,12 @@ def test_header_values_are_utf_8_or_else_latin_1() -> None:
         ("", "https"),
     ],
 )
-def test_the_scheme_is_what_googles_front_end_saw_last_and_nothing_else(forwarded: str, scheme: str) -> None:
+def test_the_scheme_is_the_last_one_that_googles_front_end_set(forwarded: str, scheme: str) -> None:
     assert scheme == decode.http(flask(HTTP_X_FORWARDED_PROTO=forwarded)).scheme
     assert "http" == decode.http(flask(HTTP_X_FORWARDED_PROTO=None)).scheme
 
 
-def test_the_client_and_the_scheme_are_what_googles_front_end_says() -> None:
+def test_googles_front_end_sets_the_client_and_the_scheme() -> None:
     made = decode.http(flask(HTTP_X_FORWARDED_FOR="6.6.6.6, 203.0.113.9", HTTP_X_FORWARDED_PROTO="http"))
     assert ("203.0.113.9", "http") == (made.client_ip, made.scheme)
     made = decode.http(flask(HTTP_X_FORWARDED_FOR=None, HTTP_X_FORWARDED_PROTO=None))
@@ -129,7 +129,7 @@ def test_traceparent_comes_first() -> None:
     assert trace is not None and TRACE_ID == trace.trace_id
 
 
-def test_the_context_is_what_cloud_run_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_context_has_cloud_runs_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("K_SERVICE", "orders")
     monkeypatch.setenv("K_REVISION", "orders-00001")
     monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", "60")
@@ -142,7 +142,7 @@ def test_the_context_is_what_cloud_run_says_of_itself(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("seconds", [None, "", "soon"])
-def test_there_is_no_deadline_where_cloud_run_tells_none(seconds: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_no_deadline_without_cloud_runs_timeout(seconds: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLOUD_RUN_TIMEOUT_SECONDS", raising=False)
     if seconds is not None:
         monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", seconds)
@@ -150,7 +150,7 @@ def test_there_is_no_deadline_where_cloud_run_tells_none(seconds: str | None, mo
 
 
 class Endless:
-    """A body that is read without an end."""
+    """A body that never ends."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -171,17 +171,17 @@ def small(request: Request) -> dict[str, int]:
     return {"size": len(request.body)}
 
 
-def test_a_body_over_the_limit_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_over_the_limit_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     request = fake.request("POST", "/size")
-    for told in ({"CONTENT_LENGTH": str(100_000_000)}, {"CONTENT_LENGTH": None, "HTTP_TRANSFER_ENCODING": "chunked"}):
+    for length in ({"CONTENT_LENGTH": str(100_000_000)}, {"CONTENT_LENGTH": None, "HTTP_TRANSFER_ENCODING": "chunked"}):
         body = Endless()
         monkeypatch.setattr("portable_fn.adapter.routing.MAX_BODY", 1000)
-        response = entry(small)(flask(request, **{**told, "wsgi.input": body}))
+        response = entry(small)(flask(request, **{**length, "wsgi.input": body}))
         assert 413 == response.status_code
         assert body.asked <= 1001
 
 
-def test_a_body_that_ends_too_early_is_a_400() -> None:
+def test_a_body_that_ends_early_is_answered_with_400() -> None:
     request = fake.request("POST", "/size", body=b"abc")
     response = entry(size)(flask(request, CONTENT_LENGTH="10"))
     assert 400 == response.status_code
@@ -190,7 +190,7 @@ def test_a_body_that_ends_too_early_is_a_400() -> None:
 # The answer
 
 
-def test_no_content_type_is_invented_and_the_length_is_told_once() -> None:
+def test_no_content_type_is_added_and_the_length_is_sent_once() -> None:
     @portable(on.http())
     def bare(request: Request) -> Response:
         return Response(200, {"content-length": "3"}, (), b"abc")
@@ -240,11 +240,11 @@ def test_a_stream_is_closed_when_gunicorn_closes_it(kind: str) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_what_a_stream_raises_is_logged_and_cuts_it(
+def test_an_error_in_a_stream_is_logged_and_closes_the_connection(
     error: type[BaseException], via: str, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Parts:
-        """No generator, whose own end GeneratorExit would be."""
+        """An iterator rather than a generator, for which GeneratorExit is a normal end."""
 
         def __init__(self) -> None:
             self._parts = [b"one"]
@@ -271,7 +271,7 @@ def test_what_a_stream_raises_is_logged_and_cuts_it(
 
 
 @pytest.mark.parametrize("via", ["http", "http_async"])
-def test_background_work_is_done_before_the_answer_since_the_cpu_is_gone_after_it(via: str) -> None:
+def test_background_work_runs_before_the_answer_while_there_is_cpu(via: str) -> None:
     done = []
 
     @portable(on.http())
@@ -355,7 +355,7 @@ def test_a_sync_handler_does_not_block_the_loop_of_starlette() -> None:
     asyncio.run(main())
 
 
-def test_the_head_of_a_stream_tells_no_length_since_its_get_has_none() -> None:
+def test_head_of_a_stream_has_no_length_because_get_has_none() -> None:
     @portable(on.http("GET", "/"))
     def stream(request: Request) -> Iterator[bytes]:
         yield b"one"
@@ -371,7 +371,7 @@ def test_the_head_of_a_stream_tells_no_length_since_its_get_has_none() -> None:
     assert {"/": None, "/whole": "5"} == lengths
 
 
-def test_how_the_body_is_framed_is_not_the_handlers_business() -> None:
+def test_the_handlers_framing_headers_are_dropped() -> None:
     @portable
     def handler(request: Request) -> Response:
         return Response(200, {"transfer-encoding": "chunked"}, (), b"abc")
@@ -390,7 +390,7 @@ async def async_target(request: Request) -> str:
     return f"async {request.method}"
 
 
-def test_a_decorated_def_is_a_target_of_flask_and_an_async_def_one_of_starlette() -> None:
+def test_flask_runs_a_decorated_def_and_starlette_an_async_def() -> None:
     registered = [portable(handler) for handler in (sync_target, async_target)]
     assert ("http", "http") == (REGISTRY_MAP["sync_target"], REGISTRY_MAP["async_target"])
     assert (False, True) == ("sync_target" in ASGI_FUNCTIONS, "async_target" in ASGI_FUNCTIONS)
@@ -398,13 +398,13 @@ def test_a_decorated_def_is_a_target_of_flask_and_an_async_def_one_of_starlette(
     assert b"sync GET" == registered[0](flask()).get_data()
     starlette = StarletteRequest(simulate.scope(fake.request()))
     assert callable(asyncio.run(registered[1](starlette)))
-    # They stay transparent for neutral events, and are targets of an entry.
+    # Both still take neutral events, and can be passed to entry.
     assert "sync GET" == registered[0](fake.request())
     assert "async GET" == asyncio.run(registered[1](fake.request()))
     assert "async GET" == deliver(registered[1], fake.request(), to="asgi").text
 
 
-def test_a_function_that_another_one_made_is_left_as_it_is_since_its_name_says_nothing() -> None:
+def test_a_nested_function_is_not_registered() -> None:
     @portable
     async def inner(request: Request) -> str:
         return "ok"
@@ -413,7 +413,7 @@ def test_a_function_that_another_one_made_is_left_as_it_is_since_its_name_says_n
     assert "inner" not in REGISTRY_MAP
 
 
-def test_nothing_is_imported_that_a_flask_function_does_not_need() -> None:
+def test_a_flask_function_imports_only_what_it_needs() -> None:
     code = "import sys, portable_fn_gcp; print([n for n in ('asyncio', 'flask', 'typing', 'dataclasses') if n in sys.modules])"
     path = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'adapters'}"}
     done = subprocess.run([sys.executable, "-S", "-c", code], env=path, capture_output=True, text=True, check=True)
@@ -482,7 +482,7 @@ def test_the_framework_serves_a_decorated_function(
 
 @pytest.mark.runtime
 @pytest.mark.parametrize("asgi", [False, True])
-def test_the_framework_cuts_a_stream_that_breaks_off(asgi: bool, tmp_path: Path) -> None:
+def test_the_framework_closes_the_connection_of_a_failed_stream(asgi: bool, tmp_path: Path) -> None:
     main = tmp_path / "main.py"
     main.write_text(MAIN)
     try:

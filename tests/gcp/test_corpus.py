@@ -1,4 +1,4 @@
-"""Requests that Google's emulators and its conformance suite send, and the events that they are."""
+"""Test how requests of Google's emulators and its conformance suite are decoded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONFORMANCE = PAYLOADS / "gcp-functions-conformance"
 
 
 def captured(name: str) -> list[Request[Any]]:
-    """The recorded requests; the recorder wrote bodies as Latin-1."""
+    """Return recorded requests; the recorder wrote bodies as Latin-1."""
     requests = []
     for line in (CAPTURED / f"{name}.jsonl").read_text("utf-8").splitlines():
         one = json.loads(line)
@@ -34,7 +34,7 @@ def captured(name: str) -> list[Request[Any]]:
 
 def event(request: Request[Any]) -> Any:
     name, value = decode_events.source(request)
-    assert name, "it is no event"
+    assert name, "the request isn't an event"
     [item] = decode_events.READ[name](request, value)
     return item
 
@@ -52,13 +52,13 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     "3": {"only": "attr"},
 }
 PUSHES = captured("pubsub-push")
-# Without `writeMetadata` nothing tells that it is a push.
+# Without `writeMetadata` a push looks like any other request.
 BARE = (28, 29, 30)
 UNWRAPPED = {31: "2", 32: "1", 33: "3"}
 
 
 @pytest.mark.parametrize("index", [index for index in range(70) if index not in (*BARE, *UNWRAPPED)])
-def test_a_wrapped_push_of_the_emulator_is_its_message(index: int) -> None:
+def test_a_wrapped_push_of_the_emulator_is_a_message(index: int) -> None:
     request = PUSHES[index]
     sent = json.loads(request.body)
     id, subscription = sent["message"]["messageId"], sent["subscription"]
@@ -75,11 +75,11 @@ def test_a_wrapped_push_of_the_emulator_is_its_message(index: int) -> None:
 
 
 @pytest.mark.parametrize(("index", "id"), UNWRAPPED.items())
-def test_an_unwrapped_push_of_the_emulator_is_its_message(index: int, id: str) -> None:
+def test_an_unwrapped_push_of_the_emulator_is_a_message(index: int, id: str) -> None:
     expected = Message(
         id,
         "projects/my-proj/subscriptions/sub-nwm",
-        # The emulator spoils what isn't UTF-8.
+        # The emulator damages bytes other than UTF-8.
         BODIES[id].decode("utf-8", "replace").encode(),
         channel="sub-nwm",
         time=parse_time(f"2026-11-24T10:02:{SECONDS[id]}Z"),
@@ -95,14 +95,14 @@ def test_a_push_without_wrapper_and_metadata_is_never_acknowledged(
 ) -> None:
     @portable
     def handler(message: Message) -> None:
-        raise AssertionError("it is no message")
+        raise AssertionError("the request isn't a message")
 
     made = simulate.sent(entry(handler), PUSHES[index])
     assert ("", 400) == (decode_events.source(PUSHES[index])[0], made.answer(made.invoke()).status)
     assert "isn't an event; known are a Pub/Sub push (unwrapped only with its metadata written)" in caplog.text
 
 
-def test_the_tasks_of_the_emulator_are_messages_that_count_their_attempts() -> None:
+def test_tasks_of_the_emulator_are_messages_with_attempts() -> None:
     queue = "projects/my-proj/locations/us-central1/queues/q1"
     ids = ["1795514555574608", "1795514555575776", "1795514555575776", "1795514555575776"]
     expected = [
@@ -128,13 +128,13 @@ FIRST, SECOND = "1795514551237462", "1795514551241838"
     [
         (0, "7", "OBJECT_FINALIZE", "created", FIRST, 5),
         (1, "8", "OBJECT_METADATA_UPDATE", "changed", FIRST, 5),
-        # Overwritten: the key has an object still.
+        # It was overwritten, so the key still has an object.
         (2, "9", "OBJECT_DELETE", "changed", FIRST, 5),
         (3, "11", "OBJECT_DELETE", "deleted", SECOND, 0),
         (4, "10", "OBJECT_FINALIZE", "created", SECOND, 6),
     ],
 )
-def test_a_notification_of_cloud_storage_in_a_push_is_its_object(
+def test_a_push_of_a_cloud_storage_notification_holds_an_object_event(
     index: int, message_id: str, type: str, action: str, generation: str, size: int
 ) -> None:
     message = event(captured("gcs-notifications-via-pubsub")[index])
@@ -157,7 +157,7 @@ def test_a_notification_of_cloud_storage_in_a_push_is_its_object(
 
 
 def ada(i: int) -> dict[str, Any]:
-    """The document that was written."""
+    """Return the written document."""
     return {
         "l": [1, "a"],
         "n": None,
@@ -190,7 +190,7 @@ LEGACY, CREATED, WRITTEN, UPDATED, DELETED = "", "created", "written", "updated"
         (8, WRITTEN, "removed", 2, None, "3a709695-9f60-4958-882c-be332aaee408"),
     ],
 )
-def test_a_trigger_of_the_firestore_emulator_is_a_change(
+def test_an_event_of_the_firestore_emulator_is_a_change(
     index: int, word: str, action: str, before: int | None, after: int | None, id: str
 ) -> None:
     outer = event(captured("firestore-triggers")[index])
@@ -242,13 +242,13 @@ def test_the_conformance_suite_has_all_its_cases() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_first_generation_event_is_the_cloudevent_that_the_conformance_suite_expects(name: str) -> None:
+def test_a_first_generation_event_becomes_the_cloudevent_that_the_conformance_suite_expects(name: str) -> None:
     expected = case(f"{name}-cloudevent-output")
     assert {**expected, "time": "2020-09-29T11:32:00.123000Z"} == write_structured(from_legacy(name))
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_cloudevent_is_the_same_binary_and_structured_and_holds_what_the_first_generations_holds(name: str) -> None:
+def test_binary_structured_and_first_generation_events_are_equal(name: str) -> None:
     assert structured(case(f"{name}-cloudevent-input")) == from_structured(name)
     assert from_structured(name).data == from_binary(name).data
     inner = innermost(from_structured(name))
@@ -257,7 +257,7 @@ def test_a_cloudevent_is_the_same_binary_and_structured_and_holds_what_the_first
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("firebase")])
-def test_events_of_firebase_stay_cloudevents(name: str) -> None:
+def test_firebase_events_stay_cloudevents(name: str) -> None:
     made = from_legacy(name)
     subject = "users/UUpby3s4spZre6kHsgVSPetzQ8l2" if name == "firebase-auth" else "refs/gcf-test/xyz"
     assert (CloudEvent, subject, []) == (type(made), made.subject, decode_events.unwrap(made))
@@ -322,5 +322,5 @@ FIELDS: dict[str, Event[Any]] = {
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("firebase")])
-def test_a_case_of_the_conformance_suite_has_the_fields_that_it_says(name: str) -> None:
+def test_each_case_of_the_conformance_suite_has_its_fields(name: str) -> None:
     assert FIELDS[name] == innermost(from_legacy(name))

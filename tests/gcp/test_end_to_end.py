@@ -1,4 +1,4 @@
-"""Google's emulators, functions-framework and handlers: what is triggered arrives, comes again, and is dead-lettered."""
+"""Test delivery, redelivery and dead letters with Google's emulators and functions-framework."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def serving(target: str, *, env: dict[str, str] | None = None, **options: Any) -
 
 
 def seen(server: Server, count: int, *, timeout: float = 30) -> list[dict[str, Any]]:
-    """What the function saw, awaited until it is that much; and that it stays so."""
+    """Wait until the function saw so many events; check that no more follow, and return them."""
     end = time.monotonic() + timeout
     while time.monotonic() < end and len(_seen(server)) < count:
         time.sleep(0.02)
@@ -72,7 +72,7 @@ TARGETS = [("ship", False), ("ship", True), ("ship_async", True)]
 
 @pytest.mark.parametrize(("target", "asgi"), TARGETS)
 @pytest.mark.parametrize("unwrapped", [False, True])
-def test_a_message_whose_handler_fails_twice_comes_three_times_and_no_more(
+def test_a_message_whose_handler_fails_twice_is_delivered_three_times(
     topics: PubSub, target: str, asgi: bool, unwrapped: bool
 ) -> None:
     name = f"twice-{target}-{asgi}-{unwrapped}".replace("_", "-")
@@ -88,7 +88,7 @@ def test_a_message_whose_handler_fails_twice_comes_three_times_and_no_more(
 
 
 @pytest.mark.parametrize("unwrapped", [False, True])
-def test_a_message_of_attributes_alone_comes_once(topics: PubSub, unwrapped: bool) -> None:
+def test_a_message_with_only_attributes_is_delivered_once(topics: PubSub, unwrapped: bool) -> None:
     name = f"attributes-{unwrapped}"
     topics.topic(name)
     with serving("ship") as server:
@@ -98,7 +98,7 @@ def test_a_message_of_attributes_alone_comes_once(topics: PubSub, unwrapped: boo
     assert (b"", {"only": "this"}) == (body(one), one["attributes"])
 
 
-def test_a_retry_that_says_after_comes_again_for_its_429(topics: PubSub) -> None:
+def test_a_retry_with_a_delay_is_redelivered_after_its_429(topics: PubSub) -> None:
     topics.topic("after")
     with serving("ship") as server:
         topics.subscribe("after", "after", server.url)
@@ -106,7 +106,7 @@ def test_a_retry_that_says_after_comes_again_for_its_429(topics: PubSub) -> None
         assert 2 == len(seen(server, 2))
 
 
-def test_a_message_that_always_fails_is_dead_lettered_by_its_subscription(topics: PubSub) -> None:
+def test_the_subscription_dead_letters_a_message_that_always_fails(topics: PubSub) -> None:
     topics.topic("always")
     with serving("ship") as server:
         topics.subscribe("always", "always", server.url, dead_letter_topic="orders-dead", max_delivery_attempts=5)
@@ -118,7 +118,7 @@ def test_a_message_that_always_fails_is_dead_lettered_by_its_subscription(topics
 
 
 @pytest.mark.parametrize(("target", "asgi"), TARGETS[:2])
-def test_a_rejected_message_is_published_to_the_triggers_dead_letters_and_comes_once(
+def test_a_rejected_message_is_published_to_the_dead_letter_topic_and_delivered_once(
     topics: PubSub, target: str, asgi: bool
 ) -> None:
     name = f"reject-{asgi}".lower()
@@ -132,17 +132,17 @@ def test_a_rejected_message_is_published_to_the_triggers_dead_letters_and_comes_
         seen(server, 1)
     message = received["message"]
     assert b'{"reject": true}' == base64.b64decode(message["data"])
-    told = dict(message["attributes"])
-    assert told.pop("portable-fn-time").startswith("20")
+    sent = dict(message["attributes"])
+    assert sent.pop("portable-fn-time").startswith("20")
     assert {
         "a": "b",
         "portable-fn-id": id,
         "portable-fn-source": f"projects/{PROJECT}/subscriptions/{name}",
         "portable-fn-reason": "unknown sku",
-    } == told
+    } == sent
 
 
-def test_an_object_in_cloud_storage_arrives_by_pubsub(topics: PubSub) -> None:
+def test_a_change_in_cloud_storage_arrives_through_pubsub(topics: PubSub) -> None:
     topics.topic("uploads")
     key = "a b/ü+%.txt"
     with serving("stored") as server, cloud_storage(topics, "uploads") as storage:
@@ -162,7 +162,7 @@ def test_an_object_in_cloud_storage_arrives_by_pubsub(topics: PubSub) -> None:
     assert 4 == len({one["id"] for one in found})
 
 
-def test_documents_of_firestore_arrive_by_triggers_of_both_generations() -> None:
+def test_firestore_documents_arrive_through_triggers_of_both_generations() -> None:
     with serving("changed") as server, firestore(server.url) as database:
         database.legacy_trigger("legacy", "write", "users/{id}")
         database.eventarc_trigger("created", "create", "users/{id}")
@@ -183,7 +183,7 @@ def test_documents_of_firestore_arrive_by_triggers_of_both_generations() -> None
 
 
 @pytest.mark.parametrize("asgi", [False, True])
-def test_a_task_of_a_queue_counts_its_attempts(asgi: bool) -> None:
+def test_a_cloud_task_counts_its_attempts(asgi: bool) -> None:
     headers = {"X-Tenant": "7", "Content-Type": "application/json"}
     with serving("ship", asgi=asgi) as server, cloud_tasks() as tasks:
         tasks.queue("orders")
@@ -221,14 +221,14 @@ def test_a_workflow_gets_a_result_or_an_error() -> None:
     with serving("double") as server:
         done, failed = (post(server, [("Content-Type", "application/json")], sent) for sent in (b"21", b'"x"'))
     assert (200, b"42") == (done.status, done.body)
-    # The function's log alone has what it raised.
+    # Only the function's log has the error.
     assert (500, "InternalServerError") == (failed.status, json.loads(failed.body)["error"]["type"])
     assert b"no number" not in failed.body
 
 
 @pytest.mark.parametrize("target", ["mismatched", "renamed"])
 @pytest.mark.parametrize("signature_type", ["cloudevent", "event"])
-def test_a_function_that_the_framework_takes_for_one_of_its_own_gets_its_events(
+def test_a_function_that_the_framework_runs_as_cloudevent_or_event_gets_its_events(
     signature_type: str, target: str
 ) -> None:
     with serving(target, signature_type=signature_type) as server:

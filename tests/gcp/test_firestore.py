@@ -1,4 +1,4 @@
-"""Firestore's document events, against google's own classes, the emulator and damage."""
+"""Test Firestore's document events against Google's own classes, the emulator and damaged messages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NAME = "projects/my-proj/databases/(default)/documents/users/ab"
 
 
 def exactly(value: object) -> object:
-    """The value with its types and without NaN, which is equal to nothing."""
+    """Return the value with its types, comparable even if it contains NaN, which equals nothing."""
     match value:
         case DocumentEvent():
             return exactly([value.value, value.old_value, value.update_mask])
@@ -52,11 +52,11 @@ def exactly(value: object) -> object:
             return type(value), repr(value)
 
 
-# What google writes
+# Google's own classes
 
 
 @pytest.mark.parametrize("case", GOOGLES)
-def test_googles_protobuf_and_googles_json_say_the_same(case: str) -> None:
+def test_googles_protobuf_and_googles_json_decode_equally(case: str) -> None:
     google = GOOGLES[case]
     assert exactly(from_json(google["json"])) == exactly(document_event(bytes.fromhex(google["protobuf"])))
 
@@ -64,8 +64,8 @@ def test_googles_protobuf_and_googles_json_say_the_same(case: str) -> None:
 @pytest.mark.parametrize(
     "case", sorted(set(GOOGLES) - {"timestamps", "created", "updated", "deleted", "empty documents"})
 )
-def test_we_write_what_google_writes(case: str) -> None:
-    # Left out are those with nanoseconds, maps sorted by google, and an empty document, which is none.
+def test_encoded_events_equal_googles(case: str) -> None:
+    # Excluded: nanoseconds, maps that Google sorts, and an empty document, which is decoded as None.
     message = bytes.fromhex(GOOGLES[case]["protobuf"])
     if case not in ("geo points", "vector", "odd keys"):
         assert message == encode(document_event(message))
@@ -78,7 +78,7 @@ def values(case: str) -> Any:
     return value.fields["v"]
 
 
-def test_each_kind_of_value_is_what_python_has_for_it() -> None:
+def test_each_kind_of_value_has_its_python_type() -> None:
     assert values("null") is None
     assert [True, False] == values("booleans")
     assert [0, 1, -1, 127, 128, 300, 2**31, -(2**31), 2**53 + 1, 2**63 - 1, -(2**63)] == values("integers")
@@ -105,7 +105,7 @@ def test_timestamps_are_aware_utc_and_truncated_to_microseconds() -> None:
     ] == values("timestamps")
 
 
-def test_a_reference_is_told_from_a_string_and_a_geo_point_from_a_map() -> None:
+def test_references_differ_from_strings_and_geo_points_from_maps() -> None:
     reference, _ = values("references")
     point = values("geo points")[0]
     assert (Reference, GeoPoint) == (type(reference), type(point))
@@ -113,14 +113,14 @@ def test_a_reference_is_told_from_a_string_and_a_geo_point_from_a_map() -> None:
     assert '{"latitude": 51.4543, "longitude": -0.9781}' == json.dumps(point)
 
 
-# What the emulator sends
+# The emulator
 
 
 def of_type(name: str) -> list[bytes]:
     return [entry["b"].encode("latin-1") for entry in CAPTURED if entry["h"].get("ce-type", "").endswith(f".{name}")]
 
 
-def test_the_emulators_cloud_event_and_its_legacy_event_say_the_same() -> None:
+def test_the_emulators_cloud_event_and_its_legacy_event_decode_equally() -> None:
     written = [document_event(body(data)) for data in of_type("written")]
     legacy = [
         from_json(json.loads(entry["b"].encode("latin-1"))["data"])
@@ -158,23 +158,23 @@ def test_the_emulators_documents_are_before_and_after() -> None:
         assert exactly(expected) == exactly(document_event(body(data)))
 
 
-def test_base64_text_is_told_from_a_message_and_nothing_else_is_touched() -> None:
+def test_only_base64_bodies_are_decoded_as_base64() -> None:
     for google in GOOGLES.values():
         message = bytes.fromhex(google["protobuf"])
         assert (message, message) == (body(message), body(b64encode(message)))
         assert not message or message == body(b64encode(message) + b"\r\n")
-    # The last one is a message too, with an unknown fixed32 field before its value.
+    # The last one is a message, too, with an unknown fixed32 field before its value.
     for other in (b"", b"hello", b"{}", b"AAAA", b"CAAA", b"E\xff\xff\xff\xff\n\x00"):
         assert other == body(other)
 
 
 @pytest.mark.parametrize("text", [b"C", b"Cg", b"CgA", b"Cg==Cg==", b"Cg A", b"EgA=\x00"])
-def test_damaged_base64_text_is_a_decode_error(text: bytes) -> None:
+def test_damaged_base64_is_a_decode_error(text: bytes) -> None:
     with pytest.raises(DecodeError, match=r"base64"):
         body(text)
 
 
-# The law
+# Round trips
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 times = st.datetimes(timezones=st.just(UTC)).map(lambda time: time.replace(fold=0))
@@ -204,15 +204,15 @@ events = st.builds(DocumentEvent, st.none() | documents, st.none() | documents, 
 
 @settings(deadline=None, max_examples=EXAMPLES)
 @given(event=events)
-def test_decode_reads_what_encode_writes(event: DocumentEvent) -> None:
+def test_decoding_reverses_encoding(event: DocumentEvent) -> None:
     assert exactly(event) == exactly(document_event(encode(event)))
 
 
-# The wire format's corners, written by hand
+# Corners of the wire format, written by hand
 
 
 def field(number: int, content: bytes) -> bytes:
-    """A length-delimited field with every number in as few bytes as it takes."""
+    """Return a length-delimited field, with each number in as few bytes as possible."""
     assert number < 16
     length = len(content)
     return bytes([number << 3 | 2, *([length] if length < 128 else [length & 0x7F | 0x80, length >> 7])]) + content
@@ -254,7 +254,7 @@ STRING_A = b"\x8a\x01\x01a"
         ),
     ],
 )
-def test_whatever_protobuf_allows_is_read(data: bytes, fields: dict[str, object]) -> None:
+def test_everything_that_protobuf_allows_is_decoded(data: bytes, fields: dict[str, object]) -> None:
     assert exactly(fields) == exactly(value_of(data))
 
 
@@ -299,7 +299,7 @@ def test_whatever_protobuf_allows_is_read(data: bytes, fields: dict[str, object]
         ),
     ],
 )
-def test_what_is_malformed_is_a_decode_error_that_says_what_and_where(data: bytes, says: str) -> None:
+def test_malformed_protobuf_is_a_decode_error_that_says_what_and_where(data: bytes, says: str) -> None:
     with pytest.raises(DecodeError, match=says):
         document_event(data)
 
@@ -318,7 +318,7 @@ def nested_json(levels: int) -> dict[str, Any]:
     return {"value": {"fields": {"v": value}}}
 
 
-def test_a_hundred_levels_are_read_and_one_more_is_refused() -> None:
+def test_a_hundred_levels_are_decoded_and_one_more_is_refused() -> None:
     event = DocumentEvent(Document(NAME, nested(100)))
     data = encode(event)
     assert event == document_event(data)
@@ -361,7 +361,7 @@ def _long(number: int, content: bytes) -> bytes:
         ({"stringValue": "a", "unknown": 1}, "a"),
     ],
 )
-def test_what_json_allows_is_read(value: object, expected: object) -> None:
+def test_everything_that_json_allows_is_decoded(value: object, expected: object) -> None:
     document = from_json({"value": {"fields": {"k": value}}, "unknown": 1}).value
     assert document is not None
     assert exactly({"k": expected}) == exactly(document.fields)
@@ -401,12 +401,12 @@ def test_malformed_json_is_a_decode_error_that_says_which_member(value: object, 
 
 
 @pytest.mark.parametrize("payload", [None, [], "text", 5])
-def test_json_that_is_no_object_is_a_decode_error(payload: object) -> None:
+def test_json_other_than_an_object_is_a_decode_error(payload: object) -> None:
     with pytest.raises(DecodeError, match="event must be an object; this"):
         from_json(payload)
 
 
-def test_an_error_does_not_tell_the_value() -> None:
+def test_an_error_does_not_contain_the_value() -> None:
     for value in ({"integerValue": "secret"}, {"bytesValue": "!secret"}, {"secret": 1}):
         with pytest.raises(DecodeError) as caught:
             from_json({"value": {"fields": {"secret": value}}})
@@ -498,9 +498,9 @@ def test_any_json_is_an_event_or_a_decode_error(payload: Any) -> None:
             pass
 
 
-def test_time_grows_with_the_message_and_not_faster() -> None:
+def test_time_grows_linearly_with_the_message() -> None:
     def bytecodes(parts: int) -> int:
-        """How many lines of the decoder run, which unlike time is the same on every machine."""
+        """Count the lines of the decoder that run: unlike time, the same on every machine."""
         data = event_of(field(9, field(1, STRING_A)) * 8) * parts
         lines = 0
 
@@ -520,7 +520,7 @@ def test_time_grows_with_the_message_and_not_faster() -> None:
     assert bytecodes(400) < bytecodes(100) * 4.1
 
 
-def test_importing_the_decoder_brings_nothing_heavy() -> None:
+def test_importing_the_decoder_loads_nothing_heavy() -> None:
     code = (
         "import sys, portable_fn.errors, portable_fn.record; import portable_fn_gcp.events.firestore; "
         "print([name for name in ('google', 'base64', 'typing', 'dataclasses', 'portable_fn_gcp.events.firestore_wire') "
