@@ -77,9 +77,12 @@ def event(
 
 
 def kind_for(functions: Sequence[Binding], *, like_request: bool, like_event: bool) -> str:
-    """The kind that an event for the functions is of, where options like those of requests or of events are given.
+    """Return the kind of an event for the functions, if options for requests or for events are given.
 
-    Requests come before others; Failure where there are several others.
+    Requests come before others.
+
+    Raises:
+        Failure: There are several other kinds.
     """
     found: dict[str, str] = {}
     for function in functions:

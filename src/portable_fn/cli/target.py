@@ -40,7 +40,7 @@ class Target:
 
     @contextmanager
     def imported(self) -> Generator[list[Binding]]:
-        """Import the target anew for the block, as each provider starts a new process, and return its functions."""
+        """Import the target again for the block, because each provider starts a new process, and return its functions."""
         before = dict(sys.modules)
         root = str(self.file.parent if self.file else Path.cwd())
         sys.path.insert(0, root)

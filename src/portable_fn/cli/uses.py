@@ -139,7 +139,7 @@ class _Reading:
                 elif _is_of(node.value, contexts) and node.attr in _OF_CONTEXT:
                     self._used("deadline", function, node)
             elif isinstance(node, ast.Return):
-                if self.kind is CloudEvent and not _is_none(node.value):
+                if self.kind is CloudEvent and not _is_literal_none(node.value):
                     self._used("reply", function, node)
                 if _streams(node.value, function, generators):
                     self._used("streaming", function, node)
@@ -156,16 +156,16 @@ class _Reading:
         if _is_class(called, Reject):
             self._used("reject", function, node)
         elif _is_class(called, Retry):
-            if not _is_none(after):
+            if not _is_literal_none(after):
                 self._used("retry delay", function, node)
         elif isinstance(node.func, ast.Attribute) and node.func.attr == "retry" and _is_of(node.func.value, events):
-            if not _is_none(after) or len(node.args) > 1:
+            if not _is_literal_none(after) or len(node.args) > 1:
                 self._used("retry delay", function, node)
         elif isinstance(own := _handler(called), FunctionType) and is_own(own.__code__.co_filename):
             self._follow(node, own, events, contexts)
 
     def _follow(self, node: ast.Call, called: FunctionType, events: set[str], contexts: set[str]) -> None:
-        """Reads the function that is called, with those of its parameters that get an event or the context."""
+        """Read the called function, with its parameters that get an event or the context."""
         parameters = called.__code__.co_varnames
         given: list[tuple[int, ast.expr]] = list(enumerate(node.args))
         given += [
@@ -180,14 +180,14 @@ class _Reading:
             self._used(feature, function, node)
 
     def _used(self, feature: str, function: FunctionType | None, node: ast.expr | ast.stmt | None) -> None:
-        """Keeps the feature, with the line where that is known."""
+        """Add the feature, with its line if that is known."""
         self.found.add(feature)
         if function is not None and node is not None:
             self.places.setdefault(feature, (function.__code__.co_filename, node.lineno))
 
 
 def _handler(function: Any) -> Any:
-    """The function that is read where this one is called: of a portable one its handler, of a wrapper what it wraps."""
+    """Return the function to read for a call: the handler of a portable function, the wrapped function of a wrapper."""
     binding = getattr(function, "__portable__", None)
     function = function if binding is None else binding.handler
     while hasattr(function, "__wrapped__"):
@@ -196,7 +196,7 @@ def _handler(function: Any) -> Any:
 
 
 def _source(code: CodeType) -> ast.AST | None:
-    """The function in its file, by its first line, which is its first decorator's; None where there is no such source."""
+    """Return the function in its file, by its first line, which is its first decorator's; None if there is no such source."""
     try:
         tree = ast.parse(Path(code.co_filename).read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError):
@@ -285,5 +285,5 @@ def _is_class(value: object, of: type[Any]) -> bool:
     return isinstance(value, type) and issubclass(value, of)
 
 
-def _is_none(value: ast.expr | None) -> bool:
+def _is_literal_none(value: ast.expr | None) -> bool:
     return value is None or (isinstance(value, ast.Constant) and value.value is None)
