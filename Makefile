@@ -36,10 +36,10 @@ demo: .venv-demo/.made  ## one function, called as every provider would call it
 test: .venv/.made  ## every test, those with the providers' real runtimes too
 	.venv/bin/pytest $(AT_ONCE)
 
-test-fast: .venv/.made  ## the tests that need no real runtime
-	.venv/bin/pytest -q $(AT_ONCE) -m 'not runtime'
+test-fast: .venv/.made  ## the tests that are quick: no real runtime, fuzz or matrix, and 10 examples of each law
+	.venv/bin/pytest -q $(AT_ONCE) -m 'not runtime and not slow' --hypothesis-profile fast
 
-test-python:  ## the same tests on another Python: make test-python PY=3.14
+test-python:  ## the tests without real runtimes on another Python: make test-python PY=3.14
 	@$(MAKE) --no-print-directory .venv-$(PY)/.made
 	.venv-$(PY)/bin/pytest -q $(AT_ONCE) -m 'not runtime'
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 # Here rather than by the plugin at the first assertion that fails: CPython 3.11's parser fails where the stack is deep.
 import portable_fn.testing.explanation  # noqa: F401
 from tests.runtimes.environments import Unavailable
 
 pytest.register_assert_rewrite("portable_fn.testing.stories")
+settings.register_profile("fast", max_examples=10)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
