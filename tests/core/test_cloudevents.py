@@ -208,7 +208,7 @@ def test_a_time_is_written_in_utc() -> None:
         ({"data_base64": "AA==\n"}, "not base64"),
         ({"data_base64": "é"}, "not base64"),
         ({"data_base64": 5}, "not base64"),
-        ({"data": "\ud800", "datacontenttype": "text/plain"}, "no Unicode text"),
+        ({"data": "\ud800", "datacontenttype": "text/plain"}, "isn't Unicode text"),
     ],
 )  # fmt: skip
 def test_what_is_no_event_is_told(members: dict[str, Any], said: str) -> None:
