@@ -1,4 +1,4 @@
-"""AWS Lambda's payloads as neutral events.
+"""Decode the requests of AWS's HTTP services, and Lambda's context.
 
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html
 """
@@ -23,23 +23,15 @@ if TYPE_CHECKING:
     from portable_fn.trace import Trace
     from portable_fn_aws.native import LambdaContext, Payload
 
-KNOWN = "API Gateway REST and HTTP API, function URL, ALB, VPC Lattice v1 and v2"
-
-
-def service(payload: Any) -> str:
-    """The service whose request the payload is; DecodeError, with what was seen and what is known, for any other."""
-    name = http_service(payload)
-    if name is None:
-        raise unknown(payload)
-    return name
+_KNOWN = "API Gateway REST and HTTP API, function URL, ALB, VPC Lattice v1 and v2"
 
 
 def http_service(payload: Any) -> str | None:
-    """The service whose request the payload is, None for what is no request."""
+    """Return the service whose request the payload is; None if it isn't a request."""
     if isinstance(payload, dict):
         context = payload.get("requestContext")
         if isinstance(context, dict):
-            # Authorizers carry the whole request beside their own ARN, WebSocket events may carry httpMethod.
+            # An authorizer's payload has the whole request next to its ARN; a WebSocket event may have httpMethod.
             if "http" in context and payload.get("version") == "2.0" and "routeArn" not in payload:
                 return "http_api"
             if "methodArn" not in payload and "routeArn" not in payload and "connectionId" not in context:
@@ -55,16 +47,16 @@ def http_service(payload: Any) -> str | None:
 
 
 def unknown(payload: Any) -> DecodeError:
-    """The error for a payload that is no request, where all functions are for requests."""
+    """Return the error for a payload that isn't a request, if all functions take requests."""
     if isinstance(payload, dict):
-        seen = f"an object with {', '.join(sorted(map(str, payload))[:20]) or 'nothing in it'}"
+        seen = f"an object with {', '.join(sorted(map(str, payload))[:20]) or 'no members'}"
     else:
         seen = f"a {type(payload).__name__}"
-    return DecodeError(f"the payload has no known shape: seen is {seen}; known are {KNOWN}")
+    return DecodeError(f"no function takes the payload, {seen}: they all take requests ({_KNOWN})")
 
 
 class HTTPAPIRequest(Request):
-    """A request of payload 2.0 (HTTP API and function URL), whose less used parts are read when they are asked for."""
+    """A request of payload 2.0, from an HTTP API or a function URL; its less used parts are decoded on access."""
 
     native: Payload
 
@@ -76,7 +68,7 @@ class HTTPAPIRequest(Request):
         if stage != "$default" and (path.startswith(f"/{stage}/") or path == f"/{stage}"):
             root_path = f"/{stage}"
             path = path[len(root_path) :] or "/"
-        # An HTTP API decodes the path, a function URL does not.
+        # An HTTP API decodes the path, a function URL doesn't.
         if "%" in path and ".lambda-url." in (_word(context.get("domainName")) or ""):
             self.raw_path, self.path = path, unquoted(path)
         else:
@@ -88,7 +80,7 @@ class HTTPAPIRequest(Request):
         params = payload.get("pathParameters")
         if params:
             self._params = params.copy()
-            # A method and a template: "GET /items/{id}".
+            # The routeKey is a method and a template: "GET /items/{id}".
             self._template = str(payload.get("routeKey")).partition(" ")[2]
         else:
             self._params = {}
@@ -101,11 +93,11 @@ class HTTPAPIRequest(Request):
     @lazy
     def _headers(self) -> Headers:
         headers = self.native.get("headers") or {}
-        "".join(headers.values())  # raises TypeError where one is no str
-        # The services lower the names; hand-written events and emulators may not.
+        "".join(headers.values())  # raises TypeError if a value isn't a string
+        # The services write names in lower case; hand-written events and emulators may not.
         if (names := "".join(headers)) != names.lower():
             headers = {name.lower(): value for name, value in headers.items()}
-        # Payload 2.0 lifts cookies out of the headers; put them back.
+        # Payload 2.0 moves cookies out of the headers; put them back.
         if cookies := self.native.get("cookies"):
             headers = {**headers, "cookie": "; ".join(cookies)}
         return Headers.lowered(headers)
@@ -129,7 +121,7 @@ class HTTPAPIRequest(Request):
 
 
 def rest_api(payload: Payload) -> Request:
-    """REST API, and HTTP API with payload 1.0 (which alone has a `version` and decodes the path)."""
+    """Decode a request of a REST API, or of an HTTP API with payload 1.0, which has a `version` and decodes the path."""
     context = payload["requestContext"]
     identity = _object(context.get("identity"))
     decoded = payload.get("version") == "1.0"
@@ -160,11 +152,11 @@ def rest_api(payload: Payload) -> Request:
 
 
 def _split_path(payload: Payload, context: Mapping[str, Any], decoded: bool) -> tuple[str, str]:
-    """Split the path that the client called into a stage or a custom domain's base path, and the rest.
+    """Split the client's path into the root path (a stage or a custom domain's base path) and the rest.
 
-    On the API's own domain `path` is the rest, and the context's path has the stage before it. On a custom domain both have
-    the base path, and the stage too if the mapping names none; only `resource` tells where the rest begins. An HTTP API with
-    payload 1.0 has the stage in both. Sources: localstack/localstack#12296, aws-powertools/powertools-lambda-python#579.
+    On the API's own domain `path` is the rest, and the context's path is the stage and the rest. On a custom domain both start
+    with the base path, and the context's path with the stage too if the mapping names no stage: only `resource` tells where the
+    rest starts. With payload 1.0 of an HTTP API, both start with the stage. Sources: localstack/localstack#12296, aws-powertools/powertools-lambda-python#579.
     """
     path: str = payload["path"]
     whole = str(context.get("path") or "")
@@ -186,13 +178,13 @@ def _split_path(payload: Payload, context: Mapping[str, Any], decoded: bool) -> 
 
 
 def _base_path(payload: Payload, path: str, decoded: bool) -> str | None:
-    """The part of the path before the resource with its parameters; None if the path doesn't end with that."""
+    """Return the path before the resource with its parameters; None if the path doesn't end with the resource."""
     end = _filled(str(payload["resource"]), payload.get("pathParameters") or {})
     if not end:
         return None
     if path.endswith(end):
         return path[: -len(end)]
-    # Resource and parameters are found without the slash at the end: floci-io/floci#1863.
+    # Resource and parameters may lack the path's final slash: floci-io/floci#1863.
     if path.endswith(f"{end}/"):
         return path[: -len(end) - 1]
     if decoded or "%" not in path:
@@ -208,17 +200,17 @@ def _base_path(payload: Payload, path: str, decoded: bool) -> str | None:
 
 
 def _filled(resource: str, params: Mapping[str, Any]) -> str:
-    """The resource with its parameters filled in; "" if one is missing, and for the root."""
+    """Return the resource with its parameters filled in; "" for the root, or if a parameter is missing."""
     parts = resource.split("/")[1:]
     for number, part in enumerate(parts):
         if part[:1] == "{":
-            # Lambda's own test event has a slash before what {proxy+} takes.
+            # Lambda's test event has a slash at the start of {proxy+}'s value.
             parts[number] = str(params.get(part[1:-1].removesuffix("+"), "")).removeprefix("/")
     return "/" + "/".join(parts) if all(parts) and parts else ""
 
 
 def alb(payload: Payload) -> Request:
-    """Application Load Balancer, with single- or multi-value headers; it hands the query over as it came, encoded."""
+    """Decode a request of a load balancer, with single- or multi-value headers; it sends the query encoded."""
     headers = _multi_headers(payload)
     pairs = _multi(payload, "multiValueQueryStringParameters", "queryStringParameters")
     return Request(
@@ -234,7 +226,7 @@ def alb(payload: Payload) -> Request:
 
 
 def lattice_v1(payload: Payload) -> Request:
-    """VPC Lattice, event structure 1: snake case, the query in `raw_path`."""
+    """Decode a request of VPC Lattice with event structure 1: snake case, the query in `raw_path`."""
     headers = Headers(_flat(payload.get("headers")))
     path, _, query = payload["raw_path"].partition("?")
     return Request(
@@ -250,7 +242,7 @@ def lattice_v1(payload: Payload) -> Request:
 
 
 def lattice_v2(payload: Payload) -> Request:
-    """VPC Lattice, event structure 2: header and query values are lists or strings."""
+    """Decode a request of VPC Lattice with event structure 2: header and query values are lists or strings."""
     context = payload["requestContext"]
     headers = Headers(_flat(payload.get("headers")))
     path, _, query = payload["path"].partition("?")
@@ -264,13 +256,13 @@ def lattice_v2(payload: Payload) -> Request:
         scheme=forwarded_scheme(headers, "https"),
         client_ip=forwarded_for(headers),
         principal=Principal(identity["principal"], "iam", identity) if identity.get("type") == "AWS_IAM" else None,
-        # Microseconds, as a string.
+        # A string of microseconds.
         time=_seconds(context.get("timeEpoch"), 1_000_000),
         native=payload,
     )
 
 
-REQUESTS = {
+_REQUESTS = {
     "http_api": HTTPAPIRequest,
     "rest_api": rest_api,
     "alb": alb,
@@ -280,20 +272,24 @@ REQUESTS = {
 
 
 def request(payload: Payload, name: str) -> Request:
-    """The request in a payload of the service's shape; HTTPError 400 where a part of it can't be read."""
+    """Decode the request of a service.
+
+    Raises:
+        HTTPError: 400, a part of the payload is malformed.
+    """
     try:
-        request = REQUESTS[name](payload)
+        request = _REQUESTS[name](payload)
         if not type(request.method) is type(request.raw_path) is type(request.raw_query) is str:
-            raise TypeError("a method, path or query that is no str")
+            raise TypeError("the method, path and query must be strings")
         if type(request._params) is not dict:
-            raise TypeError("path parameters that are no object")
+            raise TypeError("the path parameters must be an object")
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
         raise HTTPError(400, f"The {name} event can't be read: {type(exc).__name__} {exc}.") from exc
     return request
 
 
 def unreadable(payload: Payload) -> Request:
-    """What can be read of a request that can't be read as a whole: its method, path and headers."""
+    """Decode the readable parts of a malformed request: method, path, headers."""
     context = payload.get("requestContext")
     http = context.get("http") if isinstance(context, dict) else None
     methods = (http.get("method") if isinstance(http, dict) else None, payload.get("httpMethod"), payload.get("method"))
@@ -312,14 +308,14 @@ def unreadable(payload: Payload) -> Request:
     )
 
 
-# No Lambda function runs for a year, in milliseconds: what says so is a mock's, or says that there is no end.
+# In milliseconds. No Lambda function runs for a year: a longer time is from a mock, or means that there is no limit.
 _YEAR = 366 * 24 * 3600 * 1000
 
 
 class AWSContext(Context):
-    """What surrounds an invocation, read from Lambda's context when it is asked for.
+    """The context of an invocation, read from Lambda's context on access.
 
-    Tests and emulators call with no context, a mock, or one that lacks some of it: what isn't there is "", or None.
+    Tests and emulators may pass None, a mock, or a partial context: a missing field is "" or None.
     """
 
     native: LambdaContext
@@ -362,7 +358,7 @@ class AWSContext(Context):
 
 
 def _text(native: object, name: str) -> str:
-    """A text of Lambda's context; "" if it has none."""
+    """Return a string of Lambda's context; "" if it is missing."""
     try:
         value = getattr(native, name, "")
     except Exception:
@@ -371,14 +367,14 @@ def _text(native: object, name: str) -> str:
 
 
 def trace(carrier: Mapping[str, Any]) -> Trace | None:
-    """The caller's trace: `traceparent`, else `X-Amzn-Trace-Id`, else what Lambda puts into the environment."""
+    """Return the caller's trace: `traceparent`, otherwise `X-Amzn-Trace-Id`, otherwise Lambda's environment variable."""
     from portable_fn.trace import caller_trace
 
     return caller_trace(carrier) or _x_ray(carrier.get("x-amzn-trace-id")) or _x_ray(os.environ.get("_X_AMZN_TRACE_ID"))
 
 
 def _x_ray(value: object) -> Trace | None:
-    """X-Ray's `Root=1-EPOCH-RANDOM;Parent=SPAN;Sampled=1`, whose ids are W3C's with dashes."""
+    """Read X-Ray's `Root=1-EPOCH-RANDOM;Parent=SPAN;Sampled=1`; its ids are W3C's with dashes."""
     from portable_fn.trace import make_trace
 
     if not isinstance(value, str):
@@ -406,7 +402,7 @@ def _http_api_principal(context: Mapping[str, Any]) -> Principal | None:
 def _rest_api_principal(context: Mapping[str, Any]) -> Principal | None:
     authorizer = _object(context.get("authorizer"))
     identity = _object(context.get("identity"))
-    # Cognito's authorizer; one of one's own may give a `claims` as well, but no object.
+    # Cognito's authorizer sets `claims`; a custom one may set it too, but not to an object.
     claims = authorizer.get("claims")
     if claims and isinstance(claims, dict):
         return Principal(str(claims.get("sub", "")), "jwt", claims)
@@ -422,17 +418,17 @@ def _certificate(certificate: Mapping[str, Any] | None) -> Principal | None:
 
 
 def _word(value: object) -> str | None:
-    """A text of the request's context, None for what is none."""
+    """Return the value if it is a string, otherwise None."""
     return value if isinstance(value, str) else None
 
 
 def _object(value: Any) -> Mapping[str, Any]:
-    """An object of the request's context, an empty one for what is none."""
+    """Return the value if it is an object, otherwise an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def _multi(payload: Payload, many: str, single: str) -> list[tuple[str, str]]:
-    """The pairs of a field with lists where there is one, else of its sibling with single values; either may be null."""
+    """Return the pairs of a field with lists, or of its sibling with single values; either may be null."""
     return _flat(payload.get(many)) or _flat(payload.get(single))
 
 
@@ -441,18 +437,18 @@ def _multi_headers(payload: Payload) -> Headers:
 
 
 def _flat(values: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """The pairs of a mapping whose values are strings, lists of them, or null; TypeError for anything else."""
+    """Return the pairs of a mapping whose values are strings, lists of strings, or null; raise TypeError for others."""
     pairs = []
     for name, value in (values or {}).items():
-        for one in value if isinstance(value, list) else [value]:
-            if not isinstance(one, str) and one is not None:
-                raise TypeError(f"the value of {name!r} is a {type(one).__name__}")
-            pairs.append((name, one or ""))
+        for item in value if isinstance(value, list) else [value]:
+            if not isinstance(item, str) and item is not None:
+                raise TypeError(f"the value of {name!r} is a {type(item).__name__}")
+            pairs.append((name, item or ""))
     return pairs
 
 
 def _query(pairs: list[tuple[str, str]]) -> str:
-    """The query string of decoded pairs."""
+    """Return the query string of decoded pairs."""
     if not pairs:
         return ""
     from urllib.parse import quote, urlencode
@@ -472,11 +468,15 @@ def _encoded(path: str) -> str:
 
 
 def _seconds(epoch: object, units: int) -> float | None:
-    """The seconds of a time since the epoch that is told in parts of a second; None where that is no such number."""
+    """Return the seconds of a time in fractions of a second since the epoch; None if it isn't a number.
+
+    Args:
+        units: The number of fractions in a second.
+    """
     if isinstance(epoch, str) and epoch.isdecimal() and len(epoch) < 20:
         epoch = int(epoch)
     try:
-        return epoch / units  # type: ignore[operator]  # the answer is the check
+        return epoch / units  # type: ignore[operator]  # the except clause checks
     except (TypeError, OverflowError):
         return None
 

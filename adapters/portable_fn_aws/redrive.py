@@ -1,4 +1,4 @@
-"""Dead letters in an SQS queue, for `portable-fn redrive`."""
+"""Read and redrive the dead letters in an SQS queue, for `portable-fn redrive`."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from portable_fn_aws.drivers import queue as sqs
 from portable_fn_aws.events.messages import FIFOMessage, SQSMessage
 
 SERVICES = ("sqs",)
-# Seconds that a letter is out of the queue.
+# In seconds: a received letter stays invisible.
 HELD = 120
-# Seconds in which a queue tells that it has no more: a short poll may miss some.
+# In seconds: a long poll, because a short one may miss letters.
 WAIT = 2
 
 
 class Letters:
-    """The letters of a queue, by its name, ARN or URL."""
+    """The letters of a queue."""
 
     def __init__(self, queue: str) -> None:
         self._urls: dict[str, tuple[str, str]] = {}
         self.url, self.region = self._url(queue)
-        asked = {"QueueUrl": self.url, "AttributeNames": ["QueueArn"]}
-        self.arn: str = self._call("GetQueueAttributes", asked)["Attributes"]["QueueArn"]
+        request = {"QueueUrl": self.url, "AttributeNames": ["QueueArn"]}
+        self.arn: str = self._call("GetQueueAttributes", request)["Attributes"]["QueueArn"]
 
     def receive(self) -> list[Message[Any]]:
-        asked = {
+        request = {
             "QueueUrl": self.url,
             "MaxNumberOfMessages": 10,
             "VisibilityTimeout": HELD,
@@ -39,19 +39,19 @@ class Letters:
             "MessageAttributeNames": ["All"],
             "AttributeNames": ["All"],
         }
-        received = self._call("ReceiveMessage", asked).get("Messages") or []
-        return [self._letter(one) for one in received]
+        received = self._call("ReceiveMessage", request).get("Messages") or []
+        return [self._letter(message) for message in received]
 
     def _letter(self, received: dict[str, Any]) -> Message[Any]:
-        """The message as Lambda has it."""
+        """Decode a received message, in Lambda's form."""
         record = {
             "messageId": received["MessageId"],
             "receiptHandle": received["ReceiptHandle"],
             "body": received["Body"],
             "attributes": received.get("Attributes") or {},
             "messageAttributes": {
-                name: {f"{key[0].lower()}{key[1:]}": value for key, value in one.items()}
-                for name, one in (received.get("MessageAttributes") or {}).items()
+                name: {f"{key[0].lower()}{key[1:]}": value for key, value in attribute.items()}
+                for name, attribute in (received.get("MessageAttributes") or {}).items()
             },
             "eventSource": "aws:sqs",
             "eventSourceARN": self.arn,
@@ -59,12 +59,12 @@ class Letters:
         return (FIFOMessage if self.arn.endswith(".fifo") else SQSMessage)(record)
 
     def event(self, letter: Message[Any]) -> Event[Any]:
-        # What else a message says that SQS itself dead-lettered is its sender's word.
+        # SQS itself dead-lettered the message, so it's the original; its attributes are the sender's claims.
         return letter if _origin(letter) else restored(letter)
 
     def destination(self, letter: Message[Any]) -> str:
-        came = _origin(letter) or through(letter)
-        return came if came.startswith("arn:") and came.split(":")[2] == "sqs" else ""
+        source = _origin(letter) or through(letter)
+        return source if source.startswith("arn:") and source.split(":")[2] == "sqs" else ""
 
     def send(self, letter: Message[Any], event: Event[Any], to: str) -> None:
         url, region = self._url(to)
@@ -72,7 +72,7 @@ class Letters:
         if url.endswith(".fifo"):
             key = event.key if isinstance(event, Message) else None
             request["MessageGroupId"] = sqs.fifo_token(key or event.source)
-            # The same letter, sent again since it couldn't be deleted, is one message.
+            # If the letter can't be deleted and is redriven again, SQS drops the second message.
             request["MessageDeduplicationId"] = sqs.fifo_token(f"redriven {self.arn} {letter.id}")
         self._call("SendMessage", request, url, region)
 
@@ -88,7 +88,7 @@ class Letters:
             self._call("ChangeMessageVisibilityBatch", {"QueueUrl": self.url, "Entries": entries})
 
     def _url(self, queue: str) -> tuple[str, str]:
-        """The URL of a queue, and its region; that of a bare name SQS tells."""
+        """Return the URL and the region of a queue; ask SQS for the URL of a name."""
         if queue not in self._urls:
             if queue.startswith(("arn:", "https://", "http://")):
                 self._urls[queue] = sqs.queue_url(queue)
@@ -103,13 +103,21 @@ class Letters:
 
 
 def letters(queue: str, service: str) -> Letters:
-    """The dead letters of a queue; SQSError if it can't be read."""
+    """Return the dead letters of a queue.
+
+    Args:
+        queue: The queue's name, ARN or URL.
+        service: "sqs".
+
+    Raises:
+        SQSError: The queue can't be read.
+    """
     _credentials()
     return Letters(queue)
 
 
 def _credentials() -> None:
-    """Put what a profile of one's own machine says into the environment, if botocore is there to read it."""
+    """Copy the credentials of the user's AWS profile into the environment, if botocore is installed."""
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         return
     try:
@@ -117,41 +125,46 @@ def _credentials() -> None:
     except ImportError:
         return
     session: Any = get_session()
-    if (found := session.get_credentials()) is None:
+    if (credentials := session.get_credentials()) is None:
         return
-    frozen = found.get_frozen_credentials()
-    told = {
+    frozen = credentials.get_frozen_credentials()
+    settings = {
         "AWS_ACCESS_KEY_ID": frozen.access_key,
         "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
         "AWS_SESSION_TOKEN": frozen.token,
         "AWS_REGION": os.environ.get("AWS_REGION") or session.get_config_variable("region"),
     }
-    os.environ.update({name: value for name, value in told.items() if value})
+    os.environ.update({name: value for name, value in settings.items() if value})
 
 
 def _content(event: Event[Any]) -> dict[str, Any]:
-    """The body and the attributes of a message as they were; ValueError for what SQS can't carry."""
+    """Return the original body and attributes of a message.
+
+    Raises:
+        ValueError: SQS can't carry them.
+    """
     attributes: dict[str, Any] = {}
-    given: dict[str, Any] = {}
+    original: dict[str, Any] = {}
     if not isinstance(event, Message):
-        made = as_cloudevent.write(event)
-        text = to_json(cloudevents.write_structured(made))
+        text = to_json(cloudevents.write_structured(as_cloudevent.write(event)))
         attributes["content-type"] = {"DataType": "String", "StringValue": cloudevents.STRUCTURED}
     elif event.source.startswith("arn:") and event.source.split(":")[2] == "sns":
-        # It came by a queue in SNS's envelope, if that was one: its function knows it by the topic.
+        # Send it in SNS's envelope: its function expects the topic's message in its queue.
         from portable_fn_aws.simulate.messages import notification
 
         text = to_json({"Type": "Notification", **notification(event)})
     else:
-        text, given = _text(event), dict(event.attributes)
+        text, original = _text(event), dict(event.attributes)
         if event.content_type:
-            given["content-type"] = event.content_type
-    for name, value in given.items():
+            original["content-type"] = event.content_type
+    for name, value in original.items():
         if not sqs.is_attribute_name(name) or not value or (isinstance(value, str) and sqs.legible(value) != value):
-            raise ValueError(f"SQS takes no attribute {name!r} with such a value")
+            raise ValueError(
+                f"SQS can't carry the attribute {name!r}: its name or value has characters that SQS refuses, or it is empty"
+            )
         attributes[name] = sqs.attribute(value)
     if len(attributes) > 10:
-        raise ValueError(f"SQS takes 10 attributes, and the message has {len(attributes)}")
+        raise ValueError(f"the message has {len(attributes)} attributes; SQS takes 10")
     return {"MessageBody": text, "MessageAttributes": attributes}
 
 
@@ -161,16 +174,16 @@ def _text(message: Message[Any]) -> str:
     except UnicodeDecodeError:
         text = ""
     if not text or sqs.legible(text) != text:
-        raise ValueError("SQS takes a text that isn't empty, and the body is none")
+        raise ValueError("SQS can't carry the body: it must be text, and not empty")
     return text
 
 
 def _origin(letter: Message[Any]) -> str:
-    """The queue whose redrive policy moved the message here; "" for another message."""
-    attributes: dict[str, str] = letter.native["attributes"]  # type: ignore[index]  # the record that it was made of
+    """Return the queue whose redrive policy moved the message here; "" if none did."""
+    attributes: dict[str, str] = letter.native["attributes"]  # type: ignore[index]  # the record
     return attributes.get("DeadLetterQueueSourceArn", "")
 
 
 def _handle(letter: Message[Any]) -> str:
-    handle: str = letter.native["receiptHandle"]  # type: ignore[index]  # the record that it was made of
+    handle: str = letter.native["receiptHandle"]  # type: ignore[index]  # the record
     return handle

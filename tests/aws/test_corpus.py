@@ -277,7 +277,8 @@ def test_what_has_no_kind_of_its_own_is_a_task_of_a_type(file: str, type: str) -
 @pytest.mark.parametrize("file", sorted(REQUESTS))
 def test_a_request_is_no_event(file: str) -> None:
     native = payload(f"{file}.json")
-    assert isinstance(decode.request(native, decode.service(native)), Request)
+    assert (service := decode.http_service(native)) is not None
+    assert isinstance(decode.request(native, service), Request)
 
 
 @pytest.mark.parametrize(("file", "source", "type"), [(file, *expected) for file, expected in BUS.items()])

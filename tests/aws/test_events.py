@@ -456,7 +456,7 @@ def test_an_entry_of_requests_alone_says_what_it_knows_and_loads_no_events() -> 
     def hello(request: Request) -> str:
         return "hello"
 
-    with pytest.raises(DecodeError, match="the payload has no known shape: seen is an object with Records"):
+    with pytest.raises(DecodeError, match="no function takes the payload, an object with Records"):
         invoke(hello, {"Records": records(1)})
     code = (
         "import sys; from portable_fn import Request, portable; from portable_fn_aws import entry\n"

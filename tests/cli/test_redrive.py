@@ -428,7 +428,7 @@ def test_an_event_without_a_queue_needs_one_on_aws(fake_sqs: SQS) -> None:
     assert 3 == len(fake_sqs.queues["dead"])
     found = list(redrive.redriven(letters, "again", None, False))
     assert ["sent", "sent", "left"] == [one.outcome for one in found]
-    assert "SQS takes a text that isn't empty, and the body is none" == found[2].why
+    assert "SQS can't carry the body: it must be text, and not empty" == found[2].why
     first, second = on_sqs(fake_sqs, "again")
     from portable_fn_aws.events.decode import unwrap
 
