@@ -140,7 +140,7 @@ def unwrapper(kinds: set[type[Event[Any]]], foreigners: ForeignEvents) -> Callab
 
     def unwrap(event: Event[Any]) -> list[Event[Any]]:
         if isinstance(event, dapr.DaprMessage):
-            # Dapr wraps any other message in a CloudEvent of its own type, which functions of messages don't need.
+            # Dapr wraps any other message in a CloudEvent with Dapr's type, which functions of messages don't need.
             return [] if event.cloud_event.type == dapr.OWN_TYPE and Message in kinds else [event.cloud_event]
         if isinstance(event, Message):
             return cloudevents.inside(event)
