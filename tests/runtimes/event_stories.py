@@ -23,8 +23,9 @@ from portable_fn.testing.results import Raised
 from portable_fn.testing.stories import StoryRun
 from portable_fn_asgi.simulate.events import from_sidecar
 from portable_fn_aws.simulate import queues as aws_queues
-from portable_fn_gcp.simulate import events as gcp_simulate
+from portable_fn_gcp.simulate import pubsub as gcp_pubsub
 from portable_fn_gcp.simulate.events import ordering_key
+from portable_fn_gcp.simulate.requests import PROJECT
 from tests.runtimes.asgi import uvicorn
 from tests.runtimes.aws import emulator
 from tests.runtimes.azure_event_stories import SETTLED, Worker, worker
@@ -164,25 +165,33 @@ def _lambda(kind: str, app: str, seconds: float, bootstrap: list[str] | None = N
             yield Running(invoke, Path(folder, "seen"))
 
 
-def _pubsub(method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes]:
-    # What the function wants of an emulator has no token.
-    return gcp_simulate._played(method, "", path, {**headers, "authorization": "Bearer none"}, body, 10.0)
-
-
 @contextmanager
 def _google(kind: str, app: str, seconds: float, is_async: bool = False) -> Iterator[Running]:
-    with TemporaryDirectory() as folder, _answering(_pubsub) as host:
+    played: list[Any] = []
+
+    def pubsub(method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes]:
+        # A function sends no token to an emulator.
+        headers = {**headers, "authorization": "Bearer none"}
+        answer: tuple[int, bytes] = played[-1].send(method, "", path, headers, body, 10.0)
+        return answer
+
+    with TemporaryDirectory() as folder, _answering(pubsub) as host:
         main = Path(folder, "main.py")
         main.write_text(_SOURCE.format(provider="gcp", kind=kind, app=app, options=""))
         env = {
             "PORTABLE_FN_STORIES": f"{folder}/seen",
             "PUBSUB_EMULATOR_HOST": host,
-            "GOOGLE_CLOUD_PROJECT": gcp_simulate.PROJECT,
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
             # gunicorn stops a worker that is silent for so long.
             "CLOUD_RUN_TIMEOUT_SECONDS": str(max(int(seconds), 10)),
         }
         with functions_framework(main, "main", asgi=is_async, pythonpath=PYTHONPATH, env=env) as server:
-            yield Running(partial(over_http, server), Path(folder, "seen"))
+
+            def invoke(native: Any) -> Any:
+                played.append(gcp_pubsub.current.get())
+                return over_http(server, native)
+
+            yield Running(invoke, Path(folder, "seen"))
 
 
 @contextmanager

@@ -68,5 +68,5 @@ def eventarc(event: CloudEvent[Any]) -> ChangeEvent[Any]:
 
 def _path(document: Document, event: CloudEvent[Any]) -> str:
     """Return the document's path in its database."""
-    _, found, path = document.name.partition("/documents/")
-    return path if found else event.subject.removeprefix("documents/")
+    _, separator, path = document.name.partition("/documents/")
+    return path if separator else event.subject.removeprefix("documents/")

@@ -108,7 +108,7 @@ def sdk_event(native: SDKEvent) -> CloudEvent[Any]:
         data = native.get_data()
     except (AttributeError, TypeError, ValueError) as exc:
         raise DecodeError(f"{type(native).__name__} isn't a CloudEvent with attributes and data") from exc
-    value = {name: one.isoformat() if hasattr(one, "isoformat") else one for name, one in attributes.items()}
+    value = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in attributes.items()}
     if isinstance(data, (bytes, bytearray)):
         from binascii import b2a_base64
 

@@ -114,8 +114,8 @@ def _split(service: str, name: str, data: Any, value: Mapping[str, Any], id: str
     source = f"//{service}/{name}"
     match service:
         case "storage.googleapis.com":
-            bucket, found, key = name.partition("/objects/")
-            if found:
+            bucket, separator, key = name.partition("/objects/")
+            if separator:
                 # The generation may follow the key.
                 before, hash, generation = key.rpartition("#")
                 key = before if hash and generation.isdecimal() else key
@@ -126,31 +126,31 @@ def _split(service: str, name: str, data: Any, value: Mapping[str, Any], id: str
                     f"a first-generation Pub/Sub event's data must be an object, not {type(data).__name__}"
                 )
             message = {"messageId": id, "publishTime": time, **data}
-            return source, "", {"message": {key: one for key, one in message.items() if one != ""}}
+            return source, "", {"message": {key: member for key, member in message.items() if member != ""}}
         case "firebasedatabase.googleapis.com":
-            instance, found, path = name.partition("/refs/")
+            instance, separator, path = name.partition("/refs/")
             domain = value.get("domain", "")
             if domain is not None:
                 if not isinstance(domain, str) or not domain:
                     raise DecodeError("a first-generation event of the Realtime Database has no domain")
                 location = "us-central1" if domain == "firebaseio.com" else domain.partition(".")[0]
                 instance = instance.replace("projects/_/", f"projects/_/locations/{location}/", 1)
-            return f"//{service}/{instance}", f"refs/{path}" if found else "", data
+            return f"//{service}/{instance}", f"refs/{path}" if separator else "", data
         case "firestore.googleapis.com":
-            database, found, path = name.partition("/documents/")
-            return f"//{service}/{database}", f"documents/{path}" if found else "", data
+            database, separator, path = name.partition("/documents/")
+            return f"//{service}/{database}", f"documents/{path}" if separator else "", data
         case "firebaseauth.googleapis.com":
             if isinstance(data, dict):
                 metadata = data.get("metadata")
                 if isinstance(metadata, dict):
-                    data = {**data, "metadata": {_RENAMED.get(key, key): one for key, one in metadata.items()}}
+                    data = {**data, "metadata": {_RENAMED.get(key, key): member for key, member in metadata.items()}}
                 return source, f"users/{data.get('uid', '')}", data
         case "firebaseanalytics.googleapis.com":
-            project, found, event = name.partition("/events/")
+            project, separator, event = name.partition("/events/")
             app = data
             for key in ("userDim", "appInfo", "appId"):
                 app = app.get(key) if isinstance(app, dict) else None
-            if found and isinstance(app, str):
+            if separator and isinstance(app, str):
                 return f"//{service}/{project}/apps/{app}", f"events/{event}", data
     return source, "", data
 

@@ -17,7 +17,7 @@ from portable_fn.testing.results import Answer, Exchange, Raised
 from portable_fn_gcp import encode
 from portable_fn_gcp.entry import entry
 from portable_fn_gcp.simulate.events import EVENT_SERVICES, ordering_key, payloads, results
-from portable_fn_gcp.simulate.pubsub import played, playing
+from portable_fn_gcp.simulate.pubsub import current, playing
 
 if TYPE_CHECKING:
     from portable_fn.adapter.calling import Middleware
@@ -84,12 +84,12 @@ def invoker(
     with unwarned():
         target = entry(*targets)
     waiting: set[str] = set()
-    block = played()
+    block = current.get()
 
     def invoke(native: Request[Any]) -> Answer | Raised | None:
         nonlocal block
-        if block is not played():
-            block = played()
+        if block is not current.get():
+            block = current.get()
             waiting.clear()
         key = ordering_key(native, service)
         if key in waiting:

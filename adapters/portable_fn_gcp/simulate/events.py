@@ -13,7 +13,7 @@ from portable_fn.http import Request
 from portable_fn.on import Trigger
 from portable_fn.testing.results import Delivery, EventResult, Raised, refused, reject_reason
 from portable_fn_gcp.simulate import changes, messages, objects, requests, tasks
-from portable_fn_gcp.simulate.pubsub import Published, played
+from portable_fn_gcp.simulate.pubsub import Published, current
 
 EVENT_SERVICES = {
     "Message": ("pubsub_push", "pubsub_push_unwrapped", "pubsub_eventarc", "pubsub_legacy", "cloud_tasks"),
@@ -87,7 +87,9 @@ def results(events: Sequence[Event[Any]], service: str, answers: Sequence[Any]) 
         answers = [answers[0]] * len(events)
     if service in ("workflows", "bigquery"):
         return _called(service, answers[0])
-    rejected = {_rejected_id(message): reject_reason(message.attributes[REASON]) for message in played() or []}
+    pubsub = current.get()
+    published = [] if pubsub is None else pubsub.published
+    rejected = {_rejected_id(message): reject_reason(message.attributes[REASON]) for message in published}
     return Delivery(
         [_result(event, service, answer, rejected) for event, answer in zip(events, answers, strict=True)],
         error=refused(answers),

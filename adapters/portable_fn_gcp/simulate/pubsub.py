@@ -24,17 +24,16 @@ class Published:
         self.key = key
 
 
-_published: ContextVar[list[Published] | None] = ContextVar("_published", default=None)
+class PubSub:
+    """Pub/Sub in memory: the messages that were published to any topic."""
 
-
-@contextmanager
-def playing(service: str) -> Iterator[list[Published]]:
-    """Answer calls of Google's APIs in this block; yield the list of published messages."""
-    messages: list[Published] = []
+    def __init__(self) -> None:
+        self.published: list[Published] = []
 
     def send(
-        method: str, host: str, path: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+        self, method: str, host: str, path: str, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> tuple[int, bytes]:
+        """Answer a call of Pub/Sub's REST API or of the metadata server."""
         if path.startswith("/computeMetadata/"):
             return _metadata(path, headers)
         if "authorization" not in headers and "PUBSUB_EMULATOR_HOST" not in os.environ:
@@ -42,21 +41,25 @@ def playing(service: str) -> Iterator[list[Published]]:
         topic = path.removeprefix("/v1/").removesuffix(":publish")
         value: Any = parse_json((body or b"").decode())
         for message in value["messages"]:
-            body_, attributes = b64decode(message["data"]), message["attributes"]
-            messages.append(Published(topic, body_, attributes, message.get("orderingKey")))
+            data = b64decode(message["data"])
+            self.published.append(Published(topic, data, message["attributes"], message.get("orderingKey")))
         return 200, b'{"messageIds":["1"]}'
 
-    transport, published = api.transport.set(send), _published.set(messages)
+
+# The innermost block of `playing`.
+current: ContextVar[PubSub | None] = ContextVar("current", default=None)
+
+
+@contextmanager
+def playing(service: str) -> Iterator[list[Published]]:
+    """Answer calls of Google's APIs in this block; yield the list of published messages."""
+    pubsub = PubSub()
+    transport, outer = api.transport.set(pubsub.send), current.set(pubsub)
     try:
-        yield messages
+        yield pubsub.published
     finally:
         api.transport.reset(transport)
-        _published.reset(published)
-
-
-def played() -> list[Published] | None:
-    """Return the messages published in the innermost block of `playing`; None outside of one."""
-    return _published.get()
+        current.reset(outer)
 
 
 def _metadata(path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
