@@ -155,9 +155,9 @@ class Context(Record):
     @lazy
     def trace(self) -> Trace | None:
         """The caller's W3C trace context, from the provider's header."""
-        given = self._trace() if callable(self._trace) else self._trace
-        if given is not None or self.event is None:
-            return given
+        trace = self._trace() if callable(self._trace) else self._trace
+        if trace is not None or self.event is None:
+            return trace
         from portable_fn.trace import caller_trace
 
         return caller_trace(self._carrier)
@@ -173,12 +173,12 @@ class Context(Record):
     @lazy
     def correlation_id(self) -> str:
         """The caller's `x-correlation-id`, else `x-request-id`, else the invocation id."""
-        given = self._correlation_id() if callable(self._correlation_id) else self._correlation_id
-        if not given and self.event is not None:
+        id = self._correlation_id() if callable(self._correlation_id) else self._correlation_id
+        if not id and self.event is not None:
             from portable_fn.http import given_id
 
-            given = given_id(self._carrier, "x-correlation-id", "correlationid", "x-request-id")
-        return given or self.invocation_id
+            id = given_id(self._carrier, "x-correlation-id", "correlationid", "x-request-id")
+        return id or self.invocation_id
 
     @lazy
     def env(self) -> Mapping[str, Any]:

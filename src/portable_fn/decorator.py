@@ -67,10 +67,10 @@ def _decorated(
         event = args[0] if args else None
         if isinstance(event, (Event, Batch)) and len(args) <= 2:
             events = event if isinstance(event, Batch) else (event,)
-            for one in events:
-                if not isinstance(one, binding.kind) or binding.takes_batch is not isinstance(event, Batch):
-                    raise _of_another_kind(binding, event, one)
-                binding.bind_data(one)
+            for each in events:
+                if not isinstance(each, binding.kind) or binding.takes_batch is not isinstance(event, Batch):
+                    raise _of_another_kind(binding, event, each)
+                binding.bind_data(each)
             if not binding.takes_context:
                 return handler(event)
             return handler(event, args[1] if len(args) == 2 else Context())
@@ -89,11 +89,11 @@ def _decorated(
     return binding.function
 
 
-def _of_another_kind(binding: Binding, given: Event[Any] | Batch[Any], event: Event[Any]) -> TypeError:
+def _of_another_kind(binding: Binding, argument: Event[Any] | Batch[Any], event: Event[Any]) -> TypeError:
     """Return the error for a call with another kind of event than the handler takes."""
     kind = event.kind_name
     wanted = f"Batch[{binding.kind.__name__}]" if binding.takes_batch else binding.kind.__name__
-    return TypeError(f"{binding.name} takes {wanted}, not {f'Batch[{kind}]' if isinstance(given, Batch) else kind}")
+    return TypeError(f"{binding.name} takes {wanted}, not {f'Batch[{kind}]' if isinstance(argument, Batch) else kind}")
 
 
 def _native(function: Callable[..., Any], args: tuple[Any, ...], entries: dict[str, Callable[..., Any]]) -> Any:

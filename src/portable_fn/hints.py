@@ -162,8 +162,8 @@ def _plain(annotation: Any) -> Any:
 def _is_scalar(annotation: Any) -> bool:
     inside = getattr(annotation, "__args__", None) if "Union" in type(annotation).__name__ else None
     return all(
-        one is type(None) or (isinstance(one, type) and any(base.__name__ in _SCALARS for base in one.__mro__))
-        for one in inside or (annotation,)
+        member is type(None) or (isinstance(member, type) and any(base.__name__ in _SCALARS for base in member.__mro__))
+        for member in inside or (annotation,)
     )
 
 
@@ -174,7 +174,7 @@ def _is_mapping(annotation: Any) -> bool:
 def _is_many(annotation: Any) -> bool:
     arguments = getattr(annotation, "__args__", ())
     return getattr(_plain(annotation), "__name__", "") in ("list", "List", "Sequence", "Iterable") and any(
-        getattr(_plain(one), "__module__", "") == "portable_fn.events" for one in arguments
+        getattr(_plain(argument), "__module__", "") == "portable_fn.events" for argument in arguments
     )
 
 
@@ -185,4 +185,4 @@ def _is_model(annotation: Any) -> bool:
     if any(base.__module__.startswith("portable_fn.") for base in annotation.__mro__):
         return False
     marks = ("model_fields", "__pydantic_fields__", "__dataclass_fields__", "__total__", "__attrs_attrs__", "_fields")
-    return any(hasattr(annotation, one) for one in marks)
+    return any(hasattr(annotation, mark) for mark in marks)

@@ -103,16 +103,16 @@ def _names(schema: Any) -> frozenset[str]:
     names: set[str] = set()
     left = [schema]
     while left:
-        one = left.pop()
-        if isinstance(one, dict):
-            fields = one.get("fields") or one.get("arguments_schema")
+        schema_part = left.pop()
+        if isinstance(schema_part, dict):
+            fields = schema_part.get("fields") or schema_part.get("arguments_schema")
             if isinstance(fields, dict):
                 names.update(name for name in fields if isinstance(name, str))
             for key in ("name", "alias", "validation_alias", "serialization_alias"):
-                names.update(_texts(one.get(key)))
-            left.extend(value for key, value in one.items() if key not in ("metadata", "serialization"))
-        elif isinstance(one, (list, tuple)):
-            left.extend(one)
+                names.update(_texts(schema_part.get(key)))
+            left.extend(value for key, value in schema_part.items() if key not in ("metadata", "serialization"))
+        elif isinstance(schema_part, (list, tuple)):
+            left.extend(schema_part)
     return frozenset(names)
 
 
@@ -120,7 +120,7 @@ def _texts(alias: object) -> list[str]:
     """Return the texts of an alias, which may be a path or several."""
     if isinstance(alias, str):
         return [alias]
-    return [text for one in alias for text in _texts(one)] if isinstance(alias, (list, tuple)) else []
+    return [text for part in alias for text in _texts(part)] if isinstance(alias, (list, tuple)) else []
 
 
 def first_fault_validator(schema: Any) -> Any:
@@ -145,10 +145,10 @@ def first_fault_validator(schema: Any) -> Any:
 
 def _failing_fast(schema: Any, kinds: tuple[str, ...]) -> Any:
     if isinstance(schema, dict):
-        changed = {key: one if key == "metadata" else _failing_fast(one, kinds) for key, one in schema.items()}
+        changed = {key: part if key == "metadata" else _failing_fast(part, kinds) for key, part in schema.items()}
         if changed.get("type") in kinds and ("items_schema" in changed or "values_schema" in changed):
             changed["fail_fast"] = True
         return changed
     if isinstance(schema, (list, tuple)):
-        return type(schema)(_failing_fast(one, kinds) for one in schema)
+        return type(schema)(_failing_fast(part, kinds) for part in schema)
     return schema

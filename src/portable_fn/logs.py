@@ -42,7 +42,7 @@ def log(
     `env` has PORTABLE_FN_LOG_LEVEL if the process's environment doesn't, as on Cloudflare.
     """
     global _is_set_up, _level
-    found = FunctionLog(logging.getLogger(name), extra or {})
+    function_log = FunctionLog(logging.getLogger(name), extra or {})
     if not _is_set_up:
         _is_set_up = True
         logger = logging.getLogger(_NAME)
@@ -57,8 +57,8 @@ def log(
             _level = LEVELS.get(word.upper())
             if _level is None:
                 names = ", ".join(LEVELS).lower()
-                found.warning("PORTABLE_FN_LOG_LEVEL is one of %s, not %.40r: info is shown", names, word)
-    return found
+                function_log.warning("PORTABLE_FN_LOG_LEVEL is one of %s, not %.40r: info is shown", names, word)
+    return function_log
 
 
 def threshold() -> int:
@@ -98,10 +98,10 @@ class FunctionLog(logging.LoggerAdapter[logging.Logger]):
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a message, even if the root's level, WARNING by default, would drop it."""
         if self.isEnabledFor(level):
-            msg, given = self.process(msg, kwargs)
+            msg, options = self.process(msg, kwargs)
             # Skip this frame, which isn't the caller's.
-            given["stacklevel"] = given.get("stacklevel", 1) + 1
-            self.logger._log(level, msg, args, **given)
+            options["stacklevel"] = options.get("stacklevel", 1) + 1
+            self.logger._log(level, msg, args, **options)
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Add the `extra` of all records."""
@@ -177,7 +177,7 @@ def _json(record: logging.LogRecord, names: Mapping[str, str]) -> str:
     formatter = _formatter()
     level = min(record.levelno // 10 * 10, logging.CRITICAL)
     message = record.getMessage()
-    found: dict[str, object] = {
+    members: dict[str, object] = {
         names["level"]: logging.getLevelName(level) if level else "DEFAULT",
         names["time"]: f"{formatter.formatTime(record, formatter.datefmt)}.{int(record.msecs):03d}Z",
         "message": message,
@@ -185,12 +185,12 @@ def _json(record: logging.LogRecord, names: Mapping[str, str]) -> str:
     }
     if record.exc_info and record.exc_info[0] is not None:
         # Google's Error Reporting finds a traceback only in the message.
-        found["message"] = f"{message}\n{formatter.formatException(record.exc_info)}"
-        found["errorType"] = record.exc_info[0].__name__
+        members["message"] = f"{message}\n{formatter.formatException(record.exc_info)}"
+        members["errorType"] = record.exc_info[0].__name__
     for name, value in record.__dict__.items():
         if name not in _OF_EVERY_RECORD:
-            found.setdefault(names.get(name, name), value)
-    return dumps(found, ensure_ascii=False, default=str)
+            members.setdefault(names.get(name, name), value)
+    return dumps(members, ensure_ascii=False, default=str)
 
 
 class _WithSeverity(logging.Formatter):

@@ -107,8 +107,8 @@ class Mount:
             known.cancel()
         for other in [other for other in self._lifespans if other.is_closed()]:
             del self._lifespans[other]
-        self._lifespans[loop] = made = _Lifespan(self._app)
-        return made
+        self._lifespans[loop] = lifespan = _Lifespan(self._app)
+        return lifespan
 
     async def started(self) -> dict[str, Any]:
         """Wait for the startup, and return the state that it left. All callers share one attempt.

@@ -135,15 +135,15 @@ class Trigger(Record):
         if not (settings := self.settings):
             return self
         # Like copy.copy, without its import.
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__, **{name: one.read(variables) for name, one in settings.items()})
-        return made
+        trigger = type(self).__new__(type(self))
+        trigger.__dict__.update(self.__dict__, **{name: setting.read(variables) for name, setting in settings.items()})
+        return trigger
 
     def names(self, event: Any) -> bool:
         """Return whether the trigger names the source of the event, or of an envelope of its kind."""
         if not self.name:
             return True
-        return any(self.name == _name(one) for one in (event, *event.envelopes) if isinstance(one, self.kind))
+        return any(self.name == _name(source) for source in (event, *event.envelopes) if isinstance(source, self.kind))
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -152,7 +152,9 @@ class Trigger(Record):
 
     def is_via(self, event: Any) -> bool:
         """Return whether `via` names the source of the event or of one of its envelopes."""
-        return bool(self.via) and any(self.via == getattr(one, "channel", None) for one in (event, *event.envelopes))
+        return bool(self.via) and any(
+            self.via == getattr(source, "channel", None) for source in (event, *event.envelopes)
+        )
 
     def wants(self, event: Any) -> bool:
         """Return whether the trigger is for this event. An event that no trigger wants is acknowledged without a call."""
@@ -480,7 +482,7 @@ def event(*types: str, source: Name = "", dead_letter: Name | None = None, via: 
 
     `via` names the queue, topic or stream whose messages hold the events.
     """
-    if not all(isinstance(one, str) and one for one in types):
+    if not all(isinstance(type_, str) and type_ for type_ in types):
         raise ConfigurationError(f"on.event takes types such as 'order.created', not {types!r}")
     return EventTrigger(types, _text(source), _dead_letter(dead_letter), _via("event", via))
 

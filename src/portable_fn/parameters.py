@@ -62,9 +62,9 @@ def boolean(text: str) -> bool:
 
 def choice(text: str, choices: Iterable[Any]) -> Any:
     """Return the choice, a member of an Enum or a text, whose value is the text."""
-    for one in choices:
-        if str(getattr(one, "value", one)) == text:
-            return one
+    for member in choices:
+        if str(getattr(member, "value", member)) == text:
+            return member
     raise ValueError
 
 
@@ -92,7 +92,7 @@ def bounds(what: str, ge: float | None, le: float | None) -> str:
 
 def named(choices: Iterable[Any]) -> str:
     """List the choices."""
-    return f"must be one of {', '.join(str(getattr(one, 'value', one)) for one in choices)}"
+    return f"must be one of {', '.join(str(getattr(member, 'value', member)) for member in choices)}"
 
 
 def _check(value: float, ge: float | None, le: float | None) -> None:

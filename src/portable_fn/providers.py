@@ -59,10 +59,10 @@ def adapter(provider: str, part: str = "") -> Any:
     package = ADAPTERS.get(provider, provider)
     name = f"{package}.{part}" if part else package
     try:
-        found = import_module(name)
+        module = import_module(name)
         # A folder without __init__.py, such as that of Google's packages, can be imported, too.
-        if found.__file__ is not None:
-            return found
+        if module.__file__ is not None:
+            return module
     except (ModuleNotFoundError, TypeError, ValueError) as exc:
         if isinstance(exc, ModuleNotFoundError) and exc.name not in (package, name):
             raise
@@ -78,8 +78,8 @@ def nearest(name: object, known: Iterable[str]) -> str:
     """Return " (is it 'aws'?)" for an error, if one of the known names is near, else ""."""
     from difflib import get_close_matches
 
-    found = get_close_matches(str(name), list(known), 1)
-    return f" (is it {found[0]!r}?)" if found else ""
+    matches = get_close_matches(str(name), list(known), 1)
+    return f" (is it {matches[0]!r}?)" if matches else ""
 
 
 def recognise(args: tuple[object, ...]) -> str:

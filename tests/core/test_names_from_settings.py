@@ -243,7 +243,7 @@ def app(tmp_path: Path) -> Path:
 def test_check_says_which_variables_must_be_set(app: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command(["check", f"{app}:ship", "--for", "aws"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "environment: must be set: ORDERS_QUEUE, from which the trigger takes a name" in shown
+    assert "must be set: ORDERS_QUEUE, which has a name of the trigger" in shown
     assert "ORDERS_DLQ" not in shown
 
 

@@ -99,19 +99,19 @@ def message(event: CloudEvent[Any]) -> Message[Any]:
 def _attributes(text: str) -> dict[str, str | bytes | None]:
     """Return the attributes of a JSON object, except those that can't be read."""
     try:
-        given = parse_json(text)
+        values = parse_json(text)
     except UNREADABLE:
         return {}
-    found: dict[str, str | bytes | None] = {}
-    for name, value in given.items() if isinstance(given, dict) else ():
+    attributes: dict[str, str | bytes | None] = {}
+    for name, value in values.items() if isinstance(values, dict) else ():
         if value is None or isinstance(value, str):
-            found[name] = value
+            attributes[name] = value
             continue
         try:
-            found[name] = a2b_base64(value["base64"], strict_mode=True)
+            attributes[name] = a2b_base64(value["base64"], strict_mode=True)
         except UNREADABLE:
             continue
-    return found
+    return attributes
 
 
 def _object(event: CloudEvent[Any]) -> ObjectEvent[Any]:
@@ -314,7 +314,7 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, dict):
         if len(value) == 1 and next(iter(value))[:1] == "$":
             return False
-        return all(type(name) is str and _is_plain(one) for name, one in value.items())
+        return all(type(name) is str and _is_plain(member) for name, member in value.items())
     if isinstance(value, list):
         return all(map(_is_plain, value))
     return value is None or type(value) in (str, int, bool) or (type(value) is float and not value - value)
@@ -322,14 +322,14 @@ def _is_plain(value: Any) -> bool:
 
 def _typed(value: Any) -> Any:
     if isinstance(value, dict):
-        typed = {name: _typed(one) for name, one in value.items()}
+        typed = {name: _typed(member) for name, member in value.items()}
         return {"$object": typed} if len(typed) == 1 and next(iter(typed))[:1] == "$" else typed
     if isinstance(value, (list, tuple)):
-        return [_typed(one) for one in value]
+        return [_typed(member) for member in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"$bytes": _base64(bytes(value))}
     if isinstance(value, (set, frozenset)):
-        return {"$set": [_typed(one) for one in value]}
+        return {"$set": [_typed(member) for member in value]}
     if type(value).__name__ == "Decimal":
         return {"$decimal": str(value)}
     if type(value).__name__ == "datetime":
@@ -341,21 +341,21 @@ def _typed(value: Any) -> Any:
 
 def _untyped(value: Any) -> Any:
     if isinstance(value, list):
-        return [_untyped(one) for one in value]
+        return [_untyped(member) for member in value]
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
         (name,) = value
         if name[:1] == "$":
             return _read_typed(name, value[name])
-    return {name: _untyped(one) for name, one in value.items()}
+    return {name: _untyped(member) for name, member in value.items()}
 
 
 def _read_typed(name: str, value: Any) -> Any:
     if name == "$object":
-        return {key: _untyped(one) for key, one in value.items()}
+        return {key: _untyped(member) for key, member in value.items()}
     if name == "$set":
-        return {_untyped(one) for one in value}
+        return {_untyped(member) for member in value}
     if name == "$bytes":
         return a2b_base64(value, strict_mode=True)
     if name == "$float":

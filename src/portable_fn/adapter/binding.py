@@ -270,7 +270,8 @@ def _check_names(function: Binding, annotations: Mapping[str, object]) -> None:
     Raises:
         ConfigurationError: There is such a parameter.
     """
-    of_paths = {one for trigger in function.triggers if trigger.word == "http" for one in trigger.parameters}  # type: ignore[attr-defined]  # an HTTPTrigger
+    http = [trigger for trigger in function.triggers if trigger.word == "http"]
+    of_paths = {name for trigger in http for name in trigger.parameters}  # type: ignore[attr-defined]  # HTTPTriggers
     for parameter in function.parameters:
         if parameter in of_paths and parameter not in annotations and parameter not in _USUAL:
             from portable_fn.hints import path_parameter
@@ -374,7 +375,7 @@ def _bare(annotation: Any, names: dict[str, Any] | None = None) -> Any:
             annotation = origin.__value__[annotation.__args__]
         # Before Python 3.14, Optional[X] is a class of typing.
         elif kind in ("UnionType", "_UnionGenericAlias", "Union"):
-            rest = [one for one in annotation.__args__ if one is not type(None)]
+            rest = [member for member in annotation.__args__ if member is not type(None)]
             if len(rest) != 1:
                 return annotation
             (annotation,) = rest
@@ -429,15 +430,15 @@ def bindings(*targets: object, use: Sequence[Middleware] = ()) -> list[Binding]:
 
 def resolved(functions: Iterable[Binding], variables: Mapping[str, Any]) -> list[Binding]:
     """Return the functions with the settings of their triggers read."""
-    found = []
+    resolved_functions = []
     for function in functions:
-        found.append(function)
+        resolved_functions.append(function)
         if any(trigger.settings for trigger in function.triggers):
             from copy import copy
 
-            found[-1] = copy(function)
-            found[-1].triggers = tuple(trigger.resolved(variables) for trigger in function.triggers)
-    return found
+            resolved_functions[-1] = copy(function)
+            resolved_functions[-1].triggers = tuple(trigger.resolved(variables) for trigger in function.triggers)
+    return resolved_functions
 
 
 def declared(*targets: object) -> list[Binding]:
@@ -445,7 +446,7 @@ def declared(*targets: object) -> list[Binding]:
 
     Targets are portable functions, modules with some, or lists of either.
     """
-    found: dict[int, Binding] = {}
+    bindings_by_id: dict[int, Binding] = {}
     for target in targets:
         if isinstance(target, ModuleType):
             inside: list[Any] = [value for value in vars(target).values() if _is_portable(value)]
@@ -454,7 +455,7 @@ def declared(*targets: object) -> list[Binding]:
         elif _is_portable(target):
             inside = [target]
         elif isinstance(target, (list, tuple)):
-            found.update((id(binding), binding) for binding in declared(*target))
+            bindings_by_id.update((id(binding), binding) for binding in declared(*target))
             continue
         else:
             shown = getattr(target, "__qualname__", type(target).__name__)
@@ -468,10 +469,10 @@ def declared(*targets: object) -> list[Binding]:
                     f"{name} has a decorator above @portable, which no provider would run: put @portable on top, "
                     "or give it as middleware, use=[…]"
                 )
-            found[id(function.__portable__)] = function.__portable__
-    if not found:
+            bindings_by_id[id(function.__portable__)] = function.__portable__
+    if not bindings_by_id:
         raise ConfigurationError("an entry needs a portable function or a module of them")
-    return list(found.values())
+    return list(bindings_by_id.values())
 
 
 def _is_portable(value: object) -> bool:

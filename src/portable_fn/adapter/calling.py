@@ -110,33 +110,33 @@ def _step(middleware: Middleware, call: Callable[[Any, Context], Any], is_async:
 
     def step(event: Any, context: Context) -> Any:
         # The awaitables that call_next returned. Their handlers may not have started yet.
-        given: list[Any] = []
+        pending: list[Any] = []
 
         def call_next(event: Any, context: Context) -> Any:
             result = follow(event, context)
             if is_awaitable(result):
-                given.append(result)
+                pending.append(result)
             return result
 
         result = middleware(event, context, call_next)
         if is_awaitable(result):
-            return later(result, event, given)
-        return answered(result, event, given, is_awaited=False) if given else answered(result, event)
+            return later(result, event, pending)
+        return answered(result, event, pending, is_awaited=False) if pending else answered(result, event)
 
-    async def later(result: Any, event: Any, given: list[Any]) -> Any:
-        return answered(await result, event, given)
+    async def later(result: Any, event: Any, pending: list[Any]) -> Any:
+        return answered(await result, event, pending)
 
-    def answered(result: Any, event: Any, given: Sequence[Any] = (), *, is_awaited: bool = True) -> Any:
-        for one in given:
-            if one is result:
+    def answered(result: Any, event: Any, pending: Sequence[Any] = (), *, is_awaited: bool = True) -> Any:
+        for result_of_next in pending:
+            if result_of_next is result:
                 result.close()
                 raise EncodeError(
                     f"the middleware {name} returned what call_next gave without await, so that nobody runs the handler"
                 )
-            if not is_awaited or _is_left(one, isinstance(event, Request)):
+            if not is_awaited or _is_left(result_of_next, isinstance(event, Request)):
                 # A task may run one that has started.
-                if hasattr(one, "cr_suspended") and not one.cr_suspended:
-                    one.close()
+                if hasattr(result_of_next, "cr_suspended") and not result_of_next.cr_suspended:
+                    result_of_next.close()
                 raise EncodeError(
                     f"the middleware {name} neither returns nor awaits what call_next gave, so that nobody runs the handler: "
                     "return call_next(event, ctx), or await it in an async def"

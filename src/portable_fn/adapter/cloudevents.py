@@ -95,11 +95,11 @@ def structured(
     if len(value) > MAX_ATTRIBUTES:
         raise DecodeError(f"a CloudEvent has {len(value)} attributes; possible are {MAX_ATTRIBUTES}")
     attributes: dict[str, str] = {}
-    for name, given in value.items():
-        if type(given) is str:
-            attributes[name] = given
-        elif given is not None and name != "data" and name != "data_base64":
-            text = _as_text(name, given)
+    for name, member in value.items():
+        if type(member) is str:
+            attributes[name] = member
+        elif member is not None and name != "data" and name != "data_base64":
+            text = _as_text(name, member)
             if text is not None:
                 attributes[name] = text
     attributes.pop("data", None)
@@ -107,15 +107,15 @@ def structured(
     return _event(attributes, _body(value, attributes), native, envelopes)
 
 
-def _as_text(name: str, given: object) -> str | None:
+def _as_text(name: str, value: object) -> str | None:
     """Return the text of a JSON attribute that isn't text; None if it is left out."""
-    if isinstance(given, int) and name != "datacontenttype":
-        return str(given).lower()  # true and false, too
-    if name == "specversion" and isinstance(given, float):
-        return str(given)
+    if isinstance(value, int) and name != "datacontenttype":
+        return str(value).lower()  # true and false, too
+    if name == "specversion" and isinstance(value, float):
+        return str(value)
     if name in _STRICT:
         raise DecodeError(
-            f"the CloudEvent's attribute {name!r} is a {type(given).__name__}; possible are a text, a whole number, "
+            f"the CloudEvent's attribute {name!r} is a {type(value).__name__}; possible are a text, a whole number, "
             "true and false"
         )
     return None
@@ -240,8 +240,8 @@ def binary(headers: Mapping[str, str], body: bytes, *, native: object = None) ->
         if header[:3].lower() == "ce-":
             name = header[3:].lower()
             is_strict = name in _STRICT
-            told = _told_once(name, headers.get_all(header)) if is_strict and isinstance(headers, Headers) else value
-            quoted = _unescaped(told) if '"' in told else told
+            single = _told_once(name, headers.get_all(header)) if is_strict and isinstance(headers, Headers) else value
+            quoted = _unescaped(single) if '"' in single else single
             attributes[name] = text = unquoted(quoted)
             if is_strict and "\ufffd" in text:
                 _check_utf8(name, quoted)
@@ -394,10 +394,10 @@ def inside(message: Message[Any]) -> list[Event[Any]]:
     for prefix in _PREFIXES:
         if attributes.get(f"{prefix}specversion") is not None:
             own: dict[str, str] = {}
-            for name, given in attributes.items():
+            for name, attribute in attributes.items():
                 lowered = name[len(prefix) :].lower()
                 if name.startswith(prefix) and (name.endswith(lowered) or prefix + lowered not in attributes):
-                    _add(own, lowered, given)
+                    _add(own, lowered, attribute)
             content_type = message.content_type or attributes.get("content-type")
             if content_type:
                 _add(own, "datacontenttype", content_type)
@@ -432,8 +432,8 @@ def neutral_inside(event: CloudEvent[Any]) -> list[Event[Any]]:
         return []
     from portable_fn.adapter.as_cloudevent import read
 
-    found = read(event)
-    return [] if found is None else [found]
+    inner = read(event)
+    return [] if inner is None else [inner]
 
 
 def write_structured(event: CloudEvent[Any]) -> dict[str, Any]:

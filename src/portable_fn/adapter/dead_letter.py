@@ -136,12 +136,12 @@ def letter(event: Event[Any], reject: Reject, to: Destination) -> Letter:
     Raises:
         TypeError: The event is neither a message nor can it be a CloudEvent, such as a Task.
     """
-    told = _facts(event, reject)
+    facts = _facts(event, reject)
     if isinstance(event, Message):
-        made = _as_message(event, told, to)
-        if made is not None:
-            return made
-    attributes: dict[str, str | bytes] = {name: to.nearest(value) for name, value in told.items()}
+        whole = _as_message(event, facts, to)
+        if whole is not None:
+            return whole
+    attributes: dict[str, str | bytes] = {**_nearest(facts, to)}
     attributes[FIELDS] = _shown({"format": "cloudevent"}, to)
     if to.names_content_type:
         attributes["content-type"] = cloudevents.STRUCTURED
@@ -155,7 +155,7 @@ def letter(event: Event[Any], reject: Reject, to: Destination) -> Letter:
     )
 
 
-def _as_message(message: Message[Any], told: dict[str, str], to: Destination) -> Letter | None:
+def _as_message(message: Message[Any], facts: dict[str, str], to: Destination) -> Letter | None:
     """Return the message with its unchanged body; None if the attributes can't hold everything."""
     fields: dict[str, Any] = {
         name: value for name, empty in _PLACE.items() if (value := getattr(message, name)) != empty
@@ -172,28 +172,25 @@ def _as_message(message: Message[Any], told: dict[str, str], to: Destination) ->
         content_type = ""
     elif to.names_content_type:
         attributes["content-type"] = content_type
-    for name, value in told.items():
-        attributes[name] = value
-        if not to.takes_value(value):
-            attributes[name] = to.nearest(value)
-            fields[name.removeprefix(PREFIX)] = value
+    attributes.update(_nearest(facts, to))
+    fields.update((name.removeprefix(PREFIX), fact) for name, fact in facts.items() if attributes[name] != fact)
     body = message.body
     if to.takes_text and not _is_text(body, to):
         fields["encoding"] = "base64"
         # SQS accepts no empty body.
         body = b2a_base64(body, newline=False) or b"="
-    left = dict(message.attributes)
-    own = {name: value for name, value in left.items() if value is not None and to.takes(name, value)}
+    original = dict(message.attributes)
+    kept = {name: value for name, value in original.items() if value is not None and to.takes(name, value)}
     room = to.room - len(attributes)
-    if len(own) < len(left) or len(own) > room or fields:
-        own = dict(list(own.items())[: max(room - 1, 0)])
-        others = {name: value for name, value in left.items() if name not in own}
+    if len(kept) < len(original) or len(kept) > room or fields:
+        kept = dict(list(kept.items())[: max(room - 1, 0)])
+        others = {name: value for name, value in original.items() if name not in kept}
         if others:
             fields["attributes"] = {name: _in_json(value) for name, value in others.items()}
         attributes[FIELDS] = shown = _shown(fields, to)
         if _size(shown) > to.longest:
             return None
-    everything = {**own, **attributes}
+    everything = {**kept, **attributes}
     if to.total is not None and sum(len(name) + len(value) for name, value in everything.items()) > to.total:
         return None
     return Letter(body, content_type, everything, message.key, message.subject)
@@ -217,11 +214,11 @@ def cloud_event(event: Event[Any], reject: Reject) -> CloudEvent[Any]:
     """Return the rejected event as a CloudEvent. Its extensions say why it was rejected, and what it was."""
     try:
         # Dapr, Knative and the like add their own extensions when they pass the letter on.
-        made = as_cloudevent.write(event, together=True)
+        plain = as_cloudevent.write(event, together=True)
     except DecodeError:
-        made = _unread(event)
-    extensions = dict(made.extensions)
-    told = {_EXTENSIONS[name]: value for name, value in _facts(event, reject).items()}
+        plain = _unread(event)
+    extensions = dict(plain.extensions)
+    facts = {_EXTENSIONS[name]: value for name, value in _facts(event, reject).items()}
     fields: dict[str, Any] = {}
     # The extensions of a letter that is rejected in its turn.
     if earlier := {name: extensions.pop(name) for name in _EXTENSIONS.values() if name in extensions}:
@@ -229,17 +226,17 @@ def cloud_event(event: Event[Any], reject: Reject) -> CloudEvent[Any]:
     if isinstance(event, Message) and (through := event.envelopes and event.envelopes[0].source) != event.source:
         fields.update({"through": through} if through else {})
     if fields:
-        told[_EXTENSIONS[FIELDS]] = to_json(fields)
+        facts[_EXTENSIONS[FIELDS]] = to_json(fields)
     return CloudEvent(
-        made.id,
-        made.source,
-        made.type,
-        made.body,
-        subject=made.subject,
-        time=made.time,
-        content_type=made.content_type,
-        schema=made.schema,
-        extensions={**extensions, **told},
+        plain.id,
+        plain.source,
+        plain.type,
+        plain.body,
+        subject=plain.subject,
+        time=plain.time,
+        content_type=plain.content_type,
+        schema=plain.schema,
+        extensions={**extensions, **facts},
     )
 
 
@@ -282,26 +279,26 @@ def restored(letter: Event[Any]) -> Event[Any]:
     Raises:
         DecodeError: It is a dead letter and can't be read.
     """
-    if (held := _held(letter)) is not None:
-        return _of_cloud_event(held, letter)
+    if (cloud_event := _cloud_event_in(letter)) is not None:
+        return _of_cloud_event(cloud_event, letter)
     if not isinstance(letter, Message) or ID not in letter.attributes:
         return _without_knative(letter)
     fields = _fields(letter)
     body = letter.body
     if fields.get("encoding") == "base64":
         body = b"" if body == b"=" else _decoded(body)
-    source = _told(letter, fields, SOURCE)
-    attempt, time = _told(letter, fields, ATTEMPT), _told(letter, fields, TIME)
-    others = {name: _of_json(value) for name, value in fields.get("attributes", {}).items()}
-    own = {name: value for name, value in letter.attributes.items() if not name.startswith(PREFIX)}
+    source = _fact(letter, fields, SOURCE)
+    attempt, time = _fact(letter, fields, ATTEMPT), _fact(letter, fields, TIME)
+    hidden = {name: _of_json(value) for name, value in fields.get("attributes", {}).items()}
+    visible = {name: value for name, value in letter.attributes.items() if not name.startswith(PREFIX)}
     return Message(
-        _told(letter, fields, ID),
+        _fact(letter, fields, ID),
         source,
         body,
         channel=fields.get("channel", _last(source)),
         time=cloudevents.parse_time(time) if time else None,
         content_type=fields.get("content_type", letter.content_type),
-        attributes={**own, **others},
+        attributes={**visible, **hidden},
         subject=fields.get("subject", ""),
         attempt=_count(attempt),
         key=fields.get("key"),
@@ -314,14 +311,14 @@ def restored(letter: Event[Any]) -> Event[Any]:
 
 def reason(letter: Event[Any]) -> str | None:
     """Return why the event of a dead letter was rejected; None if the letter doesn't say."""
-    if (held := _held(letter)) is not None:
-        return held.extensions.get(_EXTENSIONS[REASON])
+    if (cloud_event := _cloud_event_in(letter)) is not None:
+        return cloud_event.extensions.get(_EXTENSIONS[REASON])
     attributes = letter.attributes if isinstance(letter, Message) else {}
     if ID in attributes:
-        return _told(letter, _fields(letter), REASON)  # type: ignore[arg-type]  # it is a message
+        return _fact(letter, _fields(letter), REASON)  # type: ignore[arg-type]  # it is a message
     # Service Bus wrote it, with `settlement=True`, or Knative.
-    told = attributes.get("DeadLetterReason")
-    return told if isinstance(told, str) else _of_knative(letter)
+    why = attributes.get("DeadLetterReason")
+    return why if isinstance(why, str) else _of_knative(letter)
 
 
 # The attributes that Knative adds to an event for its dead-letter sink. The last has the body of the answer, in base64.
@@ -331,11 +328,11 @@ _KNATIVE = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")
 
 def _of_knative(letter: Event[Any]) -> str | None:
     """Return the reason of an event that Knative dead-lettered. It is in the problem document of the answer."""
-    for one in (letter, *letter.envelopes[-1:]):
-        told = one.extensions.get(_KNATIVE[2]) if isinstance(one, CloudEvent) else None
-        if told:
+    for event in (letter, *letter.envelopes[-1:]):
+        data = event.extensions.get(_KNATIVE[2]) if isinstance(event, CloudEvent) else None
+        if data:
             try:
-                problem: Any = parse_json(told if told.startswith("{") else a2b_base64(told).decode())
+                problem: Any = parse_json(data if data.startswith("{") else a2b_base64(data).decode())
             except ValueError:
                 return None
             detail = problem.get("detail") if isinstance(problem, dict) else None
@@ -346,29 +343,29 @@ def _of_knative(letter: Event[Any]) -> str | None:
 def _without_knative(letter: Event[Any]) -> Event[Any]:
     """Return the event without the attributes of Knative."""
     name = "extensions" if isinstance(letter, CloudEvent) else "attributes"
-    told: Mapping[str, Any] = getattr(letter, name, None) or {}
-    if _KNATIVE[1] not in told:
+    attributes: Mapping[str, Any] = getattr(letter, name, None) or {}
+    if _KNATIVE[1] not in attributes:
         return letter
     from copy import copy
 
-    made = copy(letter)
-    setattr(made, name, {key: value for key, value in told.items() if key not in _KNATIVE})
-    made.envelopes = (*letter.envelopes, letter)
-    return made
+    event = copy(letter)
+    setattr(event, name, {key: value for key, value in attributes.items() if key not in _KNATIVE})
+    event.envelopes = (*letter.envelopes, letter)
+    return event
 
 
 def through(letter: Event[Any]) -> str:
     """Return the source that delivered the rejected event to its function: of a topic's message, its queue."""
-    if (held := _held(letter)) is not None:
-        fields = _json(held.extensions.get(_EXTENSIONS[FIELDS]) or "{}")
-        return fields.get("through") or held.extensions.get(_EXTENSIONS[SOURCE], "")
+    if (cloud_event := _cloud_event_in(letter)) is not None:
+        fields = _json(cloud_event.extensions.get(_EXTENSIONS[FIELDS]) or "{}")
+        return fields.get("through") or cloud_event.extensions.get(_EXTENSIONS[SOURCE], "")
     if isinstance(letter, Message) and ID in letter.attributes:
         fields = _fields(letter)
-        return fields.get("through") or _told(letter, fields, SOURCE)
+        return fields.get("through") or _fact(letter, fields, SOURCE)
     return ""
 
 
-def _held(letter: Event[Any]) -> CloudEvent[Any] | None:
+def _cloud_event_in(letter: Event[Any]) -> CloudEvent[Any] | None:
     """Return the CloudEvent that the letter is or holds, if portable_fn wrote it."""
     if isinstance(letter, CloudEvent):
         return letter if _EXTENSIONS[ID] in letter.extensions else None
@@ -377,13 +374,13 @@ def _held(letter: Event[Any]) -> CloudEvent[Any] | None:
     if ID in letter.attributes:
         if _fields(letter).get("format") != "cloudevent":
             return None
-        if (found := _in_body(letter)) is None:
+        if (held := _in_body(letter)) is None:
             raise DecodeError("the body of a dead letter isn't the CloudEvent that its attributes announce")
-        return found
+        return held
     # An event of Dapr or HTTP is a CloudEvent, and a Message only for functions that take one.
-    for one in (getattr(letter, "cloud_event", None), *letter.envelopes[-1:]):
-        if isinstance(one, CloudEvent) and _EXTENSIONS[ID] in one.extensions:
-            return one
+    for event in (getattr(letter, "cloud_event", None), *letter.envelopes[-1:]):
+        if isinstance(event, CloudEvent) and _EXTENSIONS[ID] in event.extensions:
+            return event
     return _in_body(letter)
 
 
@@ -396,28 +393,28 @@ def _in_body(letter: Message[Any]) -> CloudEvent[Any] | None:
         return None
     if not cloudevents.is_structured(value):
         return None
-    found = cloudevents.structured(value, native=letter.native)  # type: ignore[arg-type]  # an object
-    return found if _EXTENSIONS[ID] in found.extensions else None
+    event = cloudevents.structured(value, native=letter.native)  # type: ignore[arg-type]  # an object
+    return event if _EXTENSIONS[ID] in event.extensions else None
 
 
-def _of_cloud_event(held: CloudEvent[Any], letter: Event[Any]) -> Event[Any]:
-    extensions = dict(held.extensions)
-    told = {name: extensions.pop(name, "") for name in _EXTENSIONS.values()}
-    extensions.update(_json(told[_EXTENSIONS[FIELDS]] or "{}").get("extensions", {}))
-    if held.type == as_cloudevent.MESSAGE:
+def _of_cloud_event(cloud_event: CloudEvent[Any], letter: Event[Any]) -> Event[Any]:
+    extensions = dict(cloud_event.extensions)
+    facts = {name: extensions.pop(name, "") for name in _EXTENSIONS.values()}
+    extensions.update(_json(facts[_EXTENSIONS[FIELDS]] or "{}").get("extensions", {}))
+    if cloud_event.type == as_cloudevent.MESSAGE:
         extensions = {name: value for name, value in extensions.items() if name in as_cloudevent.PLACE}
     envelopes = (*letter.envelopes, letter)
     plain: CloudEvent[Any] = CloudEvent(
-        held.id,
-        held.source,
-        held.type,
-        held.body,
-        subject=held.subject,
-        time=held.time,
-        content_type=held.content_type,
-        schema=held.schema,
+        cloud_event.id,
+        cloud_event.source,
+        cloud_event.type,
+        cloud_event.body,
+        subject=cloud_event.subject,
+        time=cloud_event.time,
+        content_type=cloud_event.content_type,
+        schema=cloud_event.schema,
         extensions=extensions,
-        attempt=_count(told[_EXTENSIONS[ATTEMPT]]),
+        attempt=_count(facts[_EXTENSIONS[ATTEMPT]]),
         native=letter.native,
         envelopes=envelopes,
     )
@@ -425,20 +422,25 @@ def _of_cloud_event(held: CloudEvent[Any], letter: Event[Any]) -> Event[Any]:
         message = as_cloudevent.message(plain)
         message.attempt, message.envelopes = plain.attempt, envelopes
         return message
-    found = as_cloudevent.read(plain)
-    if found is None:
+    event = as_cloudevent.read(plain)
+    if event is None:
         return plain
-    found.envelopes = envelopes
-    return found
+    event.envelopes = envelopes
+    return event
 
 
 def _facts(event: Event[Any], reject: Reject) -> dict[str, str]:
-    told = {REASON: _reason(reject.why), SOURCE: event.source, ID: event.id}
+    facts = {REASON: _reason(reject.why), SOURCE: event.source, ID: event.id}
     if (attempt := getattr(event, "attempt", None)) is not None:
-        told[ATTEMPT] = str(attempt)
+        facts[ATTEMPT] = str(attempt)
     if event.time is not None:
-        told[TIME] = cloudevents.write_time(event.time)
-    return told
+        facts[TIME] = cloudevents.write_time(event.time)
+    return facts
+
+
+def _nearest(facts: Mapping[str, str], to: Destination) -> dict[str, str]:
+    """Return the facts as far as the destination accepts them."""
+    return {name: to.nearest(fact) for name, fact in facts.items()}
 
 
 def _reason(why: str) -> str:
@@ -497,11 +499,11 @@ def _decoded(text: str | bytes) -> bytes:
 
 
 def _fields(letter: Message[Any]) -> dict[str, Any]:
-    told = letter.attributes.get(FIELDS)
-    if not told:
+    fields = letter.attributes.get(FIELDS)
+    if not fields:
         return {}
     try:
-        text = told.decode() if isinstance(told, bytes) else told
+        text = fields.decode() if isinstance(fields, bytes) else fields
         return _json(text if text.startswith("{") else _decoded(text).decode())
     except UnicodeDecodeError as exc:
         raise DecodeError(f"the {FIELDS} of a dead letter aren't text") from exc
@@ -514,12 +516,12 @@ def _json(text: str) -> dict[str, Any]:
         raise DecodeError(f"the {FIELDS} of a dead letter can't be read: {exc}") from exc
     if not isinstance(value, dict):
         raise DecodeError(f"the {FIELDS} of a dead letter are a {type(value).__name__}, not an object")
-    for name, one in value.items():
+    for name, member in value.items():
         wanted: Any = dict if name in ("attributes", "extensions") else str
-        if not isinstance(one, wanted) or (
-            name == "extensions" and not all(isinstance(text, str) for text in one.values())
+        if not isinstance(member, wanted) or (
+            name == "extensions" and not all(isinstance(text, str) for text in member.values())
         ):
-            raise DecodeError(f"{name[:40]!r} in the {FIELDS} of a dead letter is a {type(one).__name__}")
+            raise DecodeError(f"{name[:40]!r} in the {FIELDS} of a dead letter is a {type(member).__name__}")
     return value
 
 
@@ -527,7 +529,7 @@ def _count(text: str) -> int | None:
     return int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else None
 
 
-def _told(letter: Message[Any], fields: Mapping[str, Any], name: str) -> str:
+def _fact(letter: Message[Any], fields: Mapping[str, Any], name: str) -> str:
     """Return a fact. The fields have the whole value if the attribute was cut."""
-    given = fields.get(name.removeprefix(PREFIX), letter.attributes.get(name)) or ""
-    return given if isinstance(given, str) else given.decode("utf-8", "replace")
+    value = fields.get(name.removeprefix(PREFIX), letter.attributes.get(name)) or ""
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")

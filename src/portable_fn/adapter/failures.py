@@ -182,7 +182,9 @@ def _destination(function: Binding, event: Event[Any]) -> str | None:
     triggers = function.triggers
     if len(triggers) > 1:
         try:
-            triggers = tuple(one for one in triggers if one.is_via(event) or one.names(event)) or triggers
+            triggers = (
+                tuple(trigger for trigger in triggers if trigger.is_via(event) or trigger.names(event)) or triggers
+            )
         except DecodeError:
             pass  # the event's place can't be read, so any trigger will do
     return next((trigger.dead_letter for trigger in triggers if trigger.dead_letter), None)
@@ -190,7 +192,9 @@ def _destination(function: Binding, event: Event[Any]) -> str | None:
 
 def message_of(event: Event[Any]) -> Event[Any]:
     """Return the message that contains the event, which can be sent back unchanged; the event itself if there is none."""
-    return next((one for one in (event, *reversed(event.envelopes)) if isinstance(one, Message)), event)
+    return next(
+        (candidate for candidate in (event, *reversed(event.envelopes)) if isinstance(candidate, Message)), event
+    )
 
 
 def severity(outcome: Outcome) -> int:
@@ -219,7 +223,7 @@ def require_plain_result(result: Any, event: Event[Any] | Batch[Any]) -> Any:
             "yields can't be; a decorator below @portable takes functools.wraps, middleware returns or awaits call_next"
         )
     if isinstance(result, (list, tuple)):
-        error = next((one for one in result if is_error(one)), None)
+        error = next((item for item in result if is_error(item)), None)
     else:
         error = result if is_error(result) else None
     if error is not None:

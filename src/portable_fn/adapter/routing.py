@@ -196,15 +196,17 @@ class Router:
         `/items` and `/{rest+}`, the first gets `/items/`.
         """
         other = self._with_or_without_slash(segments)
-        given = request._params
-        by_provider = self._by_template.get(request._template) if given and request._template else None
+        provided = request._params
+        by_provider = self._by_template.get(request._template) if provided and request._template else None
         if by_provider is not None:
-            if not by_provider.name_set <= given.keys():
+            if not by_provider.name_set <= provided.keys():
                 by_provider = None
             elif by_provider.match(segments) is None and (other is None or by_provider.match(other) is None):
                 # An HTTP API decodes the path, even encoded slashes. Only its parameters show how it was split.
-                yield by_provider, given
-            elif by_provider.greedy and segments[-1:] == [""] and not str(given[by_provider.names[-1]]).endswith("/"):
+                yield by_provider, provided
+            elif (
+                by_provider.greedy and segments[-1:] == [""] and not str(provided[by_provider.names[-1]]).endswith("/")
+            ):
                 # A REST API may omit the path's last slash in {proxy+}: floci-io/floci#1863.
                 by_provider = None
         waiting: list[tuple[Route, dict[str, str]]] = []
@@ -214,9 +216,9 @@ class Router:
                 if route.greedy and waiting:
                     yield from waiting
                     waiting = []
-                yield route, given if route is by_provider else params
+                yield route, provided if route is by_provider else params
             elif other is not None and not route.greedy and (params := route.match(other)) is not None:
-                waiting.append((route, given if route is by_provider else params))
+                waiting.append((route, provided if route is by_provider else params))
         yield from waiting
 
     def _with_or_without_slash(self, segments: list[str]) -> list[str] | None:
@@ -283,9 +285,9 @@ def _cors_of(functions: Iterable[Binding]) -> tuple[Middleware, ...]:
     settings: dict[object, Any] = {}
     for function in functions:
         if issubclass(Request, function.kind):
-            for one in function.use:
-                if key := getattr(one, "__cors__", None):
-                    settings.setdefault(key, one)
+            for middleware in function.use:
+                if key := getattr(middleware, "__cors__", None):
+                    settings.setdefault(key, middleware)
     several = list(settings.values())
     return (several[0].__first_that_allows__(several),) if len(several) > 1 else tuple(several)
 
