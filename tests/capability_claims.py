@@ -5,7 +5,7 @@ Also the adapters' own tests that stand for a story.
 
 from __future__ import annotations
 
-# The harness's name for a runtime, and the provider's service that it runs; None where the name has the service.
+# The harness's name for a runtime, and the provider's service that it runs; None if the name has the service.
 _RUNTIMES = {
     "awslambdaric": ("aws", None),
     "portable_fn_aws.runtime": ("aws", None),
@@ -18,7 +18,7 @@ _RUNTIMES = {
 
 
 def http_cannot() -> dict[tuple[str, str], dict[str, str]]:
-    """What can't hold of the HTTP stories by any harness of a service, in process or on a real runtime."""
+    """Return the HTTP stories that can't hold on any harness of a service, in process or on a real runtime."""
     from harnesses import IN_PROCESS
     from portable_fn.providers import adapter
     from tests.runtimes.harnesses import REAL
@@ -36,7 +36,7 @@ def http_cannot() -> dict[tuple[str, str], dict[str, str]]:
 
 
 _GATEWAY = ("aws/test_adapter.py", "test_the_principal_is_whom_the_gateway_verified")
-# For a provider, its service, the kind and the feature, the file and the name of the test that shows what no story tells.
+# By provider, service, kind and feature: the file and name of the test that shows what no story shows.
 TESTS: dict[tuple[str, str, str, str], tuple[str, str]] = {
     (provider, service, "Request", "typed principal"): test
     for provider, service, test in (
@@ -48,7 +48,7 @@ TESTS: dict[tuple[str, str, str, str], tuple[str, str]] = {
         ("cloudflare", "fetch", ("cloudflare/test_adapter.py", "test_a_verified_client_certificate_is_the_principal")),
     )
 } | {
-    # The context is the same, whichever service the request came by.
+    # The context is the same for every service.
     ("aws", service, "Request", "deadline"): ("aws/test_adapter.py", "test_the_context_is_lambdas")
     for service in ("http_api", "function_url", "rest_api", "alb", "alb_multi_value", "lattice_v1", "lattice_v2")
 }

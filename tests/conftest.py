@@ -1,4 +1,4 @@
-"""A runtime that a machine can't have is a skip; at the end of a run: which real runtime told which story of which service."""
+"""Skip runtimes that the machine can't have. At the end of a run, print which story held on which service of which real runtime."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-# Here rather than by the plugin at the first assertion that fails: CPython 3.11's parser fails where the stack is deep.
+# Imported here, not by the plugin when an assertion fails: CPython 3.11's parser fails on a deep stack.
 import portable_fn.testing.explanation  # noqa: F401
 from tests.runtimes.environments import Unavailable
 
@@ -37,9 +37,9 @@ def _skipping() -> Generator[None, object, object]:
         pytest.skip(str(exc))
 
 
-# What is recorded of a story, under "cell" for requests (story, runtime, why it can't hold) and under "event_cell" for other
-# events (story, runtime, service, why it can't hold), by the property, the story and the runtime: each service's "ok", "no",
-# "skip" or "FAIL", with the reason where it is neither the first nor the last.
+# The results of stories, by property, story and runtime: each service's "ok", "no", "skip" or "FAIL", with the reason of "no" and
+# "skip". The property "cell" is for requests (story, runtime, why it can't hold), "event_cell" for other events (story, runtime,
+# service, why it can't hold).
 _CELLS: dict[str, dict[tuple[str, str], list[tuple[str, str]]]] = {"cell": {}, "event_cell": {}}
 _TITLES = {
     "cell": "stories on real runtimes",
@@ -71,7 +71,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _table(cells: dict[tuple[str, str], list[tuple[str, str]]], *, counted: bool) -> list[str]:
-    """The lines: what each column is, a row for each story, and the reasons that cells have the numbers of."""
+    """Return the lines: the names of the columns, a row for each story, and the numbered reasons."""
     stories = list(dict.fromkeys(story for story, _ in cells))
     runtimes = list(dict.fromkeys(runtime for _, runtime in cells))
     letters = [chr(ord("A") + index) for index in range(len(runtimes))]
@@ -88,12 +88,12 @@ def _table(cells: dict[tuple[str, str], list[tuple[str, str]]], *, counted: bool
     lines += [("".join(f"{cell:>{width}}" for cell in row) + f" {story}").rstrip() for story, row in rows.items()]
     lines += [f"[{number}] {reason}" for reason, number in reasons.items()]
     if any("-" in row for row in rows.values()):
-        lines.append("- the provider hands over no such event, or the run was told to leave it out")
+        lines.append("- the provider sends no such event, or the run left it out")
     return lines
 
 
 def _shown(found: list[tuple[str, str]], reasons: dict[str, int], counted: bool) -> str:
-    """A cell: "ok", or on how many services the story holds; the number of the reason where it holds on none; "-" untold."""
+    """Return a cell: "ok", or the number of services on which the story holds; a reason's number if it holds on none; "-" if it wasn't run."""
     words = [word for word, _ in found]
     if "FAIL" in words or not words:
         return "FAIL" if words else "-"

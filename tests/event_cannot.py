@@ -1,19 +1,19 @@
-"""Which story of events can't hold on which service, with the reason: each is tested to fail there."""
+"""List the stories of events that can't hold on a service, with the reason. Tests check that they fail there."""
 
 from __future__ import annotations
 
 from portable_fn.providers import adapter
 
-# Services whose messages have their own form (a mail, log lines), so that no story can say what is in them.
+# Services whose messages have their own form (a mail, log lines), so a story can't choose the content.
 OWN_CONTENT = {("aws", "logs"), ("aws", "ses"), ("cloudflare", "email")}
-TOLD_ON_OWN_CONTENT = {
+RUN_ON_OWN_CONTENT = {
     "Message: it has the id that the provider gave it",
     "Message: its id stays the same when it is redelivered",
     "Message: its time is aware, in UTC",
     "Message: the function knows how much time is left",
 }
 
-# Anybody may call over HTTP.
+# Everybody may call over HTTP.
 NO_ERRORS = {
     "Task: an error reaches the caller by its name and message": "over HTTP the caller sees only errors raised for it, such as a "
     "Reject, and the rest only with entry(…, task_errors=True)"
@@ -57,7 +57,7 @@ EVENT_UNREAD = "CloudEvent: one with unreadable data is dead-lettered"
 SUBJECT = "CloudEvent: its subject arrives"
 EXTENSIONS = "CloudEvent: its extensions arrive"
 
-# Providers that tell no deadline, whatever the service.
+# Providers without a deadline, on every service.
 NO_DEADLINES = {
     "asgi": "the sender doesn't say how long it waits",
     "azure": "Azure gives the worker no deadline",
@@ -66,7 +66,7 @@ NO_DEADLINES = {
 
 
 def because(reason: str, *stories: str) -> dict[str, str]:
-    """The stories, all for one reason."""
+    """Return the stories with one reason for all."""
     return dict.fromkeys(stories, reason)
 
 
@@ -122,7 +122,7 @@ GCP = {
     ("gcp", "workflows"): NO_ERRORS,
 }
 
-# Containers: nobody tells a deadline.
+# Containers: there is no deadline.
 NO_DEADLINE = because(NO_DEADLINES["asgi"], SHORT)
 DAPR_WAITS = because("Dapr's resiliency policy or broker sets the time", WAITS)
 ASGI = {
@@ -150,7 +150,7 @@ ASGI = {
     ("asgi", "dapr_cron"): because("a cron binding has no input", INPUT),
 }
 
-# Cloudflare: a queue hands over a batch without order or attributes.
+# Cloudflare: a queue delivers a batch without order or attributes.
 NO_ATTRIBUTES = because("it has no attributes", ATTRIBUTES)
 NO_CLOCK = because("the runtime gives no deadline", SHORT)
 QUEUES = {**NO_ATTRIBUTES, **NO_CLOCK, **NO_KEY, ORDER: "it has no order", REPLY: "a message has no reply"}
@@ -246,7 +246,7 @@ EVENTBRIDGE = {
 
 
 def only(reasons: dict[str, str], *stories: str) -> dict[str, str]:
-    """Some of the stories, for their reasons."""
+    """Return some of the stories, with their reasons."""
     return {story: reasons[story] for story in stories}
 
 
@@ -310,7 +310,7 @@ _CANNOT: dict[tuple[str, str], dict[str, str]] = {**AWS, **GCP, **ASGI, **CLOUDF
 
 
 def cannot(provider: str) -> dict[str, dict[str, str]]:
-    """For each service of the provider, the stories that can't hold there, with the reason."""
+    """Return, for each service of the provider, the stories that can't hold there, with the reason."""
     found: dict[str, dict[str, str]] = {}
     for kind, services in adapter(provider, "simulate").EVENT_SERVICES.items():
         for service in services if provider in NO_DEADLINES else ():
@@ -321,6 +321,6 @@ def cannot(provider: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def told(provider: str, service: str, story: str) -> bool:
-    """Whether the story can be told there at all."""
-    return (provider, service) not in OWN_CONTENT or story in TOLD_ON_OWN_CONTENT
+def can_run(provider: str, service: str, story: str) -> bool:
+    """Return whether the story can run there at all."""
+    return (provider, service) not in OWN_CONTENT or story in RUN_ON_OWN_CONTENT

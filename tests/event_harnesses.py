@@ -1,8 +1,8 @@
-"""Where the stories of events are told: each service of each provider's `simulate`, in this process."""
+"""Run the stories of events on each service of each provider's `simulate`, in this process."""
 
 from __future__ import annotations
 
-from event_cannot import cannot, told
+from event_cannot import can_run, cannot
 from portable_fn.providers import ADAPTERS
 from portable_fn.testing import stories
 from portable_fn.testing.stories import EventCell
@@ -11,16 +11,16 @@ __all__ = ["EventCell", "all_that_cannot", "cells"]
 
 
 def cells(provider: str | None = None) -> list[EventCell]:
-    """Every story on every service that hands over events of its kind, where it can be told."""
-    return [cell for cell in _all(provider) if told(cell.provider, cell.service, cell.story.name)]
+    """Return every story on every service that delivers events of its kind, if it can run there."""
+    return [cell for cell in _all(provider) if can_run(cell.provider, cell.service, cell.story.name)]
 
 
 def all_that_cannot() -> dict[tuple[str, str], dict[str, str]]:
-    """For a provider and its service, the stories that can't hold, or be told, there, with the reason."""
+    """Return, by provider and service, the stories that can't hold or run there, with the reason."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for cell in _all():
-        is_told = told(cell.provider, cell.service, cell.story.name)
-        why = cell.cannot if is_told else "its messages have their own form"
+        runs = can_run(cell.provider, cell.service, cell.story.name)
+        why = cell.cannot if runs else "its messages have their own form"
         if why is not None:
             found.setdefault((cell.provider, cell.service), {})[cell.story.name] = why
     return found

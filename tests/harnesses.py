@@ -1,4 +1,4 @@
-"""Where the stories are told: each provider's adapter in this process; the real runtimes are in runtimes/harnesses.py."""
+"""Run the stories on each provider's adapter, in this process. The real runtimes are in runtimes/harnesses.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Send = Callable[[Request[Any]], Answer]
 
 
 class Harness(Record):
-    """A way to bring requests to the stories' functions; `cannot` names the stories that can't hold there, with the reason."""
+    """A way to send requests to the stories' functions. `cannot` has the stories that can't hold there, with the reason."""
 
     _fields = ("name",)
 
@@ -55,7 +55,7 @@ AZURE_STREAMING = {
 
 
 def simulated(provider: str, service: str | None = None, cannot: dict[str, str] | None = None) -> Harness:
-    """The provider's adapter with `simulate` as the provider's half of the wire."""
+    """Return the provider's adapter, with `simulate` as the provider's half of the wire."""
 
     @contextmanager
     def start() -> Iterator[Send]:

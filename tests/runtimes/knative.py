@@ -25,8 +25,8 @@ def knative_function(module: str, *, pythonpath: Sequence[Path] = (), env: Mappi
     """Serve a module that has `handle`, an ASGI application by that __name__, or `new`, which makes an object of one.
 
     /health/liveness and /health/readiness answer before the function; an object's methods start(settings), stop(),
-    alive() and ready() are called. Seen with func-python 0.8.1: the application gets no lifespan, and where it raises, the
-    answer is a 500 that breaks off before its body.
+    alive() and ready() are called. Seen with func-python 0.8.1: the application gets no lifespan. If it raises, the answer
+    is a 500 that breaks off before its body.
     """
     [port] = free_ports(1)
     address = {"LISTEN_ADDRESS": f"127.0.0.1:{port}"}

@@ -36,7 +36,7 @@ SERVICES = [
     for service in adapter(provider, "simulate").EVENT_SERVICES.get(event.kind_name, ())
 ]
 
-# What an event comes in, outermost first, by the provider's service; on the others it comes in nothing.
+# The envelopes of an event, outermost first, by the provider's service; on the others it has none.
 ENVELOPES = {
     ("aws", "sns_sqs", "Message"): ("Message",),
     ("aws", "sns_sqs_fifo", "Message"): ("Message",),
@@ -84,7 +84,7 @@ def test_what_is_declared_to_come_inside_of_messages_does() -> None:
         for service in adapter(provider, "capabilities").SERVICES
         if service.in_messages
     }
-    # Azure's functions listen to a place each, so no other one takes their messages.
+    # Each of Azure's functions listens to one place, so no other function takes its messages.
     carried = {place for place, kinds in ENVELOPES.items() if kinds[0] == "Message" and place[0] != "azure"}
     assert {place for place in carried if place[2] != "Message"} == declared
 
@@ -124,7 +124,7 @@ def test_a_delivery_has_what_the_function_said_whether_or_not_the_provider_keeps
 
     delivery = deliver(raises, [event], to=provider, via=service)
     (settled,) = delivery.results
-    # A timer and some streams of Azure's forget an event whose function has no retry policy.
+    # Azure's timer and some streams drop an event if its function has no retry policy.
     expected = after if settled.outcome == "retried" else None
     assert (expected, why, told) == (settled.after, settled.why, delivery.error)
 
@@ -163,7 +163,7 @@ def test_what_a_function_said_stands_with_the_event_of_which_it_said_it(provider
         pytest.param(provider, service, id=f"{provider} {service}")
         for provider in ADAPTERS
         for service in adapter(provider, "simulate").EVENT_SERVICES.get("ObjectEvent", ())
-        # A blob trigger tells of no deletion; a function for the queue's messages has no trigger for objects.
+        # A blob trigger sends no deletions; a function for the queue's messages has no trigger for objects.
         if service not in ("blob", "event_grid_storage_queue")
     ],
 )
@@ -191,7 +191,7 @@ async def ignore_later(event: Event[Any]) -> None: ...
 @pytest.mark.parametrize("provider", ["gcp", "asgi"])
 @pytest.mark.parametrize("handler", [ignore, ignore_later])
 @pytest.mark.parametrize("trigger", [on.queue("orders"), on.task("orders")])
-def test_an_event_that_is_too_large_is_told_by_the_error_and_by_a_log(
+def test_an_event_that_is_too_large_is_named_in_the_error_and_in_the_log(
     trigger: Any, handler: Any, provider: str
 ) -> None:
     too_large = "x" * 20_000_000
@@ -218,7 +218,7 @@ def ship(order: Message[Order]) -> None:
     shipped.append(order.data.sku)
 
 
-# Here rather than among the stories, since no provider's runtime has pydantic by itself.
+# Not among the stories, because no provider's runtime has pydantic by itself.
 @pytest.mark.parametrize(("provider", "service"), MESSAGE_SERVICES)
 def test_data_that_is_not_what_the_annotation_names_is_rejected_and_the_handler_not_called(
     provider: str, service: str
@@ -226,6 +226,6 @@ def test_data_that_is_not_what_the_annotation_names_is_rejected_and_the_handler_
     shipped.clear()
     delivery = deliver(ship, messages({"sku": "lamp"}, {"sku": 7}), to=provider, via=service)
     assert ["lamp"] == shipped
-    # A binding of Dapr's has no dead letters, so that a rejected message comes again.
+    # A Dapr binding has no dead letters, so a rejected message is redelivered.
     last = "retried" if (provider, service) == ("asgi", "dapr_binding") else "dead-lettered"
     assert ["acknowledged", last] == delivery.outcomes

@@ -14,19 +14,19 @@ from harnesses import IN_PROCESS, Harness
 from portable_fn import Request, portable
 from portable_fn.testing import deliver, strategies
 
-# What a service can't carry, with the reason.
+# The fields that a service can't carry, with the reason.
 LOSES = {"aws alb": {"query": "with single values, ALB keeps the last value of a name"}}
 
 
 def grouped(request: Request[Any]) -> Request[Any]:
-    """The request with its query sorted by name, since payloads with lists of values have no other order."""
+    """Return the request with its query sorted by name, because payloads with lists of values have no other order."""
     pairs = sorted(request.raw_query.split("&"), key=lambda pair: unquote_plus(pair.partition("=")[0]))
     request.raw_query = "&".join(pairs)
     return request
 
 
 def carried(request: Request[Any], names: set[str]) -> dict[str, Any]:
-    """What must come through; of the headers those that the client sent, since services add their own and join repeats."""
+    """Return the fields that must arrive. Of the headers, only the client's: services add their own and join repeats."""
     return {
         "method": request.method,
         "path": request.path,
@@ -48,10 +48,10 @@ def _values(lines: list[str]) -> list[str]:
 @given(request_sent=strategies.requests(scheme=st.just("https")).map(grouped))
 def test_decode_reads_what_simulate_renders(harness: Harness, request_sent: Request[Any]) -> None:
     if harness.name == "azure":
-        # The host decodes a path once but for its slashes, so %252F and %2F are the same to it.
+        # The host decodes a path once, except slashes, so %252F and %2F are the same to it.
         assume("%252f" not in request_sent.raw_path.lower())
     if harness.name == "aws alb":
-        # As of the query, ALB keeps the last line of a header.
+        # ALB keeps the last line of a header, as of the query.
         names_sent = [name for name, _ in request_sent.headers.multi_items()]
         assume(len(names_sent) == len(set(names_sent)))
     seen: list[Request[Any]] = []

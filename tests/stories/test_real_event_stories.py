@@ -14,7 +14,7 @@ from tests.runtimes.event_stories import CANNOT, RUNTIMES, Running, Runtime
 
 pytestmark = pytest.mark.runtime
 
-# The story of the deadline is told to a function that has a second.
+# In the story of the deadline, the function has one second.
 SHORT = 1.0
 
 CELLS = [
@@ -27,7 +27,7 @@ Start = Callable[[Runtime, EventCell], Running | Worker]
 
 @pytest.fixture(scope="module")
 def started() -> Iterator[Start]:
-    """Starts a runtime with a function at its first story, for the rest of the module."""
+    """Start a runtime with a function at its first story, for the rest of the module."""
     running: dict[tuple[object, ...], Running | Worker | Exception] = {}
     with ExitStack() as stack:
 

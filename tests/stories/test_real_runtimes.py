@@ -20,7 +20,7 @@ CELLS = [
 
 @pytest.fixture(scope="session")
 def started() -> Iterator[Callable[[Harness], Send]]:
-    """Starts a harness at its first story, for the rest of the run."""
+    """Start a harness at its first story, for the rest of the run."""
     running: dict[str, Send | Exception] = {}
     with ExitStack() as stack:
 
