@@ -61,12 +61,13 @@ def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "")
 
 def _handler(targets: tuple[object, ...], use: Sequence[Middleware], root_path: str) -> LambdaHandler:
     functions = EntryFunctions(*targets, use=use, root_path=root_path)
+    http_service, answer_request, answer_events = functions.http_service, functions.respond, functions.answer_events
 
     def lambda_handler(payload: Any, native: LambdaContext | None) -> Any:
-        service = functions.http_service(payload)
+        service = http_service(payload)
         if service is None:
-            return functions.answer_events(payload, native)
-        return functions.respond(payload, native, service).buffered()
+            return answer_events(payload, native)
+        return answer_request(payload, native, service).buffered()
 
     lambda_handler.__portable_functions__ = functions  # type: ignore[attr-defined]  # for `runtime`, which streams
     return lambda_handler
@@ -76,6 +77,9 @@ class EntryFunctions:
     """The functions of one entry: they respond to requests and answer events.
 
     Context variables that a handler sets belong to its invocation, including its stream and background work.
+
+    Attributes:
+        http_service: Returns the service whose request a payload is; None for events.
     """
 
     def __init__(self, *targets: object, use: Sequence[Middleware] = (), root_path: str = "") -> None:
@@ -83,12 +87,9 @@ class EntryFunctions:
         self._router = Router(functions, use, root_path)
         self._has_root_path = bool(root_path)
         self._events = _event_router(functions)
-        self._takes_only_tasks = all(function.kind is Task for function in functions)
+        takes_only_tasks = all(function.kind is Task for function in functions)
+        self.http_service: Callable[[Any], str | None] = _no_service if takes_only_tasks else decode.http_service
         self._cold_start = True
-
-    def http_service(self, payload: Any) -> str | None:
-        """Return the service whose request the payload is; None for events."""
-        return None if self._takes_only_tasks else decode.http_service(payload)
 
     def respond(self, payload: Any, native: LambdaContext | None, service: str) -> HTTPAnswer:
         """Answer the request of an HTTP service."""
@@ -169,6 +170,10 @@ class HTTPAnswer:
             self.response = answer_too_large(exc.size, max_bytes, taker, request, context, response)
         except BaseException as exc:
             self.response = failed(exc, request, context, response)
+
+
+def _no_service(payload: Any) -> None:
+    """Treat no payload as a request: all functions take tasks, which may look like anything."""
 
 
 def _length(cookies: Sequence[Cookie]) -> int:

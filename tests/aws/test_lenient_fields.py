@@ -15,15 +15,15 @@ from portable_fn import ChangeEvent, Context, DecodeError, Event, Message, Objec
 from portable_fn_aws import entry
 from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.simulate import LambdaContext
-from tests.aws import test_fields as fields
-from tests.aws.test_fields import arrival, b64
+from tests.aws import samples
+from tests.aws.samples import arrival, b64
 
 # Of each source: its payload, where its record is in it, and of the parts that are only beside the matter the path, the
 # neutral attribute, and its value without the part.
 ODD: list[Any] = [..., None, 7, True, 1e400, "odd", "\ud800", [], ["odd"], {}, {"odd": None}, {"Value": 7}, -(10**30)]
 
 SIDE: dict[str, tuple[Any, tuple[Any, ...], dict[str, tuple[str, Any]]]] = {
-    "sqs": ({"Records": [fields.SQS]}, ("Records", 0), {
+    "sqs": ({"Records": [samples.SQS]}, ("Records", 0), {
         "attributes": ("time attempt", None),
         "attributes/SentTimestamp": ("time", None),
         "attributes/ApproximateReceiveCount": ("attempt", None),
@@ -35,12 +35,12 @@ SIDE: dict[str, tuple[Any, tuple[Any, ...], dict[str, tuple[str, Any]]]] = {
         "messageAttributes/Content-Type": ("content_type", ""),
         "messageAttributes/Content-Type/stringValue": ("content_type", ""),
     }),
-    "fifo": ({"Records": [fields.FIFO]}, ("Records", 0), {
+    "fifo": ({"Records": [samples.FIFO]}, ("Records", 0), {
         "attributes/SequenceNumber": ("sequence", None),
         "attributes/ApproximateReceiveCount": ("attempt", None),
         "attributes/AWSTraceHeader": ("carrier", {}),
     }),
-    "sns": ({"Records": [fields.SNS]}, ("Records", 0), {
+    "sns": ({"Records": [samples.SNS]}, ("Records", 0), {
         "Sns/Subject": ("subject", ""),
         "Sns/Timestamp": ("time", None),
         "Sns/SequenceNumber": ("sequence", None),
@@ -52,13 +52,13 @@ SIDE: dict[str, tuple[Any, tuple[Any, ...], dict[str, tuple[str, Any]]]] = {
         "EventVersion": ("", None),
         "EventSubscriptionArn": ("", None),
     }),
-    "kinesis": ({"Records": [fields.KINESIS]}, ("Records", 0), {
+    "kinesis": ({"Records": [samples.KINESIS]}, ("Records", 0), {
         "kinesis/approximateArrivalTimestamp": ("time", None),
         "kinesis/partitionKey": ("key", None),
         "kinesis/encryptionType": ("", None),
         "invokeIdentityArn": ("", None),
     }),
-    "kafka": ({"eventSource": "aws:kafka", "records": {"logs-2": [fields.KAFKA]}}, ("records", "logs-2", 0), {
+    "kafka": ({"eventSource": "aws:kafka", "records": {"logs-2": [samples.KAFKA]}}, ("records", "logs-2", 0), {
         "timestamp": ("time", None),
         "timestampType": ("", None),
         "key": ("key", None),
@@ -67,7 +67,7 @@ SIDE: dict[str, tuple[Any, tuple[Any, ...], dict[str, tuple[str, Any]]]] = {
         "headers/0/a": ("attributes", None),
         "headers/1/b/0": ("attributes", None),
     }),
-    "activemq": ({"eventSource": "aws:mq", "messages": [fields.ACTIVEMQ]}, ("messages", 0), {
+    "activemq": ({"eventSource": "aws:mq", "messages": [samples.ACTIVEMQ]}, ("messages", 0), {
         "timestamp": ("time", None),
         "properties": ("attributes", {}),
         "properties/a": ("attributes", None),
@@ -77,7 +77,7 @@ SIDE: dict[str, tuple[Any, tuple[Any, ...], dict[str, tuple[str, Any]]]] = {
         "destination/physicalName": ("channel", ""),
         "messageType": ("", None),
     }),
-    "rabbitmq": ({"eventSource": "aws:rmq", "rmqMessagesByQueue": {"todo::/": [fields.RABBITMQ]}}, ("rmqMessagesByQueue", "todo::/", 0), {
+    "rabbitmq": ({"eventSource": "aws:rmq", "rmqMessagesByQueue": {"todo::/": [samples.RABBITMQ]}}, ("rmqMessagesByQueue", "todo::/", 0), {
         "basicProperties/contentType": ("content_type", ""),
         "basicProperties/timestamp": ("time", None),
         "basicProperties/correlationId": ("carrier", None),
@@ -87,7 +87,7 @@ SIDE: dict[str, tuple[Any, tuple[Any, ...], dict[str, tuple[str, Any]]]] = {
         "basicProperties/priority": ("", None),
         "redelivered": ("attempt", None),
     }),
-    "ses": ({"Records": [fields.SES]}, ("Records", 0), {
+    "ses": ({"Records": [samples.SES]}, ("Records", 0), {
         "ses/mail/timestamp": ("time", None),
         "ses/mail/headers": ("attributes", {}),
         "ses/mail/headers/0": ("attributes", None),
@@ -98,7 +98,7 @@ SIDE: dict[str, tuple[Any, tuple[Any, ...], dict[str, tuple[str, Any]]]] = {
         "ses/receipt": ("channel", ""),
         "ses/receipt/recipients/0": ("channel", ""),
     }),
-    "s3": ({"Records": [fields.S3]}, ("Records", 0), {
+    "s3": ({"Records": [samples.S3]}, ("Records", 0), {
         "eventTime": ("time", None),
         "responseElements": ("id", None),
         "s3/object/size": ("size", None),
@@ -106,19 +106,19 @@ SIDE: dict[str, tuple[Any, tuple[Any, ...], dict[str, tuple[str, Any]]]] = {
         "s3/object/versionId": ("version", None),
         "userIdentity": ("", None),
     }),
-    "dynamodb": ({"Records": [fields.DYNAMODB]}, ("Records", 0), {
+    "dynamodb": ({"Records": [samples.DYNAMODB]}, ("Records", 0), {
         "dynamodb/ApproximateCreationDateTime": ("time", None),
         "dynamodb/ApproximateCreationDateTimePrecision": ("", None),
         "dynamodb/SizeBytes": ("", None),
         "userIdentity": ("", None),
     }),
-    "docdb": ({"eventSource": "aws:docdb", "events": [fields.DOCDB]}, ("events", 0), {
+    "docdb": ({"eventSource": "aws:docdb", "events": [samples.DOCDB]}, ("events", 0), {
         "event/clusterTime": ("time", None),
         "event/clusterTime/$timestamp": ("time", None),
         "event/clusterTime/$timestamp/t": ("time", None),
         "event/ns/db": ("", None),
     }),
-    "eventbridge": (fields.BUS, (), {
+    "eventbridge": (samples.BUS, (), {
         "time": ("time", None),
         "account": ("extensions", None),
         "region": ("extensions", None),
@@ -200,8 +200,8 @@ def test_an_attribute_that_cannot_be_read_leaves_the_others() -> None:
     native = {
         "Records": [
             {
-                **fields.SQS,
-                "messageAttributes": {**fields.SQS["messageAttributes"], **odd, "untyped": {"stringValue": "x"}},
+                **samples.SQS,
+                "messageAttributes": {**samples.SQS["messageAttributes"], **odd, "untyped": {"stringValue": "x"}},
             }
         ]
     }
@@ -242,21 +242,21 @@ def test_a_handler_that_logs_and_reads_everything_handles_it(source: str, path: 
 
 # What must be readable: the paths that identity, order or acknowledgement depend on.
 STRICT: dict[str, tuple[Any, tuple[Any, ...], tuple[str, ...]]] = {
-    "sqs": ({"Records": [fields.SQS]}, ("Records", 0), ("messageId", "eventSourceARN")),
-    "fifo": ({"Records": [fields.FIFO, copy.deepcopy({**fields.FIFO, "messageId": "m-9"})]}, ("Records", 0), (
+    "sqs": ({"Records": [samples.SQS]}, ("Records", 0), ("messageId", "eventSourceARN")),
+    "fifo": ({"Records": [samples.FIFO, copy.deepcopy({**samples.FIFO, "messageId": "m-9"})]}, ("Records", 0), (
         "messageId", "eventSourceARN", "attributes", "attributes/MessageGroupId",
     )),
-    "sns": ({"Records": [fields.SNS]}, ("Records", 0), ("Sns", "Sns/MessageId", "Sns/TopicArn")),
-    "kinesis": ({"Records": [fields.KINESIS]}, ("Records", 0), ("eventID", "eventSourceARN")),
-    "kafka": ({"eventSource": "aws:kafka", "records": {"logs-2": [fields.KAFKA]}}, ("records", "logs-2", 0), (
+    "sns": ({"Records": [samples.SNS]}, ("Records", 0), ("Sns", "Sns/MessageId", "Sns/TopicArn")),
+    "kinesis": ({"Records": [samples.KINESIS]}, ("Records", 0), ("eventID", "eventSourceARN")),
+    "kafka": ({"eventSource": "aws:kafka", "records": {"logs-2": [samples.KAFKA]}}, ("records", "logs-2", 0), (
         "topic", "partition", "offset",
     )),
-    "activemq": ({"eventSource": "aws:mq", "messages": [fields.ACTIVEMQ]}, ("messages", 0), ("messageID",)),
-    "dynamodb": ({"Records": [fields.DYNAMODB]}, ("Records", 0), ("eventID", "eventSourceARN")),
-    "docdb": ({"eventSource": "aws:docdb", "events": [fields.DOCDB]}, ("events", 0), ("event/_id", "event/_id/_data")),
-    "s3": ({"Records": [fields.S3]}, ("Records", 0), ("s3/bucket/name", "s3/object/key", "eventName")),
-    "ses": ({"Records": [fields.SES]}, ("Records", 0), ("ses/mail/messageId",)),
-    "eventbridge": (fields.BUS, (), ("id", "source", "detail-type")),
+    "activemq": ({"eventSource": "aws:mq", "messages": [samples.ACTIVEMQ]}, ("messages", 0), ("messageID",)),
+    "dynamodb": ({"Records": [samples.DYNAMODB]}, ("Records", 0), ("eventID", "eventSourceARN")),
+    "docdb": ({"eventSource": "aws:docdb", "events": [samples.DOCDB]}, ("events", 0), ("event/_id", "event/_id/_data")),
+    "s3": ({"Records": [samples.S3]}, ("Records", 0), ("s3/bucket/name", "s3/object/key", "eventName")),
+    "ses": ({"Records": [samples.SES]}, ("Records", 0), ("ses/mail/messageId",)),
+    "eventbridge": (samples.BUS, (), ("id", "source", "detail-type")),
 }  # fmt: skip
 UNFIT: list[Any] = [..., None, True, [], ["odd"], {}, {"odd": None}, 1.5, b"bytes"]
 
@@ -283,11 +283,11 @@ def test_what_an_event_is_known_by_is_never_made_up(source: str, path: str, valu
 @pytest.mark.parametrize("id", ["\ud800", "a\ud800b", "\x00", " ", "a\nb", "é" * 300])
 def test_an_odd_id_is_the_id_that_was_sent(id: str) -> None:
     for native, where, path in (
-        ({"Records": [fields.SQS]}, ("Records", 0), "messageId"),
-        ({"Records": [fields.SNS]}, ("Records", 0), "Sns/MessageId"),
-        ({"Records": [fields.KINESIS]}, ("Records", 0), "eventID"),
-        ({"eventSource": "aws:rmq", "rmqMessagesByQueue": {"q::/": [fields.RABBITMQ]}}, ("rmqMessagesByQueue", "q::/", 0), "basicProperties/messageId"),
-        (fields.BUS, (), "id"),
+        ({"Records": [samples.SQS]}, ("Records", 0), "messageId"),
+        ({"Records": [samples.SNS]}, ("Records", 0), "Sns/MessageId"),
+        ({"Records": [samples.KINESIS]}, ("Records", 0), "eventID"),
+        ({"eventSource": "aws:rmq", "rmqMessagesByQueue": {"q::/": [samples.RABBITMQ]}}, ("rmqMessagesByQueue", "q::/", 0), "basicProperties/messageId"),
+        (samples.BUS, (), "id"),
     ):  # fmt: skip
         (event,) = arrival(spoiled(native, [*where, *steps(path)], id)).items
         assert isinstance(event, Event) and id == event.id
@@ -299,7 +299,7 @@ def test_two_odd_ids_of_one_batch_are_two_messages_and_each_is_reported() -> Non
         raise LookupError
 
     ids = ["\ud800", "\udfff", "\ufffd"]
-    native = {"Records": [{**fields.SQS, "messageId": id} for id in ids]}
+    native = {"Records": [{**samples.SQS, "messageId": id} for id in ids]}
     with pytest.raises(LookupError):
         entry(fails)(native, LambdaContext())
 
@@ -322,7 +322,7 @@ def test_two_odd_ids_of_one_batch_are_two_messages_and_each_is_reported() -> Non
 )  # fmt: skip
 @pytest.mark.parametrize("is_pipe", [False, True])
 def test_a_queue_is_fifo_whatever_its_first_record_is(first: Any, is_pipe: bool) -> None:
-    records = [first, fields.FIFO]
+    records = [first, samples.FIFO]
     found = arrival(records if is_pipe else {"Records": records})
     assert ("sqs", decode_events.group, is_pipe) == (found.service, found.key, found.pipe)
     assert [DecodeError, True] == [type(found.items[0]), isinstance(found.items[1], Event)]
@@ -337,7 +337,7 @@ def test_a_failed_pipe_record_names_itself_whatever_its_first_record_is(caplog: 
 
     with caplog.at_level(logging.CRITICAL), pytest.raises(DecodeError):
         # Nothing can name the first, so all of the batch must come again.
-        entry(ship)([{}, fields.SQS], LambdaContext())
+        entry(ship)([{}, samples.SQS], LambdaContext())
     assert ["m-1"] == seen
 
 
@@ -348,9 +348,9 @@ def test_a_failed_pipe_record_names_itself_whatever_its_first_record_is(caplog: 
     "change",
     [{"MessageId": ""}, {"MessageId": 7}, {"TopicArn": None}, {"TopicArn": ["a"]}, {"Message": {"n": 1}}, {"Type": 1}],
 )
-@pytest.mark.parametrize("record", [fields.SQS_BARE, fields.FIFO])
+@pytest.mark.parametrize("record", [samples.SQS_BARE, samples.FIFO])
 def test_what_only_looks_like_an_envelope_of_sns_is_a_message(record: Any, change: Any) -> None:
-    body = json.dumps({**fields.ENVELOPE, **change})
+    body = json.dumps({**samples.ENVELOPE, **change})
     (event,) = arrival({"Records": [{**record, "body": body}]}).items
     assert isinstance(event, Message)
     assert (record["messageId"], body, ()) == (event.id, event.text, event.envelopes)
@@ -360,7 +360,7 @@ def test_what_only_looks_like_an_envelope_of_sns_is_a_message(record: Any, chang
 
 
 def kafka(**changes: Any) -> Any:
-    return {"eventSource": "aws:kafka", "records": {"logs-2": [{**fields.KAFKA, **changes}]}}
+    return {"eventSource": "aws:kafka", "records": {"logs-2": [{**samples.KAFKA, **changes}]}}
 
 
 @pytest.mark.parametrize(
@@ -409,7 +409,7 @@ def test_a_failure_of_kafka_is_reported_whether_its_place_is_number_or_text(part
         if event.sequence == "7":
             raise LookupError
 
-    first = {**fields.KAFKA, "partition": partition, "offset": 6}
+    first = {**samples.KAFKA, "partition": partition, "offset": 6}
     native = {"eventSource": "aws:kafka", "records": {"logs-0": [first, {**first, "offset": offset}]}}
     assert {"batchItemFailures": [{"itemIdentifier": {"partition": "logs-0", "offset": 7}}]} == entry(reads)(
         native, None
@@ -419,9 +419,9 @@ def test_a_failure_of_kafka_is_reported_whether_its_place_is_number_or_text(part
 def test_pipes_guide_has_kafkas_partition_as_text() -> None:
     record = {
         "eventSource": "aws:kafka",
-        "eventSourceArn": fields.CLUSTER,
+        "eventSourceArn": samples.CLUSTER,
         "eventSourceKey": "logs-0",
-        **fields.KAFKA,
+        **samples.KAFKA,
         "partition": "0",
     }
     (event,) = arrival([record]).items
@@ -462,7 +462,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
     ],
 )  # fmt: skip
 def test_a_change_of_dynamodb_has_the_time_that_was_sent(sent: Any, microseconds: int) -> None:
-    native = spoiled({"Records": [fields.DYNAMODB]}, ["Records", 0, "dynamodb", "ApproximateCreationDateTime"], sent)
+    native = spoiled({"Records": [samples.DYNAMODB]}, ["Records", 0, "dynamodb", "ApproximateCreationDateTime"], sent)
     (event,) = arrival(native).items
     assert isinstance(event, ChangeEvent) and EPOCH + timedelta(microseconds=microseconds) == event.time
 
@@ -476,9 +476,9 @@ def test_a_change_of_dynamodb_has_the_time_that_was_sent(sent: Any, microseconds
     ],
 )  # fmt: skip
 def test_a_change_through_kinesis_has_the_precision_that_was_sent(sent: int, precision: Any, microseconds: int) -> None:
-    change = copy.deepcopy(fields.TABLE_CHANGE)
+    change = copy.deepcopy(samples.TABLE_CHANGE)
     change["dynamodb"] |= {"ApproximateCreationDateTime": sent, "ApproximateCreationDateTimePrecision": precision}
-    (event,) = decode_events.unwrap(fields.message(change))
+    (event,) = decode_events.unwrap(samples.message(change))
     assert isinstance(event, ChangeEvent) and EPOCH + timedelta(microseconds=microseconds) == event.time
 
 
@@ -486,7 +486,7 @@ def test_a_change_through_kinesis_has_the_precision_that_was_sent(sent: int, pre
     ("sent", "microseconds"), [(1545084650.987, 1545084650_987000), (1545084650, 1545084650_000000)]
 )
 def test_a_record_of_kinesis_has_the_time_that_was_sent(sent: Any, microseconds: int) -> None:
-    native = spoiled({"Records": [fields.KINESIS]}, ["Records", 0, "kinesis", "approximateArrivalTimestamp"], sent)
+    native = spoiled({"Records": [samples.KINESIS]}, ["Records", 0, "kinesis", "approximateArrivalTimestamp"], sent)
     (event,) = arrival(native).items
     assert isinstance(event, Message) and EPOCH + timedelta(microseconds=microseconds) == event.time
 
@@ -501,10 +501,10 @@ def test_a_bucket_whose_arn_is_no_text_fails_alone(caplog: pytest.LogCaptureFixt
     def thumbnail(upload: ObjectEvent) -> None:
         seen.append(upload.key)
 
-    odd = spoiled(fields.S3, ["s3", "bucket", "arn"], {"arn": "x"})
+    odd = spoiled(samples.S3, ["s3", "bucket", "arn"], {"arn": "x"})
     odd["s3"]["object"]["key"] = "odd"
     with caplog.at_level(logging.ERROR), pytest.raises(DecodeError, match="the arn of the bucket isn't a string"):
-        entry(thumbnail)({"Records": [odd, fields.S3]}, LambdaContext())
+        entry(thumbnail)({"Records": [odd, samples.S3]}, LambdaContext())
     assert ["a b+c/é"] == seen
 
 
@@ -515,7 +515,7 @@ def test_two_objects_of_one_notification_are_two_events() -> None:
     def thumbnail(upload: ObjectEvent) -> None:
         seen.append(upload.key)
 
-    records = [spoiled(fields.S3, ["s3", "object", "key"], key) for key in ("a", "b", "a")]
+    records = [spoiled(samples.S3, ["s3", "object", "key"], key) for key in ("a", "b", "a")]
     entry(thumbnail)({"Records": records}, LambdaContext())
     assert ["a", "b"] == seen
 
@@ -524,7 +524,7 @@ def test_two_objects_of_one_notification_are_two_events() -> None:
     ("key", "decoded"), [("%EF%BF%BD", "\ufffd"), ("a+%25FF", "a %FF"), ("%C3%A9", "é"), ("100%", "100%")]
 )
 def test_a_key_is_decoded_and_never_repaired(key: str, decoded: str) -> None:
-    (event,) = arrival({"Records": [spoiled(fields.S3, ["s3", "object", "key"], key)]}).items
+    (event,) = arrival({"Records": [spoiled(samples.S3, ["s3", "object", "key"], key)]}).items
     assert isinstance(event, ObjectEvent) and decoded == event.key
 
 
@@ -533,5 +533,5 @@ def test_a_key_is_decoded_and_never_repaired(key: str, decoded: str) -> None:
 
 @pytest.mark.parametrize("resources", [..., None, [], "arn:aws:events:r:1:rule/x", 7, {}])
 def test_a_schedule_whose_rule_is_not_told_is_the_services(resources: Any) -> None:
-    (event,) = decode_events.unwrap(arrival(spoiled(fields.SCHEDULED, ["resources"], resources)).items[0])  # type: ignore[arg-type]  # it is an event
+    (event,) = decode_events.unwrap(arrival(spoiled(samples.SCHEDULED, ["resources"], resources)).items[0])  # type: ignore[arg-type]  # it is an event
     assert isinstance(event, ScheduleEvent) and "aws.events" == event.source

@@ -21,7 +21,7 @@ from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.events import packed
 from portable_fn_aws.events.packed import Unpacked, UserRecord
 from portable_fn_aws.simulate import LambdaContext
-from tests.aws import test_fields as fields
+from tests.aws import samples
 
 STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks"
 MAGIC = b"\xf3\x89\x9a\xc2"
@@ -121,7 +121,7 @@ def test_each_user_record_is_a_message_with_its_own_key_and_a_stable_id() -> Non
         ("shardId-000000000006:49:2", "ada", b'{"n":3}', {}),
     ] == [(one.id, one.key, one.body, one.attributes) for one in found]
     for one in found:
-        assert (STREAM, "clicks", "shardId-000000000006", "49", fields.TIME, None) == (
+        assert (STREAM, "clicks", "shardId-000000000006", "49", samples.TIME, None) == (
             one.source, one.channel, one.partition, one.sequence, one.time, one.attempt,
         )  # fmt: skip
         (outer,) = one.envelopes
@@ -376,7 +376,7 @@ def test_a_tumbling_windows_batch_has_the_messages_too() -> None:
     def count(clicks: Batch[Message]) -> None:
         clicks.state["n"] = clicks.state.get("n", 0) + len(clicks)
 
-    native = {**batch(THREE, TAGGED), "window": fields.WINDOW, "state": {"n": 1}}
+    native = {**batch(THREE, TAGGED), "window": samples.WINDOW, "state": {"n": 1}}
     assert {**report(), "state": {"n": 6}} == entry(count)(native, LambdaContext())
 
 
@@ -437,7 +437,7 @@ def test_a_change_of_dynamodb_in_an_aggregated_record_is_a_change() -> None:
     def audit(change: ChangeEvent) -> None:
         seen.append((change.table, [type(one) for one in change.envelopes][-1]))
 
-    entry(audit)(batch(aggregated(("k", json.dumps(fields.TABLE_CHANGE).encode()))), LambdaContext())
+    entry(audit)(batch(aggregated(("k", json.dumps(samples.TABLE_CHANGE).encode()))), LambdaContext())
     assert [("users", UserRecord)] == seen
 
 

@@ -11,8 +11,8 @@ import pytest
 from portable_fn import Batch, ChangeEvent, DecodeError, Event, Message, Reject, Retry, on, portable
 from portable_fn_aws import entry
 from portable_fn_aws.simulate import LambdaContext
-from tests.aws import test_fields as fields
-from tests.aws.test_fields import MQ, report
+from tests.aws import samples
+from tests.aws.samples import MQ, report
 
 
 @pytest.fixture(autouse=True)
@@ -46,23 +46,23 @@ def rejects(order: Message) -> None:
     raise Reject("no dead letters, so it is a retry")
 
 
-TWO = {"Records": [fields.SQS, fields.SQS_BARE]}
+TWO = {"Records": [samples.SQS, samples.SQS_BARE]}
 
 
 @pytest.mark.parametrize("handler", [fails, retries, retries_async, retries_all, rejects])
 def test_a_batch_of_which_every_message_failed_is_reported(handler: Any) -> None:
     assert report("m-1", "m-2") == entry(handler)(TWO, LambdaContext())
-    assert report("m-1") == entry(handler)({"Records": [fields.SQS]}, LambdaContext())
+    assert report("m-1") == entry(handler)({"Records": [samples.SQS]}, LambdaContext())
 
 
 @pytest.mark.parametrize(
     ("native", "answer"),
     [
-        ({"Records": [fields.FIFO, {**fields.FIFO, "messageId": "m-3"}]}, report("m-2", "m-3")),
-        (fields.KINESIS_2, report("4954")),
-        (fields.DYNAMODB_2, report("111")),
-        (fields.KAFKA_4, report({"partition": "logs-2", "offset": 15}, {"partition": "logs-3", "offset": 0})),
-        ([fields.SQS, fields.SQS_BARE], report("m-1", "m-2")),
+        ({"Records": [samples.FIFO, {**samples.FIFO, "messageId": "m-3"}]}, report("m-2", "m-3")),
+        (samples.KINESIS_2, report("4954")),
+        (samples.DYNAMODB_2, report("111")),
+        (samples.KAFKA_4, report({"partition": "logs-2", "offset": 15}, {"partition": "logs-3", "offset": 0})),
+        ([samples.SQS, samples.SQS_BARE], report("m-1", "m-2")),
     ],
 )
 def test_every_source_that_takes_a_report_gets_one(native: Any, answer: Any) -> None:
@@ -75,7 +75,7 @@ def test_a_tumbling_windows_state_goes_with_the_report() -> None:
         clicks.state["n"] = 1
         raise LookupError
 
-    native = {**fields.KINESIS_2, "window": fields.WINDOW, "state": {}}
+    native = {**samples.KINESIS_2, "window": samples.WINDOW, "state": {}}
     assert {**report("4954"), "state": {"n": 1}} == entry(count)(native, LambdaContext())
 
 
@@ -92,7 +92,7 @@ def test_nothing_is_said_of_the_mapping(caplog: pytest.LogCaptureFixture) -> Non
 
 @pytest.mark.parametrize(
     "native",
-    [{"Records": [fields.SNS]}, {"Records": [fields.S3]}, fields.BUS, MQ["activemq"][0], {"Records": [fields.SES]}],
+    [{"Records": [samples.SNS]}, {"Records": [samples.S3]}, samples.BUS, MQ["activemq"][0], {"Records": [samples.SES]}],
 )
 def test_what_takes_no_report_still_fails(native: Any) -> None:
     with pytest.raises(LookupError):
@@ -117,4 +117,4 @@ def test_a_change_that_failed_is_reported() -> None:
     def audit(change: ChangeEvent) -> None:
         raise LookupError
 
-    assert report("111") == entry(audit)({"Records": [fields.DYNAMODB]}, LambdaContext())
+    assert report("111") == entry(audit)({"Records": [samples.DYNAMODB]}, LambdaContext())

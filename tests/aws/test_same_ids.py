@@ -10,8 +10,8 @@ import pytest
 from portable_fn import Batch, Message, Retry, on, portable
 from portable_fn_aws import entry
 from portable_fn_aws.simulate import LambdaContext
-from tests.aws import test_fields as fields
-from tests.aws.test_fields import b64
+from tests.aws import samples
+from tests.aws.samples import b64
 
 seen: list[bytes] = []
 
@@ -44,21 +44,21 @@ def rabbitmq(*bodies: bytes, **properties: Any) -> dict[str, Any]:
         {"basicProperties": {"messageId": "chosen", **properties}, "data": b64(body), "redelivered": False}
         for body in bodies
     ]
-    return {"eventSource": "aws:rmq", "eventSourceArn": fields.BROKER, "rmqMessagesByQueue": {"orders::/": records}}
+    return {"eventSource": "aws:rmq", "eventSourceArn": samples.BROKER, "rmqMessagesByQueue": {"orders::/": records}}
 
 
 def activemq(*bodies: bytes) -> dict[str, Any]:
     records = [
         {"messageID": "ID:chosen", "destination": {"physicalName": "orders"}, "data": b64(body)} for body in bodies
     ]
-    return {"eventSource": "aws:mq", "eventSourceArn": fields.BROKER, "messages": records}
+    return {"eventSource": "aws:mq", "eventSourceArn": samples.BROKER, "messages": records}
 
 
 def sns(*texts: bytes) -> dict[str, Any]:
     """SQS records with an envelope of SNS's, which anybody may have sent who may send to the queue."""
-    bodies = [json.dumps({**fields.ENVELOPE, "Message": text.decode(), "SequenceNumber": None}) for text in texts]
+    bodies = [json.dumps({**samples.ENVELOPE, "Message": text.decode(), "SequenceNumber": None}) for text in texts]
     return {
-        "Records": [{**fields.SQS_BARE, "messageId": f"m-{place}", "body": body} for place, body in enumerate(bodies)]
+        "Records": [{**samples.SQS_BARE, "messageId": f"m-{place}", "body": body} for place, body in enumerate(bodies)]
     }
 
 
@@ -72,7 +72,7 @@ def test_two_messages_with_the_id_that_their_sender_chose_are_both_handled(handl
 @EVERY
 def test_a_pipe_hands_over_both_of_two_messages_with_one_id(handler: Any) -> None:
     records = rabbitmq(b"1", b"2")["rmqMessagesByQueue"]["orders::/"]
-    source = {"eventSource": "aws:rmq", "eventSourceArn": fields.BROKER, "eventSourceKey": "orders::/"}
+    source = {"eventSource": "aws:rmq", "eventSourceArn": samples.BROKER, "eventSourceKey": "orders::/"}
     entry(handler)([{**source, **record} for record in records], LambdaContext())
     assert [b"1", b"2"] == sorted(seen)
 
