@@ -195,7 +195,7 @@ def _done(answer: Any) -> bool:
 
 
 def wire(value: Any) -> tuple[str, bytes]:
-    """A value that was sent to a queue: its content type and body."""
+    """Return the content type and body of a value that was sent to a queue."""
     if isinstance(value, str):
         return "text", value.encode()
     if isinstance(value, bytes):
@@ -239,7 +239,7 @@ class MessageBatch:
             message.batch = self
 
     async def call(self, instance: Any, *, wrapped: bool) -> dict[str, Any]:
-        """What workerd reports of the call."""
+        """Return what workerd reports about the call."""
         self.acks: dict[str, None] = {}
         self.retries: dict[str, dict[str, Any]] = {}
         outcome = "ok"
@@ -288,7 +288,7 @@ class ScheduledController:
         self.no_retry = True
 
     async def call(self, instance: Any, *, wrapped: bool) -> dict[str, Any]:
-        """What workerd reports of the call."""
+        """Return what workerd reports about the call."""
         outcome = "ok"
         try:
             await instance.scheduled(self, None, None)
@@ -319,7 +319,7 @@ class EmailMessage:
         self.rejected = reason
 
     async def call(self, instance: Any, *, wrapped: bool) -> dict[str, Any]:
-        """The reason of the rejection, if there is one."""
+        """Return the reason of the rejection, if there is one."""
         await instance.email(self, None, None)
         return {"rejected": self.rejected}
 
@@ -332,7 +332,7 @@ class Call:
         self.args = [] if event.input is None else [event.input]
 
     async def call(self, instance: Any, *, wrapped: bool) -> Any:
-        """What the caller receives."""
+        """Return what the caller receives."""
         args = [python_from_rpc(javascript(one)) for one in self.args]
         result = python_to_rpc(await getattr(instance, self.name)(*args))
         if len(repr(result)) > 32 * 1024 * 1024:
