@@ -519,8 +519,6 @@ def test_a_folder_for_recordings_is_a_warning_because_a_worker_has_no_files() ->
     try:
         with worker(script, vars={"PORTABLE_FN_RECORD": "recorded"}) as running:
             assert 404 == through_the_edge(running, fake.request("GET", "/nowhere")).status
-            running.process.logged(
-                "nothing is recorded in recorded: no file lasts here, but PORTABLE_FN_RECORD=- prints"
-            )
+            running.process.logged("can't record in recorded: files don't last here; PORTABLE_FN_RECORD=- prints")
     except Unavailable as exc:
         pytest.skip(str(exc))

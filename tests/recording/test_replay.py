@@ -33,7 +33,7 @@ from portable_fn import (
     portable,
 )  # fmt: skip
 from portable_fn.providers import ADAPTERS, adapter
-from portable_fn.recording.recorder import Kept
+from portable_fn.recording.recorder import BodyBuffer
 from portable_fn.testing import deliver, fake, replay
 from portable_fn.testing.loop import run
 
@@ -327,7 +327,7 @@ def test_where_no_file_lasts_a_folder_is_a_warning(
     monkeypatch.setattr("sys.platform", "emscripten")
     deliver(create, REQUEST, to="cloudflare")
     deliver(create, REQUEST, to="cloudflare")
-    assert f"nothing is recorded in {folder}: no file lasts here, but PORTABLE_FN_RECORD=- prints lines" in caplog.text
+    assert f"can't record in {folder}: files don't last here; PORTABLE_FN_RECORD=- prints lines instead" in caplog.text
     assert not folder.exists()
 
 
@@ -511,7 +511,7 @@ def test_one_recording_alone_is_replayed(folder: Path) -> None:
     ("text", "message"),
     [
         ("START\nEND\n", r"no recordings \(lines with PORTABLE_FN_RECORD\)"),
-        (f"START\nPORTABLE_FN_RECORD {LINE[:50]}\n", "a.log:2 is no recording: JSONDecodeError"),
+        (f"START\nPORTABLE_FN_RECORD {LINE[:50]}\n", "a.log:2 isn't a recording: JSONDecodeError"),
         ("set PORTABLE_FN_RECORD to a folder\nPORTABLE_FN_RECORD []", "no recordings"),
     ],
 )
@@ -560,7 +560,9 @@ def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no recordings"):
         replay(tmp_path, HANDLERS)
     (tmp_path / "a.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"a\.json is no recording: it is no object with a provider and a payload"):
+    with pytest.raises(
+        ValueError, match=r"a\.json isn't a recording: it isn't an object with a provider and a payload"
+    ):
         replay(tmp_path, HANDLERS)
 
 
@@ -571,25 +573,28 @@ def of_azure(payload: str) -> str:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("{", "no recording: JSONDecodeError: it isn't JSON, or was cut short"),
-        ("[" * 100_000, "no recording: RecursionError"),
-        ("[]", "no recording: it is no object with a provider and a payload"),
-        ('{"provider":"aws","calls":[]}', "no recording: it is no object with a provider and a payload"),
-        ('{"provider":["aws"],"payload":1,"calls":[]}', "no recording: its provider is"),
-        ('{"provider":"string","payload":1,"calls":[]}', "no recording: its provider is"),
-        ('{"provider":"aws","payload":1}', "no recording: its calls can't be read"),
-        ('{"provider":"aws","payload":1,"calls":null}', "no recording: its calls can't be read"),
-        ('{"provider":"aws","payload":1,"calls":[{}]}', "no recording: its calls can't be read"),
-        (LINE.replace('"id":"1"', '"id":[]'), "no recording: its calls can't be read"),
-        (LINE.replace('"done"', '"done","after":"3"'), "no recording: its calls can't be read"),
-        ('{"provider":"aws","payload":1,"calls":[],"cut":1}', "no recording: what was raised, or cut, can't be read"),
+        ("{", "not a recording: JSONDecodeError: it isn't JSON, or was cut short"),
+        ("[" * 100_000, "not a recording: RecursionError"),
+        ("[]", "not a recording: it isn't an object with a provider and a payload"),
+        ('{"provider":"aws","calls":[]}', "not a recording: it isn't an object with a provider and a payload"),
+        ('{"provider":["aws"],"payload":1,"calls":[]}', "not a recording: its provider is"),
+        ('{"provider":"string","payload":1,"calls":[]}', "not a recording: its provider is"),
+        ('{"provider":"aws","payload":1}', "not a recording: its calls can't be read"),
+        ('{"provider":"aws","payload":1,"calls":null}', "not a recording: its calls can't be read"),
+        ('{"provider":"aws","payload":1,"calls":[{}]}', "not a recording: its calls can't be read"),
+        (LINE.replace('"id":"1"', '"id":[]'), "not a recording: its calls can't be read"),
+        (LINE.replace('"done"', '"done","after":"3"'), "not a recording: its calls can't be read"),
+        (
+            '{"provider":"aws","payload":1,"calls":[],"cut":1}',
+            "not a recording: its members raised or cut can't be read",
+        ),
         (
             '{"provider":"aws","payload":1,"calls":[],"raised":{"name":1}}',
-            "no recording: what was raised, or cut, can't be read",
+            "not a recording: its members raised or cut can't be read",
         ),
         (
             '{"provider":"aws","payload":{"requestContext":{"elb":{}}},"calls":[],"answer":1}',
-            "no recording: its answer",
+            "not a recording: its answer",
         ),
         ('{"provider":"gcp","payload":1,"calls":[]}', "the value isn't the body of a Google trigger"),
         ('{"provider":"azure","payload":1,"calls":[]}', "the host sends objects, not int"),
@@ -608,7 +613,7 @@ def test_what_cannot_be_replayed_is_skipped_with_the_reason(tmp_path: Path, text
     found = replay(tmp_path, [add, message])
     assert ["a.json", "b.json", "c.json", "d.json"] == [one.file for one in found]
     assert ([], "") == (found[1].differences, found[1].skipped)
-    assert ["no recording: Is a directory", "no recording: No such file or directory"] == [
+    assert ["not a recording: Is a directory", "not a recording: No such file or directory"] == [
         one.skipped for one in found[2:]
     ]
     assert (True, why) == (bool(found[0].skipped), found[0].skipped[: len(why)])
@@ -621,9 +626,7 @@ def test_a_recording_has_no_module_imported(tmp_path: Path, name: str, monkeypat
     text = LINE.replace('"aws"', '"from_data"')
     (tmp_path / name).write_text(text if name == "a.json" else f"PORTABLE_FN_RECORD {text}\n")
 
-    with pytest.raises(
-        ValueError, match="its provider is 'from_data', which is none of aws, gcp, azure, cloudflare, asgi"
-    ):
+    with pytest.raises(ValueError, match="its provider is 'from_data', not one of aws, gcp, azure, cloudflare, asgi"):
         replay(tmp_path / name, add)
     assert "from_data" not in sys.modules
 
@@ -779,13 +782,13 @@ def test_of_a_file_that_cannot_be_written_nothing_is_left(
 
 
 def test_a_body_is_kept_whole_or_not_at_all() -> None:
-    kept = Kept()
+    body = BodyBuffer()
     for _ in range(1024):
-        kept.add(b"1234567890abcdef" * 64)
-    assert (1024 * 1024, False) == (len(kept.body), kept.is_cut)
-    kept.add(b"1")
-    kept.add(b"2")
-    assert (b"", True) == (kept.body, kept.is_cut)
+        body.add(b"1234567890abcdef" * 64)
+    assert (1024 * 1024, False) == (len(body.body), body.is_cut)
+    body.add(b"1")
+    body.add(b"2")
+    assert (b"", True) == (body.body, body.is_cut)
 
 
 @portable(on.http("POST", "/"))
@@ -809,7 +812,7 @@ def test_a_request_whose_body_is_not_kept_is_skipped(folder: Path, provider: str
         assert (200, None, "") == (answer.status, one.get("cut"), found.skipped)
     else:
         assert (413, ["payload"]) == (answer.status, one["cut"])
-        assert ([], "its body is too long to be kept, or broke off") == (found.differences, found.skipped)
+        assert ([], "its body was too long to record, or was cut off") == (found.differences, found.skipped)
 
 
 def test_a_request_that_breaks_off_is_skipped(folder: Path) -> None:
@@ -829,7 +832,7 @@ def test_a_request_that_breaks_off_is_skipped(folder: Path) -> None:
     run(adapter("asgi").entry(create)({**scope, "headers": [(b"content-length", b"99")]}, receive, send))
 
     assert ["gcp", "asgi"] == [one["provider"] for one in recordings(folder)]
-    assert ["its body is too long to be kept, or broke off"] * 2 == [one.skipped for one in replay(folder, create)]
+    assert ["its body was too long to record, or was cut off"] * 2 == [one.skipped for one in replay(folder, create)]
 
 
 @pytest.mark.parametrize("provider", RECORDING)

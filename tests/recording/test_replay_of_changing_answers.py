@@ -57,7 +57,7 @@ def test_what_is_not_ignored_still_differs(folder: Path) -> None:
 def test_a_path_that_is_none_is_refused(folder: Path, ignore: Any) -> None:
     deliver(orders, fake.request("GET", "/orders"), to="aws")
 
-    with pytest.raises(ValueError, match="ignore takes a name or a path"):
+    with pytest.raises(ValueError, match="ignore takes names and paths"):
         replay(folder, orders, ignore=[ignore])
 
 
@@ -127,7 +127,7 @@ def test_a_payload_of_lambda_s_that_is_too_long_is_not_kept(folder: Path) -> Non
     (file,) = folder.iterdir()
     assert ["payload"] == json.loads(file.read_text())["cut"]
     (skipped,) = replay(folder, echo).skipped
-    assert "too long to be kept" in skipped
+    assert "too long to record" in skipped
 
 
 async def post(application: Any, body: bytes) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What `fake` makes, and what it refuses, at the call and not at some provider."""
+"""The events that `fake` makes, and the values that it refuses at the call, before any provider does."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ def test_a_schedule_is_as_late_as_it_says_on_every_provider(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_schedules_that_come_together_are_each_as_late_as_they_say(provider: str) -> None:
+def test_schedules_of_one_delivery_are_each_as_late_as_they_say(provider: str) -> None:
     seen.clear()
     due = [NOW - timedelta(hours=hours) for hours in (3, 2, 1)]
     deliver(nightly, [fake.schedule(id=f"s-{at.hour}", at=at, is_late=at == due[1]) for at in due], to=provider)
-    assert [False, True, False] == [one[1] for one in seen]
+    assert [False, True, False] == [is_late for _, is_late, _ in seen]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_schedule_that_is_decoded_outside_of_a_delivery_is_late_by_the_clock(provider: str) -> None:
+def test_outside_of_a_delivery_the_clock_decides_if_a_schedule_is_late(provider: str) -> None:
     old = parse(render(fake.schedule(), to=provider), provider)
     assert isinstance(old, ScheduleEvent)
     assert (provider != "azure") == old.is_late
@@ -67,11 +67,11 @@ def test_a_schedule_that_is_decoded_outside_of_a_delivery_is_late_by_the_clock(p
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize(("name", "cron"), [("nightly", "0 3 * * *"), ("later", "0 4 * * *")])
-def test_a_schedule_without_a_cron_expression_has_that_of_its_trigger(provider: str, name: str, cron: str) -> None:
+def test_a_schedule_without_a_cron_expression_gets_that_of_its_trigger(provider: str, name: str, cron: str) -> None:
     seen.clear()
     delivery = deliver([nightly, later], fake.schedule(name=name), to=provider)
     assert [fake.schedule(name=name)] == delivery.acknowledged
-    assert [name] == [one[0] for one in seen]
+    assert [name] == [called for called, _, _ in seen]
     assert seen[0][2] in (cron, "")
 
 
@@ -88,7 +88,7 @@ def test_a_target_of_any_text_arrives(provider: str, text: str) -> None:
     assert {"name": unquote(text), "q": unquote(text)} == answer.json()
 
 
-def test_what_a_target_can_hold_stays_as_it_is() -> None:
+def test_characters_that_a_target_can_hold_stay_unchanged() -> None:
     target = "/a%20b/!$&'()*+,;=:@-._~?%2F=%2f&q=a+b[]|\\^`{}\"<>#"
     request = fake.request("GET", target)
     assert target == f"{request.raw_path}?{request.raw_query}"
@@ -105,7 +105,7 @@ def test_what_a_target_can_hold_stays_as_it_is() -> None:
         ("application/vnd.x+json; charset=utf-8", "hello", b'"hello"'),
     ],
 )
-def test_data_that_is_no_json_by_its_content_type_is_the_body(content_type: str, data: Any, body: bytes) -> None:
+def test_data_of_another_content_type_than_json_is_the_body(content_type: str, data: Any, body: bytes) -> None:
     for event in (
         fake.message(data, content_type=content_type),
         fake.cloud_event("sold", data, content_type=content_type),
@@ -113,12 +113,12 @@ def test_data_that_is_no_json_by_its_content_type_is_the_body(content_type: str,
         assert (body, data) == (event.body, event.data)
 
 
-def test_no_data_is_null_in_a_message_and_nothing_in_a_cloud_event() -> None:
+def test_missing_data_is_null_in_a_message_and_empty_in_a_cloud_event() -> None:
     assert (b"null", b"") == (fake.message().body, fake.cloud_event().body)
     assert [b"", b"", b"x"] == [fake.message(body="").body, fake.cloud_event(body="").body, fake.message(body="x").body]
 
 
-def test_a_time_of_another_zone_is_told_in_utc() -> None:
+def test_a_time_in_another_zone_becomes_utc() -> None:
     noon = datetime(2026, 1, 2, 12, tzinfo=timezone(timedelta(hours=2)))
     events = (
         fake.message(time=noon),
@@ -133,29 +133,29 @@ def test_a_time_of_another_zone_is_told_in_utc() -> None:
     assert noon == fake.context(deadline=noon).deadline
 
 
-NAIVE = datetime(2026, 1, 2)  # noqa: DTZ001  # it is to be refused
-ONE_BODY = "a request has one of json=…, form=… and body=…; files=… go with form=…"
-ONE_CONTENT = "data is what is to be JSON, and body=… what is sent as it is: give one of them"
+NAIVE = datetime(2026, 1, 2)  # noqa: DTZ001  # fake must refuse it
+ONE_BODY = "pass only one of json=…, form=… and body=…; files=… goes with form=…"
+ONE_CONTENT = "pass data (sent as JSON) or body (sent as is)"
 FILES = (
-    "files has a name, bytes and a content type for each field, {{'photo': ('cat.png', b'…', 'image/png')}}, "
-    "or a list of them, not {}"
+    "files takes a name, bytes and a content type for each field, {{'photo': ('cat.png', b'…', 'image/png')}}, "
+    "or a list of these, not {}"
 )
-ITS_BODY = "bytes have no JSON form: body=… is sent as it is"
-ITS_ZONE = "has no time zone: datetime(…, tzinfo=UTC)"
+ITS_BODY = "JSON can't hold bytes: pass body=…, which is sent as is"
+ITS_ZONE = "needs a time zone: datetime(…, tzinfo=UTC)"
 
 
 @pytest.mark.parametrize(
-    ("function", "fields", "error", "said"),
+    ("function", "fields", "error", "message"),
     [
         ("request", {"body": "{}", "json": {}}, ValueError, ONE_BODY),
         ("request", {"form": {"a": "1"}, "json": {}}, ValueError, ONE_BODY),
-        ("request", {"body": 5}, TypeError, "body is bytes or str, not 5; what is to be JSON is given without body=…"),
-        ("request", {"headers": {"a": 1}}, TypeError, "headers has 'a': 1, and takes str alone"),
-        ("request", {"headers": [("a", 1)]}, TypeError, "headers has 'a': 1, and takes str alone"),
-        ("request", {"cookies": ["a"]}, TypeError, "cookies is a dict, not ['a']"),
-        ("request", {"cookies": {"a": 1}}, TypeError, "cookies has 'a': 1, and takes str alone"),
-        ("request", {"principal": "ada"}, TypeError, "principal is a Principal(id, scheme, claims), not 'ada'"),
-        ("request", {"time": "now"}, TypeError, "time is a datetime, not 'now'"),
+        ("request", {"body": 5}, TypeError, "body must be bytes or str, not 5; pass other data without body=…"),
+        ("request", {"headers": {"a": 1}}, TypeError, "headers has 'a': 1, but takes only str"),
+        ("request", {"headers": [("a", 1)]}, TypeError, "headers has 'a': 1, but takes only str"),
+        ("request", {"cookies": ["a"]}, TypeError, "cookies must be a dict, not ['a']"),
+        ("request", {"cookies": {"a": 1}}, TypeError, "cookies has 'a': 1, but takes only str"),
+        ("request", {"principal": "ada"}, TypeError, "principal must be a Principal(id, scheme, claims), not 'ada'"),
+        ("request", {"time": "now"}, TypeError, "time must be a datetime, not 'now'"),
         ("message", {"data": {}, "body": "x"}, ValueError, ONE_CONTENT),
         ("batch", {"messages": [{}], "body": "x"}, ValueError, ONE_CONTENT),
         ("message", {"data": b"x"}, TypeError, ITS_BODY),
@@ -163,32 +163,32 @@ ITS_ZONE = "has no time zone: datetime(…, tzinfo=UTC)"
             "message",
             {"body": {}},
             TypeError,
-            "body is bytes or str, not {}; what is to be JSON is given without body=…",
+            "body must be bytes or str, not {}; pass other data without body=…",
         ),
-        ("message", {"attempt": "2"}, TypeError, "attempt is a whole number, not '2'"),
-        ("message", {"attempt": 0}, ValueError, "attempt counts deliveries from 1, and is 0"),
-        ("message", {"attributes": {"a": 1}}, TypeError, "attributes has 'a': 1, and takes str and bytes alone"),
-        ("message", {"time": "now"}, TypeError, "time is a datetime, not 'now'"),
+        ("message", {"attempt": "2"}, TypeError, "attempt must be a whole number, not '2'"),
+        ("message", {"attempt": 0}, ValueError, "attempt counts deliveries from 1, so it can't be 0"),
+        ("message", {"attributes": {"a": 1}}, TypeError, "attributes has 'a': 1, but takes only str and bytes"),
+        ("message", {"time": "now"}, TypeError, "time must be a datetime, not 'now'"),
         ("message", {"time": NAIVE}, ValueError, f"time {ITS_ZONE}"),
         ("object", {"time": NAIVE}, ValueError, f"time {ITS_ZONE}"),
-        ("object", {"body": "x"}, TypeError, "an object's body is bytes, not 'x'"),
-        ("object", {"metadata": {"a": 1}}, TypeError, "metadata has 'a': 1, and takes str alone"),
+        ("object", {"body": "x"}, TypeError, "an object's body must be bytes, not 'x'"),
+        ("object", {"metadata": {"a": 1}}, TypeError, "metadata has 'a': 1, but takes only str"),
         ("change", {"time": NAIVE}, ValueError, f"time {ITS_ZONE}"),
         ("schedule", {"at": NAIVE}, ValueError, f"at {ITS_ZONE}"),
         ("cloud_event", {"data": {}, "body": b"x"}, ValueError, ONE_CONTENT),
         ("cloud_event", {"data": b"x"}, TypeError, ITS_BODY),
         ("cloud_event", {"time": NAIVE}, ValueError, f"time {ITS_ZONE}"),
-        ("cloud_event", {"extensions": {"a": 1}}, TypeError, "extensions has 'a': 1, and takes str alone"),
-        ("context", {"deadline": 5}, TypeError, "deadline is a datetime, not 5"),
+        ("cloud_event", {"extensions": {"a": 1}}, TypeError, "extensions has 'a': 1, but takes only str"),
+        ("context", {"deadline": 5}, TypeError, "deadline must be a datetime, not 5"),
         ("context", {"deadline": NAIVE}, ValueError, f"deadline {ITS_ZONE}"),
     ],
 )
-def test_what_no_event_can_be_is_refused_where_it_is_faked(
-    function: str, fields: dict[str, Any], error: type[Exception], said: str
+def test_fake_refuses_values_that_no_event_can_have(
+    function: str, fields: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error) as raised:
         getattr(fake, function)(**fields)
-    assert said == str(raised.value)
+    assert message == str(raised.value)
 
 
 def test_strategies_without_hypothesis_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def test_strategies_without_hypothesis_say_what_to_install(monkeypatch: pytest.M
 def ship(order: Message) -> None: ...
 
 
-def test_a_provider_whose_namespace_is_missing_too_names_its_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_names_the_distribution_even_if_its_namespace_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "azure", None)
     monkeypatch.delitem(sys.modules, "azure.functions", raising=False)
     with pytest.raises(Exception, match=r"^azure needs azure-functions: pip install 'portable-fn\[azure\]'$"):
@@ -215,8 +215,8 @@ def test_files_make_a_multipart_form_that_every_provider_reads() -> None:
     def upload(request: Request[Any]) -> list[Any]:
         photo = request.form["photo"]
         assert isinstance(photo, Upload)
-        others = [one.body.decode() for one in request.form.get_all("page") if isinstance(one, Upload)]
-        return [request.form["title"], photo.filename, photo.content_type, len(photo.body), others]
+        pages = [page.body.decode() for page in request.form.get_all("page") if isinstance(page, Upload)]
+        return [request.form["title"], photo.filename, photo.content_type, len(photo.body), pages]
 
     pages = [("a.txt", b"one", "text/plain"), ("b.txt", b"two", "text/plain")]
     files = {"photo": ("cat \u00e9.png", b"\x89PNG\r\n\x00", "image/png"), "page": pages}
@@ -228,11 +228,11 @@ def test_files_make_a_multipart_form_that_every_provider_reads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("fields", "message"),
     [
-        ({"form": {"amount": 1}}, "a form's values are text, and that of 'amount' is an int: give '1'"),
-        ({"form": {"a": ["x", None]}}, "a form's values are text, and that of 'a' is a NoneType: give 'None'"),
-        ({"form": {"photo": b"x"}}, "a form's values are text, and that of 'photo' is a bytes; a file is files={…}"),
+        ({"form": {"amount": 1}}, "form has 'amount' with an int, and takes str: pass '1'"),
+        ({"form": {"a": ["x", None]}}, "form has 'a' with a NoneType, and takes str: pass 'None'"),
+        ({"form": {"photo": b"x"}}, "form has 'photo' with a bytes, and takes str: pass files={…} for a file"),
         (
             {"files": {"photo": b"x"}},
             FILES.format("a bytes"),
@@ -243,7 +243,7 @@ def test_files_make_a_multipart_form_that_every_provider_reads() -> None:
         ),
     ],
 )
-def test_what_a_form_cannot_hold_is_refused(given: dict[str, Any], message: str) -> None:
+def test_fake_refuses_values_that_a_form_cannot_hold(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError) as caught:
-        fake.request("POST", "/", **given)
+        fake.request("POST", "/", **fields)
     assert message == str(caught.value)

@@ -300,8 +300,8 @@ def test_what_is_rejected_where_it_can_be_is_not_sent_again() -> None:
     ("options", "message"),
     [
         ({"failures": [Duplicates(), Duplicates(3)]}, "failures has Duplicates more than once"),
-        ({"failures": [Redelivery()]}, "failures are Duplicates, Reordered and Throttled, not Redelivery"),
-        ({"failures": ["throttled"]}, "failures are Duplicates, Reordered and Throttled, not 'throttled'"),
+        ({"failures": [Redelivery()]}, "failures must be Duplicates, Reordered or Throttled, not Redelivery"),
+        ({"failures": ["throttled"]}, "failures must be Duplicates, Reordered or Throttled, not 'throttled'"),
     ],
 )
 def test_failures_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
@@ -323,13 +323,13 @@ def test_a_request_is_throttled_and_nothing_else() -> None:
 def test_how_often_is_a_whole_number(kind: Any, name: str, least: int) -> None:
     assert least == getattr(kind(least), name)
     for wrong in (least - 1, 1.5, float("inf"), float("nan"), True, "3", None):
-        with pytest.raises(ValueError, match=f"^{name} is a whole number from {least}, not {wrong!r}$"):
+        with pytest.raises(ValueError, match=f"^{name} must be a whole number from {least}, not {wrong!r}$"):
             kind(wrong)
 
 
 def test_a_seed_is_a_whole_number() -> None:
     for wrong in (None, "7", 1.5):
-        with pytest.raises(ValueError, match=f"^seed is a whole number, not {wrong!r}$"):
+        with pytest.raises(ValueError, match=f"^seed must be a whole number, not {wrong!r}$"):
             Reordered(wrong)  # type: ignore[arg-type]  # so says the type, too
 
 

@@ -246,7 +246,7 @@ EXPLAINED = [
     (
         'assert ["dead_lettered"] == deliver(ship, fake.message("unknown"), to="asgi", via="cloud_event").outcomes',
         [
-            "  Message(id='message-1', channel='orders', attempt=1): was dead-lettered, expected dead_lettered, which is no outcome (is it 'dead-lettered'?); possible are acknowledged, retried, dead-lettered, lost",
+            "  Message(id='message-1', channel='orders', attempt=1): was dead-lettered, expected dead_lettered, which isn't an outcome (is it 'dead-lettered'?); possible are acknowledged, retried, dead-lettered, lost",
         ],
     ),
     (
@@ -310,7 +310,7 @@ EXPLAINED = [
     ),
     (
         'assert [] == deliver(ship, fake.message("good")).acknowledged',
-        ["  Message(id='message-1', channel='orders', attempt=1): was acknowledged, and isn't expected"],
+        ["  Message(id='message-1', channel='orders', attempt=1): was acknowledged, which isn't expected"],
     ),
     (
         'deliver(ship, fake.message("bad")); assert ["acknowledged"] == ["retried"]',

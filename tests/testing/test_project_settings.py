@@ -133,14 +133,14 @@ def test_the_mark_for_all_providers_is_for_the_project_s(pytester: pytest.Pytest
     ("text", "message"),
     [
         ('provider = ["aws"]', "'provider' (is it 'providers'?); possible are providers and services"),
-        ('providers = "aws"', "is a list of names, not 'aws'"),
+        ('providers = "aws"', "must be a list of names, not 'aws'"),
         ('providers = ["awss"]', "no provider 'awss' (is it 'aws'?)"),
-        ('services = ["sqs"]', "is a table such as"),
+        ('services = ["sqs"]', "must be a table such as"),
         ('services = {aws = ["sqss"]}', "aws has no service 'sqss' (is it 'sqs'?)"),
-        ('services = {ibm = ["mq"]}', "has services of 'ibm', which its providers don't name"),
+        ('services = {ibm = ["mq"]}', "has services of 'ibm', which isn't one of its providers"),
         (
             'providers = ["aws"]\nservices = {gcp = ["pubsub_push"]}',
-            "has services of 'gcp', which its providers don't name",
+            "has services of 'gcp', which isn't one of its providers",
         ),
         ('providers = ["google"]', "no provider 'google' (is it 'gcp'?)"),
         ("providers = [", "can't be read"),

@@ -10,17 +10,21 @@ if TYPE_CHECKING:
 
 
 def make_recorder(where: str | None = None) -> Any:
-    """What records the invocations of an entry, where `where`, else PORTABLE_FN_RECORD, says where to; None where nothing does."""
+    """Return the recorder for an entry, or None if invocations aren't recorded.
+
+    Args:
+        where: A folder, or "-" to print lines; by default PORTABLE_FN_RECORD.
+    """
     import os
 
     where = where or os.environ.get("PORTABLE_FN_RECORD")
-    # It has been imported where the entry is made for a replay.
+    # A replay has imported the recorder.
     if not where and "portable_fn.recording.recorder" not in sys.modules:
         return None
     if where and where != "-" and sys.platform == "emscripten":
         from portable_fn.logs import log
 
-        log().warning("nothing is recorded in %s: no file lasts here, but PORTABLE_FN_RECORD=- prints lines", where)
+        log().warning("can't record in %s: files don't last here; PORTABLE_FN_RECORD=- prints lines instead", where)
         return None
     try:
         from portable_fn.recording import recorder
@@ -29,6 +33,6 @@ def make_recorder(where: str | None = None) -> Any:
     except Exception as exc:
         from portable_fn.logs import log
 
-        # A function that was packed without what its tests need is to run all the same.
-        log().warning("nothing can be recorded: %s", exc)
+        # A function deployed without the modules that recording needs must still run.
+        log().warning("can't record: %s", exc)
         return None

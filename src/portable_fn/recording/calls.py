@@ -1,4 +1,4 @@
-"""Portable functions that tell of each call, or that are only asked what they would be called with."""
+"""Wrap portable functions to report each call, or to report only the event that they would get."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from portable_fn.events import Batch
 from portable_fn.on import Trigger
 from portable_fn.outcomes import Reject, Retry
 
-# A call as JSON has it: the function, the kind of event, and each event's id and outcome.
+# A call in JSON: the function, the kind of event, and each event's id and outcome.
 Call = dict[str, Any]
 
-# How many calls of `deliver` are under way around this one; 0 if a provider calls. A handler may deliver to another one.
+# How deeply calls of `deliver` are nested, because a handler may call it; 0 if a provider invokes the function.
 deliveries: ContextVar[int] = ContextVar("deliveries", default=0)
 
 
 def with_call(function: Binding, call: Callable[[Any, Context], Any]) -> Any:
-    """A portable function like that one, of which a call does something else."""
-    made = copy(function)
-    made.call = call
-    made.takes_event_alone = False
+    """Return a portable function like this one that calls `call` instead."""
+    replaced = copy(function)
+    replaced.call = call
+    replaced.takes_event_alone = False
 
     def stand_in() -> None: ...
 
     stand_in.__name__ = stand_in.__qualname__ = function.name
-    stand_in.__portable__ = made  # type: ignore[attr-defined]  # how an entry knows a portable function
-    made.function = stand_in
+    stand_in.__portable__ = replaced  # type: ignore[attr-defined]  # how an entry recognises a portable function
+    replaced.function = stand_in
     return stand_in
 
 
 def unregistered(handler: Callable[..., Any], *triggers: Trigger) -> Any:
-    """A portable function of the handler that no framework hears of, as functions-framework does of what @portable makes."""
+    """Make the handler portable without registering it with functions-framework, as @portable does."""
     function = Binding(handler, triggers)
     return with_call(function, function.call)
 
 
 def probes(functions: Iterable[Binding], seen: Callable[[Binding, Any], None]) -> list[Any]:
-    """Functions like those, which do nothing but tell what they would be called with."""
-    return [_silent(function, seen) for function in functions]
+    """Return functions that do nothing but pass themselves and their event to `seen`."""
+    return [_probe(function, seen) for function in functions]
 
 
-def _silent(function: Binding, seen: Callable[[Binding, Any], None]) -> Any:
+def _probe(function: Binding, seen: Callable[[Binding, Any], None]) -> Any:
     if function.is_async:
 
         async def later(event: Any, context: Context) -> None:
@@ -60,52 +60,52 @@ def _silent(function: Binding, seen: Callable[[Binding, Any], None]) -> Any:
     return with_call(function, call)
 
 
-def reporting(functions: Iterable[Binding], tell: Callable[[Call], None]) -> list[Any]:
-    """Functions like those, which do the same and tell of each call how it ended."""
-    return [_telling(function, tell) for function in functions]
+def reporting(functions: Iterable[Binding], report: Callable[[Call], None]) -> list[Any]:
+    """Return functions that do the same and report the outcome of each call."""
+    return [_reporting(function, report) for function in functions]
 
 
-def _telling(function: Binding, tell: Callable[[Call], None]) -> Any:
+def _reporting(function: Binding, report: Callable[[Call], None]) -> Any:
     def call(event: Any, context: Context) -> Any:
         try:
             result = function.call(event, context)
         except BaseException as exc:
-            tell(_told(function, event, exc))
+            report(_call(function, event, exc))
             raise
         if is_awaitable(result):
             return later(event, result)
-        tell(_told(function, event, None))
+        report(_call(function, event, None))
         return result
 
     async def later(event: Any, result: Any) -> Any:
         try:
             value = await result
         except BaseException as exc:
-            tell(_told(function, event, exc))
+            report(_call(function, event, exc))
             raise
-        tell(_told(function, event, None))
+        report(_call(function, event, None))
         return value
 
     return with_call(function, call)
 
 
-def _told(function: Binding, event: Any, error: BaseException | None) -> Call:
-    each = (
-        [_outcome(one, event.outcomes.get(id(one), error)) for one in event]
+def _call(function: Binding, event: Any, error: BaseException | None) -> Call:
+    events = (
+        [_outcome(member, event.outcomes.get(id(member), error)) for member in event]
         if isinstance(event, Batch)
         else [_outcome(event, error)]
     )
-    return {"function": function.name, "kind": function.kind.__name__, "events": each}
+    return {"function": function.name, "kind": function.kind.__name__, "events": events}
 
 
-def _outcome(event: Any, ended: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {"id": event.id, "outcome": "done"}
-    if isinstance(ended, Retry):
-        found["outcome"] = "retry"
-        if ended.after is not None:
-            found["after"] = ended.after
-    elif isinstance(ended, Reject):
-        found["outcome"] = "reject"
-    elif isinstance(ended, BaseException):
-        found.update(outcome="error", error=type(ended).__name__)
-    return found
+def _outcome(event: Any, outcome: Any) -> dict[str, Any]:
+    value: dict[str, Any] = {"id": event.id, "outcome": "done"}
+    if isinstance(outcome, Retry):
+        value["outcome"] = "retry"
+        if outcome.after is not None:
+            value["after"] = outcome.after
+    elif isinstance(outcome, Reject):
+        value["outcome"] = "reject"
+    elif isinstance(outcome, BaseException):
+        value.update(outcome="error", error=type(outcome).__name__)
+    return value

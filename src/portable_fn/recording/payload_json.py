@@ -24,14 +24,21 @@ def adapter_json(provider: str) -> ModuleType | None:
     try:
         return import_module(f"{simulate}.native_json")
     except ModuleNotFoundError as exc:
-        # An adapter may have a module `simulate`, or none at all.
+        # An adapter's `simulate` may be a module, or missing.
         if exc.name not in (simulate, f"{simulate}.native_json"):
             raise
         return None
 
 
 def to_json_value(native: Any, provider: str, service: str = "", body: bytes | None = None) -> Any:
-    """A native payload as a JSON value; `body` is that of a native request, which may have none of its own."""
+    """Return a native payload as a JSON value.
+
+    Args:
+        native: The payload.
+        provider: The provider.
+        service: The provider's service.
+        body: The body of a native request, which may already be read.
+    """
     module = adapter_json(provider)
     write: Callable[[Any, str], Any] | None = getattr(module, "write", None)
     if write is not None and body is None:
@@ -53,7 +60,7 @@ def _plain(native: Any, body: bytes) -> Any:
     if all(hasattr(native, name) for name in ("method", "url", "headers")):
         headers = native.headers
         return http(native.method, native.url, headers if isinstance(headers, list) else headers.items(), body)
-    raise TypeError(f"a {type(native).__name__} has no form in JSON")
+    raise TypeError(f"{type(native).__name__} can't be written as JSON")
 
 
 def _of_wsgi(environ: Mapping[str, Any], body: bytes) -> dict[str, Any]:
@@ -78,19 +85,19 @@ def _of_asgi(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
 
 
 def http(method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, Any]:
-    """A request as an object: `method`, `url`, `headers` (a list for one that is there twice), `body` or `body_base64`."""
+    """Return a request as an object: `method`, `url`, `headers` (a list for repeated ones), `body` or `body_base64`."""
     lines = Headers((name.lower(), value) for name, value in headers)
     joined = {name: lines.get_all(name) for name in lines}
-    made: dict[str, Any] = {
+    request: dict[str, Any] = {
         "method": method,
         "url": url,
         "headers": {name: values[0] if len(values) == 1 else values for name, values in joined.items()},
     }
-    return made | body_fields(body)
+    return request | body_fields(body)
 
 
 def body_fields(body: bytes) -> dict[str, str]:
-    """A body as the member `body` where it is text, else as `body_base64`; nothing for an empty one."""
+    """Return the member `body` if it's text, otherwise `body_base64`; an empty dict for an empty body."""
     if not body:
         return {}
     try:

@@ -1,6 +1,6 @@
-"""Recordings of invocations: each with its payload, without secrets, and its outcome, in a file of its own.
+"""Record invocations, each with its payload without secrets and its outcome.
 
-An adapter's `entry` takes this road only where PORTABLE_FN_RECORD is set when it is called.
+An adapter's `entry` imports this only if PORTABLE_FN_RECORD is set when it builds the handler.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from portable_fn.recording.calls import Call, deliveries, reporting
 from portable_fn.recording.redaction import missing_words, redacted, without_words
 
 VARIABLE = "PORTABLE_FN_RECORD"
-# Of a longer body nothing is kept: to look for secrets in a megabyte of addresses takes two seconds.
+# A longer body isn't recorded: finding the secrets in a megabyte of addresses takes two seconds.
 MAX_BODY = 1024 * 1024
-# Nor of a payload or an answer whose JSON is longer; a body in base64 and its headers fit in.
+# Nor is a payload or an answer whose JSON is longer; a body in base64 and its headers fit in.
 MAX_JSON = 2 * MAX_BODY
 
 Write = Callable[[dict[str, Any]], None]
@@ -37,12 +37,17 @@ Write = Callable[[dict[str, Any]], None]
 _numbers = count(1)
 _one_at_a_time = Lock()
 _calls: ContextVar[list[Call] | None] = ContextVar("_calls", default=None)
-# What entries get that are made in a block of `recorded_again` or `not_recorded`, whatever the variable says.
-_instead: ContextVar[tuple[Recorder | None] | None] = ContextVar("_instead", default=None)
+# In a block of `recorded_again` or `not_recorded`, entries get this recorder whatever the variable says.
+_override: ContextVar[tuple[Recorder | None] | None] = ContextVar("_override", default=None)
 
 
-class Kept:
-    """A body, up to a limit: where it isn't kept whole it is empty, and `is_cut`; `is_whole` says that its end has come."""
+class BodyBuffer:
+    """A body up to a limit.
+
+    Attributes:
+        is_cut: Whether the body is too long or incomplete; it's empty then.
+        is_whole: Whether its end has arrived.
+    """
 
     def __init__(self) -> None:
         self._body = bytearray()
@@ -51,27 +56,33 @@ class Kept:
 
     @property
     def body(self) -> bytes:
-        """What was kept."""
+        """The kept bytes."""
         return bytes(self._body)
 
     def add(self, chunk: bytes) -> None:
-        """Keeps a chunk as well."""
+        """Keep a chunk."""
         if len(self._body) + len(chunk) > MAX_BODY:
             self.cut()
         elif not self.is_cut:
             self._body += chunk
 
     def cut(self) -> None:
-        """Keeps nothing, of what comes neither: half a text may have secrets that aren't found."""
+        """Drop this body and later chunks: redaction can't find half a secret."""
         self.is_cut = True
         self._body = bytearray()
 
 
 class Recording:
-    """One invocation, from now on: `payload()` and `answer()`, as JSON values, are what it was called with and what came back.
+    """The recording of one invocation that starts now.
 
-    `error` is what its caller is told to have been raised, where nothing was. `received` and `sent` are the bodies of payload
-    and answer where they come piece by piece; the recording says of which it has but a part.
+    Attributes:
+        provider: The provider.
+        calls: The calls of functions.
+        payload: Returns the payload as a JSON value.
+        answer: Returns the answer as a JSON value.
+        error: The error that the caller gets, if the invocation returns it instead of raising.
+        received: The body of the payload, if it arrives piece by piece.
+        sent: The body of the answer, if it is sent piece by piece.
     """
 
     def __init__(self, provider: str, write: Write) -> None:
@@ -80,16 +91,16 @@ class Recording:
         self.payload: Callable[[], Any] = lambda: None
         self.answer: Callable[[], Any] = lambda: None
         self.error: BaseException | None = None
-        self.received = Kept()
-        self.sent = Kept()
+        self.received = BodyBuffer()
+        self.sent = BodyBuffer()
         self._write = write
-        # What a function sends by `deliver` is sent again where the function is replayed.
+        # A function that calls `deliver` calls it again in a replay, so the inner invocation isn't recorded.
         self._is_inside = _calls.get() is not None and deliveries.get() > 0
         self._start = time.perf_counter()
 
     @contextmanager
     def collecting_calls(self) -> Generator[None]:
-        """A block whose calls of functions are this invocation's."""
+        """Collect the calls of functions during the block."""
         token = _calls.set(self.calls)
         try:
             yield
@@ -98,7 +109,7 @@ class Recording:
 
     @contextmanager
     def writing(self) -> Generator[Recording]:
-        """A block that is the whole invocation, which is written at its end."""
+        """Record the block as the whole invocation, and write it at the end."""
         error: BaseException | None = None
         try:
             with self.collecting_calls():
@@ -111,7 +122,7 @@ class Recording:
 
     @asynccontextmanager
     async def writing_in_loop(self) -> AsyncGenerator[Recording]:
-        """As `written`, where nothing may block the event loop: a thread looks for the secrets and writes."""
+        """Do the same without blocking the event loop: redact and write in a thread."""
         error: BaseException | None = None
         try:
             with self.collecting_calls():
@@ -121,13 +132,13 @@ class Recording:
             raise
         finally:
             if sys.platform == "emscripten" or isinstance(error, GeneratorExit):
-                # No threads there; and a coroutine that is being closed can't wait.
+                # Workers have no threads, and a coroutine that is being closed can't await.
                 self.write(error)
             else:
                 await to_thread(self.write, error)
 
     def write(self, error: BaseException | None = None) -> None:
-        """Writes the file, or a line of the log where PORTABLE_FN_RECORD is "-"; what fails is logged and costs nothing else."""
+        """Write the recording to its file, or to the log if PORTABLE_FN_RECORD is "-"; log a failure to do so."""
         if self._is_inside:
             return
         seconds = time.perf_counter() - self._start
@@ -140,7 +151,7 @@ class Recording:
                 self.received.cut()
             kept = redacted(payload)
             secrets = missing_words(payload, kept)
-            made: dict[str, Any] = {
+            recording: dict[str, Any] = {
                 "provider": self.provider,
                 "recorded": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "seconds": round(seconds, 6),
@@ -152,15 +163,15 @@ class Recording:
                 if _is_long(answer):
                     answer = None
                     self.sent.cut()
-                made["answer"] = without_words(redacted(answer), secrets)
+                recording["answer"] = without_words(redacted(answer), secrets)
             else:
                 message = without_words(redacted(_message(error)), secrets)
-                made["raised"] = {"name": type(error).__name__, "message": message}
+                recording["raised"] = {"name": type(error).__name__, "message": message}
             if cut := [name for name, body in bodies.items() if body.is_cut]:
-                made["cut"] = cut
-            self._write(made)
+                recording["cut"] = cut
+            self._write(recording)
         except Exception as exc:
-            # Not what it says, which may have something of the payload.
+            # The error's message may contain parts of the payload.
             log().warning("an invocation can't be recorded: %s", type(exc).__name__)
 
 
@@ -180,7 +191,7 @@ def _message(error: BaseException) -> str:
 
 
 def snapshot(value: Callable[[], Any]) -> Callable[[], Any]:
-    """What gives the JSON value as it is now, whatever is done to it meanwhile; what fails now is raised then."""
+    """Return a function that returns the JSON value as it is now, or raises the error that `value` raises now."""
     try:
         text = to_json(value())
     except Exception as exc:
@@ -192,20 +203,20 @@ def _raise(error: Exception) -> Any:
     raise error
 
 
-def _print(made: dict[str, Any]) -> None:
-    text = _json(made, sys.stdout.encoding or "utf-8", separators=(",", ":"))
-    # `print` writes the end of the line by itself, and another thread's line may come before.
+def _print(recording: dict[str, Any]) -> None:
+    text = _json(recording, sys.stdout.encoding or "utf-8", separators=(",", ":"))
+    # `print` writes the line's end separately, so another thread could write in between.
     with _one_at_a_time:
         sys.stdout.write(f"{VARIABLE} {text}\n")
         sys.stdout.flush()
 
 
-def _save(folder: str, made: dict[str, Any]) -> None:
+def _save(folder: str, recording: dict[str, Any]) -> None:
     os.makedirs(folder, exist_ok=True)
-    name = f"{time.time_ns()}-{os.getpid()}-{next(_numbers)}-{made['provider']}.json"
+    name = f"{time.time_ns()}-{os.getpid()}-{next(_numbers)}-{recording['provider']}.json"
     path = os.path.join(folder, name)
-    text = _json(made, "utf-8", indent=2)
-    # Nobody is to read half a file, and nobody else's eyes are for a payload.
+    text = _json(recording, "utf-8", indent=2)
+    # Readers never see half a file, and only this user can read a payload.
     opened = os.open(f"{path}.part", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(opened, "w", encoding="utf-8") as file:
@@ -217,78 +228,86 @@ def _save(folder: str, made: dict[str, Any]) -> None:
         raise
 
 
-def _json(made: dict[str, Any], encoding: str, **how: Any) -> str:
-    """The JSON text, with escapes where the encoding hasn't all of it, as none has half a pair of surrogates."""
-    text = json.dumps(made, ensure_ascii=False, **how)
+def _json(recording: dict[str, Any], encoding: str, **options: Any) -> str:
+    """Return the JSON text, escaped if the encoding lacks a character; every encoding lacks lone surrogates."""
+    text = json.dumps(recording, ensure_ascii=False, **options)
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        return json.dumps(made, **how)
+        return json.dumps(recording, **options)
     return text
 
 
 def recorder(where: str | None) -> Recorder | None:
-    """What records an entry that is made now, in the folder `where`, or in lines for "-"; None where nothing does."""
-    instead = _instead.get()
-    if instead is not None:
-        return instead[0] if _calls.get() is None else None
+    """Return the recorder for an entry, or None.
+
+    Args:
+        where: A folder, or "-" to print lines.
+    """
+    override = _override.get()
+    if override is not None:
+        return override[0] if _calls.get() is None else None
     if not where:
         return None
-    # A handler may go to another folder, and change its environment.
+    # Absolute, because a handler may change the working directory.
     return Recorder(_print if where == "-" else partial(_save, os.path.abspath(where)))
 
 
 @contextmanager
 def recorded_again() -> Generator[list[dict[str, Any]]]:
-    """A block whose entries record into the list."""
-    found: list[dict[str, Any]] = []
-    token = _instead.set((Recorder(found.append),))
+    """Record the entries built in the block into a list."""
+    recordings: list[dict[str, Any]] = []
+    token = _override.set((Recorder(recordings.append),))
     try:
-        yield found
+        yield recordings
     finally:
-        _instead.reset(token)
+        _override.reset(token)
 
 
 @contextmanager
 def not_recorded() -> Generator[None]:
-    """A block whose entries don't record."""
-    token = _instead.set((None,))
+    """Don't record the entries built in the block."""
+    token = _override.set((None,))
     try:
         yield
     finally:
-        _instead.reset(token)
+        _override.reset(token)
 
 
-def _tell(call: Call) -> None:
+def _add_call(call: Call) -> None:
     calls = _calls.get()
     if calls is not None:
         calls.append(call)
 
 
 class Recorder:
-    """What records the invocations of an entry."""
+    """Records the invocations of an entry."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
 
     def recording(self, provider: str) -> Recording:
-        """An invocation that begins now."""
+        """Start the recording of an invocation."""
         return Recording(provider, self._write)
 
     def functions(self, targets: tuple[object, ...]) -> list[Any]:
-        """The portable functions of the targets, which tell the recording of their calls."""
+        """Return the targets' portable functions, which add their calls to the recording."""
         return self.instrument(bindings(*targets))
 
-    def instrument(self, those: Iterable[Binding]) -> list[Any]:
-        """Portable functions like those, which tell the recording of their calls."""
-        return reporting(those, _tell)
+    def instrument(self, functions: Iterable[Binding]) -> list[Any]:
+        """Return functions that do the same and add their calls to the recording."""
+        return reporting(functions, _add_call)
 
     def invocations(
         self, provider: str, function: Callable[..., Any], payload: Callable[..., Any], answer: Callable[[Any], Any]
     ) -> Callable[..., Any]:
-        """The function, async or not, which records its invocations.
+        """Return the function, async or not, so that it records its invocations.
 
-        `payload` gives a JSON value of what it is called with, before it is, `answer` one of what it returns.
+        Args:
+            provider: The provider.
+            function: The function.
+            payload: Returns its arguments as a JSON value, before the call.
+            answer: Returns its result as a JSON value.
         """
 
         @wraps(function)
@@ -310,7 +329,7 @@ class Recorder:
         return recorded_async if iscoroutinefunction(function) else recorded
 
     def function(self, provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Callable[..., Any]:
-        """What `make` gives for the targets, a function of a JSON `payload`, async or not, which records its invocations."""
+        """Return the function that `make` returns for the targets, which takes a JSON payload, so that it records itself."""
 
         def called(payload: Any, *_: object, **__: object) -> Any:
             return payload
@@ -318,24 +337,27 @@ class Recorder:
         return self.invocations(provider, make(*self.functions(targets)), called, lambda returned: returned)
 
     def application(self, provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Any:
-        """What `make` gives for the targets, an ASGI application, which records its requests."""
-        given = make(*self.functions(targets))
+        """Return the ASGI application that `make` returns for the targets, so that it records its requests."""
+        application = make(*self.functions(targets))
 
         async def recorded(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http":
                 head = _head(scope, provider)
-                await _recorded_asgi(given, self.recording(provider), head)(scope, receive, send)
+                await _recorded_asgi(application, self.recording(provider), head)(scope, receive, send)
             else:
-                await given(scope, receive, send)
+                await application(scope, receive, send)
 
         return recorded
 
     def streamed(
         self, provider: str, function: Callable[..., Any], more: Callable[[Any], dict[str, Any]]
     ) -> Callable[..., Any]:
-        """The async function of Starlette's request, which records it once its answer is sent by its `application`.
+        """Return the async function of a Starlette request, so that it records the request when the answer is sent.
 
-        `more` is said in the payload beside what the request has.
+        Args:
+            provider: The provider.
+            function: The function. Its answer has an ASGI `application`.
+            more: Returns further members of the payload.
         """
 
         @wraps(function)
@@ -350,30 +372,30 @@ class Recorder:
         return recorded
 
     def target(self, provider: str, make: Callable[..., Any], targets: tuple[object, ...]) -> Callable[..., Any]:
-        """What `make` gives for the targets, a function of Flask's or Starlette's request, which records its requests."""
-        given = make(*self.functions(targets))
+        """Return the function that `make` returns for the targets, which takes a Flask or Starlette request, recorded."""
+        function = make(*self.functions(targets))
 
         def recorded(native: Any, *more: Any) -> Any:
             recording = self.recording(provider)
             if hasattr(native, "scope"):
                 head = _head(native.scope, provider)
-                # What answers has the context variables of here.
+                # The answer keeps the context variables of this block.
                 with recording.collecting_calls():
-                    return _recorded_asgi(given(native, *more), recording, head)
+                    return _recorded_asgi(function(native, *more), recording, head)
             if hasattr(native, "environ"):
-                return _recorded_flask(given, recording, native, more)
-            return _converted(given, recording, (native, *more))
+                return _recorded_flask(function, recording, native, more)
+            return _recorded_arguments(function, recording, (native, *more))
 
         return recorded
 
 
 def _head(native: Any, provider: str, more: Callable[[], dict[str, Any]] = dict) -> Callable[[], dict[str, Any]]:
-    """The payload of a request, but for its body, which nobody has read."""
+    """Return a function that returns the request's payload without the body, which isn't read yet."""
     return snapshot(lambda: payload_json.to_json_value(native, provider, body=b"") | more())
 
 
 def _recorded_asgi(app: Any, recording: Recording, head: Callable[[], dict[str, Any]]) -> Any:
-    """The application, which records the one request."""
+    """Return the application so that it records one request."""
 
     async def recorded(scope: Any, receive: Any, send: Any) -> None:
         received, sent = recording.received, recording.sent
@@ -386,18 +408,18 @@ def _recorded_asgi(app: Any, recording: Recording, head: Callable[[], dict[str, 
             await send(message)
 
         def payload() -> Any:
-            made = head()
+            request = head()
             if (
                 not received.is_whole
-                and _is_for_its_body(recording, start.get("status"))
-                and _has_body(made["headers"])
+                and _is_refused_for_its_body(recording, start.get("status"))
+                and _has_body(request["headers"])
             ):
                 received.cut()
-            return made | payload_json.body_fields(received.body)
+            return request | payload_json.body_fields(received.body)
 
         def answer() -> Any:
             if not start:
-                return None  # whoever asked has gone
+                return None  # the client has disconnected
             headers = [(name.decode(), value.decode()) for name, value in start["headers"]]
             return answer_json(start["status"], headers, sent.body)
 
@@ -412,33 +434,33 @@ def _has_body(headers: Mapping[str, Any]) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
-def _is_for_its_body(recording: Recording, status: int | None) -> bool:
-    """Whether a request came to nothing before a function was called, for it is too large or breaks off."""
+def _is_refused_for_its_body(recording: Recording, status: int | None) -> bool:
+    """Whether the request failed before a function was called, because its body is too large or incomplete."""
     return not recording.calls and status in (None, 400, 413)
 
 
-def _receiving(receive: Any, kept: Kept) -> Any:
+def _receiving(receive: Any, body: BodyBuffer) -> Any:
     async def receiving() -> Any:
         message = await receive()
-        kept.add(message.get("body", b""))
-        kept.is_whole = message["type"] == "http.request" and not message.get("more_body")
+        body.add(message.get("body", b""))
+        body.is_whole = message["type"] == "http.request" and not message.get("more_body")
         return message
 
     return receiving
 
 
 class _Receiving:
-    """Starlette's request, of which is kept what is received."""
+    """A Starlette request that keeps what it receives."""
 
-    def __init__(self, native: Any, kept: Kept) -> None:
+    def __init__(self, native: Any, body: BodyBuffer) -> None:
         self._native = native
-        self.receive = _receiving(native.receive, kept)
+        self.receive = _receiving(native.receive, body)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._native, name)
 
 
-def _recorded_flask(given: Callable[..., Any], recording: Recording, native: Any, more: tuple[Any, ...]) -> Any:
+def _recorded_flask(function: Callable[..., Any], recording: Recording, native: Any, more: tuple[Any, ...]) -> Any:
     received, sent, length = recording.received, recording.sent, native.content_length
     head = _head(native.environ, recording.provider)
 
@@ -455,9 +477,9 @@ def _recorded_flask(given: Callable[..., Any], recording: Recording, native: Any
     with recording.writing():
         recording.payload = payload
         if length is None:
-            # It can be read but once.
-            native.stream = _Read(native.stream, received)
-        answer = given(native, *more)
+            # The stream can be read only once.
+            native.stream = _KeepingStream(native.stream, received)
+        answer = function(native, *more)
 
         def answer_value() -> Any:
             if answer.is_streamed:
@@ -470,13 +492,13 @@ def _recorded_flask(given: Callable[..., Any], recording: Recording, native: Any
         return answer
 
 
-def _converted(given: Callable[..., Any], recording: Recording, natives: tuple[Any, ...]) -> Any:
-    """The answer to what a framework has converted before; it answers for what is raised with a 500."""
+def _recorded_arguments(function: Callable[..., Any], recording: Recording, natives: tuple[Any, ...]) -> Any:
+    """Call the function with arguments that a framework has decoded; it answers 500 if the function raises."""
     recording.payload = snapshot(lambda: payload_json.to_json_value(natives, recording.provider))
     status = 500
     try:
         with recording.collecting_calls():
-            answer = given(*natives)
+            answer = function(*natives)
         status = 200
         return answer
     finally:
@@ -484,16 +506,16 @@ def _converted(given: Callable[..., Any], recording: Recording, natives: tuple[A
         recording.write()
 
 
-class _Read:
-    """A stream of which is kept what is read."""
+class _KeepingStream:
+    """A stream that keeps what is read."""
 
-    def __init__(self, stream: Any, kept: Kept) -> None:
+    def __init__(self, stream: Any, body: BodyBuffer) -> None:
         self._stream = stream
-        self._kept = kept
+        self._body = body
 
     def read(self, *size: int) -> bytes:
         chunk: bytes = self._stream.read(*size)
-        self._kept.add(chunk)
+        self._body.add(chunk)
         return chunk
 
     def __getattr__(self, name: str) -> Any:
@@ -501,6 +523,6 @@ class _Read:
 
 
 def answer_json(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> dict[str, Any]:
-    """The answer to a request as a JSON value."""
-    made = payload_json.http("", "", headers, body)
-    return {"status": status, **{name: value for name, value in made.items() if name not in ("method", "url")}}
+    """Return the answer to a request as a JSON value."""
+    request = payload_json.http("", "", headers, body)
+    return {"status": status, **{name: value for name, value in request.items() if name not in ("method", "url")}}

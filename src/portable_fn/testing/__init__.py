@@ -1,4 +1,4 @@
-"""Tests without a cloud: fake events, delivery through a provider's real shapes, and the conformance stories."""
+"""Test without a cloud: make fake events, deliver them as a provider does, and tell the conformance stories."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Duplicates", "Redelivery", "Reordered", "Throttled", "deliver", "fake", "parse", "render", "replay"]
 
-# Which module each name costs: every pytest of an environment imports this package for its plugin. A module can't have the
-# name of what is in it, since the package has its modules as attributes once they are imported.
+# The module of each name, imported on first use: pytest imports this package in every environment, for the plugin. No module may
+# share a name with its content, because importing it sets that attribute of the package.
 _HOMES = {
     "delivery": ("deliver",),
     "faults": ("Duplicates", "Redelivery", "Reordered", "Throttled"),

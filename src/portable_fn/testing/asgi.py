@@ -1,4 +1,4 @@
-"""A server's half of ASGI, and a proxy's half of HTTP, as the adapters' `simulate` play them."""
+"""Play an ASGI server and the proxy in front of it, for the adapters' `simulate`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from portable_fn.testing.results import Answer
 
 
 def proxied(request: Request[Any], *added: tuple[str, str]) -> list[tuple[str, str]]:
-    """The header lines behind a proxy: with the host, what the proxy says of the client and adds, and the length of a body."""
-    left_out = ("host", "x-forwarded-for", "x-forwarded-proto", "content-length")
+    """Return the request's header lines behind a proxy: with host, forwarding headers, `added` ones and content length."""
+    replaced = ("host", "x-forwarded-for", "x-forwarded-proto", "content-length")
     forwarded = [*request.headers.get_all("x-forwarded-for"), request.client_ip or ""]
     lines = [
         ("host", request.host),
         ("x-forwarded-for", ", ".join(forwarded)),
         ("x-forwarded-proto", request.scheme),
         *added,
-        *(pair for pair in request.headers.multi_items() if pair[0] not in left_out),
+        *(line for line in request.headers.multi_items() if line[0] not in replaced),
     ]
     if request.raw_body:
         lines.append(("content-length", str(len(request.raw_body))))
@@ -36,7 +36,7 @@ def scope(
     scheme: str,
     root_path: str = "",
 ) -> dict[str, Any]:
-    """The http scope that uvicorn makes of the request; lone surrogates in header values are bytes (PEP 383)."""
+    """Return uvicorn's http scope for the request; lone surrogates in header values stand for bytes (PEP 383)."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -55,35 +55,39 @@ def scope(
 
 
 class Connection:
-    """A client's connection that stays until the end: `receive` gives the body, `send` keeps what is `sent`."""
+    """A client's connection that never breaks: `receive` returns the body, `sent` has the messages of the application."""
 
     def __init__(self, body: bytes) -> None:
         self.sent: list[dict[str, Any]] = []
         self._body: bytes | None = body
 
     async def receive(self) -> dict[str, Any]:
-        """The body, and after it nothing."""
+        """Return the body; afterwards wait forever."""
         if self._body is None:
             await asyncio.Event().wait()
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(self, message: Any) -> None:
-        """Keeps the message."""
+        """Keep the message."""
         self.sent.append(message)
 
 
 def answer(sent: list[dict[str, Any]]) -> Answer:
-    """What the caller receives for the messages; EncodeError for messages that a server would refuse."""
+    """Return what the caller receives for the messages.
+
+    Raises:
+        EncodeError: A server would refuse the messages.
+    """
     start, *bodies = sent or [{"type": "nothing"}]
-    kinds = [message["type"] for message in sent]
+    types = [message["type"] for message in sent]
     expected = ["http.response.start", *["http.response.body"] * len(bodies)]
-    if kinds != expected or not bodies or bodies[-1].get("more_body"):
-        raise EncodeError(f"a server would refuse the messages {kinds}")
+    if types != expected or not bodies or bodies[-1].get("more_body"):
+        raise EncodeError(f"a server would refuse the messages {types}")
     headers = Headers((name.decode("ascii"), value.decode()) for name, value in start["headers"])
     chunks = [message["body"] for message in bodies if message.get("body")]
     body = b"".join(chunks)
     length = headers.get("content-length")
     if length is not None and body and int(length) != len(body):
-        raise EncodeError(f"a server would refuse {len(body)} bytes where content-length says {length}")
+        raise EncodeError(f"a server would refuse a body of {len(body)} bytes: content-length is {length}")
     return Answer(start["status"], headers, body, chunks)

@@ -1,4 +1,4 @@
-"""What a failed assertion on a delivery says: which event, what became of it, and why."""
+"""Explain a failed assertion on a delivery: which event, its outcome, and why."""
 
 from __future__ import annotations
 
@@ -10,114 +10,114 @@ from portable_fn.providers import nearest
 from portable_fn.testing.results import OUTCOMES, Delivery, EventResult, OutcomeWord, Raised, ResultList
 
 MAX_WIDTH = 160
-# pytest shows eight lines of an explanation unless it is asked for more.
+# pytest shows eight lines of an explanation by default.
 MAX_EVENTS = 2
 
 
 def explanation(left: object, right: object) -> list[str] | None:
-    """The lines of pytest's explanation of `left == right`; None where neither is of a delivery."""
-    # A delivery without events was made to compare with.
+    """Return the lines of pytest's explanation of `left == right`; None if neither belongs to a delivery."""
+    # A delivery without events is the expected value of a test.
     pairs = [(left, right), (right, left)]
     if isinstance(left, Delivery) and isinstance(right, Delivery) and len(left.events) < len(right.events):
         pairs.reverse()
     for actual, expected in pairs:
         if lines := _differences(actual, expected):
-            return [f"{_shown(left)} == {_shown(right)}", *lines]
+            return [f"{_short(left)} == {_short(right)}", *lines]
     return None
 
 
 def _differences(actual: object, expected: object) -> list[str]:
-    """How a delivery, or what is of one, differs from the expected value; nothing where the actual one isn't."""
+    """Return how a delivery, or one of its results, differs from the expected value; empty if `actual` isn't one."""
     if isinstance(actual, Delivery) and isinstance(expected, Delivery):
-        return [*_settled(actual, expected.results), *_answered(actual, expected)]
+        return [*_result_differences(actual, expected.results), *_answer_differences(actual, expected)]
     if isinstance(actual, EventResult) and isinstance(expected, EventResult) and actual.delivery is not None:
-        places = [place for place, one in enumerate(actual.delivery.results) if one is actual]
-        return [line for place in places for line in _event(actual.delivery, place, expected)]
+        indices = [index for index, result in enumerate(actual.delivery.results) if result is actual]
+        return [line for index in indices for line in _event_lines(actual.delivery, index, expected)]
     if not isinstance(actual, ResultList) or not isinstance(expected, list):
         return []
-    told: ResultList[Any] = actual
-    delivery = told.delivery
-    if told.outcome:
-        return _those(told, told.outcome, expected)
-    if all(isinstance(one, EventResult) for one in expected):
-        return _settled(delivery, expected)
-    if all(isinstance(one, str) for one in expected):
+    results: ResultList[Any] = actual
+    delivery = results.delivery
+    if results.outcome:
+        return _membership_differences(results, results.outcome, expected)
+    if all(isinstance(item, EventResult) for item in expected):
+        return _result_differences(delivery, expected)
+    if all(isinstance(item, str) for item in expected):
         unknown = [EventResult("retried")] * len(expected)
-        return _settled(
+        return _result_differences(
             delivery,
             [
-                EventResult(word, was.after, was.why)
-                for word, was in zip(expected, [*delivery.results, *unknown], strict=False)
+                EventResult(word, result.after, result.why)
+                for word, result in zip(expected, [*delivery.results, *unknown], strict=False)
             ],
         )
     return []
 
 
-def _those(told: ResultList[Any], outcome: OutcomeWord, expected: list[Any]) -> list[str]:
-    """Which events are expected to be of the list's outcome and aren't, and the other way round."""
-    delivery = told.delivery
-    lacking = [place for place, event in enumerate(delivery.events) if event in expected and event not in told]
+def _membership_differences(actual: ResultList[Any], outcome: OutcomeWord, expected: list[Any]) -> list[str]:
+    """Describe the events that miss the list's outcome, and those that have it unexpectedly."""
+    delivery = actual.delivery
+    missing = [index for index, event in enumerate(delivery.events) if event in expected and event not in actual]
     lines = [
         line
-        for place in lacking[:MAX_EVENTS]
-        for line in _event(delivery, place, EventResult(outcome, None, delivery.results[place].why), delay=False)
+        for index in missing[:MAX_EVENTS]
+        for line in _event_lines(delivery, index, EventResult(outcome, None, delivery.results[index].why), delay=False)
     ]
-    others = [event for event in told if event not in expected]
-    lines += [f"{_shown(event)}: was {outcome}, and isn't expected" for event in others[:MAX_EVENTS]]
-    if (more := len(lacking[MAX_EVENTS:]) + len(others[MAX_EVENTS:])) > 0:
+    others = [event for event in actual if event not in expected]
+    lines += [f"{_short(event)}: was {outcome}, which isn't expected" for event in others[:MAX_EVENTS]]
+    if (more := len(missing[MAX_EVENTS:]) + len(others[MAX_EVENTS:])) > 0:
         lines.append(f"and {_count(more, 'event')} more")
     return lines
 
 
-def _settled(delivery: Delivery, expected: Sequence[EventResult]) -> list[str]:
+def _result_differences(delivery: Delivery, expected: Sequence[EventResult]) -> list[str]:
     actual = delivery.results
     lines = []
     if len(actual) != len(expected):
         lines.append(f"{_count(len(actual), 'event')}, but {_count(len(expected), 'outcome')} expected")
-    places = [place for place, pair in enumerate(zip(actual, expected, strict=False)) if pair[0] != pair[1]]
-    for place in places[:MAX_EVENTS]:
-        lines += _event(delivery, place, expected[place])
-    if len(places) > MAX_EVENTS:
-        lines.append(f"and {_count(len(places) - MAX_EVENTS, 'event')} more")
+    indices = [index for index, pair in enumerate(zip(actual, expected, strict=False)) if pair[0] != pair[1]]
+    for index in indices[:MAX_EVENTS]:
+        lines += _event_lines(delivery, index, expected[index])
+    if len(indices) > MAX_EVENTS:
+        lines.append(f"and {_count(len(indices) - MAX_EVENTS, 'event')} more")
     return lines
 
 
-def _answered(delivery: Delivery, expected: Delivery) -> Iterable[str]:
+def _answer_differences(delivery: Delivery, expected: Delivery) -> Iterable[str]:
     for name in ("result", "error"):
-        was, wanted = getattr(delivery, name), getattr(expected, name)
-        if was != wanted:
-            yield f"the {name} is {_shown(was)}, expected {_shown(wanted)}"
+        actual, wanted = getattr(delivery, name), getattr(expected, name)
+        if actual != wanted:
+            yield f"the {name} is {_short(actual)}, expected {_short(wanted)}"
 
 
-def _event(delivery: Delivery, place: int, expected: EventResult, *, delay: bool = True) -> list[str]:
-    """What became of the event at the place, what was expected, and why."""
-    was = delivery.results[place]
-    known = place < len(delivery.events)
-    name = _shown(delivery.events[place]) if known else f"event {place + 1} of {len(delivery.results)}"
-    told = []
-    if was.outcome != expected.outcome:
-        told.append(f"was {was.outcome}, expected {expected.outcome}{_unknown(expected.outcome)}")
-    if delay and was.after != expected.after:
-        told.append(f"{_after(was.after)}, expected {_after(expected.after)}")
-    if was.why != expected.why:
-        told.append(f"because of {_shown(was.why)}, expected {_shown(expected.why)}")
-    lines = [f"{name}: {'; '.join(told)}"]
-    if was.why and was.why == expected.why:
-        lines.append(f"  why: {_cut(was.why)}")
-    if logged := _logged(delivery, delivery.events[place].id if known else ""):
+def _event_lines(delivery: Delivery, index: int, expected: EventResult, *, delay: bool = True) -> list[str]:
+    """Describe the event's outcome, the expected one, and the reason."""
+    result = delivery.results[index]
+    is_known = index < len(delivery.events)
+    name = _short(delivery.events[index]) if is_known else f"event {index + 1} of {len(delivery.results)}"
+    differences = []
+    if result.outcome != expected.outcome:
+        differences.append(f"was {result.outcome}, expected {expected.outcome}{_unknown(expected.outcome)}")
+    if delay and result.after != expected.after:
+        differences.append(f"{_after(result.after)}, expected {_after(expected.after)}")
+    if result.why != expected.why:
+        differences.append(f"because of {_short(result.why)}, expected {_short(expected.why)}")
+    lines = [f"{name}: {'; '.join(differences)}"]
+    if result.why and result.why == expected.why:
+        lines.append(f"  why: {_cut(result.why)}")
+    if logged := _logged(delivery, delivery.events[index].id if is_known else ""):
         lines.append(f"  log: {_cut(logged)}")
     return lines
 
 
 def _unknown(outcome: str) -> str:
-    """That there is no such outcome, where there is none."""
+    """Return a hint if the outcome doesn't exist."""
     if outcome in OUTCOMES:
         return ""
-    return f", which is no outcome{nearest(outcome, OUTCOMES)}; possible are {', '.join(OUTCOMES)}"
+    return f", which isn't an outcome{nearest(outcome, OUTCOMES)}; possible are {', '.join(OUTCOMES)}"
 
 
 def _logged(delivery: Delivery, id: str) -> str:
-    """The first warning or error that names the event; where there is one event only, any is of it."""
+    """Return the first warning or error that names the event; of a single event, the first one."""
     lines = [_first_line(record) for record in delivery.logs if record.levelno >= logging.WARNING]
     for line in lines:
         if id and id in [word.rstrip(":,.") for word in line.split()]:
@@ -126,7 +126,7 @@ def _logged(delivery: Delivery, id: str) -> str:
 
 
 def _first_line(record: logging.LogRecord) -> str:
-    """The first line of what was logged, and the exception with it."""
+    """Return the first line of the message, with the exception's name and message."""
     line = record.getMessage().partition("\n")[0]
     if record.exc_info and (error := record.exc_info[1]) is not None:
         raised = Raised.of(error)
@@ -137,14 +137,14 @@ def _first_line(record: logging.LogRecord) -> str:
 def _after(seconds: object) -> str:
     if seconds is None:
         return "without a delay"
-    return f"after {seconds:g} s" if isinstance(seconds, (int, float)) else f"after {_shown(seconds)}"
+    return f"after {seconds:g} s" if isinstance(seconds, (int, float)) else f"after {_short(seconds)}"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _shown(value: object) -> str:
+def _short(value: object) -> str:
     return _cut(repr(value))
 
 

@@ -1,4 +1,4 @@
-"""Neutral events with good defaults; every field can be given."""
+"""Make neutral events with good defaults for every field."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     File = tuple[str, bytes, str]
 
 _TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-# The same each time, so that a rendered payload is too.
+# Fixed, so that a rendered payload is the same each time.
 _BOUNDARY = "----portable-fn-form"
-# What a client sends of a target as it is, beside letters and digits.
-_AS_IT_IS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+# The characters of a target that clients don't encode, besides letters and digits.
+_UNENCODED = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
 def request(
@@ -60,37 +60,50 @@ def request(
     id: str = "request-1",
     time: datetime = _TIME,
 ) -> Request[Any]:
-    """A request for the target, a path with or without a query, both percent-encoded: `fake.request("GET", "/items?page=2")`.
+    """Make a request: `fake.request("GET", "/items?page=2")`.
 
-    What a target can't hold, such as blanks and umlauts, is encoded as browsers do. `json` and `form` give the body and its
-    content type. `files` makes it a multipart form, of what is in `form` as well: by the field's name the file's name, bytes and
-    content type, `files={"photo": ("cat.png", b"…", "image/png")}`, or a list of such. `params` are for a direct call, which
-    matches no path.
+    Args:
+        method: The method, in capitals.
+        target: The percent-encoded path and query. Other characters, such as spaces and umlauts, are encoded as browsers do.
+        headers: The headers, a dict or pairs.
+        cookies: The cookies.
+        json: The body as a value, sent as JSON.
+        form: The fields of a form, with one or several texts each.
+        files: For each field a file's name, bytes and content type, `{"photo": ("cat.png", b"…", "image/png")}`, or a list of
+            these. Makes the form a multipart form.
+        body: The body, sent as is.
+        params: The path parameters for a direct call, which matches no path.
+        host: The host.
+        scheme: The scheme.
+        client_ip: The client's address.
+        principal: The verified caller, for a direct call.
+        id: The id.
+        time: The time of arrival.
     """
     if sum((json is not None, form is not None or files is not None, bool(body))) > 1:
-        raise ValueError("a request has one of json=…, form=… and body=…; files=… go with form=…")
+        raise ValueError("pass only one of json=…, form=… and body=…; files=… goes with form=…")
     if target and not target.startswith("/"):
-        raise ValueError(f"the target {target!r} doesn't start with '/'; a request's host is host=…")
+        raise ValueError(f"the target {target!r} must start with '/'; pass the host as host=…")
     if method != method.upper():
-        raise ValueError(f"{method!r} is no method: methods have a case, and it is {method.upper()!r}")
+        raise ValueError(f"methods are case-sensitive: use {method.upper()!r}, not {method!r}")
     if not isinstance(principal, Principal | None):
-        raise TypeError(f"principal is a Principal(id, scheme, claims), not {principal!r}")
-    path, _, query = quote(target, _AS_IT_IS).partition("?")
+        raise TypeError(f"principal must be a Principal(id, scheme, claims), not {principal!r}")
+    path, _, query = quote(target, _UNENCODED).partition("?")
     if not isinstance(headers, Mapping):
         headers = list(headers)
     _strings("headers", dict(headers))
     lines = list(Headers(headers).multi_items())
-    given = {name for name, _ in lines}
+    names = {name for name, _ in lines}
     if json is not None:
         body = to_json(json)
-        if "content-type" not in given:
+        if "content-type" not in names:
             lines.append(("content-type", "application/json"))
     elif form is not None or files is not None:
         fields = _fields(form or {})
         body, content_type = urlencode(fields).encode(), "application/x-www-form-urlencoded"
         if files is not None:
             body, content_type = _multipart(fields, files), f"multipart/form-data; boundary={_BOUNDARY}"
-        if "content-type" not in given:
+        if "content-type" not in names:
             lines.append(("content-type", content_type))
     _strings("cookies", cookies)
     if cookies:
@@ -112,45 +125,47 @@ def request(
 
 
 def _fields(form: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The fields of a form, one for each value; TypeError for a value that isn't text."""
+    """Return the fields of a form, one for each value; raise TypeError if a value isn't a str."""
     fields = []
     for name, value in form.items():
-        for one in value if isinstance(value, (list, tuple)) else (value,):
-            if not isinstance(name, str) or not isinstance(one, str):
-                hint = "; a file is files={…}" if isinstance(one, (bytes, tuple)) else f": give {str(one)!r}"
-                raise TypeError(f"a form's values are text, and that of {name!r} is {_article(one)}{hint}")
-            fields.append((name, one))
+        for text in value if isinstance(value, (list, tuple)) else (value,):
+            if not isinstance(name, str) or not isinstance(text, str):
+                hint = "files={…} for a file" if isinstance(text, (bytes, tuple)) else f"{str(text)!r}"
+                raise TypeError(f"form has {name!r} with {_article(text)}, and takes str: pass {hint}")
+            fields.append((name, text))
     return fields
 
 
 def _multipart(fields: Sequence[tuple[str, str]], files: Mapping[str, Any]) -> bytes:
-    """The body of a form as browsers send it.
+    """Return the body of a form as browsers send it.
 
-    https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+    Source: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
     """
     parts = [(f'name="{_quoted(name)}"', value.encode()) for name, value in fields]
-    for name, given in files.items():
-        for file in given if isinstance(given, list) else [given]:
+    for name, value in files.items():
+        for file in value if isinstance(value, list) else [value]:
             if not (isinstance(file, tuple) and list(map(type, file)) == [str, bytes, str]):
-                seen = (
-                    f"({', '.join(type(one).__name__ for one in file)})" if isinstance(file, tuple) else _article(file)
+                types = (
+                    f"({', '.join(type(item).__name__ for item in file)})"
+                    if isinstance(file, tuple)
+                    else _article(file)
                 )
                 raise TypeError(
-                    f"files has a name, bytes and a content type for each field, "
-                    f"{{{name!r}: ('cat.png', b'…', 'image/png')}}, or a list of them, not {seen}"
+                    f"files takes a name, bytes and a content type for each field, "
+                    f"{{{name!r}: ('cat.png', b'…', 'image/png')}}, or a list of these, not {types}"
                 )
             filename, content, content_type = file
             if not content_type.isprintable():
-                raise ValueError(f"{content_type!r} is no content type")
+                raise ValueError(f"{content_type!r} isn't a content type")
             head = f'name="{_quoted(name)}"; filename="{_quoted(filename)}"\r\nContent-Type: {content_type}'
             parts.append((head, content))
-    made = [
+    if any(_BOUNDARY.encode() in content for _, content in parts):
+        raise ValueError(f"a form can't contain its boundary {_BOUNDARY!r}")
+    encoded = [
         f"--{_BOUNDARY}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + content + b"\r\n"
         for head, content in parts
     ]
-    if any(_BOUNDARY.encode() in content for _, content in parts):
-        raise ValueError(f"a form's content has {_BOUNDARY!r} in it, which parts it")
-    return b"".join([*made, f"--{_BOUNDARY}--\r\n".encode()])
+    return b"".join([*encoded, f"--{_BOUNDARY}--\r\n".encode()])
 
 
 def _quoted(name: str) -> str:
@@ -178,14 +193,27 @@ def message(
     partition: str | None = None,
     sequence: str | None = None,
 ) -> Message[Any]:
-    """A message of a queue, topic or stream with the data as JSON, or with the body as it is.
+    """Make a message of a queue, topic or stream.
 
-    A str or bytes of another content type than JSON, such as "text/plain", is the body itself.
+    Args:
+        data: The content, sent as JSON. If `content_type` isn't JSON, a str or bytes is the body itself.
+        body: The body, sent as is, instead of data.
+        channel: The name of the queue, topic or stream.
+        id: The id.
+        source: The source; by default the channel.
+        time: When it was sent.
+        content_type: The media type of the body.
+        attributes: The attributes, str or bytes.
+        subject: The subject.
+        attempt: The number of the delivery, from 1; None if the source doesn't count.
+        key: The key whose messages stay in order.
+        partition: The partition or shard.
+        sequence: The place in the partition.
     """
     if not (attempt is None or isinstance(attempt, int)):
-        raise TypeError(f"attempt is a whole number, not {attempt!r}")
+        raise TypeError(f"attempt must be a whole number, not {attempt!r}")
     if attempt is not None and attempt < 1:
-        raise ValueError(f"attempt counts deliveries from 1, and is {attempt}")
+        raise ValueError(f"attempt counts deliveries from 1, so it can't be {attempt}")
     _strings("attributes", attributes, str | bytes | None)
     return Message(
         id,
@@ -204,11 +232,16 @@ def message(
 
 
 def batch(messages: Sequence[Any], **fields: Any) -> Batch[Any]:
-    """A batch of messages, or of the data of some, whose ids are then numbered; `fields` are those of `message`."""
+    """Make a batch.
+
+    Args:
+        messages: Messages, changes, or data; messages made from data have numbered ids.
+        fields: Fields of `message` for those made from data.
+    """
     return Batch(
         [
-            one if isinstance(one, (Message, ChangeEvent)) else message(one, id=f"message-{number}", **fields)
-            for number, one in enumerate(messages, 1)
+            item if isinstance(item, (Message, ChangeEvent)) else message(item, id=f"message-{number}", **fields)
+            for number, item in enumerate(messages, 1)
         ]
     )
 
@@ -216,19 +249,24 @@ def batch(messages: Sequence[Any], **fields: Any) -> Batch[Any]:
 def dead_letter(
     event: Event[Any], why: str = "", *, channel: str = "dead-letters", id: str = "letter-1", as_text: bool = False
 ) -> Message[Any]:
-    """The message that a function behind the dead letters gets for an event that was rejected.
+    """Make the dead letter of a rejected event, as a function for dead letters gets it.
 
-    It has the event's body and attributes, as on SQS, Pub/Sub and Service Bus; with `as_text` it is a text alone, as in storage
-    queues and on Cloudflare.
+    Args:
+        event: The rejected event.
+        why: The reason.
+        channel: The name of the dead-letter queue.
+        id: The letter's id.
+        as_text: Put everything in the body, as for storage queues and Cloudflare. Otherwise the letter has the event's body and
+            attributes, as on SQS, Pub/Sub and Service Bus.
     """
     from portable_fn.adapter.dead_letter import Destination, letter, structured
     from portable_fn.outcomes import Reject
 
     if as_text:
         return message(body=structured(event, Reject(why)), channel=channel, id=id)
-    made = letter(event, Reject(why), Destination(1000, 10**6, bool, str, takes_bytes=True))
+    dead = letter(event, Reject(why), Destination(1000, 10**6, bool, str, takes_bytes=True))
     return message(
-        body=made.body, attributes=made.attributes, content_type=made.content_type, key=made.key, channel=channel, id=id
+        body=dead.body, attributes=dead.attributes, content_type=dead.content_type, key=dead.key, channel=channel, id=id
     )
 
 
@@ -247,11 +285,26 @@ def object(
     metadata: Mapping[str, str] | None = None,
     body: bytes | None = None,
 ) -> ObjectEvent[Any]:
-    """An object of a bucket that was created, deleted, archived or changed."""
-    _known("an object", action, OBJECT_ACTIONS)
+    """Make an event of an object in a bucket.
+
+    Args:
+        bucket: The bucket's name.
+        key: The object's key, decoded.
+        action: "created", "deleted", "archived" or "changed".
+        id: The id.
+        source: The source; by default the bucket.
+        time: When it happened.
+        size: The size in bytes; by default that of the body.
+        etag: The entity tag.
+        version: The object's version.
+        content_type: The media type.
+        metadata: The metadata.
+        body: The content, which only some services send.
+    """
+    _require_action("an object", action, OBJECT_ACTIONS)
     _strings("metadata", metadata)
     if not isinstance(body, bytes | None):
-        raise TypeError(f"an object's body is bytes, not {body!r}")
+        raise TypeError(f"an object's body must be bytes, not {body!r}")
     return ObjectEvent(
         id,
         bucket if source is None else source,
@@ -281,10 +334,23 @@ def change(
     partition: str | None = None,
     sequence: str | None = None,
 ) -> ChangeEvent[Any]:
-    """A row of a table that was inserted, updated or removed, by what there was before and after."""
+    """Make a change of a row in a table.
+
+    Args:
+        table: The table's name.
+        before: The row before the change.
+        after: The row after the change.
+        action: "inserted", "updated" or "removed"; by default derived from before and after.
+        key: The row's key; by default its "id".
+        id: The id.
+        source: The source; by default the table.
+        time: When it happened.
+        partition: The shard.
+        sequence: The place in the shard.
+    """
     if action is None:
         action = "inserted" if before is None else "removed" if after is None else "updated"
-    _known("a change", action, CHANGE_ACTIONS)
+    _require_action("a change", action, CHANGE_ACTIONS)
     if key is None:
         row = before if after is None else after
         key = {"id": row["id"]} if row is not None and "id" in row else {}
@@ -306,45 +372,43 @@ def _utc(name: str, time: datetime | None) -> datetime | None:
     if time is None:
         return None
     if not isinstance(time, datetime):
-        raise TypeError(f"{name} is a datetime, not {time!r}")
+        raise TypeError(f"{name} must be a datetime, not {time!r}")
     if time.tzinfo is None:
-        raise ValueError(f"{name} has no time zone: datetime(…, tzinfo=UTC)")
+        raise ValueError(f"{name} needs a time zone: datetime(…, tzinfo=UTC)")
     return time.astimezone(UTC)
 
 
-def _strings(name: str, given: Any, of: Any = str) -> None:
-    if not isinstance(given, Mapping | None):
-        raise TypeError(f"{name} is a dict, not {given!r}")
-    for key, value in (given or {}).items():
+def _strings(name: str, values: Any, of: Any = str) -> None:
+    if not isinstance(values, Mapping | None):
+        raise TypeError(f"{name} must be a dict, not {values!r}")
+    for key, value in (values or {}).items():
         if not isinstance(key, str) or not isinstance(value, of):
-            raise TypeError(
-                f"{name} has {key!r}: {value!r}, and takes str{' and bytes' if of is not str else ''} alone"
-            )
+            raise TypeError(f"{name} has {key!r}: {value!r}, but takes only str{' and bytes' if of is not str else ''}")
 
 
 def _bytes(body: bytes | str) -> bytes:
     if isinstance(body, str):
         return body.encode()
     if not isinstance(body, bytes):
-        raise TypeError(f"body is bytes or str, not {body!r}; what is to be JSON is given without body=…")
+        raise TypeError(f"body must be bytes or str, not {body!r}; pass other data without body=…")
     return body
 
 
-def _content(data: Any, body: bytes | str | None, content_type: str, nothing: str) -> bytes:
+def _content(data: Any, body: bytes | str | None, content_type: str, empty: str) -> bytes:
     if body is not None:
         if data is not None:
-            raise ValueError("data is what is to be JSON, and body=… what is sent as it is: give one of them")
+            raise ValueError("pass data (sent as JSON) or body (sent as is)")
         return _bytes(body)
     if data is None:
-        return nothing.encode()
+        return empty.encode()
     if isinstance(data, str | bytes) and content_type and not is_json(content_type):
         return _bytes(data)
     if isinstance(data, bytes):
-        raise TypeError("bytes have no JSON form: body=… is sent as it is")
+        raise TypeError("JSON can't hold bytes: pass body=…, which is sent as is")
     return to_json(data).encode()
 
 
-def _known(what: str, action: str, possible: tuple[str, ...]) -> None:
+def _require_action(what: str, action: str, possible: tuple[str, ...]) -> None:
     if action not in possible:
         raise ValueError(
             f"{what} has no action {action!r}{nearest(action, possible)}; possible are {', '.join(possible)}"
@@ -361,9 +425,16 @@ def schedule(
     is_late: bool = False,
     input: Any = None,
 ) -> ScheduleEvent[Any]:
-    """A schedule whose time has come; `at` is when it was due, whatever the clock has: only `is_late` makes it late.
+    """Make an event of a schedule.
 
-    `deliver` plays that, and takes the cron expression of the handler's trigger where none is given.
+    Args:
+        at: When it was due. This doesn't make it late, whatever the clock says.
+        name: The schedule's name.
+        cron: The cron expression; by default `deliver` takes that of the handler's trigger.
+        id: The id.
+        source: The source; by default the name.
+        is_late: Whether it arrives late.
+        input: The schedule's own input.
     """
     return ScheduleEvent(
         id, name if source is None else source, time=_utc("at", at), name=name, cron=cron, is_late=is_late, input=input
@@ -383,9 +454,19 @@ def cloud_event(
     schema: str = "",
     extensions: Mapping[str, str] | None = None,
 ) -> CloudEvent[Any]:
-    """An event of a bus with the data as JSON, or with the body as it is.
+    """Make an event of a bus.
 
-    A str or bytes of another content type than JSON, such as "text/plain", is the body itself.
+    Args:
+        type: The event's type.
+        data: The content, sent as JSON. If `content_type` isn't JSON, a str or bytes is the body itself.
+        body: The body, sent as is, instead of data.
+        id: The id.
+        source: The source, a URI reference.
+        subject: The subject.
+        time: When it happened.
+        content_type: The media type of the body.
+        schema: The URI of the data's schema.
+        extensions: The extension attributes.
     """
     _strings("extensions", extensions)
     return CloudEvent(
@@ -404,7 +485,15 @@ def cloud_event(
 def task(
     input: Any = None, *, name: str = "", id: str = "task-1", source: str = "caller", type: str = "invoke"
 ) -> Task[Any]:
-    """A direct call with the input; without a name, `deliver` calls the function that it is given by its own."""
+    """Make a direct call.
+
+    Args:
+        input: The input.
+        name: The function's name; by default `deliver` uses the name of the first function for tasks.
+        id: The id.
+        source: The caller.
+        type: How it was called, such as "invoke".
+    """
     return Task(id, source, input, name=name, type=type)
 
 
@@ -415,7 +504,14 @@ def context(
     deadline: datetime | None = None,
     env: dict[str, Any] | None = None,
 ) -> Context:
-    """A context for a direct call of a handler; `deadline` is when it ends."""
+    """Make a context for a direct call of a handler.
+
+    Args:
+        function: The function's name.
+        invocation_id: The invocation's id.
+        deadline: When the invocation ends.
+        env: The provider's bindings.
+    """
     deadline = _utc("deadline", deadline)
     return Context(
         "local",

@@ -1,4 +1,4 @@
-"""What goes wrong between a source and a function, on purpose: redelivery, duplicates, another order, throttling."""
+"""Simulate what goes wrong between a source and a function: redelivery, duplicates, another order, throttling."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from portable_fn.testing.results import Delivery, EventResult
 
 @dataclass(frozen=True)
 class Redelivery:
-    """The source sends again what is retried, up to `max_attempts` deliveries of an event, those before included.
+    """The source redelivers retried events. It doesn't wait for delays.
 
-    What is retried after the last is dead-lettered, or lost where the source has no `dead_letter`. Nobody waits meanwhile.
+    Attributes:
+        max_attempts: How often an event is delivered at most, counting its earlier deliveries.
+        dead_letter: Whether events that fail the last time are dead-lettered, or lost.
     """
 
     max_attempts: int = 5
@@ -29,7 +31,11 @@ class Redelivery:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """The source delivers each event that many times, the second time after the whole of the first."""
+    """The source delivers each event several times, the second time after all events were delivered.
+
+    Attributes:
+        times: How often each event is delivered.
+    """
 
     times: int = 2
 
@@ -39,7 +45,11 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class Reordered:
-    """The source delivers events in another order, by the seed; those of a key or partition stay in theirs where it has order."""
+    """The source delivers events in another order; an ordered source keeps the order of a key or partition.
+
+    Attributes:
+        seed: Determines the order.
+    """
 
     seed: int = 0
 
@@ -49,9 +59,11 @@ class Reordered:
 
 @dataclass(frozen=True)
 class Throttled:
-    """The provider doesn't invoke the function that many times: a request is answered with 429, events come later.
+    """The provider throttles the function: a request gets 429, events arrive later.
 
-    `counts` says whether the source takes that for a delivery, as SQS does.
+    Attributes:
+        times: How often the function isn't invoked.
+        counts: Whether the source counts that as a delivery, as SQS does.
     """
 
     times: int = 1
@@ -63,20 +75,20 @@ class Throttled:
 
 def _whole(name: str, value: object, least: int | None = None) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
-        raise ValueError(f"{name} is a whole number{'' if least is None else f' from {least}'}, not {value!r}")
+        raise ValueError(f"{name} must be a whole number{'' if least is None else f' from {least}'}, not {value!r}")
 
 
 Failure = Duplicates | Reordered | Throttled
 
-# Sends events once, and gives what became of them with what went over the wire.
+# Sends events once; returns their results with the native payloads and answers.
 Send = Callable[[list[Event[Any]]], Delivery]
 
-_WORST = ("acknowledged", "retried", "dead-lettered", "lost")
+_BEST_TO_WORST = ("acknowledged", "retried", "dead-lettered", "lost")
 
 
 @dataclass
 class _Copy:
-    """One of the deliveries that an event is to have, with those that it has had."""
+    """A copy of an event with its number of deliveries."""
 
     index: int
     event: Event[Any]
@@ -85,15 +97,15 @@ class _Copy:
     @classmethod
     def of(cls, index: int, event: Event[Any], before: int = 0) -> _Copy:
         attempt = getattr(event, "attempt", None)
-        made = cls(index, event, before + (attempt - 1 if isinstance(attempt, int) else 0))
-        return made._numbered() if before else made
+        first = cls(index, event, before + (attempt - 1 if isinstance(attempt, int) else 0))
+        return first._with_attempt() if before else first
 
-    def again(self) -> _Copy:
+    def redelivery(self) -> _Copy:
         self.delivered += 1
-        return self._numbered()
+        return self._with_attempt()
 
-    def _numbered(self) -> _Copy:
-        """With the number of the next delivery, where the event tells it."""
+    def _with_attempt(self) -> _Copy:
+        """Number the event's next delivery, if the source counts attempts."""
         if getattr(self.event, "attempt", None) is not None:
             self.event = copy(self.event)
             self.event.attempt = self.delivered + 1  # type: ignore[attr-defined]  # it has one
@@ -102,7 +114,7 @@ class _Copy:
 
 @dataclass
 class _Sent:
-    """What went over the wire so far."""
+    """The native payloads and answers so far."""
 
     requests: list[Any] = field(default_factory=list[Any])
     answers: list[Any] = field(default_factory=list[Any])
@@ -117,32 +129,38 @@ def redelivered(
     has_order: bool,
     block: Callable[[], AbstractContextManager[Any]],
 ) -> Delivery:
-    """What became of the events in the end, with `attempts`: how often each was delivered.
+    """Deliver the events with the failures, and return their final results.
 
-    All deliveries of one duplicate are in a `block` of their own.
+    Args:
+        events: The events.
+        send: Sends events once.
+        redelivery: The source's redelivery, if it has one.
+        failures: What goes wrong.
+        has_order: Whether the source keeps the order of a key.
+        block: Makes the context for all deliveries of one duplicate.
     """
-    failures = _known(failures)
-    times = next((one.times for one in failures if isinstance(one, Duplicates)), 1)
-    throttled = next((one for one in failures if isinstance(one, Throttled)), None)
+    failures = _checked(failures)
+    times = next((failure.times for failure in failures if isinstance(failure, Duplicates)), 1)
+    throttled = next((failure for failure in failures if isinstance(failure, Throttled)), None)
     order = _order(events, failures, has_order)
     attempts = [0] * len(events)
-    outcomes: list[list[EventResult]] = [[] for _ in events]
+    results: list[list[EventResult]] = [[] for _ in events]
     sent = _Sent()
     for before in range(times):
-        wave = [_Copy.of(index, events[index], before) for index in order]
+        due = [_Copy.of(index, events[index], before) for index in order]
         with block():
-            while wave:
+            while due:
                 if throttled is not None and throttled.times > 0:
                     throttled = Throttled(throttled.times - 1, throttled.counts)
                     if throttled.counts:
-                        again = [_counted(one, redelivery, EventResult("retried"), outcomes) for one in wave]
-                        wave = [one for one in again if one is not None]
+                        retried = EventResult("retried")
+                        next_copies = [_redeliver(event_copy, redelivery, retried, results) for event_copy in due]
+                        due = [event_copy for event_copy in next_copies if event_copy is not None]
                     continue
-                wave = _sent_once(wave, send, redelivery, outcomes, attempts, sent)
-    settled = [max(each, key=lambda one: _WORST.index(one.outcome)) for each in outcomes]
+                due = _send_once(due, send, redelivery, results, attempts, sent)
     last = sent.last
     return Delivery(
-        settled,
+        [max(of_event, key=lambda result: _BEST_TO_WORST.index(result.outcome)) for of_event in results],
         result=None if last is None else last.result,
         error=None if last is None else last.error,
         native_requests=sent.requests,
@@ -151,57 +169,57 @@ def redelivered(
     )
 
 
-def _sent_once(
-    wave: Sequence[_Copy],
+def _send_once(
+    due: Sequence[_Copy],
     send: Send,
     redelivery: Redelivery | None,
-    outcomes: list[list[EventResult]],
+    results: list[list[EventResult]],
     attempts: list[int],
     sent: _Sent,
 ) -> list[_Copy]:
-    """Sends what is due; gives what is due then."""
-    sent.last = made = send([one.event for one in wave])
-    sent.requests += made.native_requests
-    sent.answers += made.native_answers
-    due = []
-    for place, (one, settled) in enumerate(zip(wave, made.results, strict=True)):
-        is_held = place in made.held
-        attempts[one.index] += not is_held
-        if settled.outcome != "retried" or redelivery is None:
-            outcomes[one.index].append(settled)
+    """Send the due copies; return those that are due next."""
+    sent.last = delivery = send([event_copy.event for event_copy in due])
+    sent.requests += delivery.native_requests
+    sent.answers += delivery.native_answers
+    next_due = []
+    for index, (event_copy, result) in enumerate(zip(due, delivery.results, strict=True)):
+        is_held = index in delivery.held
+        attempts[event_copy.index] += not is_held
+        if result.outcome != "retried" or redelivery is None:
+            results[event_copy.index].append(result)
         elif is_held:
-            due.append(one)
-        elif (again := _counted(one, redelivery, settled, outcomes)) is not None:
-            due.append(again)
-    return due
+            next_due.append(event_copy)
+        elif (next_copy := _redeliver(event_copy, redelivery, result, results)) is not None:
+            next_due.append(next_copy)
+    return next_due
 
 
-def _counted(
-    one: _Copy, redelivery: Redelivery | None, settled: EventResult, outcomes: list[list[EventResult]]
+def _redeliver(
+    failed: _Copy, redelivery: Redelivery | None, result: EventResult, results: list[list[EventResult]]
 ) -> _Copy | None:
-    """The next delivery after one that failed; None where that was the last, which is settled then."""
-    again = one.again()
-    if redelivery is None or again.delivered < redelivery.max_attempts:
-        return again
-    outcomes[one.index].append(EventResult("dead-lettered" if redelivery.dead_letter else "lost", None, settled.why))
+    """Return the copy for the next delivery; None after the last one, which adds the final result."""
+    next_copy = failed.redelivery()
+    if redelivery is None or next_copy.delivered < redelivery.max_attempts:
+        return next_copy
+    results[failed.index].append(EventResult("dead-lettered" if redelivery.dead_letter else "lost", None, result.why))
     return None
 
 
-def _known(failures: Sequence[Failure]) -> list[Failure]:
-    found = list(failures)
-    kinds = [type(one) for one in found]
-    for one in found:
-        if not isinstance(one, (Duplicates, Reordered, Throttled)):
-            raise TypeError(f"failures are Duplicates, Reordered and Throttled, not {one!r}")
-        if kinds.count(type(one)) > 1:
-            raise ValueError(f"failures has {type(one).__name__} more than once")
-    return found
+def _checked(failures: Sequence[Failure]) -> list[Failure]:
+    checked = list(failures)
+    kinds = [type(failure) for failure in checked]
+    for failure in checked:
+        if not isinstance(failure, (Duplicates, Reordered, Throttled)):
+            raise TypeError(f"failures must be Duplicates, Reordered or Throttled, not {failure!r}")
+        if kinds.count(type(failure)) > 1:
+            raise ValueError(f"failures has {type(failure).__name__} more than once")
+    return checked
 
 
 def _order(events: Sequence[Event[Any]], failures: Sequence[Failure], has_order: bool) -> list[int]:
-    """The indices of the events in the order in which they come."""
+    """Return the indices of the events in the order of their delivery."""
     order = list(range(len(events)))
-    seed = next((one.seed for one in failures if isinstance(one, Reordered)), None)
+    seed = next((failure.seed for failure in failures if isinstance(failure, Reordered)), None)
     if seed is None:
         return order
     random.Random(seed).shuffle(order)

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixtures `deliver`, `fake` and `context`, the mark `providers`, and what a failed assertion says."""
+"""Extend pytest with the fixtures `deliver`, `fake`, `context`, the mark `providers`, and explanations of failed assertions."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ MARK = "providers"
 
 
 class Deliver:
-    """`portable_fn.testing.deliver` for one test; `provider` and `service` are those of the mark, else aws and None.
+    """`portable_fn.testing.deliver` with the provider and service of the test's mark.
 
-    Without a service the first counts that the project's pyproject.toml names for such events.
+    Args:
+        provider: The provider; aws without a mark.
+        service: The service; by default the first that the project's pyproject.toml names for such events.
+        folder: The project's folder.
     """
 
     def __init__(self, provider: str, service: str | None, folder: Path | None = None) -> None:
@@ -32,7 +35,7 @@ class Deliver:
         self.service = service
         self._folder = folder
 
-    # "all" is no provider's name.
+    # "all" isn't a provider's name.
     @overload
     def __call__(  # type: ignore[overload-overlap]  # see above
         self,
@@ -101,11 +104,11 @@ class Deliver:
         use: Sequence[Middleware] = (),
         root_path: str = "",
     ) -> Any:
-        """What `portable_fn.testing.deliver` gives; another provider than the mark's may be given."""
+        """Deliver as `portable_fn.testing.deliver` does, by default to the mark's provider."""
         from portable_fn.testing.delivery import deliver
 
         if via is None and to in (None, self.provider):
-            via = self.service or self._of_project(handler, event)
+            via = self.service or self._service_of_project(handler, event)
         return deliver(
             handler,
             event,
@@ -119,25 +122,25 @@ class Deliver:
             root_path=root_path,
         )
 
-    def _of_project(self, handler: object, event: Any) -> str | None:
-        """The service that the project names for such events of the provider."""
+    def _service_of_project(self, handler: object, event: Any) -> str | None:
+        """Return the service that the project names for such events of the provider, or None."""
         from portable_fn.testing.project import project
 
-        named = project(self._folder)
-        if self.provider not in named.services:
+        settings = project(self._folder)
+        if self.provider not in settings.services:
             return None
         from portable_fn.providers import adapter
         from portable_fn.testing.services import as_events
 
         simulate = adapter(self.provider, "simulate")
         kind = as_events(event, handler)[0].kind_name
-        return named.service_of(self.provider, simulate.EVENT_SERVICES.get(kind, simulate.SERVICES))
+        return settings.service_of(self.provider, simulate.EVENT_SERVICES.get(kind, simulate.SERVICES))
 
 
-# Hypothesis refuses fixtures of a function's scope, since they are made once for all examples.
+# Hypothesis refuses function-scoped fixtures, because one instance serves all examples.
 @pytest.fixture(scope="session")
 def deliver(request: pytest.FixtureRequest) -> Deliver:
-    """`portable_fn.testing.deliver`, to each provider of the test's mark `providers`, else to AWS."""
+    """Return `portable_fn.testing.deliver` for each provider of the test's mark `providers`, or for AWS."""
     provider, service = getattr(request, "param", ("aws", None))
     if provider != "aws":
         from portable_fn.testing.extras import MissingExtra, require_extras
@@ -151,7 +154,7 @@ def deliver(request: pytest.FixtureRequest) -> Deliver:
 
 @pytest.fixture(scope="session")
 def fake() -> ModuleType:
-    """`portable_fn.testing.fake`: neutral events with good defaults."""
+    """Return `portable_fn.testing.fake`, which makes neutral events with good defaults."""
     from portable_fn.testing import fake
 
     return fake
@@ -159,7 +162,7 @@ def fake() -> ModuleType:
 
 @pytest.fixture
 def context() -> Context:
-    """A context for a direct call of a handler."""
+    """Return a context for a direct call of a handler."""
     from portable_fn.testing import fake
 
     return fake.context()
@@ -169,8 +172,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the mark `providers`."""
     config.addinivalue_line(
         "markers",
-        f"{MARK}(name, ...): runs the test once for each provider, with the fixture deliver going there; a name is "
-        "'aws', a service of it as 'aws/sqs', or 'all'.",
+        f"{MARK}(name, ...): run the test once for each provider, to which the fixture deliver sends; a name is "
+        "'aws', one of its services such as 'aws/sqs', or 'all'.",
     )
 
 
@@ -182,23 +185,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     where = metafunc.definition.nodeid
     if "deliver" not in metafunc.fixturenames:
         if mark in metafunc.definition.own_markers:
-            raise pytest.Collector.CollectError(f"{where} has the mark {MARK} but doesn't take the fixture deliver")
+            raise pytest.Collector.CollectError(f"{where} has the mark {MARK}, so it must take the fixture deliver")
         return
-    names = [name for given in mark.args for name in _expanded(given, where, metafunc.config.rootpath)]
+    names = [name for argument in mark.args for name in _expanded(argument, where, metafunc.config.rootpath)]
     if not names or mark.kwargs:
         raise pytest.Collector.CollectError(f'{where}: {MARK} takes names, such as {MARK}("aws", "gcp")')
     names = list(dict.fromkeys(names))
-    # By the fixture's own scope, the tests of a module would run ordered by provider.
+    # With the fixture's session scope, pytest would reorder a module's tests by provider.
     try:
         metafunc.parametrize("deliver", [_split(name) for name in names], indirect=True, ids=names, scope="function")
     except (ValueError, pytest.Collector.CollectError) as exc:
-        # One's own fixture of the name has params. Seen with pytest 8.0 as a ValueError, with 9.2 as a CollectError.
+        # The test's own fixture named deliver has params. pytest 8.0 raises ValueError for it, 9.2 CollectError.
         if "duplicate parametrization of 'deliver'" not in str(exc):
             raise
 
 
 def _expanded(name: object, where: str, folder: Path) -> list[str]:
-    """The names that a name of the mark stands for; "all" for the providers that the project's pyproject.toml names."""
+    """Return the providers and services for an argument of the mark; for "all", the providers that pyproject.toml names."""
     from portable_fn.errors import ConfigurationError
     from portable_fn.providers import ADAPTERS, adapter, nearest
 
@@ -220,7 +223,7 @@ def _expanded(name: object, where: str, folder: Path) -> list[str]:
         raise pytest.Collector.CollectError(f"{where}: {exc}, or 'all'") from exc
     possible = [*simulate.SERVICES]
     for services in simulate.EVENT_SERVICES.values():
-        possible += [one for one in services if one not in possible]
+        possible += [name for name in services if name not in possible]
     if service is not None and service.replace("/", "_") not in possible:
         near = nearest(service.replace("/", "_"), possible)
         raise pytest.Collector.CollectError(
@@ -235,7 +238,7 @@ def _split(name: str) -> tuple[str, str | None]:
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Explain a failed assertion about outcomes: which event it is, and why."""
+    """Explain a failed assertion about outcomes: which event, and why."""
     if op != "==" or "portable_fn.testing.delivery" not in sys.modules:
         return None
     from portable_fn.testing.explanation import explanation
@@ -243,5 +246,5 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
     try:
         return explanation(left, right)
     except Exception:
-        # A value that can't be shown or compared; pytest's own explanation copes with it.
+        # A value whose repr or comparison raises; pytest's own explanation handles it.
         return None

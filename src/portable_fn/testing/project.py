@@ -1,4 +1,6 @@
-"""What a project's pyproject.toml says for its tests and commands: the providers and services that it is for.
+"""Read a project's providers and services from its pyproject.toml.
+
+Tests and commands use them:
 
 [tool.portable-fn]
 providers = ["aws", "gcp"]
@@ -19,7 +21,12 @@ _KEYS = ("providers", "services")
 
 
 class Project(Record):
-    """The `providers` that the project is for, and of some of them the `services`, the preferred one first."""
+    """The providers that a project supports.
+
+    Attributes:
+        providers: The providers' names.
+        services: The services of some providers, the preferred one first.
+    """
 
     _fields = ("providers", "services")
 
@@ -28,7 +35,7 @@ class Project(Record):
         self.services = services
 
     def service_of(self, provider: str, possible: tuple[str, ...]) -> str | None:
-        """The first of the provider's services that is among the possible ones; None if the project names none of them."""
+        """Return the first of the provider's services that is possible; None if the project names none of them."""
         return next((name for name in self.services.get(provider, ()) if name in possible), None)
 
 
@@ -36,9 +43,13 @@ EVERY = Project(tuple(ADAPTERS), {})
 
 
 def project(folder: Path | None = None) -> Project:
-    """Read [tool.portable-fn] of the nearest pyproject.toml at or above the folder, else the current one.
+    """Read [tool.portable-fn] of the nearest pyproject.toml; without it, return every provider.
 
-    Without it the project is for every provider. ConfigurationError for what can't be read there.
+    Args:
+        folder: Where the search starts upward; by default the current folder.
+
+    Raises:
+        ConfigurationError: The table can't be read, or names unknown providers or services.
     """
     folder = (folder or Path.cwd()).resolve()
     for place in (folder, *folder.parents):
@@ -55,7 +66,7 @@ def _read(file: Path) -> Project:
         raise ConfigurationError(f"{file} can't be read: {exc}") from exc
     where = f"[tool.portable-fn] of {file}"
     if not isinstance(table, dict):
-        raise ConfigurationError(f"{where} is a table, not {table!r}")
+        raise ConfigurationError(f"{where} must be a table, not {table!r}")
     if unknown := [key for key in table if key not in _KEYS]:
         near = nearest(unknown[0], _KEYS)
         raise ConfigurationError(f"{where} has {unknown[0]!r}{near}; possible are {' and '.join(_KEYS)}")
@@ -67,21 +78,21 @@ def _read(file: Path) -> Project:
             raise ConfigurationError(f"{where}: {exc}") from exc
     services = table.get("services", {})
     if not isinstance(services, dict):
-        raise ConfigurationError(f'services in {where} is a table such as {{aws = ["sqs"]}}, not {services!r}')
+        raise ConfigurationError(f'services in {where} must be a table such as {{aws = ["sqs"]}}, not {services!r}')
     for name in services:
         if name not in providers:
-            raise ConfigurationError(f"{where} has services of {name!r}, which its providers don't name")
-    return Project(providers, {name: _of(name, given, where) for name, given in services.items()})
+            raise ConfigurationError(f"{where} has services of {name!r}, which isn't one of its providers")
+    return Project(providers, {name: _services(name, names, where) for name, names in services.items()})
 
 
-def _of(provider: str, given: Any, where: str) -> tuple[str, ...]:
-    """The services of the provider as its adapter names them: "s3/sns/sqs" is "s3_sns_sqs"."""
+def _services(provider: str, value: Any, where: str) -> tuple[str, ...]:
+    """Return the services as the adapter spells them: "s3_sns_sqs" for "s3/sns/sqs"."""
     try:
         simulate = adapter(provider, "simulate")
     except ConfigurationError as exc:
         raise ConfigurationError(f"{where}: {exc}") from exc
     possible = [*simulate.SERVICES, *(name for names in simulate.EVENT_SERVICES.values() for name in names)]
-    names = tuple(name.replace("/", "_") for name in _names(given, f"services of {provider} in {where}"))
+    names = tuple(name.replace("/", "_") for name in _names(value, f"services of {provider} in {where}"))
     for name in names:
         if name not in possible:
             near = nearest(name, possible)
@@ -90,7 +101,7 @@ def _of(provider: str, given: Any, where: str) -> tuple[str, ...]:
     return names
 
 
-def _names(given: Any, what: str) -> tuple[str, ...]:
-    if not isinstance(given, list) or not given or not all(isinstance(name, str) and name for name in given):
-        raise ConfigurationError(f"{what} is a list of names, not {given!r}")
-    return tuple(dict.fromkeys(given))
+def _names(value: Any, what: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) and name for name in value):
+        raise ConfigurationError(f"{what} must be a list of names, not {value!r}")
+    return tuple(dict.fromkeys(value))

@@ -1,4 +1,4 @@
-"""Recorded invocations once more, on the provider where they were recorded or on another one."""
+"""Replay recorded invocations on their provider or on another one."""
 
 from __future__ import annotations
 
@@ -27,14 +27,19 @@ from portable_fn.testing.extras import require_extras
 from portable_fn.testing.native_json import native_payloads
 from portable_fn.testing.results import Answer
 
-# Digits before the point of the largest float, less one; to write the int of "1E+9999999" takes minutes.
+# The largest float has 308 digits before the point. Writing the int of "1E+9999999" takes minutes.
 _LARGEST = 307
 
 
 class Replayed(Record):
-    """One recording, replayed: its `file`, the provider that it is `of` and that it was replayed `to`.
+    """A replayed recording.
 
-    `differences` say what came out otherwise, `skipped` why it couldn't be replayed there, "" where it was.
+    Attributes:
+        file: The recording's file.
+        of: The provider where it was recorded.
+        to: The provider where it was replayed.
+        differences: How the result differs from the recorded one.
+        skipped: Why it couldn't be replayed, or "".
     """
 
     _fields = ("file", "of", "to", "differences", "skipped")
@@ -48,38 +53,43 @@ class Replayed(Record):
 
 
 class Replay(list[Replayed]):
-    """The recordings, replayed, in the order in which they were recorded."""
+    """The replayed recordings, in the order in which they were recorded."""
 
     @property
     def differences(self) -> list[str]:
-        """What came out otherwise, of all of them, each after its file."""
-        return [f"{one.file}: {difference}" for one in self for difference in one.differences]
+        """All differences, each with its file."""
+        return [f"{replayed.file}: {difference}" for replayed in self for difference in replayed.differences]
 
     @property
     def skipped(self) -> list[str]:
-        """Why some couldn't be replayed, each after its file."""
-        return [f"{one.file}: {one.skipped}" for one in self if one.skipped]
+        """The reasons why recordings couldn't be replayed, each with its file."""
+        return [f"{replayed.file}: {replayed.skipped}" for replayed in self if replayed.skipped]
 
 
 def replay(
     recorded: str | os.PathLike[str], handler: object, to: str | None = None, *, ignore: Sequence[str] = ()
 ) -> Replay:
-    """Runs what PORTABLE_FN_RECORD recorded, on the provider of each, or on another one.
+    """Replay what PORTABLE_FN_RECORD recorded. The functions get the payloads without secrets, as they were recorded.
 
-    `ignore` has the members of a JSON answer that may differ, such as ids and times: a name, `"created_at"`, wherever it stands,
-    or a path from the top, `"/items/*/id"`, in which `*` is any member or place.
+    A recording of a third party's adapter is replayed only if `to` or PORTABLE_FN_PROVIDER names that adapter, or if it is already
+    imported. Unreadable recordings are skipped.
 
-    `recorded` is its folder, or a file with the lines that "-" printed, whatever a console put before and around them. The
-    function sees the payload as it was recorded, without secrets. ValueError where there are no recordings; what can't be
-    read among them is skipped. One of a third party's adapter is replayed where `to` or PORTABLE_FN_PROVIDER names that
-    adapter, or it has been used before.
+    Args:
+        recorded: The folder of recordings, or a log file with the lines that PORTABLE_FN_RECORD=- printed.
+        handler: The functions.
+        to: The provider; by default the recording's own.
+        ignore: Members of a JSON answer that may differ, such as ids and times: a name at any depth, `"created_at"`, or a path
+            from the top, `"/items/*/id"`, in which `*` is any member or index.
+
+    Raises:
+        ValueError: There are no readable recordings.
     """
-    place = Path(recorded)
-    found = [_read(name, text, to) for name, text in (_in_file(place) if place.is_file() else _in_folder(place))]
-    if all(isinstance(one, _Unreadable) for one in found):
-        raise ValueError(f"{found[0].file} is no recording: {found[0].why}")
-    paths = [_path(one) for one in ignore]
-    return Replay(_replayed(one, handler, to, paths) for one in found)
+    path = Path(recorded)
+    recordings = [_read(name, text, to) for name, text in (_in_file(path) if path.is_file() else _in_folder(path))]
+    if all(isinstance(recording, _Unreadable) for recording in recordings):
+        raise ValueError(f"{recordings[0].file} isn't a recording: {recordings[0].why}")
+    ignored = [_steps(text) for text in ignore]
+    return Replay(_replayed(recording, handler, to, ignored) for recording in recordings)
 
 
 def _in_folder(folder: Path) -> list[tuple[str, str | bytes | OSError]]:
@@ -99,26 +109,26 @@ def _content(file: Path) -> bytes | OSError:
 def _in_file(file: Path) -> list[tuple[str, str | bytes | OSError]]:
     if file.suffix == ".json":
         return [(file.name, _content(file))]
-    found: list[tuple[str, str | bytes | OSError]] = []
-    # Not splitlines: a text of JSON's may have other ends of lines as they are.
+    recordings: list[tuple[str, str | bytes | OSError]] = []
+    # Not splitlines: JSON strings may contain other line separators unescaped.
     for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").split("\n"), 1):
-        found += [(f"{file.name}:{number}", text) for text in _in_line(line)]
-    if not found:
+        recordings += [(f"{file.name}:{number}", text) for text in _in_line(line)]
+    if not recordings:
         raise ValueError(f"no recordings (lines with {VARIABLE}) in {file}")
-    return found
+    return recordings
 
 
 def _in_line(line: str) -> list[str]:
-    """The recordings in a line of a log, which may be JSON that has them in a text."""
+    """Return the recordings in a line of a log, which may be JSON with recordings in its strings."""
     mark = f"{VARIABLE} {{"
     if mark not in line:
         return []
     if line.lstrip()[:1] in ("{", "[", '"'):
         try:
-            return [one for text in _texts(json.loads(line)) for one in _in_line(text)]
+            return [recording for text in _texts(json.loads(line)) for recording in _in_line(text)]
         except (ValueError, RecursionError):
             pass
-    found = []
+    recordings = []
     at = line.find(mark)
     while at >= 0:
         start = at + len(mark) - 1
@@ -128,8 +138,8 @@ def _in_line(line: str) -> list[str]:
         except (ValueError, RecursionError):
             at = line.find(mark, start)
             end = len(line) if at < 0 else at
-        found.append(line[start:end])
-    return found
+        recordings.append(line[start:end])
+    return recordings
 
 
 _decoder = json.JSONDecoder()
@@ -139,22 +149,30 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for one in inside for text in _texts(one)]
+    return [text for member in inside for text in _texts(member)]
 
 
 class _Recorded:
-    """A recording as it was read."""
+    """A recording read from a file.
 
-    def __init__(self, file: str, provider: str, payload: Any, was: _Outcome, *, is_whole: bool) -> None:
+    Attributes:
+        file: The file.
+        provider: The provider.
+        payload: The payload, as JSON.
+        outcome: The recorded outcome.
+        is_whole: Whether the payload has its body.
+    """
+
+    def __init__(self, file: str, provider: str, payload: Any, outcome: _Outcome, *, is_whole: bool) -> None:
         self.file = file
         self.provider = provider
         self.payload = payload
-        self.was = was
+        self.outcome = outcome
         self.is_whole = is_whole
 
 
 class _Unreadable:
-    """What is no recording."""
+    """A file, or a part of one, that isn't a recording."""
 
     def __init__(self, file: str, why: str) -> None:
         self.file = file
@@ -162,33 +180,33 @@ class _Unreadable:
 
 
 def _read(file: str, text: str | bytes | OSError, to: str | None) -> Any:
-    """A `_Recorded`, or an `_Unreadable`."""
+    """Return a `_Recorded` or an `_Unreadable`."""
     if isinstance(text, OSError):
         return _Unreadable(file, str(text.strerror))
     try:
-        made = json.loads(text)
+        recording = json.loads(text)
     except (ValueError, RecursionError) as exc:
         return _Unreadable(file, f"{type(exc).__name__}: it isn't JSON, or was cut short")
-    if not isinstance(made, dict) or not {"provider", "payload"} <= made.keys():
-        return _Unreadable(file, "it is no object with a provider and a payload")
-    provider = made["provider"]
+    if not isinstance(recording, dict) or not {"provider", "payload"} <= recording.keys():
+        return _Unreadable(file, "it isn't an object with a provider and a payload")
+    provider = recording["provider"]
     if not _is_known(provider, to):
-        return _Unreadable(file, f"its provider is {str(provider)[:80]!r}, which is none of {', '.join(ADAPTERS)}")
+        return _Unreadable(file, f"its provider is {str(provider)[:80]!r}, not one of {', '.join(ADAPTERS)}")
     require_extras(provider)
-    cut, raised = made.get("cut", []), made.get("raised", {})
-    if not _are_calls(made.get("calls")):
+    cut, raised = recording.get("cut", []), recording.get("raised", {})
+    if not _are_calls(recording.get("calls")):
         return _Unreadable(file, "its calls can't be read")
     if not isinstance(cut, list) or not isinstance(raised, dict) or not isinstance(raised.get("name", ""), str):
-        return _Unreadable(file, "what was raised, or cut, can't be read")
+        return _Unreadable(file, "its members raised or cut can't be read")
     try:
-        was = _Outcome.of(made)
+        outcome = _Outcome.of(recording)
     except Exception as exc:
         return _Unreadable(file, f"its answer can't be read: {type(exc).__name__}")
-    return _Recorded(file, provider, made["payload"], was, is_whole="payload" not in cut)
+    return _Recorded(file, provider, recording["payload"], outcome, is_whole="payload" not in cut)
 
 
 def _is_known(provider: object, to: str | None) -> TypeGuard[str]:
-    """Whether a recording may name the provider: its adapter is a module, which is imported."""
+    """Whether a recording may name the provider, whose adapter would be imported."""
     return isinstance(provider, str) and (
         provider in ADAPTERS
         or provider in (to, os.environ.get("PORTABLE_FN_PROVIDER"))
@@ -201,12 +219,12 @@ def _are_calls(value: Any) -> bool:
         isinstance(call, dict)
         and all(isinstance(call.get(name), str) for name in ("function", "kind"))
         and isinstance(call.get("events"), list)
-        and all(map(_is_told, call["events"]))
+        and all(map(_is_event, call["events"]))
         for call in value
     )
 
 
-def _is_told(event: Any) -> bool:
+def _is_event(event: Any) -> bool:
     return (
         isinstance(event, dict)
         and all(isinstance(event.get(name), str) for name in ("id", "outcome"))
@@ -215,63 +233,68 @@ def _is_told(event: Any) -> bool:
     )
 
 
-def _path(text: str) -> list[str]:
-    """The steps of a path to ignore; a name alone is found at any depth, as its first step "**" says."""
+def _steps(text: str) -> list[str]:
+    """Return the steps of a path to ignore; a name alone matches at any depth, so its first step is "**"."""
     if not isinstance(text, str) or not text.strip("/"):
-        raise ValueError(f"ignore takes a name or a path such as '/items/*/id', not {text!r}")
+        raise ValueError(f"ignore takes names and paths such as '/items/*/id', not {text!r}")
     steps = text.removeprefix("/").split("/")
     return steps if text.startswith("/") or len(steps) > 1 else ["**", *steps]
 
 
 def _without(value: Any, paths: Sequence[list[str]]) -> Any:
-    """The JSON value with null in place of each member that a path leads to."""
+    """Return the JSON value with null instead of each member that a path names."""
     if [] in paths:
         return None
     if not paths or not isinstance(value, (dict, list)):
         return value
     members = value.items() if isinstance(value, dict) else enumerate(value)
-    made = {name: _without(one, _further(paths, str(name))) for name, one in members}
-    return made if isinstance(value, dict) else list(made.values())
+    kept = {name: _without(member, _remaining(paths, str(name))) for name, member in members}
+    return kept if isinstance(value, dict) else list(kept.values())
 
 
-def _further(paths: Sequence[list[str]], name: str) -> list[list[str]]:
-    """What is left of the paths that go through the member."""
-    left: list[list[str]] = []
+def _remaining(paths: Sequence[list[str]], name: str) -> list[list[str]]:
+    """Return the rest of each path that goes through the member."""
+    remaining: list[list[str]] = []
     for path in paths:
         if path[0] == "**":
-            left.append([] if path[1] in (name, "*") else path)
+            remaining.append([] if path[1] in (name, "*") else path)
         elif path[0] in (name, "*"):
-            left.append(path[1:])
-    return left
+            remaining.append(path[1:])
+    return remaining
 
 
-def _replayed(one: Any, handler: object, to: str | None, ignore: Sequence[list[str]]) -> Replayed:
-    if isinstance(one, _Unreadable):
-        return Replayed(one.file, "", to or "", skipped=f"no recording: {one.why}")
-    provider: str = one.provider
-    where = to or provider
-    if not one.is_whole:
-        return Replayed(one.file, provider, where, skipped="its body is too long to be kept, or broke off")
+def _replayed(recording: Any, handler: object, to: str | None, ignore: Sequence[list[str]]) -> Replayed:
+    if isinstance(recording, _Unreadable):
+        return Replayed(recording.file, "", to or "", skipped=f"not a recording: {recording.why}")
+    provider: str = recording.provider
+    target = to or provider
+    if not recording.is_whole:
+        return Replayed(recording.file, provider, target, skipped="its body was too long to record, or was cut off")
     try:
-        found = (
-            _again(one.payload, provider, handler)
-            if where == provider
-            else _elsewhere(one.payload, provider, handler, where)
+        outcome = (
+            _replay_there(recording.payload, provider, handler)
+            if target == provider
+            else _replay_elsewhere(recording.payload, provider, handler, target)
         )
     except (ConfigurationError, ImportError):
         raise
     except (PortableError, ValueError) as exc:
-        return Replayed(one.file, provider, where, skipped=str(exc))
+        return Replayed(recording.file, provider, target, skipped=str(exc))
     except Exception as exc:
-        why = f"{where} can't hand it over: {type(exc).__name__}: {exc}"
-        return Replayed(one.file, provider, where, skipped=why)
-    return Replayed(one.file, provider, where, _differences(one.was, found, ignore, same=where == provider))
+        why = f"{target} can't deliver it: {type(exc).__name__}: {exc}"
+        return Replayed(recording.file, provider, target, skipped=why)
+    differences = _differences(recording.outcome, outcome, ignore, same=target == provider)
+    return Replayed(recording.file, provider, target, differences)
 
 
 class _Outcome:
-    """What came out: the calls of functions, what was raised to the provider, and the answer to a request.
+    """The result of an invocation.
 
-    `is_whole` says that the answer has its body.
+    Attributes:
+        calls: The calls of functions.
+        raised: The name of the error raised to the provider, or None.
+        answer: The answer to a request, or None.
+        is_whole: Whether the answer has its body.
     """
 
     def __init__(
@@ -289,52 +312,53 @@ class _Outcome:
 
     @classmethod
     def of(cls, recorded: dict[str, Any]) -> _Outcome:
-        """What came out by a recording."""
+        """Return a recording's outcome."""
         answer = _http(recorded["provider"], recorded["payload"], recorded.get("answer"))
         is_whole = "answer" not in recorded.get("cut", ())
         return cls(recorded["calls"], recorded.get("raised", {}).get("name"), answer, is_whole=is_whole)
 
 
-def _again(payload: Any, provider: str, handler: object) -> _Outcome:
-    """On the provider where it was recorded, with the payload as it is: recorded once more."""
-    with recorded_again() as made:
-        for one in native_payloads(payload, provider):
-            one.invoke(provider, (handler,))
-    outcomes = [_Outcome.of({**one, "payload": payload}) for one in made]
+def _replay_there(payload: Any, provider: str, handler: object) -> _Outcome:
+    """Replay on the recording's own provider: invoke with the same payload, and record that."""
+    with recorded_again() as recordings:
+        for native in native_payloads(payload, provider):
+            native.invoke(provider, (handler,))
+    outcomes = [_Outcome.of({**recording, "payload": payload}) for recording in recordings]
     last = outcomes[-1] if outcomes else _Outcome([])
-    calls = [call for one in outcomes for call in one.calls]
+    calls = [call for outcome in outcomes for call in outcome.calls]
     return _Outcome(calls, last.raised, last.answer, is_whole=last.is_whole)
 
 
-def _elsewhere(payload: Any, provider: str, handler: object, to: str) -> _Outcome:
-    """On another provider, with what each function got of the payload."""
+def _replay_elsewhere(payload: Any, provider: str, handler: object, to: str) -> _Outcome:
+    """Replay on another provider: deliver the events that each function gets from the payload."""
     with not_recorded():
-        return _delivered(payload, provider, handler, to)
+        seen: list[tuple[Binding, Any]] = []
+        for native in native_payloads(payload, provider):
+            native.invoke(provider, probes(bindings(handler), lambda function, event: seen.append((function, event))))
+        if not seen:
+            raise ValueError("no function is called for it")
+        return _deliver_seen(seen, to)
 
 
-def _delivered(payload: Any, provider: str, handler: object, to: str) -> _Outcome:
-    seen: list[tuple[Binding, Any]] = []
-    for one in native_payloads(payload, provider):
-        one.invoke(provider, probes(bindings(handler), lambda function, event: seen.append((function, event))))
-    if not seen:
-        raise ValueError("no function is called for it")
-    found = _Outcome([])
-    together: dict[int, tuple[Binding, list[Event[Any]]]] = {}
+def _deliver_seen(seen: Sequence[tuple[Binding, Any]], to: str) -> _Outcome:
+    outcome = _Outcome([])
+    batches: dict[int, tuple[Binding, list[Event[Any]]]] = {}
     for function, event in seen:
         if isinstance(event, Request):
-            answer = deliver(reporting([function], found.calls.append), _request(event), to=to)
-            found.answer, found.is_whole = _of_answer(answer), len(answer.body) <= MAX_BODY
+            answer = deliver(reporting([function], outcome.calls.append), _neutral_request(event), to=to)
+            outcome.answer, outcome.is_whole = _answer_json(answer), len(answer.body) <= MAX_BODY
         else:
-            those = event if isinstance(event, Batch) else [event]
-            together.setdefault(id(function), (function, []))[1].extend(_neutral(one, function) for one in those)
-    for function, events in together.values():
-        delivery = deliver(reporting([function], found.calls.append), events, to=to)
-        found.raised = None if delivery.error is None else delivery.error[0]
-    return found
+            events = event if isinstance(event, Batch) else [event]
+            batch = batches.setdefault(id(function), (function, []))[1]
+            batch.extend(_neutral(member, function) for member in events)
+    for function, batch in batches.values():
+        delivery = deliver(reporting([function], outcome.calls.append), batch, to=to)
+        outcome.raised = None if delivery.error is None else delivery.error[0]
+    return outcome
 
 
-def _request(request: Request[Any]) -> Request[Any]:
-    """The request without what its provider had of it."""
+def _neutral_request(request: Request[Any]) -> Request[Any]:
+    """Return the request without what its provider added."""
     headers = request.headers.multi_items()
     neutral = request.copy(
         [(name, value) for name, value in headers if not name.startswith("x-forwarded-") and name != "host"]
@@ -344,87 +368,88 @@ def _request(request: Request[Any]) -> Request[Any]:
 
 
 def _neutral(event: Event[Any], function: Binding) -> Event[Any]:
-    """The event, with the short name of its source and without its place there: these are its provider's."""
-    made: Any = copy(event)
+    """Return the event without its provider's source, type, partition and sequence."""
+    neutral: Any = copy(event)
     if isinstance(event, Message):
-        made.source = event.channel
+        neutral.source = event.channel
     elif isinstance(event, ObjectEvent):
-        made.source, made.type = event.bucket, ""
+        neutral.source, neutral.type = event.bucket, ""
     elif isinstance(event, ChangeEvent):
-        made.source, made.type = event.table, ""
-        made.key, made.before, made.after = map(_plain_numbers, (event.key, event.before, event.after))
+        neutral.source, neutral.type = event.table, ""
+        neutral.key, neutral.before, neutral.after = map(_plain_numbers, (event.key, event.before, event.after))
     elif isinstance(event, ScheduleEvent):
-        # Some have but a time; those with names have names throughout.
-        made.name = made.source = event.name or function.name
+        # Some providers send only a time.
+        neutral.name = neutral.source = event.name or function.name
     elif isinstance(event, Task):
-        # Where it was recorded the name is that of what was deployed; here it is the function's.
-        made.name = ""
+        # The recorded name is that of the deployed function; `deliver` sets the portable function's.
+        neutral.name = ""
     if isinstance(event, (Message, ChangeEvent)):
-        made.partition = made.sequence = None
-    return made  # type: ignore[no-any-return]  # a copy
+        neutral.partition = neutral.sequence = None
+    return neutral  # type: ignore[no-any-return]  # a copy
 
 
 def _plain_numbers(value: Any) -> Any:
-    """Decimals as int where they are whole, else float, which every table knows; ValueError for one that no float holds."""
+    """Replace decimals by int or float, which every table has; raise ValueError if one is too large for a float."""
     if isinstance(value, Decimal):
         if value.is_finite() and value.adjusted() > _LARGEST:
             raise ValueError(f"a number of {value.adjusted() + 1} digits is too large for another provider")
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, dict):
-        return {name: _plain_numbers(one) for name, one in value.items()}
-    return [_plain_numbers(one) for one in value] if isinstance(value, list) else value
+        return {name: _plain_numbers(member) for name, member in value.items()}
+    return [_plain_numbers(item) for item in value] if isinstance(value, list) else value
 
 
 def _http(provider: str, payload: Any, native: Any) -> dict[str, Any] | None:
-    """The recorded answer to a request as `_of_answer` has it; None where it was none to a request."""
+    """Return the recorded answer in the form of `_answer_json`; None if the recording isn't of a request."""
     read: Callable[[Any, Any], Answer | None] | None = getattr(adapter_json(provider), "http_answer", None)
     if read is not None and native is not None:
         answer = read(payload, native)
-        return None if answer is None else _of_answer(answer)
+        return None if answer is None else _answer_json(answer)
     return native if isinstance(native, dict) and isinstance(native.get("headers"), dict) else None
 
 
-def _of_answer(answer: Answer) -> dict[str, Any]:
+def _answer_json(answer: Answer) -> dict[str, Any]:
     headers = {"content-type": answer.headers.get("content-type")}
     body = answer.body if len(answer.body) <= MAX_BODY else b""
-    made: dict[str, Any] = redacted({"status": answer.status, "headers": headers, **body_fields(body)})
-    return made
+    value: dict[str, Any] = redacted({"status": answer.status, "headers": headers, **body_fields(body)})
+    return value
 
 
-def _differences(was: _Outcome, found: _Outcome, ignore: Sequence[list[str]], *, same: bool) -> list[str]:
-    told = [*_of_calls(was.calls, found.calls)]
-    # What reaches a provider for an event is its own; that of a request is the same everywhere.
-    if same and was.raised != found.raised:
-        told.append(f"the invocation raised {was.raised or 'nothing'}, and now {found.raised or 'nothing'}")
-    if was.answer is not None and found.answer is not None and _is_for_request(was.calls, found.calls):
+def _differences(old: _Outcome, new: _Outcome, ignore: Sequence[list[str]], *, same: bool) -> list[str]:
+    differences = [*_call_differences(old.calls, new.calls)]
+    # Only the answer to a request is the same on every provider.
+    if same and old.raised != new.raised:
+        differences.append(f"the invocation raised {old.raised or 'nothing'}, now {new.raised or 'nothing'}")
+    if old.answer is not None and new.answer is not None and _is_for_request(old.calls, new.calls):
         for name, before, after in (
-            ("status", was.answer.get("status"), found.answer.get("status")),
-            ("content type", _content_type(was.answer), _content_type(found.answer)),
-            ("body", *_bodies(was, found, ignore)),
+            ("status", old.answer.get("status"), new.answer.get("status")),
+            ("content type", _content_type(old.answer), _content_type(new.answer)),
+            ("body", *_bodies(old, new, ignore)),
         ):
             if before != after:
-                told.append(f"the answer's {name} was {_shown(before)}, and is {_shown(after)}")
-    return told
+                differences.append(f"the answer's {name} was {_short(before)}, and is {_short(after)}")
+    return differences
 
 
-def _is_for_request(*calls: list[Call]) -> bool:
-    return all(call["kind"] in ("Request", "Event") for those in calls for call in those)
+def _is_for_request(*recorded: list[Call]) -> bool:
+    return all(call["kind"] in ("Request", "Event") for calls in recorded for call in calls)
 
 
 def _content_type(answer: dict[str, Any]) -> Any:
     return (answer.get("headers") or {}).get("content-type")
 
 
-def _body(one: _Outcome, other: _Outcome) -> Any:
-    """The body of the answer; nothing is known of that which was too long to be kept."""
-    assert one.answer is not None
-    return one.answer.get("body", one.answer.get("body_base64", "")) if one.is_whole and other.is_whole else None
+def _body(outcome: _Outcome) -> Any:
+    assert outcome.answer is not None
+    return outcome.answer.get("body", outcome.answer.get("body_base64", ""))
 
 
-def _bodies(was: _Outcome, found: _Outcome, ignore: Sequence[list[str]]) -> tuple[Any, Any]:
-    """Both bodies, without what is to be ignored if both are JSON."""
-    before, after = _body(was, found), _body(found, was)
-    if ignore and before != after and before is not None and after is not None:
+def _bodies(old: _Outcome, new: _Outcome, ignore: Sequence[list[str]]) -> tuple[Any, Any]:
+    """Return both bodies, without ignored members if both are JSON; None for both if one was too long to record."""
+    if not (old.is_whole and new.is_whole):
+        return None, None
+    before, after = _body(old), _body(new)
+    if ignore and before != after:
         try:
             return _without(parse_json(before), ignore), _without(parse_json(after), ignore)
         except ValueError:
@@ -432,30 +457,30 @@ def _bodies(was: _Outcome, found: _Outcome, ignore: Sequence[list[str]]) -> tupl
     return before, after
 
 
-def _shown(value: Any) -> str:
+def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
-def _of_calls(was: list[Call], found: list[Call]) -> list[str]:
-    before, after = _by_event(was), _by_event(found)
+def _call_differences(old: list[Call], new: list[Call]) -> list[str]:
+    before, after = _by_event(old), _by_event(new)
     if set(before) != set(after):
-        # Ids of requests, schedules and tasks are of the invocation.
-        before, after = _in_turn(was), _in_turn(found)
-    told = []
+        # Requests, schedules and tasks have a new id in each invocation.
+        before, after = _by_order(old), _by_order(new)
+    differences = []
     for name in dict.fromkeys([*before, *after]):
-        old, new = before.get(name, "not called"), after.get(name, "not called")
-        if old != new:
-            told.append(f"{' '.join(filter(None, name))} was {old}, and is {new}")
-    return told
+        was, now = before.get(name, "not called"), after.get(name, "not called")
+        if was != now:
+            differences.append(f"{' '.join(filter(None, name))} was {was}, and is {now}")
+    return differences
 
 
 def _by_event(calls: list[Call]) -> dict[tuple[str, str], str]:
-    return {(call["function"], one["id"]): _word(one) for call in calls for one in call["events"]}
+    return {(call["function"], event["id"]): _word(event) for call in calls for event in call["events"]}
 
 
-def _in_turn(calls: list[Call]) -> dict[tuple[str, str], str]:
-    words = [(call["function"], _word(one)) for call in calls for one in call["events"]]
+def _by_order(calls: list[Call]) -> dict[tuple[str, str], str]:
+    words = [(call["function"], _word(event)) for call in calls for event in call["events"]]
     if len(words) == 1:
         return {(words[0][0], ""): words[0][1]}
     return {(name, f"call {number}"): word for number, (name, word) in enumerate(words, 1)}

@@ -1,7 +1,7 @@
-"""Hypothesis strategies for neutral events of every kind, odd ones among them; needs `portable-fn[testing]`.
+"""Draw neutral events of every kind with Hypothesis, odd ones too; needs `portable-fn[testing]`.
 
-Each function's arguments are strategies for the fields of what `fake`'s function of that kind makes, and what they draw shrinks
-to the plainest there is: `messages(data=st.from_type(Order), attempt=st.just(3))`.
+Each function takes strategies for the fields of an event, with the names and defaults of `fake`'s functions:
+`messages(data=st.from_type(Order), attempt=st.just(3))`. Examples shrink to the plainest event.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ try:
     from hypothesis import strategies as st
     from hypothesis.strategies import SearchStrategy
 except ModuleNotFoundError as exc:
-    said = "portable_fn.testing.strategies needs hypothesis: pip install 'portable-fn[testing]'"
-    raise ModuleNotFoundError(said, name=exc.name) from exc
+    message = "portable_fn.testing.strategies needs hypothesis: pip install 'portable-fn[testing]'"
+    raise ModuleNotFoundError(message, name=exc.name) from exc
 
 from portable_fn.events import (
     CHANGE_ACTIONS,
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=Event[Any])
 
-# The integers that every JSON reader has exactly. https://www.rfc-editor.org/rfc/rfc7493#section-2.2
+# The integers that every JSON reader reads exactly. https://www.rfc-editor.org/rfc/rfc7493#section-2.2
 MAX_INTEGER = 2**53 - 1
-# A Storage Queue's message is 64 KiB in base64, less than any other provider's.
+# Azure's storage queues have the smallest messages: 64 KiB in base64.
 BIG = 40_000
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -67,7 +67,7 @@ _SCALARS = _PLAIN | st.floats(allow_nan=False, allow_infinity=False)
 _JSON = _nested(_SCALARS)
 _FIELDS: SearchStrategy[dict[str, Any]] = st.dictionaries(_NAMES, _JSON, max_size=4)
 _DATA: SearchStrategy[Any] = _SCALARS | _JSON | _FIELDS | _BIG
-# Providers tell milliseconds; some of them tell more.
+# Every provider sends milliseconds, some send more.
 _TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(
     lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000, tzinfo=UTC)
 )
@@ -83,7 +83,7 @@ _OBJECT_KEYS = st.lists(
     max_size=4,
 ).map("/".join)
 _METADATA: SearchStrategy[Mapping[str, str]] = st.dictionaries(_NAMES, _LINE, max_size=3)
-# Databases have decimals where JSON has floats.
+# No floats: databases return them as decimals.
 _ROWS: SearchStrategy[Mapping[str, Any]] = st.builds(
     lambda id, rest: {**rest, "id": id}, _IDS, st.dictionaries(_NAMES, _nested(_PLAIN), max_size=4)
 )
@@ -113,7 +113,7 @@ _ADDRESSES = st.sampled_from(["203.0.113.7", "2001:db8::7"])
 _ODD_BODIES = st.sampled_from([b"\0", b"\xff\xfe", b"\r\n", b"\x1f\x8b"])
 _BODIES: SearchStrategy[bytes | str] = _TEXT | st.binary(max_size=50) | _ODD_BODIES | _BIG
 _FORMS: SearchStrategy[dict[str, Any]] = st.dictionaries(_NAMES, _TEXT | st.lists(_TEXT, max_size=2), max_size=3)
-# Those whose request has no content, at most servers.
+# Methods whose requests have no body on most servers.
 _BODILESS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -133,7 +133,7 @@ def messages(
     partition: SearchStrategy[str | None] = _NONE,
     sequence: SearchStrategy[str | None] = _NONE,
 ) -> SearchStrategy[Message[Any]]:
-    """Messages with the data as JSON, or with the body as it is where that is given."""
+    """Draw messages with the data as JSON, or with the body if that is passed."""
     return st.builds(
         fake.message,
         data=data if body is None else _NONE,
@@ -162,7 +162,7 @@ def batches(
     min_size: int = 1,
     max_size: int = 10,
 ) -> SearchStrategy[Batch[Any]]:
-    """Batches of messages, or of changes, no two with the same id."""
+    """Draw batches of messages or changes with different ids."""
     return st.lists(messages, min_size=min_size, max_size=max_size, unique_by=lambda event: event.id).map(Batch)
 
 
@@ -181,7 +181,7 @@ def objects(
     metadata: SearchStrategy[Mapping[str, str]] = _METADATA,
     body: SearchStrategy[bytes | None] = _NONE,
 ) -> SearchStrategy[ObjectEvent[Any]]:
-    """Objects that were created, deleted, archived or changed, with odd keys among them."""
+    """Draw events of objects, some with odd keys."""
     return st.builds(
         fake.object,
         bucket=bucket,
@@ -212,9 +212,9 @@ def changes(
     partition: SearchStrategy[str | None] = _NONE,
     sequence: SearchStrategy[str | None] = _NONE,
 ) -> SearchStrategy[ChangeEvent[Any]]:
-    """Rows that were inserted, updated or removed, `before` and `after` as the action has them.
+    """Draw changes whose `before` and `after` fit the action.
 
-    Where only `before` and `after` are given, the action follows from them. A row's key is its "id" unless `key` is given.
+    If you pass only `before` and `after`, the action follows from them. The key is the row's "id" unless you pass `key`.
     """
     return st.builds(
         lambda rows, **fields: fake.change(before=rows[0], after=rows[1], action=rows[2], **fields),
@@ -236,16 +236,16 @@ def _before_and_after(
     after: SearchStrategy[Mapping[str, Any] | None] | None,
     action: SearchStrategy[str] | None,
 ) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None, str | None]:
-    done = None
+    drawn_action = None
     if action is not None:
-        done = draw(action)
+        drawn_action = draw(action)
     elif before is None and after is None:
-        done = draw(st.sampled_from(CHANGE_ACTIONS))
-    was = draw(before) if before is not None else None if done == "inserted" else draw(_ROWS)
-    now = draw(after) if after is not None else None if done == "removed" else draw(_ROWS)
-    if was is not None and now is not None and after is None and "id" in was:
-        now = {**now, "id": was["id"]}
-    return was, now, done
+        drawn_action = draw(st.sampled_from(CHANGE_ACTIONS))
+    old = draw(before) if before is not None else None if drawn_action == "inserted" else draw(_ROWS)
+    new = draw(after) if after is not None else None if drawn_action == "removed" else draw(_ROWS)
+    if old is not None and new is not None and after is None and "id" in old:
+        new = {**new, "id": old["id"]}
+    return old, new, drawn_action
 
 
 def schedules(
@@ -258,7 +258,7 @@ def schedules(
     is_late: SearchStrategy[bool] = st.booleans(),
     input: SearchStrategy[Any] = _NONE,
 ) -> SearchStrategy[ScheduleEvent[Any]]:
-    """Schedules whose time has come."""
+    """Draw events of schedules."""
     return st.builds(fake.schedule, at=at, name=name, cron=cron, id=id, source=source, is_late=is_late, input=input)
 
 
@@ -275,7 +275,7 @@ def cloud_events(
     schema: SearchStrategy[str] = _EMPTY,
     extensions: SearchStrategy[Mapping[str, str]] = _EXTENSIONS,
 ) -> SearchStrategy[CloudEvent[Any]]:
-    """Events of a bus with the data as JSON, or with the body as it is where that is given."""
+    """Draw events of a bus with the data as JSON, or with the body if that is passed."""
     return st.builds(
         fake.cloud_event,
         type=type,
@@ -299,7 +299,7 @@ def tasks(
     source: SearchStrategy[str] = st.just("caller"),
     type: SearchStrategy[str] = st.just("invoke"),
 ) -> SearchStrategy[Task[Any]]:
-    """Direct calls; without a name, `deliver` calls the function that it is given."""
+    """Draw direct calls; without a name, `deliver` calls its first function for tasks."""
     return st.builds(fake.task, input=input, name=name, id=id, source=source, type=type)
 
 
@@ -335,11 +335,14 @@ def requests(
     id: SearchStrategy[str] = _IDS,
     time: SearchStrategy[datetime] = _TIMES,
 ) -> SearchStrategy[Request[Any]]:
-    """Requests; where none of `json`, `form` and `body` is given, those of methods that have a body have one of each sort."""
-    given = {"json": json, "form": form, "files": files, "body": body}
+    """Draw requests.
+
+    Unless you pass `json`, `form`, `files` or `body`, requests of methods with a body have JSON, a form, or plain bytes.
+    """
+    content = {"json": json, "form": form, "files": files, "body": body}
     return _requests(
         method,
-        {name: strategy for name, strategy in given.items() if strategy is not None},
+        {name: strategy for name, strategy in content.items() if strategy is not None},
         {
             "target": target,
             "headers": headers,
