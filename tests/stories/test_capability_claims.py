@@ -101,9 +101,9 @@ def test_services_that_are_played_and_services_that_are_declared_are_the_same() 
     services = [Service("line", "Message", "queue", {}), Service("line", "Task", "task", {})]
 
     assert [
-        "hub (Message) is played and not declared",
-        "web (Request) is played and not declared",
-        "line (Task) is declared and not played",
+        "hub (Message) is simulated but not declared",
+        "web (Request) is simulated but not declared",
+        "line (Task) is declared but not simulated",
     ] == false_services(services, simulate)
 
 

@@ -219,7 +219,7 @@ def test_a_mark_on_a_test_that_does_not_take_deliver_is_an_error_but_not_on_its_
 ) -> None:
     result = run(pytester, "@pytest.mark.providers('aws')\ndef test_ship(fake): ...")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["test_app.py::test_ship has the mark providers but doesn't take the fixture deliver"])
+    result.stdout.fnmatch_lines(["test_app.py::test_ship has the mark providers, so it must take the fixture deliver"])
     run(pytester, "pytestmark = pytest.mark.providers('aws')\ndef test_ship(fake): ...").assert_outcomes(passed=1)
 
 

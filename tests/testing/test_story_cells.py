@@ -45,10 +45,10 @@ def test_the_cells_are_every_story_on_every_service_that_hands_over_its_kind() -
 @pytest.mark.parametrize(
     "cannot", [{"web": {"no such story": "why"}}, {"wob": {STREAM: "why"}}, {"queue": {STREAM: "why"}}]
 )
-def test_a_reason_for_what_is_no_cell_is_an_error(cannot: dict[str, dict[str, str]]) -> None:
+def test_a_reason_for_an_unknown_cell_is_an_error(cannot: dict[str, dict[str, str]]) -> None:
     ((service, stories),) = cannot.items()
     with pytest.raises(
-        ValueError, match=f"no stories on a service of portable_fn_toy: {service}: {next(iter(stories))}"
+        ValueError, match=f"unknown stories or services of portable_fn_toy: {service}: {next(iter(stories))}"
     ):
         cells("portable_fn_toy", cannot)
 
@@ -68,7 +68,7 @@ def test_what_fails_is_seen_unless_it_can_not_hold(error: Exception) -> None:
 def test_what_holds_is_quiet_unless_it_can_not() -> None:
     tell(event_story(None), print)
     for story in (event_story(None), Story("it holds", raising(None))):
-        with pytest.raises(AssertionError, match="holds, though it is said that it can't: why"):
+        with pytest.raises(AssertionError, match="holds; remove the reason why it can't: why"):
             tell(story, print, "why")
 
 

@@ -1,10 +1,10 @@
-"""Payloads without their secrets, in the shape that they had, so that they can be handed over again.
+"""Remove the secrets from payloads, and keep their shape so that they can be replayed.
 
-A secret is told by the name that it goes by or by its form, in the value and in the texts inside of it: JSON, whole and in
-lines, base64, gzip, multipart forms, queries, connection strings, cookies, XML and prose.
+A secret is recognised by its name or its form, also in nested texts: JSON, JSON lines, base64, gzip, multipart forms, queries,
+connection strings, cookies, XML and prose.
 
-All of it takes time in the size of the value. So a pattern begins where nothing of its own is before it, and takes all that it
-can for good (`++`); what may be anywhere is found once and then looked at.
+The time is linear in the size of the value: a pattern starts only where its own characters don't precede it, takes as many as it
+can without backtracking (`++`), and is searched for once.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from urllib.parse import quote_plus, unquote_plus
 
 from portable_fn.data import MAX_JSON_DEPTH, to_json
 
-# Base64 as well, for the members that are read as such.
+# Valid base64 too, for members that are decoded.
 REDACTED = "REDACTED"
 
-# What goes beyond is replaced as a whole: a text that is in so many others, and what all that is packed inflates to.
+# A text nested deeper, or gzip that inflates to more bytes in total, is replaced as a whole.
 MAX_TEXTS = 8
 MAX_INFLATED = 8 * 1024 * 1024
 
-# What a value is that is a secret by its name.
+# Which values of a secret's name are secrets.
 _ANY = re.compile(r"(?s:.*)")
 _NO_NUMBER = re.compile(r"(?s:(?!-?\d+(?:\.\d+)?\Z).*)")
 _NO_COUNT = re.compile(r"(?s:(?!\d{1,3}\Z).*)")
 _PIN = re.compile(r"\d{4,12}")
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w+/=.~%-]{20,}")
-# A key in a query, and no name of an object such as "photos/2024.png".
+# A key in a query, but not the name of an object such as "photos/2024.png".
 _TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w+=~%-]{12,}")
 
-# Names in lower case with dashes between their words, and what is a secret by them; the first that fits counts. Source of those
-# of credentials: https://owasp.org/www-community/vulnerabilities/Information_exposure_through_query_strings_in_url
+# Names in lower case with dashes between words, and which of their values are secrets; the first match counts. Source of the
+# credentials: https://owasp.org/www-community/vulnerabilities/Information_exposure_through_query_strings_in_url
 _Names = tuple[tuple[re.Pattern[str], re.Pattern[str] | None], ...]
 _NAMES: _Names = (
     (
-        # What is told of a secret, and what is none but in name, without which a payload can't be read or takes another road.
+        # Facts about a secret, and names that only look like one. Without them a payload can't be read, or is routed differently.
         re.compile(
             r"-(?:type|count|status|length|size|limit|name|ur[il]|endpoint|expir(?:es|y|ation|ed)|ttl|age|at|on|in|time|date"
             r"|timestamp|policy|methods?|version|algorithm|alg|format|scheme|mode|level|provider|strategy|enabled|required"
@@ -61,7 +61,7 @@ _NAMES: _Names = (
         ),
         _ANY,
     ),
-    # No compass, bypass, overpass, underpass and trespass.
+    # Not compass, bypass, overpass, underpass or trespass.
     (re.compile(r"(?<!com)(?<!by)(?<!over)(?<!under)(?<!tres)pass\d*$|(?:^|-)pw\d*$"), _NO_COUNT),
     (re.compile(r"(?:^|-)seeds?$"), _NO_NUMBER),
     (re.compile(r"(?:^|-)sessions?$"), _RANDOM),
@@ -71,14 +71,14 @@ _NAMES: _Names = (
 _NAMES_OF_HEADERS: _Names = ((re.compile(r"session|identity|principal"), _ANY), *_NAMES)
 _NAMES_OF_QUERIES: _Names = ((re.compile(r"^(?:key|sid)$"), _TOKEN), *_NAMES)
 
-# Azure Service Bus's key of order.
+# The ordering key of Azure Service Bus.
 _SESSIONS = ("SessionId", "SessionIdArray", "ReplyToSessionId", "metadata.sessionid")
-# What says of which type the value beside it is, and how: "String", "text/plain".
+# The type of the value beside it: "String", "text/plain".
 _TYPES = ("dataType", "Type", "type", "contentType")
 _TYPE = re.compile(r"[A-Za-z]{1,40}(?:[./][A-Za-z.+-]{1,40})?")
 # {"name": "x-api-key", "value": "…"}
-_CALLED = ("name", "Name", "key", "Key", "NAME", "KEY")
-_VALUES = ("value", "Value", "VALUE", "values", "Values")
+_NAME_MEMBERS = ("name", "Name", "key", "Key", "NAME", "KEY")
+_VALUE_MEMBERS = ("value", "Value", "VALUE", "values", "Values")
 _COOKIES = ("cookie", "cookies", "set-cookie")
 _COOKIE_ATTRIBUTES = ("path", "expires", "max-age", "domain", "samesite", "priority")
 _COOKIE_FLAGS = ("secure", "httponly", "partitioned", "")
@@ -115,7 +115,7 @@ _KEYS = re.compile(
 )
 # https://core.telegram.org/bots/api#authorizing-your-bot
 _BOT = re.compile(r"(?<!\d)\d{8,10}+:[\w-]{35}+(?![\w-])")
-# Who has such an address may post: https://api.slack.com/messaging/webhooks, https://discord.com/developers/docs/resources/webhook
+# Anyone with such an address may post: https://api.slack.com/messaging/webhooks, https://discord.com/developers/docs/resources/webhook
 _HOOK = re.compile(
     r"(?<=hooks\.slack\.com/)(services|workflows|triggers)/[\w/%-]++|(?<=\.com/api/)(webhooks/\d++)/[\w-]++", re.ASCII
 )
@@ -138,7 +138,7 @@ _PAIR = re.compile(
 
 
 def _values(plain: str) -> re.Pattern[str]:
-    """Values in quotes, in brackets, or as `plain` says."""
+    """Return a pattern for values in quotes, in brackets, or of the form `plain`."""
     quoted = r"[bru]{0,2}(?P<mark>\\{0,9}[\"'])(?P<quoted>(?:(?!(?P=mark))(?:\\(?s:.)|[^\\]))*+)"
     return re.compile(rf"{quoted}|[\[{{(](?P<bracketed>[^\]}})]*+)|(?P<plain>{plain})")
 
@@ -147,36 +147,41 @@ _OF_CONNECTIONS = _values(r"[^;\r\n\"]++")
 _OF_FORMS = _values(r"(?:[^\s&;,#\"'<]|'(?![\s,;)\]}]|\Z)|,(?![\w.-]++=))++")
 _OF_LINES = _values(r"[^\r\n]++")
 _OF_PROSE = _values(rf"(?:{_SCHEMED.pattern})?[^\s;,\"'<>]++")
-# Of a value that is looked at before it is known to be a secret: others may begin in it.
+# The characters of a value that are checked before it's known to be a secret: another pair may start in it.
 _BEGINNING = 128
 
 
 def redacted(value: Any, name: str = "") -> Any:
-    """The value, of JSON, with what its name or its form says to be a secret replaced, inside of texts and base64 too."""
+    """Return the JSON value with its secrets replaced, also inside texts and base64.
+
+    Args:
+        value: The JSON value.
+        name: The name under which it stands.
+    """
     return _Redaction().member(name, value)
 
 
 def missing_words(value: Any, kept: Any) -> frozenset[str]:
-    """The words of a value that its redaction has no more: an answer may say them again."""
+    """Return the words that redaction removed from a value, because an answer may repeat them."""
     return _words(value) - _words(kept)
 
 
 def without_words(value: Any, words: frozenset[str]) -> Any:
-    """The value, of JSON, with the words replaced wherever they are in its texts."""
+    """Return the JSON value with the words replaced in all of its texts."""
     if isinstance(value, str):
-        return _WORD.sub(lambda found: REDACTED if found[0] in words else found[0], value)
+        return _WORD.sub(lambda match: REDACTED if match[0] in words else match[0], value)
     if isinstance(value, dict):
-        return {name: without_words(one, words) for name, one in value.items()}
-    return [without_words(one, words) for one in value] if isinstance(value, list) else value
+        return {name: without_words(member, words) for name, member in value.items()}
+    return [without_words(item, words) for item in value] if isinstance(value, list) else value
 
 
 def _words(value: Any) -> frozenset[str]:
-    # Numbers and what is shorter may be anything else in an answer.
+    # Numbers and shorter words may mean something else in an answer.
     return frozenset(word for word in _WORD.findall(to_json(value)) if not _NUMBER.fullmatch(word))
 
 
 def _secret(name: str, names: _Names = _NAMES) -> re.Pattern[str] | None:
-    """What a value of the name is where it is a secret; None where it never is."""
+    """Return the pattern of the name's values that are secrets, or None."""
     words = _WORDS.sub("-", name).strip("-").lower()
     return next((form for pattern, form in names if pattern.search(words)), None)
 
@@ -189,7 +194,7 @@ def _leaf(text: str) -> str:
 
 
 class _Redaction:
-    """The redaction of one value, which knows how deep it is in it and how much it has inflated."""
+    """The redaction of one value; counts the nesting and the inflated bytes."""
 
     def __init__(self) -> None:
         self._nesting = 0
@@ -197,13 +202,20 @@ class _Redaction:
         self._inflated = 0
 
     def member(self, name: str, value: Any, secret: re.Pattern[str] | None = None, names: _Names = _NAMES) -> Any:
-        """The value of the name; `secret` is what it is where it is one anyhow, `names` are those of where it is."""
+        """Redact the value of a name.
+
+        Args:
+            name: The name.
+            value: The JSON value.
+            secret: The pattern of its secret values, if the parent's name makes it secret.
+            names: The names that are secret at this place, such as in headers.
+        """
         lower = name.lower()
         if lower in _COOKIES and isinstance(value, (str, list, tuple)):
-            # Those of AWS's HTTP APIs are a list, of a request as well as of an answer.
+            # AWS's HTTP APIs have a list in requests and in answers.
             is_set = lower == "set-cookie" or (lower == "cookies" and not isinstance(value, str))
             return self._cookies(value, is_set=is_set)
-        # What a verified token says of its bearer is no secret.
+        # The claims of a verified token aren't secret.
         if secret is None and name not in _SESSIONS and not (lower == "jwt" and isinstance(value, dict)):
             secret = _secret(name, names)
         if lower.endswith("headers"):
@@ -215,8 +227,8 @@ class _Redaction:
     def _value(self, value: Any, secret: re.Pattern[str] | None, names: _Names) -> Any:
         if isinstance(value, str):
             if secret is not None and secret.fullmatch(value):
-                made = self._json(value, secret) if secret is _ANY else None
-                return _leaf(value) if made is None else made
+                redacted_json = self._json(value, secret) if secret is _ANY else None
+                return _leaf(value) if redacted_json is None else redacted_json
             return self.text(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return 0 if secret is not None and secret.fullmatch(str(value)) else value
@@ -231,50 +243,50 @@ class _Redaction:
             self._nesting -= 1
 
     def _object(self, value: dict[Any, Any], secret: re.Pattern[str] | None, names: _Names) -> dict[Any, Any]:
-        called = next((name for name in _CALLED if isinstance(value.get(name), str)), "")
-        made: dict[Any, Any] = {}
-        for name, one in value.items():
+        name_member = next((name for name in _NAME_MEMBERS if isinstance(value.get(name), str)), "")
+        kept: dict[Any, Any] = {}
+        for name, member in value.items():
             if not isinstance(name, str) or (name == "session_id" and "delivery_count" in value):
-                made[name] = self._value(one, secret, names)
-            elif called and name in _VALUES:
-                made[name] = self.member(value[called], one, secret, names)
+                kept[name] = self._value(member, secret, names)
+            elif name_member and name in _VALUE_MEMBERS:
+                kept[name] = self.member(value[name_member], member, secret, names)
             elif secret is not None and (
-                _secret(one, names) is not None
-                if name == called
-                else name in _TYPES and isinstance(one, str) and _TYPE.fullmatch(one)
+                _secret(member, names) is not None
+                if name == name_member
+                else name in _TYPES and isinstance(member, str) and _TYPE.fullmatch(member)
             ):
-                made[name] = one
+                kept[name] = member
             else:
                 key = REDACTED if secret is not None and _RANDOM.fullmatch(name) else _by_form(name)
-                made[f"{key}-{len(made)}" if key in made else key] = self.member(name, one, secret, names)
-        return made
+                kept[f"{key}-{len(kept)}" if key in kept else key] = self.member(name, member, secret, names)
+        return kept
 
     def _list(self, value: Any, secret: re.Pattern[str] | None, names: _Names) -> list[Any]:
         # A header as a pair.
-        if names is _NAMES_OF_HEADERS and len(value) == 2 and all(isinstance(one, str) for one in value):
+        if names is _NAMES_OF_HEADERS and len(value) == 2 and all(isinstance(item, str) for item in value):
             return [value[0], self.member(value[0], value[1], secret, names)]
-        return [self._value(one, secret, names) for one in value]
+        return [self._value(item, secret, names) for item in value]
 
     def _cookies(self, value: Any, *, is_set: bool) -> Any:
-        """Cookies with their names, and with what a Set-Cookie says beside; a list of `cookies` may be of either."""
+        """Redact cookies, and keep names and attributes; a list of `cookies` may be of requests or answers."""
         if isinstance(value, str):
-            # Several in one line; a comma is in "Expires" too.
+            # A line may have several; a comma may also belong to "Expires".
             lines = re.split(r",\s*+(?=[^\s;,=]++=)", value) if is_set else [value]
             return ", ".join(_cookie_line(line, is_set=is_set) for line in lines)
         if isinstance(value, (list, tuple)):
-            return [self._cookies(one, is_set=is_set) for one in value]
+            return [self._cookies(cookie, is_set=is_set) for cookie in value]
         return self._value(value, _ANY, _NAMES_OF_HEADERS)
 
     def text(self, text: str) -> str:
-        """A text, read as whatever it is, with the secrets in it replaced."""
+        """Redact a text in its own format."""
         for read in (self._json, self._base64, self._multipart, self._lines):
-            made = read(text)
-            if made is not None:
-                return made
+            redacted_text = read(text)
+            if redacted_text is not None:
+                return redacted_text
         return self._prose(text)
 
     def _inside(self, text: str) -> str:
-        """A text that was in another."""
+        """Redact a nested text."""
         if self._texts >= MAX_TEXTS:
             return REDACTED
         self._texts += 1
@@ -284,21 +296,21 @@ class _Redaction:
             self._texts -= 1
 
     def _json(self, text: str, secret: re.Pattern[str] | None = None) -> str | None:
-        """A text of JSON; None where it is none."""
+        """Redact JSON; return None for any other text."""
         start = text.lstrip(" \t\r\n\ufeff")
         inside = start.rstrip(" \t\r\n")
         if not start.startswith(("{", "[", '"')):
             return None
-        twice = False
+        has_repeated_names = False
 
-        def pairs(those: list[tuple[str, Any]]) -> dict[str, Any]:
-            nonlocal twice
-            made = dict(those)
-            twice = twice or len(made) < len(those)
-            return made
+        def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            nonlocal has_repeated_names
+            members = dict(pairs)
+            has_repeated_names = has_repeated_names or len(members) < len(pairs)
+            return members
 
         try:
-            value = json.loads(inside, object_pairs_hook=pairs)
+            value = json.loads(inside, object_pairs_hook=as_dict)
         except ValueError:
             return None
         except RecursionError:
@@ -307,59 +319,59 @@ class _Redaction:
             return REDACTED
         self._texts += 1
         try:
-            made = self._value(value, secret, _NAMES)
+            kept = self._value(value, secret, _NAMES)
         finally:
             self._texts -= 1
-        if made == value and not twice:
+        if kept == value and not has_repeated_names:
             return text
-        # Written as it was, so that it is compared with what is written so.
+        # In the text's own style, because a replay compares it with an answer in that style.
         separators = None if '": ' in text else (",", ":")
-        written = json.dumps(made, ensure_ascii=text.isascii(), separators=separators)
+        written = json.dumps(kept, ensure_ascii=text.isascii(), separators=separators)
         return text[: len(text) - len(start)] + written + start[len(inside) :]
 
     def _base64(self, text: str) -> str | None:
-        """Base64 of a text, packed or not; None where it is none, or has no secrets."""
-        found = _BASE64.fullmatch(text)
-        if found is None:
+        """Redact base64 of a text or of gzip; return None for any other text, or one without secrets."""
+        match = _BASE64.fullmatch(text)
+        if match is None:
             return None
-        digits = "".join(found[1].split()).replace("-", "+").replace("_", "/")
+        digits = "".join(match[1].split()).replace("-", "+").replace("_", "/")
         try:
             octets = b64decode(digits + "=" * (-len(digits) % 4), validate=True)
-            is_packed = octets.startswith(b"\x1f\x8b\x08")
-            inflated = self._inflate(octets) if is_packed else octets
+            is_gzip = octets.startswith(b"\x1f\x8b\x08")
+            inflated = self._inflate(octets) if is_gzip else octets
             if inflated is None:
                 return REDACTED
-            # A file of a form may be of any bytes.
+            # A file in a form may have any bytes.
             errors = "surrogateescape" if b"form-data;" in inflated else "strict"
             inside = inflated.decode(errors=errors)
         except ValueError:
             return None
-        made = self._inside(inside)
-        if made == inside:
+        kept = self._inside(inside)
+        if kept == inside:
             return None
-        octets = made.encode(errors="surrogatepass" if errors == "strict" else errors)
-        written = b64encode(_packed(octets) if is_packed else octets).decode()
+        octets = kept.encode(errors="surrogatepass" if errors == "strict" else errors)
+        written = b64encode(_gzip(octets) if is_gzip else octets).decode()
         if "-" in text or "_" in text:
             written = written.replace("+", "-").replace("/", "_")
         return written if "=" in text or not len(digits) % 4 else written.rstrip("=")
 
     def _inflate(self, octets: bytes) -> bytes | None:
-        """What the gzip has in it; None where it is none, or too much."""
-        made = bytearray()
+        """Inflate gzip; return None for other bytes, or if it's too large."""
+        inflated = bytearray()
         while octets:
             member = zlib.decompressobj(wbits=31)
             try:
-                made += member.decompress(octets, MAX_INFLATED - self._inflated - len(made) + 1)
+                inflated += member.decompress(octets, MAX_INFLATED - self._inflated - len(inflated) + 1)
             except zlib.error:
                 return None
-            if not member.eof or len(made) + self._inflated > MAX_INFLATED:
+            if not member.eof or len(inflated) + self._inflated > MAX_INFLATED:
                 return None
             octets = member.unused_data.lstrip(b"\0")
-        self._inflated += len(made)
-        return bytes(made)
+        self._inflated += len(inflated)
+        return bytes(inflated)
 
     def _multipart(self, text: str) -> str | None:
-        """A form in parts, of which each has its name; None where it is none."""
+        """Redact a multipart form, each part by its name; return None for any other text."""
         if "form-data;" not in text:
             return None
         boundary = _BOUNDARY.search(text)
@@ -378,10 +390,10 @@ class _Redaction:
         return head + (_leaf(content) if is_secret else self._inside(content)) + value[len(content) :]
 
     def _lines(self, text: str) -> str | None:
-        """Lines of which some are JSON, after "data:" in a stream of events; None where none is."""
+        """Redact lines of which some are JSON, with "data:" before it in an event stream; None if none is JSON."""
         if "\n" not in text:
             return None
-        made: list[str] = []
+        kept: list[str] = []
         others: list[str] = []
         for line in text.split("\n"):
             start = "data:" if line.startswith("data:") else ""
@@ -390,21 +402,21 @@ class _Redaction:
                 others.append(line)
                 continue
             if others:
-                made.append(self._prose("\n".join(others)))
+                kept.append(self._prose("\n".join(others)))
                 others = []
-            made.append(start + inside)
-        if not made:
+            kept.append(start + inside)
+        if not kept:
             return None
-        return "\n".join([*made, self._prose("\n".join(others))] if others else made)
+        return "\n".join([*kept, self._prose("\n".join(others))] if others else kept)
 
     def _prose(self, text: str) -> str:
-        """Any other text."""
+        """Redact a text of any other format."""
         if ";base64," in text:
-            text = _DATA_URL.sub(lambda found: self._base64(found[0]) or found[0], text)
+            text = _DATA_URL.sub(lambda match: self._base64(match[0]) or match[0], text)
         text = _by_form(text)
-        text = _ADDRESS.sub(lambda found: _without_user(found[0]), text)
+        text = _ADDRESS.sub(lambda match: _without_user(match[0]), text)
         if "%" in text:
-            text = _ESCAPED.sub(lambda found: self._escaped(found[0]), text)
+            text = _ESCAPED.sub(lambda match: self._escaped(match[0]), text)
         text = _TAG.sub(_tag, text)
         return _pairs(text)
 
@@ -414,13 +426,13 @@ class _Redaction:
         inside = unquote_plus(text, errors="surrogateescape")
         if inside == text:
             return text
-        made = self._inside(inside)
-        return text if made == inside else quote_plus(made, errors="surrogateescape")
+        kept = self._inside(inside)
+        return text if kept == inside else quote_plus(kept, errors="surrogateescape")
 
 
-def _packed(octets: bytes) -> bytes:
-    packer = zlib.compressobj(wbits=31)
-    return packer.compress(octets) + packer.flush()
+def _gzip(octets: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=31)
+    return compressor.compress(octets) + compressor.flush()
 
 
 def _cookie_line(line: str, *, is_set: bool) -> str:
@@ -441,39 +453,39 @@ def _cookie(pair: str) -> str:
 
 
 def _by_form(text: str) -> str:
-    """A text without the secrets that have a form of their own."""
+    """Return the text without the secrets that are recognised by their form."""
     text = _PEM.sub(REDACTED, text)
     text = _BEARER.sub(rf"\1\2{REDACTED}", text)
     text = _BASIC.sub(_basic, text)
     text = _DOTTED.sub(_jwt, text)
     if ".com/" in text:
-        text = _HOOK.sub(lambda found: f"{found[1] or found[2]}/{REDACTED}", text)
+        text = _HOOK.sub(lambda match: f"{match[1] or match[2]}/{REDACTED}", text)
     return _BOT.sub(REDACTED, _KEYS.sub(_key, text))
 
 
-def _basic(found: re.Match[str]) -> str:
-    """A user's name and password, or else a ticket; "Basic plan" is neither."""
-    digits = found[3].replace("%3D", "=").rstrip("=")
+def _basic(match: re.Match[str]) -> str:
+    """Redact user and password, or a ticket, but not the words "Basic plan"."""
+    digits = match[3].replace("%3D", "=").rstrip("=")
     try:
         is_secret = b":" in b64decode(digits + "=" * (-len(digits) % 4), "-_" if {"-", "_"} & set(digits) else None)
     except ValueError:
         is_secret = False
-    return f"{found[1]}{found[2]}{REDACTED}" if is_secret or _RANDOM.fullmatch(digits) else found[0]
+    return f"{match[1]}{match[2]}{REDACTED}" if is_secret or _RANDOM.fullmatch(digits) else match[0]
 
 
-def _jwt(found: re.Match[str]) -> str:
-    """Parts with dots between of which one begins as a JSON object in base64 does."""
-    at = found[0].find("eyJ")
-    return found[0][:at] + REDACTED if at >= 0 and found[0].count(".", at) >= 2 else found[0]
+def _jwt(match: re.Match[str]) -> str:
+    """Redact parts between dots if one starts with "eyJ", which is '{"' in base64."""
+    at = match[0].find("eyJ")
+    return match[0][:at] + REDACTED if at >= 0 and match[0].count(".", at) >= 2 else match[0]
 
 
-def _key(found: re.Match[str]) -> str:
-    # "sk-circle-fade-dot" is a class of CSS.
-    return found[0] if found[0].startswith("sk-") and not any(one.isdigit() for one in found[0]) else REDACTED
+def _key(match: re.Match[str]) -> str:
+    # "sk-circle-fade-dot" is a CSS class.
+    return match[0] if match[0].startswith("sk-") and not any(map(str.isdigit, match[0])) else REDACTED
 
 
 def _without_user(address: str) -> str:
-    """What follows "://" without whose it is; of a password with a slash too, which no port has."""
+    """Strip user:password from what follows "://" in a URL, even with "/" in the password."""
     authority = re.split(r"[/?#]", address, maxsplit=1)[0]
     if "@" in authority:
         at = authority.rindex("@")
@@ -484,40 +496,40 @@ def _without_user(address: str) -> str:
     return (f"{REDACTED}:{REDACTED}" if ":" in address[:at] else REDACTED) + address[at:]
 
 
-def _tag(found: re.Match[str]) -> str:
-    start, name, cdata, inside, plain = found.groups("")
+def _tag(match: re.Match[str]) -> str:
+    start, name, cdata, inside, plain = match.groups("")
     secret = _secret(name)
     value = inside or plain
     return start + cdata + (_leaf(value) if secret is not None and secret.fullmatch(value.strip()) else value)
 
 
 def _pairs(text: str) -> str:
-    """A text with names and values, of a query, a form, a connection string, a log or a program, without the secret values."""
-    made: list[str] = []
+    """Redact the values of secret names in a query, form, connection string, log or program."""
+    kept: list[str] = []
     done = 0
     connection = _CONNECTION.match(text)
-    for found in _PAIR.finditer(text):
-        if found.start() < done:
+    for pair in _PAIR.finditer(text):
+        if pair.start() < done:
             continue
-        is_assigned = found["mark"] == "=" and not found["gap"]
-        secret = _secret(unquote_plus(found["name"]), _NAMES_OF_QUERIES if is_assigned else _NAMES)
+        is_assigned = pair["mark"] == "=" and not pair["gap"]
+        secret = _secret(unquote_plus(pair["name"]), _NAMES_OF_QUERIES if is_assigned else _NAMES)
         if secret is None:
             continue
-        before = text[max(found.start() - 5, 0) : found.start()].rstrip()
+        before = text[max(pair.start() - 5, 0) : pair.start()].rstrip()
         if is_assigned:
-            is_first = connection is not None and found.start() < connection.end()
+            is_first = connection is not None and pair.start() < connection.end()
             values = _OF_CONNECTIONS if is_first or (before[-1:] == ";" and before[-4:] != "amp;") else _OF_FORMS
         else:
-            values = _OF_LINES if found["name"].lower().endswith(("cookie", "authorization")) else _OF_PROSE
-        beginning = values.match(text, found.end(), found.end() + _BEGINNING)
+            values = _OF_LINES if pair["name"].lower().endswith(("cookie", "authorization")) else _OF_PROSE
+        beginning = values.match(text, pair.end(), pair.end() + _BEGINNING)
         if beginning is None or not secret.fullmatch(beginning[beginning.lastgroup or 0]):
             continue
-        # Neither a scope, "password:reset", nor what an ARN says.
-        is_word = found["mark"] == ":" and not found["gap"] and not found["quote"] and beginning.lastgroup == "plain"
-        if is_word and (before[-1:] == ":" or not any(one.isdigit() for one in beginning[0])):
+        # Skip scopes such as "password:reset", and parts of an ARN.
+        is_word = pair["mark"] == ":" and not pair["gap"] and not pair["quote"] and beginning.lastgroup == "plain"
+        if is_word and (before[-1:] == ":" or not any(map(str.isdigit, beginning[0]))):
             continue
-        value = values.match(text, found.end()) or beginning
+        value = values.match(text, pair.end()) or beginning
         start, end = value.span(value.lastgroup or 0)
-        made += text[done:start], _leaf(text[start:end])
+        kept += text[done:start], _leaf(text[start:end])
         done = end
-    return "".join([*made, text[done:]])
+    return "".join([*kept, text[done:]])

@@ -1,9 +1,9 @@
-"""The conformance stories: named facts that hold on every provider.
+"""Tell the conformance stories: named facts that hold on every provider.
 
-`cells(provider)` are all of them on each of a provider's services, for one test to tell through the adapter's `simulate`. A real
-runtime is told a story by `tell(story, deliver)`. For HTTP's stories that brings a neutral request to `stories.app` and gives the
-answer as its caller receives it; for those of events it brings events to the functions of `stories.events_app`, and gives `StoryRun`.
-`false_claims(provider)` says where an adapter's capabilities aren't what the stories show.
+- `cells(provider)` returns every story for every service of a provider. One test tells them through the adapter's `simulate`.
+- `tell(story, deliver)` tells a story to a real runtime. For HTTP, `deliver` sends a neutral request to `stories.app` and returns the
+  caller's answer. For events, it sends them to the functions of `stories.events_app` and returns a `StoryRun`.
+- `false_claims(provider)` returns the declared capabilities that the stories contradict.
 """
 
 from portable_fn.testing.stories import app, events_app

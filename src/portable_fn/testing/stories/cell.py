@@ -1,4 +1,4 @@
-"""The stories on every service of a provider, each a cell that a test tells."""
+"""Pair each story with each service of a provider: a cell, which a test tells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from portable_fn.testing.stories.events import EVENT_STORIES, EventStory, StoryR
 from portable_fn.testing.stories.http import HTTP_STORIES, Story
 
 S = TypeVar("S", bound=Story | EventStory)
-# By service, the names of the stories that can't hold there, each with the reason.
+# By service, the names of stories that can't hold there, with the reason.
 Cannot = Mapping[str, Mapping[str, str]]
 
 
@@ -31,57 +31,61 @@ class _Cell(Record, Generic[S]):
 
     @property
     def name(self) -> str:
-        """A name for the test: the provider, the service and the story."""
+        """The name for a test: provider, service and story."""
         return f"{self.provider} {self.service} | {self.story.name}"
 
 
 class HTTPCell(_Cell[Story]):
-    """A story of HTTP on a service of a provider, with the reason where it can't hold there."""
+    """A story of HTTP on a provider's service; `cannot` is the reason why it can't hold there."""
 
     def deliver(self, request: Request[Any]) -> Answer:
-        """Brings the request through the service to the stories' functions."""
+        """Deliver the request through the service to the stories' functions."""
         return deliver(app, request, to=self.provider, via=self.service)
 
     def tell(self) -> None:
-        """Tells the story through the provider's `simulate`; AssertionError as `tell` has it."""
+        """Tell the story through the provider's `simulate`; raise AssertionError as `tell` does."""
         __tracebackhide__ = True
         tell(self.story, self.deliver, self.cannot)
 
 
 class EventCell(_Cell[EventStory]):
-    """A story of events on a service of a provider, with the reason where it can't hold there."""
+    """A story of events on a provider's service; `cannot` is the reason why it can't hold there."""
 
     def deliver(self, events: Sequence[Event[Any]], *, seconds: float = 30) -> StoryRun:
-        """Brings the events through the service to the story's functions."""
+        """Deliver the events through the service to the story's functions."""
         events_app.SEEN.clear()
         functions = events_app.functions_for(self.story.kind, self.story.app)
         delivery = deliver(functions, list(events), to=self.provider, via=self.service, seconds=seconds)
         return StoryRun(delivery, list(events_app.SEEN))
 
     def tell(self) -> None:
-        """Tells the story through the provider's `simulate`; AssertionError as `tell` has it."""
+        """Tell the story through the provider's `simulate`; raise AssertionError as `tell` does."""
         __tracebackhide__ = True
         tell(self.story, self.deliver, self.cannot)
 
 
-# How long a second is in process, where no runtime counts whole ones.
-EventCell.deliver.second = 0.3  # type: ignore[attr-defined]  # what a story asks for
+# A short "second" saves time in process. Real runtimes count whole seconds.
+EventCell.deliver.second = 0.3  # type: ignore[attr-defined]  # a story reads it
 
 
 def cells(provider: str, cannot: Cannot | None = None) -> list[HTTPCell | EventCell]:
-    """Every story on every service by which the provider, a name of ours or an adapter's module, hands over what it is about.
+    """Return every story on every service of the provider that delivers its kind of event.
 
-    `cannot` has the stories that can't hold on a service, with the reason. ValueError where it names a story or a service that
-    isn't there.
+    Args:
+        provider: The provider's name, or an adapter's module.
+        cannot: The stories that can't hold on a service, with the reason.
+
+    Raises:
+        ValueError: `cannot` names an unknown story or service.
     """
     simulate = adapter(provider, "simulate")
     reasons = {(service, story): why for service, stories in (cannot or {}).items() for story, why in stories.items()}
-    found: list[HTTPCell | EventCell] = [
+    all_cells: list[HTTPCell | EventCell] = [
         HTTPCell(provider, service, story, reasons.pop((service, story.name), None))
         for service in simulate.SERVICES
         for story in HTTP_STORIES
     ]
-    found += [
+    all_cells += [
         EventCell(provider, service, story, reasons.pop((service, story.name), None))
         for kind, services in simulate.EVENT_SERVICES.items()
         for service in services
@@ -90,15 +94,21 @@ def cells(provider: str, cannot: Cannot | None = None) -> list[HTTPCell | EventC
     ]
     if reasons:
         unknown = "; ".join(f"{service}: {story}" for service, story in reasons)
-        raise ValueError(f"these are no stories on a service of {provider}: {unknown}")
-    return found
+        raise ValueError(f"cannot names unknown stories or services of {provider}: {unknown}")
+    return all_cells
 
 
 def tell(story: Story | EventStory, deliver: Callable[..., Any], cannot: str | None = None) -> None:
-    """Tells a story to the functions that `deliver` brings events to, such as those in a real runtime.
+    """Tell a story to the functions behind `deliver`, for example in a real runtime.
 
-    AssertionError where it doesn't hold, and where it does though `cannot` says why it can't: what can't hold must fail, so
-    that no reason outlives itself.
+    Args:
+        story: The story.
+        deliver: Delivers a request or events, and returns an `Answer` or a `StoryRun`.
+        cannot: Why the story can't hold.
+
+    Raises:
+        AssertionError: The story doesn't hold, or it holds although `cannot` says why it can't: reasons must not outlive
+            their cause.
     """
     __tracebackhide__ = True
     try:
@@ -107,9 +117,9 @@ def tell(story: Story | EventStory, deliver: Callable[..., Any], cannot: str | N
         if cannot is None:
             raise
     except ValueError:
-        # So deliver says that a service can't carry an event.
+        # deliver raises it if a service can't carry an event.
         if cannot is None or isinstance(story, Story):
             raise
     else:
         if cannot is not None:
-            raise AssertionError(f"{story.name!r} holds, though it is said that it can't: {cannot}")
+            raise AssertionError(f"{story.name!r} holds; remove the reason why it can't: {cannot}")

@@ -1,4 +1,4 @@
-"""The functions that the stories of events are told to: each shows what it saw and does as the event's data says."""
+"""The functions of the event stories: each shows the event that it got, and does what the event's data says."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from portable_fn import (
     portable,
 )
 
-# What the functions saw in this process, newest last.
+# The events that the functions got in this process, newest last.
 SEEN: list[dict[str, Any]] = []
-# Before each line that shows one, where PORTABLE_FN_STORIES is "print".
+# The start of each printed line, if PORTABLE_FN_STORIES is "print".
 MARK = "portable_fn saw "
 
 
-# How a text begins that is no JSON, and that a function fails to read.
+# The start of malformed JSON that a function must fail to read.
 UNREADABLE = b'{"do": "read"'
 
 
 class OutOfStock(Exception):
-    """An error with a name of its own."""
+    """An error with its own name."""
 
 
 def see(event: Event[Any], context: Context, together: int = 1) -> None:
@@ -74,7 +74,7 @@ def _shown(event: Any) -> dict[str, Any]:
         "kind": kind,
         "id": event.id,
         "source": event.source,
-        "envelopes": [one.kind_name for one in event.envelopes],
+        "envelopes": [envelope.kind_name for envelope in event.envelopes],
     }
     shown["time"] = None if event.time is None else event.time.isoformat()
     shown.update((name, getattr(event, name)) for name in names[kind])
@@ -93,36 +93,36 @@ def _shown(event: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it: bytes, decimals and sets by their name."""
+    """Return a value as JSON, with bytes and sets as objects and decimals as numbers."""
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _plain(member) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode()}
     if isinstance(value, (set, frozenset)):
-        return {"set": sorted(_plain(one) for one in value)}
+        return {"set": sorted(_plain(item) for item in value)}
     if type(value).__name__ == "Decimal":
         return float(value) if value % 1 else int(value)
     return value
 
 
 def act(data: Any) -> Any:
-    """Does what the data says: {"do": "fail"}, "retry", "reject", "sleep", "return"; nothing for any other."""
+    """Do what the data says: {"do": "fail"}, "retry", "reject", "exit", "sleep", "return"; otherwise nothing."""
     if not isinstance(data, dict):
         return None
-    what = data.get("do")
-    if what == "fail":
+    action = data.get("do")
+    if action == "fail":
         raise OutOfStock("told to fail")
-    if what == "retry":
+    if action == "retry":
         raise Retry("told to", after=data.get("after"))
-    if what == "reject":
+    if action == "reject":
         raise Reject("told to")
-    if what == "exit":
+    if action == "exit":
         raise SystemExit("told to")
-    if what == "sleep":
+    if action == "sleep":
         time.sleep(data["seconds"])
-    return data.get("value") if what == "return" else None
+    return data.get("value") if action == "return" else None
 
 
 def _data(event: Message[Any] | CloudEvent[Any]) -> Any:
@@ -131,7 +131,7 @@ def _data(event: Message[Any] | CloudEvent[Any]) -> Any:
     except DecodeError:
         if event.body.startswith(UNREADABLE):
             raise
-        return None  # any other body that is no JSON says nothing
+        return None  # other malformed bodies mean nothing
 
 
 @portable(
@@ -140,48 +140,48 @@ def _data(event: Message[Any] | CloudEvent[Any]) -> Any:
     on.stream("orders", dead_letter="orders-dead", retry=on.RetryPolicy(attempts=5, delay=5)),
 )
 def message(event: Message[Any], ctx: Context) -> None:
-    """A message, each on its own."""
+    """Take a message."""
     see(event, ctx)
     act(_data(event))
 
 
 @portable(on.object("uploads", dead_letter="orders-dead"))
 def stored(event: ObjectEvent[Any], ctx: Context) -> None:
-    """An object; one whose key begins with "fail", "reject" or "retry" does that."""
+    """Take an object; if its key starts with "fail", "reject" or "retry", do that."""
     _store(event, ctx)
 
 
 def _store(event: ObjectEvent[Any], ctx: Context) -> None:
     see(event, ctx)
-    for what in ("fail", "reject", "retry"):
-        if event.key.startswith(what):
-            act({"do": what, "after": 30})
+    for action in ("fail", "reject", "retry"):
+        if event.key.startswith(action):
+            act({"do": action, "after": 30})
 
 
 @portable(on.change("users", dead_letter="orders-dead", retry=on.RetryPolicy(attempts=5, delay=5)))
 def changed(event: ChangeEvent[Any], ctx: Context) -> None:
-    """A row of a table."""
+    """Take a change of a row."""
     see(event, ctx)
     act(event.data)
 
 
 @portable(on.schedule("0 3 * * *", name="nightly", retry=on.RetryPolicy(attempts=5, delay=5)))
 def tick(event: ScheduleEvent[Any], ctx: Context) -> None:
-    """A schedule."""
+    """Take a schedule."""
     see(event, ctx)
     act(event.input)
 
 
 @portable(on.schedule("0 3 * * *", name="nightly", retry=on.RetryPolicy(attempts=5, delay=5)))
 def failing(event: ScheduleEvent[Any], ctx: Context) -> None:
-    """A schedule whose function always fails."""
+    """Take a schedule, and always fail."""
     see(event, ctx)
     act({"do": "fail"})
 
 
 @portable(on.event(dead_letter="orders-dead"))
 def happened(event: CloudEvent[Any], ctx: Context) -> Any:
-    """An event of a bus."""
+    """Take an event of a bus."""
     return _happen(event, ctx)
 
 
@@ -195,7 +195,7 @@ def _happen(event: CloudEvent[Any], ctx: Context) -> Any:
 
 @portable(on.task("function"))
 def function(event: Task[Any], ctx: Context) -> Any:
-    """A task."""
+    """Take a task."""
     see(event, ctx)
     return act(event.data)
 
@@ -216,52 +216,52 @@ BY_KIND = {
     on.stream("orders", dead_letter="orders-dead", retry=on.RetryPolicy(attempts=5, delay=5)),
 )
 def batch(messages: Batch[Message[Any]], ctx: Context) -> None:
-    """Messages as they came together; each is settled as its data says."""
-    for one in messages:
-        see(one, ctx, len(messages))
-        data = _data(one) or {}
+    """Take a batch; retry or reject each message as its data says."""
+    for message in messages:
+        see(message, ctx, len(messages))
+        data = _data(message) or {}
         if data.get("do") == "retry":
-            messages.retry(one, after=data.get("after"), why="told to")
+            messages.retry(message, after=data.get("after"), why="told to")
         elif data.get("do") == "reject":
-            messages.reject(one, "told to")
+            messages.reject(message, "told to")
         elif data.get("do") == "fail":
             raise OutOfStock("told to fail")
 
 
 @portable(on.change("users", dead_letter="orders-dead", retry=on.RetryPolicy(attempts=5, delay=5)))
 def changes(rows: Batch[ChangeEvent[Any]], ctx: Context) -> None:
-    """Rows as they came together."""
-    for one in rows:
-        see(one, ctx, len(rows))
+    """Take a batch of changes."""
+    for row in rows:
+        see(row, ctx, len(rows))
 
 
 @portable(on.object("uploads", via="events", dead_letter="orders-dead"))
 def stored_by_messages(event: ObjectEvent[Any], ctx: Context) -> None:
-    """An object of which a message tells."""
+    """Take an object from a message."""
     _store(event, ctx)
 
 
 @portable(on.change("users", via="events", dead_letter="orders-dead", retry=on.RetryPolicy(attempts=5, delay=5)))
 def changed_by_messages(event: ChangeEvent[Any], ctx: Context) -> None:
-    """A row of which a message tells."""
+    """Take a change from a message."""
     see(event, ctx)
     act(event.data)
 
 
 @portable(on.schedule("0 3 * * *", name="nightly", via="events", retry=on.RetryPolicy(attempts=5, delay=5)))
 def tick_by_messages(event: ScheduleEvent[Any], ctx: Context) -> None:
-    """A schedule of which a message tells."""
+    """Take a schedule from a message."""
     see(event, ctx)
     act(event.input)
 
 
 @portable(on.event(via="events", dead_letter="orders-dead"))
 def happened_by_messages(event: CloudEvent[Any], ctx: Context) -> Any:
-    """An event of a bus that comes in a message."""
+    """Take an event of a bus from a message."""
     return _happen(event, ctx)
 
 
-# By kind, what is called for what comes in the messages of "events", which is the channel that `simulate` takes for such.
+# By kind, the function for events in messages of the channel "events", which `simulate` uses for these.
 BY_MESSAGES = {
     "ObjectEvent": stored_by_messages,
     "ChangeEvent": changed_by_messages,
@@ -271,7 +271,12 @@ BY_MESSAGES = {
 
 
 def functions_for(kind: str, app: str) -> list[Any]:
-    """The functions of an entry that a story of the kind and the app is told to: first the one that the story is about."""
+    """Return the functions of the entry for a story, the one that the story is about first.
+
+    Args:
+        kind: The kind of event.
+        app: The story's `app`.
+    """
     if app == "among others":
         return [message, stored, changed, tick, happened]
     if app == "by messages":

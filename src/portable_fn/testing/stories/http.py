@@ -1,4 +1,4 @@
-"""What holds for an HTTP request and its response on every provider."""
+"""Tell what holds for an HTTP request and its response on every provider."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ Send = Callable[[Request[Any]], Answer]
 
 
 class Story(Record):
-    """A named fact, and how it is told: `tell(send)` raises AssertionError where it doesn't hold.
+    """A named fact about HTTP.
 
-    `features` are those of portable_fn.adapter.capabilities that it shows.
+    Attributes:
+        name: The fact.
+        tell: Raises AssertionError if the fact doesn't hold.
+        features: The features of portable_fn.adapter.capabilities that it shows.
     """
 
     _fields = ("name",)
@@ -37,15 +40,17 @@ HTTP_STORIES: list[Story] = []
 
 
 def story(name: str, *features: str) -> Callable[[Callable[[Send], None]], Callable[[Send], None]]:
-    def told(tell: Callable[[Send], None]) -> Callable[[Send], None]:
+    """Register a story: a function that gets `send` and asserts."""
+
+    def register(tell: Callable[[Send], None]) -> Callable[[Send], None]:
         HTTP_STORIES.append(Story(name, tell, features))
         return tell
 
-    return told
+    return register
 
 
 def sees(send: Send, method: str = "GET", target: str = "/echo/x", **fields: Any) -> dict[str, Any]:
-    """What the handler saw of a request."""
+    """Return the request as the handler saw it."""
     answer = send(fake.request(method, target, **fields))
     assert answer.status == 200, answer
     seen: dict[str, Any] = answer.json()
@@ -53,7 +58,7 @@ def sees(send: Send, method: str = "GET", target: str = "/echo/x", **fields: Any
 
 
 def is_problem(answer: Answer, status: int) -> dict[str, Any]:
-    """The problem document that the answer is."""
+    """Return the answer's problem document; raise AssertionError for any other answer."""
     assert answer.status == status, answer
     assert answer.headers.get("content-type") == "application/problem+json", answer
     document: dict[str, Any] = answer.json()
@@ -83,7 +88,7 @@ def _(send: Send) -> None:
     assert sees(send, target="/echo/x?flag&b=1")["query"] == [["flag", ""], ["b", "1"]]
 
 
-@story("no query is no parameters")
+@story("a request without a query has no parameters")
 def _(send: Send) -> None:
     assert sees(send, target="/echo/x")["query"] == []
 
@@ -409,7 +414,7 @@ def _(send: Send) -> None:
     assert sees(send, "POST", "/async-echo?a=1", body=b"x")["body"] == b"x".hex()
 
 
-# What goes wrong
+# Errors
 
 
 @story("an exception is a 500 problem document with the invocation id and without its message")
