@@ -44,7 +44,7 @@ TESTS: dict[tuple[str, str, str, str], tuple[str, str]] = {
         ("aws", "function_url", _GATEWAY),
         ("aws", "rest_api", _GATEWAY),
         ("aws", "lattice_v2", ("aws/test_adapter.py", "test_the_principal_of_vpc_lattice_is_the_iam_caller")),
-        ("azure", "http", ("azure/test_adapter.py", "test_the_principal_is_easy_auths_where_it_is_on")),
+        ("azure", "http", ("azure/test_http_requests.py", "test_the_principal_is_easy_auths_if_it_is_on")),
         ("cloudflare", "fetch", ("cloudflare/test_adapter.py", "test_a_verified_client_certificate_is_the_principal")),
     )
 } | {

@@ -1,4 +1,4 @@
-"""Azure's one function for all paths leaves the app's own functions theirs."""
+"""The one function for all paths takes no requests of the app's other functions."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ def anything(request: Request) -> None: ...
 
 
 def in_the_hosts_order(app: Any) -> list[str]:
-    """The names of the app's HTTP functions as the host tries them."""
+    """Return the names of the app's HTTP functions in the order in which the host tries them."""
     names = [one.get_function_name() for one in app.get_functions() if one.get_trigger().type == "httpTrigger"]
     return sorted(names, key=str.lower)
 
 
 def with_own(app: Any, *names: str) -> Any:
-    """The app with functions of one's own."""
+    """Return an app with functions of your own."""
     for name in names:
         app.function_name(name)(app.route(name)(lambda req: "own"))
     return app
 
 
-def test_the_function_for_all_paths_comes_after_functions_of_ones_own() -> None:
+def test_the_function_for_all_paths_comes_after_your_own_functions() -> None:
     app = with_own(entry(hello, zebra), "legacy", "Upload", "zip_code", "zzz", "http")
     assert ["http", "legacy", "Upload", "zip_code", "zzz", "zzz_http"] == in_the_hosts_order(app)
 
 
-def test_it_is_called_http_if_that_comes_last_already() -> None:
+def test_it_is_named_http_if_that_comes_last_anyway() -> None:
     assert ["http"] == in_the_hosts_order(entry(hello, zebra))
     assert ["another", "Helper", "http"] == in_the_hosts_order(with_own(entry(hello), "another", "Helper"))
 
 
-def test_it_may_have_another_name() -> None:
+def test_it_can_have_another_name() -> None:
     app = with_own(entry(hello, http_name="zzzz"), "zzz_legacy")
     assert ["zzz_legacy", "zzzz"] == in_the_hosts_order(app)
 
@@ -64,20 +64,20 @@ def test_a_name_that_azure_cannot_have_is_refused(name: str) -> None:
         entry(hello, http_name=name)
 
 
-def test_a_name_for_a_function_that_there_is_not_is_refused() -> None:
+def test_http_name_is_refused_with_one_function_each() -> None:
     with pytest.raises(ConfigurationError, match="omit one_function_each"):
         entry(hello, http_name="zzzz", one_function_each=True)
 
 
 @pytest.mark.parametrize("targets", [[anything], [asgi_app(print)], [portable(on.http())(lambda request: None)]])
-def test_with_a_function_each_what_takes_every_path_comes_last(targets: list[Any]) -> None:
+def test_with_one_function_each_a_handler_for_every_path_comes_last(targets: list[Any]) -> None:
     app = with_own(entry(hello, file, zebra, *targets, one_function_each=True), "legacy", "zip_code")
     *others, last = in_the_hosts_order(app)
     assert ["file", "hello", "legacy", "zip_code"] == others
     assert last in ("zzz_anything", "zzz_mounted", "zzz_lambda")
 
 
-def test_deliver_has_the_functions_name() -> None:
+def test_deliver_uses_the_functions_name() -> None:
     assert "http" == deliver(hello, fake.request("GET", "/hello"), to="azure").text
 
 
@@ -115,11 +115,11 @@ def told(host: Any, target: str, method: str = "GET") -> Answer:
 
 @pytest.mark.runtime
 @pytest.mark.parametrize("options", ["", 'http_name="zzzz"'])
-def test_the_real_worker_reaches_functions_of_ones_own(options: str) -> None:
+def test_the_real_worker_calls_your_own_functions(options: str) -> None:
     with function_app(OWN.replace("OPTIONS", f'root_path="/v1", use=[cors()], {options}')) as host:
         assert [200, "legacy"] == [(answer := told(host, "/legacy")).status, answer.text]
         assert "zones" == told(host, "/zones/7", "POST").text
-        # What they don't take is the catch-all's.
+        # The catch-all gets the requests that they don't take.
         for path, method in (("/legacy", "POST"), ("/zones/7", "GET"), ("/nothing", "GET")):
             refused = told(host, path, method)
             assert (404, "*") == (refused.status, refused.headers["access-control-allow-origin"])
@@ -130,7 +130,7 @@ def test_the_real_worker_reaches_functions_of_ones_own(options: str) -> None:
 
 
 @pytest.mark.runtime
-def test_the_real_worker_with_a_function_each_behind_a_root_path() -> None:
+def test_the_real_worker_runs_one_function_each_behind_a_root_path() -> None:
     with function_app(OWN.replace("OPTIONS", 'root_path="/v1", one_function_each=True')) as host:
         for path in ("/v1/hello/Ada", "/v1/hello/Ada/"):
             assert {"path": path.removeprefix("/v1"), "name": "Ada"} == told(host, path).json()

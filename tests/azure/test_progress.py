@@ -1,4 +1,4 @@
-"""What a batch's last attempt handled is left out of the next one, and nothing else is: Azure's host repeats a batch as it was."""
+"""When Azure's host repeats a batch, the next attempt skips exactly the events that the last one handled."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _nothing_yet() -> None:
 
 
 class Host:
-    """The host's retry policy, around one function of one process."""
+    """The host's retry policy for one function in one process."""
 
     def __init__(self, function: Any, service: str, *names: str) -> None:
         [self.function] = functions_for((function,), service)
@@ -62,7 +62,7 @@ class Host:
         self.sent = payloads(events, service)[0].many
 
     def attempt(self, number: int) -> tuple[bool, str]:
-        """Whether the attempt succeeded, and what it called."""
+        """Return whether the attempt succeeded, and which events it handled."""
         calls.clear()
         invoked = self.function.invoke(Sent(self.sent.data, self.sent.metadata, number - 1), list(range(5)))
         return invoked.error is None, "".join(calls)
@@ -83,7 +83,7 @@ def host_of(function: Any, service: str, monkeypatch: pytest.MonkeyPatch) -> Hos
 
 
 @pytest.mark.parametrize(("function", "service"), STREAMS)
-def test_an_event_that_fails_after_a_rewind_is_not_taken_for_done(
+def test_an_event_that_fails_after_a_rewind_is_not_skipped(
     function: Any, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = host_of(function, service, monkeypatch)
@@ -91,7 +91,7 @@ def test_an_event_that_fails_after_a_rewind_is_not_taken_for_done(
     assert (False, "12345") == host.attempt(1)
     failing.clear()
     assert (True, "5") == host.attempt(2)
-    # The same process reads the stream anew from an earlier place.
+    # The same process reads the stream again, from an earlier position.
     failing.add("3")
     assert (False, "123") == host.attempt(1)
     assert (False, "3") == host.attempt(2)
@@ -101,9 +101,7 @@ def test_an_event_that_fails_after_a_rewind_is_not_taken_for_done(
 
 
 @pytest.mark.parametrize(("function", "service"), STREAMS)
-def test_a_first_attempt_handles_all_whatever_was_handled_before(
-    function: Any, service: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_first_attempt_handles_all_events(function: Any, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     host = host_of(function, service, monkeypatch)
     failing.add("4")
     for _ in range(2):
@@ -111,14 +109,14 @@ def test_a_first_attempt_handles_all_whatever_was_handled_before(
     assert (False, "4") == host.attempt(2)
 
 
-def test_what_an_attempt_elsewhere_did_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attempts_of_other_processes_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     host = host_of(click, "event_hubs", monkeypatch)
     failing.add("4")
     assert (False, "1234") == host.attempt(1)
-    # The second attempt was another process's.
+    # Another process made the second attempt.
     assert (False, "1234") == host.attempt(3)
     assert (False, "4") == host.attempt(4)
-    # And here so may be any, by the setting that says how many processes a host has.
+    # With several processes per host, any attempt may be another process's.
     monkeypatch.setenv("FUNCTIONS_WORKER_PROCESS_COUNT", "2")
     assert (False, "1234") == host.attempt(5)
     monkeypatch.setenv("FUNCTIONS_WORKER_PROCESS_COUNT", "1")
@@ -129,7 +127,7 @@ def context(number: Any) -> Any:
     return type("Context", (), {"retry_context": type("Retries", (), {"retry_count": number})()})()
 
 
-def test_a_batch_is_known_by_all_of_its_events() -> None:
+def test_a_batch_is_identified_by_all_its_events() -> None:
     progress = Progress()
     messages: list[Any] = [fake.message({}, id=str(number)) for number in range(4)]
     first = progress.begin(messages[:3], context(0))
@@ -139,11 +137,11 @@ def test_a_batch_is_known_by_all_of_its_events() -> None:
     second = progress.begin(messages[:3], context(1))
     assert [messages[1]] == second.left
     second.end([DONE])
-    # To its end, so that there is nothing to know of it.
+    # The batch succeeds, so nothing is kept.
     assert messages[:3] == progress.begin(messages[:3], context(2)).left
 
 
-def test_an_unreadable_event_does_not_count_as_handled_and_a_dead_lettered_one_does() -> None:
+def test_an_unreadable_event_is_not_handled_and_a_dead_lettered_one_is() -> None:
     progress = Progress()
     items: list[Any] = [fake.message({}, id="1"), DecodeError("no"), fake.message({}, id="2"), fake.message({}, id="3")]
     progress.begin(items, None).end([DONE, Retry(), Reject("no"), Retry()])
@@ -151,14 +149,14 @@ def test_an_unreadable_event_does_not_count_as_handled_and_a_dead_lettered_one_d
 
 
 @pytest.mark.parametrize("number", [None, 0, -1, True, "1", 1.0, object()])
-def test_an_attempts_number_that_is_none_is_a_first_attempt(number: Any) -> None:
+def test_a_malformed_number_of_an_attempt_means_a_first_attempt(number: Any) -> None:
     progress = Progress()
     items: list[Any] = [fake.message({}, id=str(number)) for number in range(2)]
     progress.begin(items, context(number)).end([DONE, Retry()])
     assert items == progress.begin(items, context(number)).left
 
 
-def test_progress_is_kept_of_so_many_batches() -> None:
+def test_progress_keeps_a_limited_number_of_batches() -> None:
     progress = Progress()
     batches: list[list[Any]] = [[fake.message({}, id=f"{n}-{m}") for m in range(2)] for n in range(MOST_BATCHES + 1)]
     for batch in batches:
@@ -194,7 +192,7 @@ def host() -> Iterator[AzureHost]:
 @pytest.mark.parametrize(
     "attempts",
     [
-        # The number of the attempt, which event fails, and which ones the worker is to call.
+        # The number of the attempt, the event that fails, and the events that the worker must handle.
         [(1, "3", "123"), (2, "", "3"), (1, "2", "12"), (2, "2", "2"), (3, "", "23"), (1, "", "123")],
     ],
 )
@@ -211,7 +209,7 @@ def test_an_event_that_fails_after_a_rewind_fails_on_the_real_worker(
 
 
 def printed(host: AzureHost, before: int, count: int) -> str:
-    """The events that the worker has called the handler for since; its output comes by another way than its answers."""
+    """Return the events that the handler got since. The worker's output may arrive after its answers."""
     lines: list[str] = []
     for _ in range(100):
         lines = [line.split()[1] for line in host.logs[before:] if line.startswith("CALL")]

@@ -1,4 +1,4 @@
-"""Dead letters to storage queues and Service Bus queues by their REST interfaces: signed, in time, telling no secrets."""
+"""Dead letters for storage queues and Service Bus queues: signed, sent in time, and without secrets in errors."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ KEY = "c2VjcmV0L2tleSs="
 WHEN = {"x-ms-date": "Fri, 02 Jan 2026 03:04:05 GMT", "x-ms-version": "2021-12-02"}
 
 
-def test_a_storage_request_is_signed_as_azure_storage_queue_signs_it() -> None:
-    # What SharedKeyCredentialPolicy of azure-storage-queue 12.18.1 makes of the same requests.
+def test_a_storage_request_has_the_signature_of_azure_storage_queue() -> None:
+    # The signatures of SharedKeyCredentialPolicy of azure-storage-queue 12.18.1 for the same requests.
     typed = {**WHEN, "content-type": "application/xml"}
     path, query = "/orders-dead/messages", {"messagettl": "-1"}
     signed = api.signature("POST", "shop", KEY, path, query, typed, 77)
@@ -42,8 +42,8 @@ def test_a_storage_request_is_signed_as_azure_storage_queue_signs_it() -> None:
     assert "Wu4yE/rhSNJkLdeo+Gl3ghR9I5hMxbBpQecYINxgDq4=" == signed
 
 
-def test_a_shared_access_signature_is_the_one_that_azure_servicebus_makes() -> None:
-    # What generate_sas_token of azure-servicebus 7.15.0 makes of the same.
+def test_a_shared_access_signature_equals_that_of_azure_servicebus() -> None:
+    # The result of generate_sas_token of azure-servicebus 7.15.0 for the same arguments.
     uri, until = "https://shop.servicebus.windows.net", 1767323045
     assert (
         "SharedAccessSignature sr=https%3A%2F%2Fshop.servicebus.windows.net&sig="
@@ -52,7 +52,7 @@ def test_a_shared_access_signature_is_the_one_that_azure_servicebus_makes() -> N
 
 
 class Server:
-    """Answers with what `answers` has next, else 201, and keeps what it is asked."""
+    """A server that answers with the next of `answers`, else 201, and keeps the requests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
@@ -119,9 +119,7 @@ def text_of(body: bytes) -> str:
     return ElementTree.fromstring(body).findtext("MessageText") or ""
 
 
-def test_a_dead_letter_is_put_into_a_storage_queue_for_as_long_as_it_takes(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_letter_in_a_storage_queue_never_expires(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", server.storage)
     send()
     [(method, path, headers, body)] = server.asked
@@ -135,7 +133,7 @@ def test_a_dead_letter_is_put_into_a_storage_queue_for_as_long_as_it_takes(
     assert ("unknown sku", {"n": 1}) == (reason(found), restored(found).data)
 
 
-def test_a_queue_that_is_not_there_is_made(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_queue_is_created(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", server.storage)
     server.answers = [(404, b"<Error><Code>QueueNotFound</Code></Error>"), (201, b""), (201, b"")]
     send()
@@ -157,7 +155,7 @@ def test_a_queue_that_is_not_there_is_made(server: Server, monkeypatch: pytest.M
         ('{"extensions": {"queues": {"messageEncoding": "none"}}}', ".python_packages/lib/site-packages/shop/handlers.py", False),
     ],
 )  # fmt: skip
-def test_the_text_is_encoded_as_host_json_says(
+def test_host_json_sets_the_encoding_of_the_text(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str | None, file: str, is_base64: bool
 ) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", server.storage)
@@ -179,9 +177,7 @@ def test_the_text_is_encoded_as_host_json_says(
         ("UseDevelopmentStorage=true;DevelopmentStorageProxyUri=http://azurite", "http://azurite:10001/devstoreaccount1"),
     ],
 )  # fmt: skip
-def test_a_storage_account_is_found_by_its_connection_string(
-    monkeypatch: pytest.MonkeyPatch, text: str, url: str
-) -> None:
+def test_a_connection_string_names_the_storage_account(monkeypatch: pytest.MonkeyPatch, text: str, url: str) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", text)
     asked: list[str] = []
     monkeypatch.setattr(queues.api, "call", lambda method, url, *rest: asked.append(url) or (201, b""))
@@ -199,9 +195,7 @@ def test_a_storage_account_is_found_by_its_connection_string(
         ("AzureWebJobsMine__accountName", "shop", "https://shop.queue.core.windows.net"),
     ],
 )  # fmt: skip
-def test_an_identity_gets_in_with_a_token_that_is_kept(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, url: str
-) -> None:
+def test_an_identitys_token_is_kept(monkeypatch: pytest.MonkeyPatch, name: str, value: str, url: str) -> None:
     monkeypatch.setenv(name, value)
     monkeypatch.setenv("Mine__clientId", "client-1")
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://identity/msi/token")
@@ -223,7 +217,7 @@ def test_an_identity_gets_in_with_a_token_that_is_kept(
     assert (f"{url}/dead/messages?messagettl=-1", "Bearer t") == (asked[1][1], asked[1][2]["authorization"])
 
 
-def test_a_token_is_fetched_anew_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_renewed_before_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("Mine__fullyQualifiedNamespace", "shop.servicebus.windows.net")
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://identity/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "secret")
@@ -276,7 +270,7 @@ def test_a_dead_letter_keeps_its_attributes_on_service_bus(server: Server, monke
     assert (event, "unknown sku") == (restored(found), reason(found))
 
 
-def test_what_has_no_content_type_is_read_as_it_was_behind_service_bus(
+def test_a_dead_letter_without_a_content_type_reads_the_same_on_service_bus(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ServiceBusConnection", server.service_bus)
@@ -287,7 +281,7 @@ def test_what_has_no_content_type_is_read_as_it_was_behind_service_bus(
 
 
 @pytest.mark.parametrize("attributes", [{"long": "é" * 20_000}, {f"a{n}": "x" * 900 for n in range(30)}])
-def test_more_than_the_headers_of_a_request_hold_is_in_its_body(
+def test_attributes_too_large_for_headers_are_in_the_body(
     server: Server, monkeypatch: pytest.MonkeyPatch, attributes: dict[str, str]
 ) -> None:
     monkeypatch.setenv("ServiceBusConnection", server.service_bus)
@@ -299,13 +293,13 @@ def test_more_than_the_headers_of_a_request_hold_is_in_its_body(
     assert (event, "unknown sku") == (restored(found), reason(found))
 
 
-def test_a_repeated_send_has_the_same_id_and_two_messages_of_one_id_have_two() -> None:
+def test_a_repeated_send_has_the_same_id_and_two_messages_with_one_id_have_two() -> None:
     one, same, other = (fake.message(body=body, id="m-1") for body in (b"1", b"1", b"2"))
     assert queues.message_id(one) == queues.message_id(same) != queues.message_id(other)
     assert len(queues.message_id(one)) <= 128
 
 
-def test_the_sessions_of_service_bus_take_128_characters(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_of_service_bus_has_at_most_128_characters(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ServiceBusConnection", server.service_bus)
     event = fake.message({}, key="k" * 1000, subject="s" * 1000)
     send("service_bus_queue", event)
@@ -322,7 +316,7 @@ def test_the_sessions_of_service_bus_take_128_characters(server: Server, monkeyp
         ((500, b"secret"), "refused a message with 500"),
     ],
 )  # fmt: skip
-def test_a_refusal_is_told_by_its_code(
+def test_the_error_has_the_code_of_a_refusal(
     server: Server, monkeypatch: pytest.MonkeyPatch, kind: str, answer: tuple[int, bytes], said: str
 ) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", server.storage)
@@ -352,7 +346,7 @@ SECRETS = "S3CRET"
         ("storage_queue", "QueueEndpoint=https://q", "needs a managed identity, but the app has none: IDENTITY_ENDPOINT isn't set"),
     ],
 )  # fmt: skip
-def test_a_setting_that_is_none_is_named_and_not_shown(
+def test_the_error_names_a_malformed_setting_without_its_value(
     monkeypatch: pytest.MonkeyPatch, kind: str, text: str | None, said: str
 ) -> None:
     if text is not None:
@@ -364,7 +358,7 @@ def test_a_setting_that_is_none_is_named_and_not_shown(
 
 
 @pytest.mark.parametrize("answer", [(400, b"{}"), (200, b"no json"), (200, b"[]"), (200, b'{"access_token": "t"}')])
-def test_an_identity_without_a_token_is_told(monkeypatch: pytest.MonkeyPatch, answer: tuple[int, bytes]) -> None:
+def test_an_identity_without_a_token_is_an_error(monkeypatch: pytest.MonkeyPatch, answer: tuple[int, bytes]) -> None:
     monkeypatch.setenv("Mine__accountName", "shop")
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://identity")
     monkeypatch.setenv("IDENTITY_HEADER", "secret")
@@ -374,7 +368,7 @@ def test_an_identity_without_a_token_is_told(monkeypatch: pytest.MonkeyPatch, an
 
 
 @pytest.mark.parametrize("kind", ["storage_queue", "service_bus_queue"])
-def test_a_send_ends_in_its_time(server: Server, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_send_ends_in_time(server: Server, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", server.storage)
     monkeypatch.setenv("ServiceBusConnection", server.service_bus)
     server.delay = 2
@@ -386,7 +380,7 @@ def test_a_send_ends_in_its_time(server: Server, monkeypatch: pytest.MonkeyPatch
         send(kind, seconds=0)
 
 
-def test_a_message_that_has_no_room_for_the_reason_is_sent_as_it_was(
+def test_a_message_without_room_for_the_reason_is_sent_unchanged(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", server.storage)
@@ -402,9 +396,7 @@ def test_a_message_that_has_no_room_for_the_reason_is_sent_as_it_was(
         send(event=fake.change(after={"id": "x" * 60_000}))
 
 
-def test_a_function_finds_its_dead_letters_by_the_settings_that_its_connections_name(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connections_name_the_setting_of_the_dead_letter_queue(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("Mine", server.storage)
 
     @portable(on.queue("orders", dead_letter="orders-dead"))
@@ -417,7 +409,7 @@ def test_a_function_finds_its_dead_letters_by_the_settings_that_its_connections_
     assert "/shop/orders-dead/messages?messagettl=-1" == server.asked[0][1]
 
 
-def test_dead_letters_load_nothing_until_one_is_sent() -> None:
+def test_dead_letter_queues_load_nothing_until_a_send() -> None:
     import subprocess
     import sys
 
@@ -456,7 +448,7 @@ def storage() -> Iterator[Storage]:
     ],
     ids=["by a key", "by a signature"],
 )
-def test_azurite_takes_what_is_sent(
+def test_azurite_accepts_a_dead_letter(
     storage: Storage, monkeypatch: pytest.MonkeyPatch, setting: Callable[[Storage], str], request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", setting(storage))
@@ -464,7 +456,7 @@ def test_azurite_takes_what_is_sent(
     events = [
         fake.message(body=body, id=f"m-{n}", attributes={"a": "é"}) for n, body in enumerate((b"{}", b"\xff", b"<&>"))
     ]
-    # The first finds no queue.
+    # The queue is missing at the first send.
     for event in events:
         queues.dead_letter("storage_queue", queue, "AzureWebJobsStorage", event, Reject("ünknown"), None, __file__)
     letters = [fake.message(body=b64decode(one.text)) for one in storage.receive(queue)]
@@ -481,7 +473,7 @@ def _signature(storage: Storage) -> str:
 
 
 @pytest.mark.runtime
-def test_azurite_refuses_another_key(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_azurite_refuses_a_wrong_key(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "AzureWebJobsStorage",
         f"AccountName=devstoreaccount1;AccountKey=a2V5;QueueEndpoint={storage.queues}",
@@ -490,7 +482,7 @@ def test_azurite_refuses_another_key(storage: Storage, monkeypatch: pytest.Monke
         send()
 
 
-def test_a_property_is_whatever_keeps_its_text_in_a_header() -> None:
+def test_a_property_needs_a_name_and_a_value_that_a_header_can_hold() -> None:
     to = Destination(40, 4096, queues.is_property, queues.legible, total=10_000)
     made = letter(
         fake.message({}, attributes={"ok": "1", "Content-Type": "2", "x-ms-a": "3", "a:b": "4"}), Reject(), to

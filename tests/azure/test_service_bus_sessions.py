@@ -1,4 +1,4 @@
-"""The session of a Service Bus message is its key, wherever the host's extension tells it."""
+"""The session of a Service Bus message is its key, in every place where the host's extension sends it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.runtimes.azure import AzureHost
 from tests.runtimes.azure_stories import function_app
 from tests.runtimes.environments import Unavailable
 
-# As azure-functions-python-worker#957 and azure-functions-python-library#103 show it.
+# The metadata shown in azure-functions-python-worker#957 and azure-functions-python-library#103.
 LOCKED = {"SessionLockedUntil": "2022-06-26T19:13:33.5547459+00:00"}
 PLACES: dict[str, dict[str, Any]] = {
     "the message's own": {"session_id": "s-1"},
@@ -61,7 +61,7 @@ def native(**fields: Any) -> Any:
 
 
 @pytest.mark.parametrize("fields", [pytest.param(fields, id=name) for name, fields in PLACES.items()])
-def test_the_session_is_found_wherever_it_stands(fields: dict[str, Any]) -> None:
+def test_the_session_is_found_in_every_place(fields: dict[str, Any]) -> None:
     message = messages.service_bus(native(**fields), "orders")
     assert ("m-1", "s-1", "s-1") == (message.id, message.key, order_of(message))
     (of_batch,) = messages.service_bus_batch([native(**fields)], "orders")
@@ -73,11 +73,11 @@ def test_a_message_without_a_session_has_no_key(fields: dict[str, Any]) -> None:
     assert ("m-1", None) == ((message := messages.service_bus(native(**fields), "orders")).id, message.key)
 
 
-def test_the_sessions_of_a_batch_stand_in_an_array_or_are_that_of_its_receiver() -> None:
+def test_the_sessions_of_a_batch_come_from_an_array_or_its_receiver() -> None:
     array = {"SessionIdArray": ["s-1", "s-2"], "MessageSession": LOCKED}
     batch = [native(session_id=id, metadata=array, message_id=id) for id in array["SessionIdArray"]]
     assert ["s-1", "s-2"] == [one.key for one in messages.service_bus_batch(batch, "orders")]  # type: ignore[union-attr]
-    # A batch is of one session: https://github.com/Azure/azure-functions-servicebus-extension/pull/11
+    # A batch has one session: https://github.com/Azure/azure-functions-servicebus-extension/pull/11
     metadata = {"MessageSession": {"SessionId": "s-1"}, "MessageIdArray": ["1", "2"]}
     batch = [native(metadata=metadata, message_id=id) for id in ("1", "2")]
     assert ["s-1", "s-1"] == [one.key for one in messages.service_bus_batch(batch, "orders")]  # type: ignore[union-attr]
@@ -112,7 +112,7 @@ def host() -> Iterator[AzureHost]:
 @pytest.mark.runtime
 @pytest.mark.parametrize(("function", "count"), [("ship", 1), ("bulk", 2)])
 @pytest.mark.parametrize("is_old", [False, True])
-def test_the_real_worker_hands_over_the_session_of_each_extension(
+def test_the_real_worker_passes_the_session_of_each_extension(
     host: AzureHost, function: str, count: int, is_old: bool
 ) -> None:
     events = [fake.message({"n": n}, key="s-1", sequence=str(n), id=f"m-{n}") for n in range(1, count + 1)]

@@ -1,4 +1,4 @@
-"""Every trigger of Azure's through the real library worker, with what the host's extensions hand to it."""
+"""Every trigger of Azure on the real Python worker, with the payloads of the host's extensions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from portable_fn_azure import entry
 EACH = "stories.message, stories.stored, stories.changed, stories.tick, stories.happened, stories.function"
 DATABASE = "options={'users': {'database_name': 'database'}}"
 
-# The function apps, by name: which functions are wired how.
+# The function apps by name, with their functions and settings.
 APPS = {
     "defaults": f"app = entry({EACH}, {DATABASE})",
     "others": """app = entry(stories.message, stories.stored, stories.changed, services={
@@ -55,7 +55,7 @@ MESSAGE = fake.message(
 )
 ROW = {"id": "7", "name": "Ada", "tags": ["a"], "address": {"zip": None}}
 
-# service, app, Azure function, what is sent
+# service, app, Azure function, event
 ROWS: list[tuple[str, str, str, Any]] = [
     ("storage_queue", "defaults", "message", MESSAGE),
     ("service_bus_topic", "defaults", "message-2", MESSAGE),
@@ -85,7 +85,7 @@ ROWS: list[tuple[str, str, str, Any]] = [
 
 
 @pytest.mark.parametrize("app", ["defaults", "others", "batches", "batches of others"])
-def test_what_the_worker_hands_over_is_recorded_and_replayed(app: str, tmp_path: Path) -> None:
+def test_an_invocation_of_the_worker_is_recorded_and_replayed(app: str, tmp_path: Path) -> None:
     rows = [row for row in ROWS if row[1] == app]
     try:
         with function_app(HEAD + APPS[app], env={"PORTABLE_FN_RECORD": str(tmp_path)}) as host:
@@ -107,7 +107,7 @@ def queues() -> Iterator[QueueServer]:
 
 @pytest.fixture(scope="module")
 def hosts(queues: QueueServer) -> Iterator[dict[str, AzureHost]]:
-    """A host for each function app, started when it is asked for."""
+    """Yield a host for each function app, started on first use."""
     with ExitStack() as stack:
 
         class Hosts(dict[str, AzureHost]):
@@ -125,7 +125,7 @@ def hosts(queues: QueueServer) -> Iterator[dict[str, AzureHost]]:
 
 
 def invoke(host: AzureHost, function: str, service: str, *events: Any) -> Invocation:
-    """The events in an invocation of the function, or the first of them where it takes one."""
+    """Invoke the function with the events, or with the first one if it takes a single event."""
     arrival = payloads(list(events), service)[0]
     many = "many" in str([one.bindings for one in host.functions if one.name == function]).lower()
     sent = arrival.many if many or not arrival.each else arrival.each[0]
@@ -134,7 +134,7 @@ def invoke(host: AzureHost, function: str, service: str, *events: Any) -> Invoca
 
 
 def send(host: AzureHost, function: str, service: str, *events: Any) -> tuple[Invocation, list[dict[str, Any]]]:
-    """The same with what the handler saw of them."""
+    """Return the invocation's result, and what the handler saw."""
     before = len(host.logs)
     invocation = invoke(host, function, service, *events)
     lines = printed(host, before, events_app.MARK, len(events))
@@ -142,7 +142,7 @@ def send(host: AzureHost, function: str, service: str, *events: Any) -> tuple[In
 
 
 def printed(host: AzureHost, before: int, start: str, count: int) -> list[str]:
-    """The lines that the worker has printed since; its output comes by another way than its answers."""
+    """Return the lines that the worker printed since. They may arrive after its answers."""
     for _ in range(100):
         lines = [line for line in host.logs[before:] if line.startswith(start)]
         if len(lines) >= count:
@@ -154,7 +154,7 @@ def printed(host: AzureHost, before: int, start: str, count: int) -> list[str]:
 @pytest.mark.parametrize(
     ("service", "app", "function", "event"), [pytest.param(*row, id=f"{row[0]} {row[2]} {row[1]}") for row in ROWS]
 )
-def test_the_worker_hands_over_what_the_simulation_does(
+def test_the_worker_passes_the_same_as_the_simulation(
     hosts: dict[str, AzureHost], service: str, app: str, function: str, event: Any
 ) -> None:
     invocation, seen = send(hosts[app], function, service, event)
@@ -169,7 +169,7 @@ def test_the_worker_hands_over_what_the_simulation_does(
 
 
 def fails(kind: str) -> Any:
-    """An event that has the stories' functions fail."""
+    """Return an event for which the stories' functions fail."""
     return {
         "Message": fake.message({"do": "fail"}),
         "ObjectEvent": fake.object("uploads", "fail.png", body=b""),
@@ -187,7 +187,7 @@ def fails(kind: str) -> Any:
         if service != "timer"
     ],
 )
-def test_the_host_is_told_the_handlers_own_error(
+def test_the_host_gets_the_handlers_error(
     hosts: dict[str, AzureHost], service: str, app: str, function: str, kind: str
 ) -> None:
     invocation, _ = send(hosts[app], function, service, fails(kind))
@@ -203,7 +203,7 @@ def test_the_host_is_told_the_handlers_own_error(
         ("event_hubs", "message-3", fake.message(body=b'{"do": "reject"}')),
     ],
 )
-def test_a_rejected_message_is_sent_to_its_dead_letters_with_its_reason(
+def test_a_rejected_message_is_sent_to_its_dead_letter_queue_with_its_reason(
     hosts: dict[str, AzureHost], queues: QueueServer, service: str, function: str, event: Any
 ) -> None:
     before = len(queues.letters)
@@ -225,7 +225,7 @@ def test_a_rejected_message_is_sent_to_its_dead_letters_with_its_reason(
         ("event_grid", "happened", fake.cloud_event(data={"do": "reject"})),
     ],
 )
-def test_any_other_rejected_event_is_sent_there_as_a_cloudevent(
+def test_any_other_rejected_event_is_dead_lettered_as_a_cloudevent(
     hosts: dict[str, AzureHost], queues: QueueServer, service: str, function: str, event: Any
 ) -> None:
     before = len(queues.letters)
@@ -235,7 +235,7 @@ def test_any_other_rejected_event_is_sent_there_as_a_cloudevent(
     assert (event.kind_name, seen[0]["id"]) == (restored(letter).kind_name, restored(letter).id)
 
 
-def test_every_rejected_message_of_a_batch_is_sent_there(hosts: dict[str, AzureHost], queues: QueueServer) -> None:
+def test_every_rejected_message_of_a_batch_is_dead_lettered(hosts: dict[str, AzureHost], queues: QueueServer) -> None:
     events = [fake.message({"do": "reject", "n": n}, sequence=str(n), partition="0") for n in (1, 2)]
     before = len(queues.letters)
     invocation, _ = send(hosts["batches"], "batch-3", "event_hubs", *events)
@@ -249,19 +249,19 @@ def test_a_batch_fails_as_a_whole(hosts: dict[str, AzureHost]) -> None:
     assert ("Retry: told to", 3) == (invocation.error, len(seen))
 
 
-def test_a_handler_that_exits_has_failed_and_the_worker_lives_on(hosts: dict[str, AzureHost]) -> None:
+def test_a_handler_that_exits_fails_and_the_worker_goes_on(hosts: dict[str, AzureHost]) -> None:
     exits, _ = send(hosts["defaults"], "message", "storage_queue", fake.message({"do": "exit"}))
     assert "Retry: SystemExit" == exits.error
     well, seen = send(hosts["defaults"], "message", "storage_queue", fake.message({}))
     assert (None, 1) == (well.error, len(seen))
 
 
-def test_the_attempt_of_a_stream_is_the_hosts_retry(hosts: dict[str, AzureHost]) -> None:
+def test_the_attempt_of_a_stream_is_the_hosts_retry_count(hosts: dict[str, AzureHost]) -> None:
     _, seen = send(hosts["defaults"], "message-3", "event_hubs", fake.message({}, attempt=3))
     assert 3 == seen[0]["attempt"]
 
 
-def test_what_cannot_be_read_is_tried_again(hosts: dict[str, AzureHost]) -> None:
+def test_an_unreadable_event_is_retried(hosts: dict[str, AzureHost]) -> None:
     invocation = hosts["defaults"].invoke_typed(
         "message", {"event": {"bytes": ""}}, metadata={"DequeueCount": {"json": "1"}}
     )
@@ -280,7 +280,7 @@ def test_retry_policies_reach_the_host(hosts: dict[str, AzureHost]) -> None:
     assert None is policies["message"] is policies["stored"] is policies["happened"]
 
 
-def test_what_one_may_not_expect_is_in_the_hosts_log(hosts: dict[str, AzureHost]) -> None:
+def test_surprises_are_in_the_hosts_log(hosts: dict[str, AzureHost]) -> None:
     line = hosts["defaults"].logged("message-3: event_hubs loses events that fail 6 times")
     assert line.startswith("[Warning] portable_fn: ")
 
@@ -306,7 +306,7 @@ app = entry(stories.message, stories.changed, stories.tick, stories.happened, st
         ("durable_activity", "function", fake.task({"do": "return", "value": 1})),
     ],
 )
-def test_the_same_holds_with_azure_functions_2(newer: AzureHost, service: str, function: str, event: Any) -> None:
+def test_azure_functions_2_behaves_the_same(newer: AzureHost, service: str, function: str, event: Any) -> None:
     invocation, seen = send(newer, function, service, event)
     assert None is invocation.error
     events_app.SEEN.clear()
@@ -369,19 +369,19 @@ def test_context_variables_stay_within_an_invocation(mixed: AzureHost, function:
     assert ["saw nothing"] * 4 == printed(mixed, before, "saw", 4)
 
 
-def test_background_work_is_done_before_the_invocation_ends(mixed: AzureHost) -> None:
+def test_background_work_is_finished_before_the_invocation_ends(mixed: AzureHost) -> None:
     before = len(mixed.logs)
     assert None is invoke(mixed, "order", "storage_queue", MESSAGE).error
     assert ["done later"] == printed(mixed, before, "done", 1)
 
 
-def test_http_and_other_triggers_live_in_one_app(mixed: AzureHost) -> None:
+def test_one_app_can_have_http_and_other_triggers(mixed: AzureHost) -> None:
     assert ["click", "http", "order"] == sorted(function.name for function in mixed.functions)
     policy = next(function.retry for function in mixed.functions if function.name == "click")
     assert policy is not None and -1 == policy["max_retry_count"]
 
 
-def test_a_function_without_a_trigger_is_refused_with_what_to_add() -> None:
+def test_a_function_without_a_trigger_is_refused_with_a_remedy() -> None:
     source = HEAD + "@portable\ndef order(event: Message) -> None: ...\napp = entry(order)"
     try:
         with (
@@ -396,7 +396,7 @@ def test_a_function_without_a_trigger_is_refused_with_what_to_add() -> None:
         pytest.skip(str(exc))
 
 
-# Queues and blobs of a real storage account's emulator
+# Queues and blobs of Azurite, the emulator of a storage account
 
 
 @pytest.fixture(scope="module")
@@ -438,7 +438,7 @@ def stored(storage: Storage) -> Iterator[AzureHost]:
         pytest.skip(str(exc))
 
 
-def test_a_queued_message_fails_twice_and_then_is_done(storage: Storage, stored: AzureHost) -> None:
+def test_a_queued_message_fails_twice_and_then_succeeds(storage: Storage, stored: AzureHost) -> None:
     storage.queue("orders")
     storage.send("orders", b"busy")
     before = len(stored.logs)
@@ -460,7 +460,7 @@ def test_a_queued_message_that_always_fails_ends_in_the_poison_queue(storage: St
     assert b"poison" == b64decode(dead.text)
 
 
-def test_a_rejected_queued_message_is_in_its_dead_letters_after_one_try(storage: Storage, stored: AzureHost) -> None:
+def test_a_rejected_queued_message_is_dead_lettered_after_one_attempt(storage: Storage, stored: AzureHost) -> None:
     storage.queue("orders")
     storage.send("orders", b"never")
     assert [None] == [one.error for one in poll_queue(storage, stored, "orders", "order")]
@@ -469,7 +469,7 @@ def test_a_rejected_queued_message_is_in_its_dead_letters_after_one_try(storage:
     letter = fake.message(body=b64decode(dead.text))
     back: Any = restored(letter)
     assert ("not for us", b"never", "orders", 1) == (reason(letter), back.body, back.channel, back.attempt)
-    # It waits for as long as it takes.
+    # It never expires.
     assert "9999" in dead.expires
 
 
@@ -481,7 +481,7 @@ def test_a_binary_message_passes_through_a_queue(storage: Storage, stored: Azure
     assert printed(stored, before, "order", 1)[0].endswith(repr(bytes(range(256))))
 
 
-def test_what_event_grid_puts_into_a_queue_is_an_object_event(storage: Storage, stored: AzureHost) -> None:
+def test_an_event_of_event_grid_in_a_queue_is_an_object_event(storage: Storage, stored: AzureHost) -> None:
     queued = payloads([fake.object("uploads", "a b.png", size=1)], "event_grid")[0].each[0].data["json"]
     storage.queue("uploads-events")
     storage.send("uploads-events", queued.encode())
@@ -504,7 +504,7 @@ def test_a_blob_arrives_with_its_content_and_metadata(storage: Storage, stored: 
     assert [line] == printed(stored, again, "stored", 1)
 
 
-# Service Bus messages settled one by one, by the extension for that
+# Service Bus messages that the extension settles separately
 
 
 @pytest.fixture(scope="module")
@@ -517,7 +517,7 @@ def settling() -> Iterator[AzureHost]:
         pytest.skip(str(exc))
 
 
-def test_messages_are_settled_one_by_one(settling: AzureHost) -> None:
+def test_messages_are_settled_separately(settling: AzureHost) -> None:
     todo = [{"do": do, "n": n} for n, do in enumerate(("", "fail", "reject", "exit", ""))]
     sent = [fake.message(data, id=f"m-{n}", attempt=n + 1) for n, data in enumerate(todo)]
     before = len(settling.logs)
@@ -530,12 +530,12 @@ def test_messages_are_settled_one_by_one(settling: AzureHost) -> None:
 
 
 def test_a_message_that_cannot_be_settled_fails_the_invocation(settling: AzureHost) -> None:
-    # The locks are those of the messages before, which the host has settled.
+    # These locks belong to earlier messages, which the host has settled.
     gone = settling.invoke_typed("message", {"event": azure_amqp.settleable([fake.message({}, id="again")])})
     assert (gone.error or "").startswith("SettlementError: [complete]")
 
 
-def test_a_settled_message_arrives_as_the_simulation_says(settling: AzureHost) -> None:
+def test_a_settled_message_is_the_same_as_in_the_simulation(settling: AzureHost) -> None:
     before = len(settling.logs)
     settling.invoke_typed("message", {"event": azure_amqp.settleable([MESSAGE])})
     (line,) = printed(settling, before, events_app.MARK, 1)
