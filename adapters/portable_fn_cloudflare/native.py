@@ -72,7 +72,7 @@ class Env(Protocol):
 
 
 class WorkerEntrypoint(Protocol):
-    """The SDK's class of the same name; each request gets an instance of its own."""
+    """The SDK's class of the same name; each request gets a new instance."""
 
     env: Env
     ctx: ExecutionContext

@@ -271,7 +271,7 @@ class Queue:
         if contentType == "json":
             made = "json", json.dumps(value).encode()
         elif contentType != made[0]:
-            raise JsException(f"TypeError: The body is no {contentType}")
+            raise JsException(f"TypeError: The body isn't {contentType}")
         self.sent.append(again(*made))
 
 
