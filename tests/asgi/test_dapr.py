@@ -58,8 +58,8 @@ def test_a_bulk_keeps_the_order_of_a_key() -> None:
             raise RuntimeError
 
     events = [fake.message(id=str(number), key=key) for number, key in enumerate("aabab", 1)]
-    made = deliver(handle, events, to="asgi", via="dapr_bulk")
-    assert ["acknowledged", "retried", "acknowledged", "retried", "acknowledged"] == made.outcomes
+    delivery = deliver(handle, events, to="asgi", via="dapr_bulk")
+    assert ["acknowledged", "retried", "acknowledged", "retried", "acknowledged"] == delivery.outcomes
     assert ["1", "2", "3", "5"] == seen
 
 
@@ -72,8 +72,8 @@ def test_a_batch_handler_gets_a_whole_bulk() -> None:
         orders.retry(orders[0])
         orders.reject(orders[1])
 
-    made = deliver(handle, [fake.message(id=id) for id in "abc"], to="asgi", via="dapr_bulk")
-    assert (["retried", "dead-lettered", "acknowledged"], [["a", "b", "c"]]) == (made.outcomes, seen)
+    delivery = deliver(handle, [fake.message(id=id) for id in "abc"], to="asgi", via="dapr_bulk")
+    assert (["retried", "dead-lettered", "acknowledged"], [["a", "b", "c"]]) == (delivery.outcomes, seen)
 
 
 def test_only_the_unreadable_entry_of_a_bulk_is_retried() -> None:
@@ -110,8 +110,8 @@ def test_a_handler_for_cloud_events_gets_daprs_message_as_a_cloud_event() -> Non
 def test_a_handler_for_cloud_events_does_not_get_a_message_that_was_not_published_as_one() -> None:
     orders, of_orders = keeper(Message, on.topic("orders"))
     events, of_events = keeper(CloudEvent, on.event("order.created"))
-    made = deliver([events, orders], fake.message(), to="asgi", via="dapr_pubsub")
-    assert (["acknowledged"], 1, 0) == (made.outcomes, len(of_orders), len(of_events))
+    delivery = deliver([events, orders], fake.message(), to="asgi", via="dapr_pubsub")
+    assert (["acknowledged"], 1, 0) == (delivery.outcomes, len(of_orders), len(of_events))
 
 
 def test_an_object_event_arrives_through_dapr_too() -> None:

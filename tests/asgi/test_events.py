@@ -46,8 +46,8 @@ ORDERS = [fake.message(data, id=f"{data}") for data in ("done", "later", "never"
 def test_each_message_has_its_own_outcome(via: str, outcomes: list[str], afters: list[float | None]) -> None:
     if via == "dapr_binding":
         afters = [None] * 4
-    made = deliver(ship, ORDERS, to="asgi", via=via)
-    assert (outcomes, afters) == (made.outcomes, [one.waits for one in made.results])
+    delivery = deliver(ship, ORDERS, to="asgi", via=via)
+    assert (outcomes, afters) == (delivery.outcomes, [one.waits for one in delivery.results])
 
 
 def test_knative_gets_the_reason_of_a_reject_but_no_other_error() -> None:
@@ -68,8 +68,8 @@ def test_knative_gets_the_reason_of_a_reject_but_no_other_error() -> None:
 )
 def test_a_batch_of_cloud_events_has_one_outcome(data: list[str], outcome: str, status: int) -> None:
     events = [fake.cloud_event("orders", one, id=f"{number}") for number, one in enumerate(data)]
-    made = deliver(ship, events, to="asgi", via="batched")
-    assert ([outcome] * 2, status) == (made.outcomes, made.native_answers[0].status)
+    delivery = deliver(ship, events, to="asgi", via="batched")
+    assert ([outcome] * 2, status) == (delivery.outcomes, delivery.native_answers[0].status)
 
 
 def test_a_cloud_event_may_be_the_answer_to_a_cloud_event() -> None:
@@ -77,9 +77,9 @@ def test_a_cloud_event_may_be_the_answer_to_a_cloud_event() -> None:
     async def bill(order: CloudEvent) -> CloudEvent:
         return fake.cloud_event("order.billed", {"n": order.data["n"]}, id="2", subject="Zoë", extensions={"x": "1"})
 
-    made = deliver(bill, fake.cloud_event(data={"n": 1}), to="asgi")
-    assert fake.cloud_event("order.billed", {"n": 1}, id="2", subject="Zoë", extensions={"x": "1"}) == made.result
-    assert 200 == made.native_answers[0].status
+    delivery = deliver(bill, fake.cloud_event(data={"n": 1}), to="asgi")
+    assert fake.cloud_event("order.billed", {"n": 1}, id="2", subject="Zoë", extensions={"x": "1"}) == delivery.result
+    assert 200 == delivery.native_answers[0].status
     # An unwanted event is acknowledged without a call.
     assert (None, 202) == (
         (other := deliver(bill, fake.cloud_event("order.lost"), to="asgi")).result,
@@ -194,8 +194,8 @@ async def failing(task: Task) -> None:
 def test_a_task_is_called_at_its_name() -> None:
     application = entry(add, failing)
     assert {"sum": 3, "id": "7"} == post(application, "/add", [1, 2], {"x-request-id": "7"}).json()
-    made = deliver([add, failing], fake.task([1, 2], name="add", id="9"), to="asgi")
-    assert ({"sum": 3, "id": "9"}, None) == (made.result, made.error)
+    delivery = deliver([add, failing], fake.task([1, 2], name="add", id="9"), to="asgi")
+    assert ({"sum": 3, "id": "9"}, None) == (delivery.result, delivery.error)
     assert 404 == post(application, "/", [1, 2]).status
     # A single task may also be called at the root, as `func invoke` does.
     assert 3 == post(entry(add), "/", [1, 2]).json()["sum"]

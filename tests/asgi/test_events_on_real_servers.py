@@ -116,18 +116,18 @@ def test_each_message_has_its_own_outcome(send: Send, service: str) -> None:
     ]
     listed = send(fake.request("GET", "/dapr/subscribe"))
     answers = [simulate.from_sidecar(send(request), listed) for request in simulate.payloads(events, service)]
-    made = simulate.results(events, service, answers)
+    delivery = simulate.results(events, service, answers)
     rejected = "retried" if service == "dapr_binding" else "dead-lettered"
-    assert ["acknowledged", "retried", rejected, "retried"] == made.outcomes
+    assert ["acknowledged", "retried", rejected, "retried"] == delivery.outcomes
     assert [[one.id, "orders", one.key, "grün"] for one in events] == seen(send)
 
 
 @pytest.mark.parametrize("service", ["binary", "structured"])
 def test_a_cloud_event_may_be_the_answer_to_a_cloud_event(send: Send, service: str) -> None:
     event = fake.cloud_event(data={"n": "ü"}, id="ü 1", subject="Zoë 😀%")
-    made = simulate.results([event], service, [send(request) for request in simulate.payloads([event], service)])
+    delivery = simulate.results([event], service, [send(request) for request in simulate.payloads([event], service)])
     expected = fake.cloud_event("order.billed", {"of": {"n": "ü"}, "for": "Zoë 😀%"}, id="ü 1")
-    assert (["acknowledged"], expected) == (made.outcomes, made.result)
+    assert (["acknowledged"], expected) == (delivery.outcomes, delivery.result)
 
 
 def test_a_batch_an_object_a_job_and_a_task(send: Send) -> None:
@@ -137,8 +137,8 @@ def test_a_batch_an_object_a_job_and_a_task(send: Send) -> None:
         ([fake.object(key="a b+ü%.png", size=3)], "cloud_event"),
         ([fake.schedule(name="nightly", input={"n": 1})], "dapr_job"),
     ):
-        made = simulate.results(event, service, [send(request) for request in simulate.payloads(event, service)])
-        assert ["acknowledged"] * len(event) == made.outcomes
+        delivery = simulate.results(event, service, [send(request) for request in simulate.payloads(event, service)])
+        assert ["acknowledged"] * len(event) == delivery.outcomes
     assert [["a b+ü%.png", 3], ["0 3 * * *", {"n": 1}]] == seen(send)
     [call] = simulate.payloads([fake.task([1, 2], name="add")], "post")
     assert 3 == simulate.results([fake.task()], "post", [send(call)]).result

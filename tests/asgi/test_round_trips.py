@@ -141,8 +141,8 @@ def test_events_arrive_as_the_service_sent_them(service: str) -> None:
     @given(EVENTS[service])
     def law(event: Event[Any]) -> None:
         keep, seen = keeper(KINDS[kind])
-        made = deliver(keep, event, to="asgi", via=via)
-        assert (["acknowledged"], [event]) == (made.outcomes, seen)
+        delivery = deliver(keep, event, to="asgi", via=via)
+        assert (["acknowledged"], [event]) == (delivery.outcomes, seen)
 
     law()
 

@@ -18,7 +18,7 @@ from portable_fn import (
 )
 from portable_fn.testing import fake
 from portable_fn.testing.results import Answer
-from portable_fn_gcp import simulate
+from portable_fn_gcp import entry, simulate
 
 SERVICES = [(kind, service) for kind, services in simulate.EVENT_SERVICES.items() for service in services]
 KINDS: dict[str, type[Event[Any]]] = {
@@ -33,11 +33,16 @@ TOPIC = "//pubsub.googleapis.com/projects/p/topics/orders"
 SUBSCRIPTION = "projects/p/subscriptions/orders"
 
 
-def sent(request: Request[Any], *functions: object, service: str = "http") -> Answer:
-    """Return the answer to a request: Flask's, or Starlette's with service="http_async"."""
-    return simulate.exchange(functions, request, service).answer(
-        simulate.exchange(functions, request, service).invoke()
-    )
+def answer_of(target: Any, request: Request[Any], service: str = "http") -> Answer:
+    """Return a target's answer to a request: under Flask, or under Starlette with service="http_async"."""
+    exchange = simulate.sent(target, request, service)
+    answer: Answer = exchange.answer(exchange.invoke())
+    return answer
+
+
+def sent(request: Request[Any], *functions: object) -> Answer:
+    """Return the answer of functions to a request."""
+    return answer_of(entry(*functions), request)
 
 
 def taking(kind: Any, seen: list[Any], result: Any = None) -> Any:

@@ -31,8 +31,8 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 def flask(request: Request | None = None, **environ: Any) -> FlaskRequest:
     request = request or fake.request()
-    made = {**simulate.environ(request), "wsgi.input": BytesIO(request.body), **environ}
-    return FlaskRequest({name: value for name, value in made.items() if value is not None})
+    variables = {**simulate.environ(request), "wsgi.input": BytesIO(request.body), **environ}
+    return FlaskRequest({name: value for name, value in variables.items() if value is not None})
 
 
 # The request
@@ -54,8 +54,8 @@ def test_the_raw_path_is_the_request_targets(raw_uri: str, raw_path: str) -> Non
 
 
 def test_the_decoded_path_is_encoded_if_there_is_no_raw_path() -> None:
-    made = decode.http(flask(RAW_URI=None, PATH_INFO="/a b/Zoë%".encode().decode("latin-1")))
-    assert ("/a%20b/Zo%C3%AB%25", "/a b/Zoë%") == (made.raw_path, made.path)
+    request = decode.http(flask(RAW_URI=None, PATH_INFO="/a b/Zoë%".encode().decode("latin-1")))
+    assert ("/a%20b/Zo%C3%AB%25", "/a b/Zoë%") == (request.raw_path, request.path)
 
 
 def test_header_values_are_utf_8_or_else_latin_1() -> None:
@@ -80,10 +80,10 @@ def test_the_scheme_is_the_last_one_that_googles_front_end_set(forwarded: str, s
 
 
 def test_googles_front_end_sets_the_client_and_the_scheme() -> None:
-    made = decode.http(flask(HTTP_X_FORWARDED_FOR="6.6.6.6, 203.0.113.9", HTTP_X_FORWARDED_PROTO="http"))
-    assert ("203.0.113.9", "http") == (made.client_ip, made.scheme)
-    made = decode.http(flask(HTTP_X_FORWARDED_FOR=None, HTTP_X_FORWARDED_PROTO=None))
-    assert (None, "http") == (made.client_ip, made.scheme)
+    request = decode.http(flask(HTTP_X_FORWARDED_FOR="6.6.6.6, 203.0.113.9", HTTP_X_FORWARDED_PROTO="http"))
+    assert ("203.0.113.9", "http") == (request.client_ip, request.scheme)
+    request = decode.http(flask(HTTP_X_FORWARDED_FOR=None, HTTP_X_FORWARDED_PROTO=None))
+    assert (None, "http") == (request.client_ip, request.scheme)
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ def test_googles_front_end_sets_the_client_and_the_scheme() -> None:
 def test_the_invocation_id_is_the_execution_id_or_else_the_request_id(
     execution_id: str | None, request_id: str | None, expected: str | None
 ) -> None:
-    made = decode.http(flask(HTTP_FUNCTION_EXECUTION_ID=execution_id, HTTP_X_REQUEST_ID=request_id))
-    context = decode.GCPContext(made, False)
-    assert context.invocation_id == made.id
-    assert made.id == expected if expected else len(made.id) == 32
+    request = decode.http(flask(HTTP_FUNCTION_EXECUTION_ID=execution_id, HTTP_X_REQUEST_ID=request_id))
+    context = decode.GCPContext(request, False)
+    assert context.invocation_id == request.id
+    assert request.id == expected if expected else len(request.id) == 32
 
 
 @pytest.mark.parametrize(

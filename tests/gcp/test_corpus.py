@@ -13,9 +13,10 @@ import pytest
 from portable_fn import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, Request, portable
 from portable_fn.adapter.cloudevents import parse_time, structured, write_structured
 from portable_fn.testing import fake
-from portable_fn_gcp import entry, simulate
+from portable_fn_gcp import entry
 from portable_fn_gcp.events import decode as decode_events
 from portable_fn_gcp.events.firestore import GeoPoint, Reference
+from tests.gcp.helpers import answer_of
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 CAPTURED = PAYLOADS / "gcp-captured"
@@ -97,8 +98,7 @@ def test_a_push_without_wrapper_and_metadata_is_never_acknowledged(
     def handler(message: Message) -> None:
         raise AssertionError("the request isn't a message")
 
-    made = simulate.sent(entry(handler), PUSHES[index])
-    assert ("", 400) == (decode_events.source(PUSHES[index])[0], made.answer(made.invoke()).status)
+    assert ("", 400) == (decode_events.source(PUSHES[index])[0], answer_of(entry(handler), PUSHES[index]).status)
     assert "isn't an event; known are a Pub/Sub push (unwrapped only with its metadata written)" in caplog.text
 
 
@@ -139,7 +139,7 @@ def test_a_push_of_a_cloud_storage_notification_holds_an_object_event(
 ) -> None:
     message = event(captured("gcs-notifications-via-pubsub")[index])
     assert isinstance(message, Message)
-    [made] = decode_events.unwrap(message)
+    [inner] = decode_events.unwrap(message)
     expected = ObjectEvent(
         f"bkt/dir/é.txt/{generation}/{message_id}/{type}",
         "//storage.googleapis.com/projects/_/buckets/bkt",
@@ -151,9 +151,9 @@ def test_a_push_of_a_cloud_storage_notification_holds_an_object_event(
         version=generation,
         content_type="text/plain",
     )
-    assert (expected, message_id) == (made, message.id)
-    assert isinstance(made, ObjectEvent)
-    assert ((message,), type, {"k": "v" if index == 0 else "w"}) == (made.envelopes, made.type, made.metadata)
+    assert (expected, message_id) == (inner, message.id)
+    assert isinstance(inner, ObjectEvent)
+    assert ((message,), type, {"k": "v" if index == 0 else "w"}) == (inner.envelopes, inner.type, inner.metadata)
 
 
 def ada(i: int) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def test_an_event_of_the_firestore_emulator_is_a_change(
     index: int, word: str, action: str, before: int | None, after: int | None, id: str
 ) -> None:
     outer = event(captured("firestore-triggers")[index])
-    [made] = decode_events.unwrap(outer)
+    [inner] = decode_events.unwrap(outer)
     expected = ChangeEvent(
         id,
         "//firestore.googleapis.com/projects/my-proj/databases/(default)",
@@ -206,9 +206,9 @@ def test_an_event_of_the_firestore_emulator_is_a_change(
         time=outer.time,
         sequence={None: None, 1: "2026-11-24T10:02:27.848545Z", 2: "2026-11-24T10:02:27.975820Z"}[after],
     )
-    assert expected == made
-    assert f"google.cloud.firestore.document.v1.{word or WRITTEN}" == made.type
-    assert ((outer,), 24) == (made.envelopes, outer.time.day)
+    assert expected == inner
+    assert f"google.cloud.firestore.document.v1.{word or WRITTEN}" == inner.type
+    assert ((outer,), 24) == (inner.envelopes, outer.time.day)
 
 
 CASES = sorted(path.name.removesuffix("-legacy-input.json") for path in CONFORMANCE.glob("*-legacy-input.json"))
@@ -219,22 +219,22 @@ def case(name: str) -> Any:
 
 
 def from_legacy(name: str) -> CloudEvent[Any]:
-    made: CloudEvent[Any] = event(fake.request("POST", json=case(f"{name}-legacy-input")))
-    return made
+    decoded: CloudEvent[Any] = event(fake.request("POST", json=case(f"{name}-legacy-input")))
+    return decoded
 
 
 def from_structured(name: str) -> CloudEvent[Any]:
     headers = {"content-type": "application/cloudevents+json; charset=utf-8"}
-    made: CloudEvent[Any] = event(fake.request("POST", json=case(f"{name}-cloudevent-input"), headers=headers))
-    return made
+    decoded: CloudEvent[Any] = event(fake.request("POST", json=case(f"{name}-cloudevent-input"), headers=headers))
+    return decoded
 
 
 def from_binary(name: str) -> CloudEvent[Any]:
     value = case(f"{name}-cloudevent-input")
     data, content_type = value.pop("data"), value.pop("datacontenttype")
     headers = {"content-type": content_type, **{f"ce-{key}": one for key, one in value.items()}}
-    made: CloudEvent[Any] = event(fake.request("POST", json=data, headers=headers))
-    return made
+    decoded: CloudEvent[Any] = event(fake.request("POST", json=data, headers=headers))
+    return decoded
 
 
 def test_the_conformance_suite_has_all_its_cases() -> None:
@@ -258,9 +258,9 @@ def test_binary_structured_and_first_generation_events_are_equal(name: str) -> N
 
 @pytest.mark.parametrize("name", [name for name in CASES if name.startswith("firebase")])
 def test_firebase_events_stay_cloudevents(name: str) -> None:
-    made = from_legacy(name)
+    inner = from_legacy(name)
     subject = "users/UUpby3s4spZre6kHsgVSPetzQ8l2" if name == "firebase-auth" else "refs/gcf-test/xyz"
-    assert (CloudEvent, subject, []) == (type(made), made.subject, decode_events.unwrap(made))
+    assert (CloudEvent, subject, []) == (type(inner), inner.subject, decode_events.unwrap(inner))
 
 
 SAMPLE = "//pubsub.googleapis.com/projects/sample-project/topics/gcf-test"

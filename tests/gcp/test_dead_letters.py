@@ -26,7 +26,7 @@ from portable_fn.testing import deliver, fake
 from portable_fn_gcp import entry, simulate
 from portable_fn_gcp.drivers import api
 from portable_fn_gcp.drivers import topic as pubsub
-from tests.gcp.helpers import KINDS, SERVICES, SUBSCRIPTION, events, push, taking
+from tests.gcp.helpers import KINDS, SERVICES, SUBSCRIPTION, answer_of, events, push, taking
 
 
 def rejecting(kind: Any, dead_letter: str) -> Any:
@@ -57,8 +57,7 @@ def test_a_rejected_message_is_published_unchanged(dead_letter: str, source: str
     )
     request = push(message)
     with simulate.playing("pubsub_push") as published:
-        made = simulate.sent(entry(rejecting(Message, dead_letter)), request)
-        assert 204 == made.answer(made.invoke()).status
+        assert 204 == answer_of(entry(rejecting(Message, dead_letter)), request).status
     [one] = published
     assert (topic, b"\xff", "k") == (one.topic, one.body, one.key)
     assert {
@@ -89,12 +88,10 @@ def test_a_function_for_dead_letters_gets_the_rejected_event() -> None:
     seen: list[Any] = []
     with simulate.playing("firestore") as published:
         for target in (entry(rejecting(ChangeEvent, "dead")), entry(taking(ChangeEvent, seen))):
-            made = simulate.sent(target, request)
-            assert 204 == made.answer(made.invoke()).status
+            assert 204 == answer_of(target, request).status
     [one] = published
     redriven = push(fake.message(body=one.body, attributes=one.attributes))
-    made = simulate.sent(entry(taking(ChangeEvent, seen)), redriven)
-    assert (204, seen[0]) == (made.answer(made.invoke()).status, seen[1])
+    assert (204, seen[0]) == (answer_of(entry(taking(ChangeEvent, seen)), redriven).status, seen[1])
 
 
 @pytest.mark.parametrize("status", [403, 500])
@@ -104,8 +101,7 @@ def test_a_rejected_event_is_retried_if_it_cannot_be_published(
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "localhost:1")
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "portable")
     monkeypatch.setattr(api, "call", lambda *args: (status, b""))
-    made = simulate.sent(entry(rejecting(Message, "dead")), push())
-    assert 503 == made.answer(made.invoke()).status
+    assert 503 == answer_of(entry(rejecting(Message, "dead")), push()).status
     assert f"Pub/Sub answers {status} for projects/portable/topics/dead" in caplog.text
 
 
@@ -146,8 +142,7 @@ def test_a_dead_letter_goes_to_the_emulator_if_there_is_one(
     host, asked = server
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "portable")
-    made = simulate.sent(entry(rejecting(Message, "dead")), push())
-    assert 204 == made.answer(made.invoke()).status
+    assert 204 == answer_of(entry(rejecting(Message, "dead")), push()).status
     [(method, path, headers, body)] = asked
     assert ("POST", "/v1/projects/portable/topics/dead:publish") == (method, path)
     assert {"n": 1} == json.loads(base64.b64decode(json.loads(body)["messages"][0]["data"]))

@@ -205,8 +205,8 @@ def test_each_field_of_an_object_of_eventarc_has_its_place(
 
 
 def test_the_bucket_in_the_data_takes_precedence_over_the_source() -> None:
-    [made] = decode_events.unwrap(event(eventarc("google.cloud.storage.object.v1.deleted", "//x/y/other", RESOURCE)))
-    assert ("//x/y/other", "uploads") == (made.source, getattr(made, "bucket", None))
+    [inner] = decode_events.unwrap(event(eventarc("google.cloud.storage.object.v1.deleted", "//x/y/other", RESOURCE)))
+    assert ("//x/y/other", "uploads") == (inner.source, getattr(inner, "bucket", None))
 
 
 NOTICE = {"bucketId": "uploads", "objectId": "a b/é.png", "objectGeneration": "1587627537231057", "eventTime": LATER}
@@ -255,8 +255,8 @@ def test_each_field_of_a_notification_of_cloud_storage_has_its_place(
 
 @pytest.mark.parametrize("size", [0, 2**63, "0", "9" * 19, None])
 def test_an_objects_size_is_a_number_of_bytes(size: Any) -> None:
-    [made] = decode_events.unwrap(event(eventarc("google.cloud.storage.object.v1.deleted", BUCKET, {"name": "a", "size": size})))  # fmt: skip
-    assert (None if size is None else int(size)) == getattr(made, "size", -1)
+    [inner] = decode_events.unwrap(event(eventarc("google.cloud.storage.object.v1.deleted", BUCKET, {"name": "a", "size": size})))  # fmt: skip
+    assert (None if size is None else int(size)) == getattr(inner, "size", -1)
 
 
 # Changes
@@ -323,9 +323,9 @@ def test_each_field_of_a_document_of_firestore_has_its_place(
 )
 def test_a_collection_may_have_any_name(path: str, table: str, id: str) -> None:
     data = {"value": {"name": f"projects/p/databases/d/documents/{path}", "fields": {}}}
-    [made] = decode_events.unwrap(event(eventarc("google.cloud.firestore.document.v1.created", DATABASE, data)))
-    assert isinstance(made, ChangeEvent)
-    assert (table, {"id": id}) == (made.table, made.key)
+    [inner] = decode_events.unwrap(event(eventarc("google.cloud.firestore.document.v1.created", DATABASE, data)))
+    assert isinstance(inner, ChangeEvent)
+    assert (table, {"id": id}) == (inner.table, inner.key)
 
 
 # Unreadable events
@@ -384,9 +384,9 @@ def test_the_content_type_identifies_a_protobuf_document() -> None:
     assert "application/protobuf" == request.headers["content-type"]
     headers = dict(request.headers)
     bodies = {"application/protobuf; charset=x": request.body, "application/json": b'{"value": ' + json.dumps(NEW).encode() + b"}"}  # fmt: skip
-    made = [
+    inner = [
         decode_events.unwrap(event(fake.request("POST", headers={**headers, "content-type": type}, body=body)))[0]
         for type, body in bodies.items()
     ]
-    assert ["users", "users/ada/orders"] == [getattr(one, "table", None) for one in made]
-    assert changes.PREFIX == made[0].type[: len(changes.PREFIX)]
+    assert ["users", "users/ada/orders"] == [getattr(one, "table", None) for one in inner]
+    assert changes.PREFIX == inner[0].type[: len(changes.PREFIX)]

@@ -81,14 +81,14 @@ def test_each_field_of_a_first_generation_event_has_its_place(
 def test_an_unpaired_surrogate_stays_readable() -> None:
     sent = legacy("somebody.else", "x/y", {"name": "a ?"})
     sent.body = sent.body.replace(b"?", rb"\ud800")
-    made = event(sent)
-    assert ({"name": "a \ud800"}, '{"name":"a \\ud800"}') == (made.data, made.text)
+    decoded = event(sent)
+    assert ({"name": "a \ud800"}, '{"name":"a \\ud800"}') == (decoded.data, decoded.text)
 
 
 def test_a_first_generation_event_may_have_no_time() -> None:
     context = {"eventId": "1", "eventType": PUBLISH, "resource": "projects/p/topics/orders"}
-    made = event(posted({"context": context, "data": {}}))
-    assert (None, {"message": {"messageId": "1"}}) == (made.time, made.data)
+    decoded = event(posted({"context": context, "data": {}}))
+    assert (None, {"message": {"messageId": "1"}}) == (decoded.time, decoded.data)
 
 
 @pytest.mark.parametrize(

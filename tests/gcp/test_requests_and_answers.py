@@ -25,7 +25,8 @@ from portable_fn import (
 from portable_fn.pairs import Headers
 from portable_fn.testing import fake
 from portable_fn.testing.results import Answer
-from portable_fn_gcp import decode, encode, entry, simulate
+from portable_fn_gcp import decode, encode, entry
+from tests.gcp.helpers import answer_of
 from tests.gcp.payloads import (
     headed,
     posted,
@@ -56,18 +57,26 @@ def test_each_field_of_flasks_request_has_its_place() -> None:
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         cgi[name] = cgi.pop(f"HTTP_{name}")
     target = {"RAW_URI": "/a%2Fb?x=%C3%A9?y", "PATH_INFO": "/other", "QUERY_STRING": "x=é?y".encode().decode("latin-1")}
-    made = flask(**target, **cgi, **{"wsgi.url_scheme": "http"})
-    assert ("PUT", "/a%2Fb", "x=%C3%A9?y", LINES, "https", "203.0.113.9", "e-1") == fields(made)
-    assert isinstance(made.native, FlaskRequest)
+    request = flask(**target, **cgi, **{"wsgi.url_scheme": "http"})
+    assert ("PUT", "/a%2Fb", "x=%C3%A9?y", LINES, "https", "203.0.113.9", "e-1") == fields(request)
+    assert isinstance(request.native, FlaskRequest)
 
 
-def fields(made: Request[Any]) -> tuple[Any, ...]:
-    return made.method, made.raw_path, made.raw_query, dict(made.headers), made.scheme, made.client_ip, made.id
+def fields(request: Request[Any]) -> tuple[Any, ...]:
+    return (
+        request.method,
+        request.raw_path,
+        request.raw_query,
+        dict(request.headers),
+        request.scheme,
+        request.client_ip,
+        request.id,
+    )
 
 
 def test_flasks_request_needs_only_a_method_and_a_path() -> None:
-    made = flask(PATH_INFO="/é a".encode().decode("latin-1"), CONTENT_TYPE="", CONTENT_LENGTH="")
-    assert ("PUT", "/%C3%A9%20a", "", {}, "http", None) == fields(made)[:-1]
+    request = flask(PATH_INFO="/é a".encode().decode("latin-1"), CONTENT_TYPE="", CONTENT_LENGTH="")
+    assert ("PUT", "/%C3%A9%20a", "", {}, "http", None) == fields(request)[:-1]
     assert "https" == flask(PATH_INFO="/", **{"wsgi.url_scheme": "https"}).scheme
 
 
@@ -82,9 +91,9 @@ def test_each_field_of_starlettes_request_has_its_place() -> None:
         "scheme": "http",
     }
     native: Any = StarletteRequest(scope)
-    made = decode.http_async(native)
-    assert ("PUT", "/a%2Fb", "x=%C3%A9", LINES, "https", "203.0.113.9", "e-1") == fields(made)
-    assert isinstance(made.native, StarletteRequest)
+    request = decode.http_async(native)
+    assert ("PUT", "/a%2Fb", "x=%C3%A9", LINES, "https", "203.0.113.9", "e-1") == fields(request)
+    assert isinstance(request.native, StarletteRequest)
     native = StarletteRequest({**scope, "headers": [], "scheme": "https"})
     assert ("https", None) == fields(decode.http_async(native))[4:6]
 
@@ -117,9 +126,7 @@ def answered(request: Request[Any], kind: Any, result: Any = None) -> Answer:
         return result
 
     handler.__annotations__ = {"event": kind}
-    made = simulate.sent(entry(portable(handler)), request)
-    answer: Answer = made.answer(made.invoke())
-    return answer
+    return answer_of(entry(portable(handler)), request)
 
 
 def read(answer: Answer) -> tuple[int, str, str, Any]:
@@ -161,8 +168,7 @@ def test_a_batch_waits_for_the_longest_delay_of_its_events() -> None:
         for after in (5, 30, None, 7)
     ]
     request = headed({"content-type": "application/cloudevents-batch+json"}, json.dumps(values).encode())
-    made = simulate.sent(entry(handler), request)
-    answer = made.answer(made.invoke())
+    answer = answer_of(entry(handler), request)
     assert (429, "30") == (answer.status, answer.headers["retry-after"])
 
 
@@ -226,8 +232,8 @@ def test_a_response_keeps_the_handlers_header_lines() -> None:
     response = Response(
         201, [("x-a", "1"), ("x-a", "Zoë"), ("transfer-encoding", "chunked"), ("content-length", "2")], (), b"hi"
     )
-    made = encode.http(response, None)
+    answer = encode.http(response, None)
     lines = [("x-a", "1"), ("x-a", "Zoë".encode().decode("latin-1")), ("content-length", "2")]
-    assert (201, lines, b"hi") == (made.status_code, list(made.headers), made.get_data())
-    made = encode.http(Response(200, body=[b"as the handler made it"]), iter([b"a", b"b"]))
-    assert ([], [b"a", b"b"]) == (list(made.headers), list(made.iter_encoded()))
+    assert (201, lines, b"hi") == (answer.status_code, list(answer.headers), answer.get_data())
+    answer = encode.http(Response(200, body=[b"as the handler made it"]), iter([b"a", b"b"]))
+    assert ([], [b"a", b"b"]) == (list(answer.headers), list(answer.iter_encoded()))

@@ -21,7 +21,7 @@ from portable_fn import (
 )
 from portable_fn_gcp import entry, simulate
 from portable_fn_gcp.events.firestore import GeoPoint, Reference
-from tests.gcp.helpers import KINDS, SERVICES, taking
+from tests.gcp.helpers import KINDS, SERVICES, answer_of, taking
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -76,7 +76,7 @@ def drawn_messages(draw: st.DrawFn, service: str) -> Message[Any]:
             st.dictionaries(header_names, values, max_size=3)
             if in_headers
             else st.dictionaries(text, texts, max_size=3).map(
-                lambda made: {name: one for name, one in made.items() if name.lower() != "content-type"}
+                lambda attributes: {name: value for name, value in attributes.items() if name.lower() != "content-type"}
             )
         ),
         attempt=draw(attempts),
@@ -187,8 +187,7 @@ def test_events_arrive_as_the_service_sent_them(kind: str, service: str, server_
     def law(event: Event[Any]) -> None:
         seen.clear()
         [request] = simulate.payloads([event], service)
-        made = simulate.sent(target, request, server_)
-        made.answer(made.invoke())
+        answer_of(target, request, server_)
         assert [event] == seen
 
     law()

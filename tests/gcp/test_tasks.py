@@ -18,8 +18,8 @@ from portable_fn import (
 )
 from portable_fn.testing import fake
 from portable_fn.testing.results import Answer
-from portable_fn_gcp import entry, simulate
-from tests.gcp.helpers import taking, with_json
+from portable_fn_gcp import entry
+from tests.gcp.helpers import answer_of, taking, with_json
 
 
 class OutOfStock(Exception):
@@ -36,9 +36,7 @@ HIDDEN = {"type": "InternalServerError", "message": WORDS}
 
 def task(result: Any, *, body: bytes = b"{}", path: str = "/") -> Answer:
     request = fake.request("POST", path, body=body, headers={"content-type": "application/json"})
-    made = simulate.sent(entry(taking(Task, [], result)), request)
-    answer: Answer = made.answer(made.invoke())
-    return answer
+    return answer_of(entry(taking(Task, [], result)), request)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +67,8 @@ def test_a_result_that_json_cannot_encode_is_an_error() -> None:
 def test_task_errors_shows_callers_every_error(result: Any) -> None:
     name = "OutOfStock" if isinstance(result, OutOfStock) else "EncodeError"
     application = entry(taking(Task, [], result), task_errors=True)
-    made = simulate.sent(application, fake.request("POST", "/", json={}))
-    assert name == made.answer(made.invoke()).json()["error"]["type"]
-    made = simulate.sent(application, with_json({"requestId": "r-1", "calls": [[1]]}))
-    answer = made.answer(made.invoke()).json()
+    assert name == answer_of(application, fake.request("POST", "/", json={})).json()["error"]["type"]
+    answer = answer_of(application, with_json({"requestId": "r-1", "calls": [[1]]})).json()
     assert answer["errorMessage"].startswith("OutOfStock: no lamps" if name == "OutOfStock" else "EncodeError: ")
 
 
@@ -91,8 +87,7 @@ def test_the_path_selects_the_task() -> None:
         return f"crop {task.data}"
 
     for path, expected in (("/resize", "resize 1"), ("/crop", "crop 1")):
-        made = simulate.sent(entry(resize, crop), fake.request("POST", path, json=1))
-        assert expected == made.answer(made.invoke()).json()
+        assert expected == answer_of(entry(resize, crop), fake.request("POST", path, json=1)).json()
 
 
 def test_an_http_function_on_the_path_answers_before_a_task() -> None:
@@ -102,15 +97,13 @@ def test_an_http_function_on_the_path_answers_before_a_task() -> None:
 
     functions = (hook, taking(Task, [], "task"))
     for path, expected in (("/hook", b"http"), ("/", b'"task"')):
-        made = simulate.sent(entry(*functions), fake.request("POST", path, json={}))
-        assert expected == made.answer(made.invoke()).body
+        assert expected == answer_of(entry(*functions), fake.request("POST", path, json={})).body
 
 
 def bigquery(result: Any, calls: Any = ([1, 2], [3, 4])) -> Answer:
     seen: list[Any] = []
     value = {"requestId": "r-1", "caller": "//bigquery.googleapis.com/projects/p/jobs/j", "calls": list(calls)}
-    made = simulate.sent(entry(taking(Task, seen, result)), with_json(value))
-    answer: Answer = made.answer(made.invoke())
+    answer = answer_of(entry(taking(Task, seen, result)), with_json(value))
     assert [("r-1", value["caller"], value["calls"], "bigquery")] == [
         (one.id, one.source, one.data, one.type) for one in seen
     ]
@@ -158,6 +151,5 @@ def test_the_body_of_a_job_is_its_input(body: bytes, content_type: str, expected
         "x-cloudscheduler-scheduletime": "2026-01-02T03:04:05Z",
         "content-type": content_type,
     }
-    made = simulate.sent(entry(taking(ScheduleEvent, seen)), fake.request("POST", headers=headers, body=body))
-    assert 204 == made.answer(made.invoke()).status
+    assert 204 == answer_of(entry(taking(ScheduleEvent, seen)), fake.request("POST", headers=headers, body=body)).status
     assert [(expected, "nightly/2026-01-02T03:04:05Z")] == [(one.data, one.id) for one in seen]

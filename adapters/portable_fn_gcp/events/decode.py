@@ -71,7 +71,7 @@ def _source_of_body(body: bytes) -> tuple[str, Any]:
     except ValueError:
         return "", None
     if isinstance(value, dict):
-        if legacy.is_legacy(value):
+        if ("context" in value or "eventType" in value) and legacy.is_legacy(value):
             return "legacy", value
         subscription = value.get("subscription")
         # Other senders' JSON has members of these names, too.
