@@ -1,4 +1,4 @@
-"""What is taken out of a payload before it is recorded, and what stays."""
+"""Redact the secrets of a payload, and nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def form(value: str) -> str:
     )
 
 
-# By what tells of it: the value, and what is made of it; a text is as good as an object of texts.
+# Each value with its redaction, grouped by how the secret is recognised.
 GOES: list[tuple[Any, Any]] = [
     # names
     ({"password": "a"}, {"password": "REDACTED"}),
@@ -118,7 +118,7 @@ GOES: list[tuple[Any, Any]] = [
     (urlsafe_b64encode('{"a":"ÿÿÿ>>?","token":"S"}'.encode()).decode(), urlsafe_b64encode('{"a":"ÿÿÿ>>?","token":"REDACTED"}'.encode()).decode()),
     ("eyJwYXNzd29yZCI6\r\nICJodW50ZXIyIn0=\r\n", base64('{"password": "REDACTED"}')),
     ("data:a/json;base64," + base64('{"token":"S"}'), "data:a/json;base64," + base64('{"token":"REDACTED"}')),
-    # forms of their own
+    # known forms
     (f"bearer {JWT} and {JWT}", "bearer REDACTED and REDACTED"),
     (f"token: {JWT}", "token: REDACTED"),
     (f"a-{JWT}.iv.tag", "a-REDACTED"),
@@ -127,7 +127,7 @@ GOES: list[tuple[Any, Any]] = [
     ("ghp_0123456789abcdefABCDEF0123456789abcd", "REDACTED"),
     ("AIzaSyA0123456789abcdefghijklmnopqrstuv", "REDACTED"),
     ({"key": "-----BEGIN RSA PRIVATE KEY-----\na\n-----END RSA PRIVATE KEY-----"}, {"key": "REDACTED"}),
-    # prose, such as what an exception says
+    # prose, such as an exception's message
     ("wrong password: S", "wrong password: REDACTED"),
     ("password:hunter2", "password:REDACTED"),
     ("{'password': 'S', 'a': b'c'}", "{'password': 'REDACTED', 'a': b'c'}"),
@@ -142,7 +142,7 @@ GOES: list[tuple[Any, Any]] = [
     ('<wsse:Password Type="x"><![CDATA[S<]]></wsse:Password>', '<wsse:Password Type="x"><![CDATA[REDACTED]]></wsse:Password>'),
 ]  # fmt: skip
 
-# What isn't a secret, though it looks a little like one.
+# Values that look a little like secrets.
 STAYS: list[Any] = [
     None,
     True,
@@ -184,13 +184,13 @@ STAYS: list[Any] = [
 
 
 @pytest.mark.parametrize(("value", "expected"), GOES)
-def test_secrets_are_taken_out_and_the_shape_stays(value: Any, expected: Any) -> None:
+def test_secrets_are_replaced_and_the_shape_stays(value: Any, expected: Any) -> None:
     assert expected == redacted(value)
     assert expected == redacted(expected)
 
 
 @pytest.mark.parametrize("value", STAYS)
-def test_what_is_no_secret_stays(value: Any) -> None:
+def test_other_values_stay(value: Any) -> None:
     assert value == redacted(value)
 
 
@@ -198,7 +198,7 @@ def packed(octets: bytes) -> str:
     return b64encode(gzip.compress(octets, mtime=0)).decode()
 
 
-def test_secrets_are_taken_out_of_what_is_packed() -> None:
+def test_secrets_in_gzip_are_replaced() -> None:
     value = {"awslogs": {"data": packed(b'{"logEvents": [{"message": "{\\"secret\\": \\"hunter2\\"}"}]}')}}
     text = gzip.decompress(b64decode(redacted(value)["awslogs"]["data"])).decode()
     assert '{"logEvents": [{"message": "{\\"secret\\": \\"REDACTED\\"}"}]}' == text
@@ -234,12 +234,12 @@ def nested(depth: int) -> Any:
     ("text", "expected"),
     [(rounds(3), '{"password":"REDACTED"}'), (rounds(4), "REDACTED"), (rounds(9), base64("REDACTED"))],
 )
-def test_a_text_in_too_many_texts_is_replaced_as_a_whole(text: str, expected: str) -> None:
+def test_a_text_nested_in_too_many_texts_is_replaced_as_a_whole(text: str, expected: str) -> None:
     assert expected == unpacked(redacted(text))
 
 
 @pytest.mark.parametrize("value", [nested(300), "[" * 100_000 + "]" * 100_000, json.dumps(nested(300))])
-def test_what_is_nested_too_deep_is_replaced_from_there_on(value: Any) -> None:
+def test_values_nested_too_deeply_are_replaced(value: Any) -> None:
     made = json.dumps(redacted(value))
     assert ("hunter2" in made, "REDACTED" in made) == (False, True)
 
@@ -252,7 +252,7 @@ def test_what_is_nested_too_deep_is_replaced_from_there_on(value: Any) -> None:
         (b64encode(gzip.compress(b'{"password": "hunter2"}', mtime=0)[:-9]).decode(), "REDACTED"),
     ],
 )
-def test_what_inflates_to_too_much_or_not_to_its_end_is_replaced_as_a_whole(value: Any, expected: Any) -> None:
+def test_gzip_that_is_too_large_or_incomplete_is_replaced_as_a_whole(value: Any, expected: Any) -> None:
     assert expected == redacted(value)
 
 
@@ -265,7 +265,7 @@ def test_what_inflates_to_too_much_or_not_to_its_end_is_replaced_as_a_whole(valu
         "{", '{"a":', "[[", " key", "a ", ";a=", "set-cookie: a=b, ", "\n\n", "ghp_", "AKIA",
     ],
 )  # fmt: skip
-def test_a_long_text_takes_no_more_than_its_length(part: str) -> None:
+def test_the_time_is_linear_in_the_length_of_a_text(part: str) -> None:
     text = part * (200_000 // len(part))
     start = time.process_time()
     redacted({"body": text, "set-cookie": text, "password": text, text: 1})
@@ -305,7 +305,7 @@ def test_a_session_is_a_secret_if_its_value_looks_like_one() -> None:
         f"123456789:AAE{'x' * 32}", f"xapp-1-{LONG}", f"dckr_pat_{LONG}", f"glsa_{LONG}", f"sntrys_{LONG}",
     ],
 )  # fmt: skip
-def test_a_secret_of_a_known_form_is_replaced_wherever_it_stands(secret: str) -> None:
+def test_a_secret_of_a_known_form_is_replaced_anywhere(secret: str) -> None:
     assert {"note": REDACTED} == redacted({"note": secret})
     assert f"it is {REDACTED}, they say" == redacted(f"it is {secret}, they say")
 
@@ -320,5 +320,5 @@ def test_a_secret_of_a_known_form_is_replaced_wherever_it_stands(secret: str) ->
         ("https://example.com/?a=1&key=photos/2024.png", "https://example.com/?a=1&key=photos/2024.png"),
     ],
 )
-def test_an_address_that_lets_its_bearer_in_loses_what_does(address: str, kept: str) -> None:
+def test_a_webhook_address_loses_its_secret_part(address: str, kept: str) -> None:
     assert kept == redacted(address)

@@ -1,4 +1,4 @@
-"""Replays of answers that differ by their ids and times, and recordings that must not hold anything up."""
+"""Replay answers whose ids and times differ, and record long bodies without blocking anything."""
 
 from __future__ import annotations
 
@@ -25,13 +25,6 @@ def orders(request: Request) -> dict[str, Any]:
     return {"id": number, "items": [{"sku": "A1", "at": {"time": number}}, {"sku": "B2", "at": {"time": number}}]}
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for recordings."""
-    monkeypatch.setenv("PORTABLE_FN_RECORD", str(tmp_path / "recorded"))
-    return tmp_path / "recorded"
-
-
 @pytest.mark.parametrize("to", [None, "gcp", "asgi"])
 def test_members_that_are_ignored_may_differ(folder: Path, to: str | None) -> None:
     deliver(orders, fake.request("GET", "/orders"), to="aws")
@@ -42,19 +35,19 @@ def test_members_that_are_ignored_may_differ(folder: Path, to: str | None) -> No
         assert 1 == len(replay(folder, orders, to, ignore=ignore).differences), ignore
 
 
-def test_what_is_not_ignored_still_differs(folder: Path) -> None:
+def test_other_members_still_differ(folder: Path) -> None:
     deliver(orders, fake.request("GET", "/orders"), to="aws")
 
     @portable(on.http("GET", "/orders"))
     def orders_of_today(request: Request) -> dict[str, Any]:
         return {"id": 9, "items": [{"sku": "A1", "at": {"time": 9}}, {"sku": "C3", "at": {"time": 9}}]}
 
-    told = replay(folder, orders_of_today, ignore=["id", "time"]).differences
-    assert "'B2'" in told[-1] and "'C3'" in told[-1]
+    differences = replay(folder, orders_of_today, ignore=["id", "time"]).differences
+    assert "'B2'" in differences[-1] and "'C3'" in differences[-1]
 
 
 @pytest.mark.parametrize("ignore", ["", "/", 7])
-def test_a_path_that_is_none_is_refused(folder: Path, ignore: Any) -> None:
+def test_an_empty_path_is_refused(folder: Path, ignore: Any) -> None:
     deliver(orders, fake.request("GET", "/orders"), to="aws")
 
     with pytest.raises(ValueError, match="ignore takes names and paths"):
@@ -65,18 +58,18 @@ def test_a_path_that_is_none_is_refused(folder: Path, ignore: Any) -> None:
 def changed(change: ChangeEvent[Any]) -> None: ...
 
 
-def test_a_number_of_an_absurd_exponent_is_skipped_at_once_elsewhere(folder: Path) -> None:
+def test_a_number_with_a_huge_exponent_is_skipped_at_once_on_another_provider(folder: Path) -> None:
     deliver(changed, fake.change("accounts", after={"id": "1", "total": 7}), to="aws")
     (file,) = folder.iterdir()
     file.write_text(file.read_text().replace('"N": "7"', '"N": "1E+9999999"'))
     assert "9999999" in file.read_text()
-    began = time.perf_counter()
+    start = time.perf_counter()
 
-    found = replay(folder, changed, to="gcp")
+    replays = replay(folder, changed, to="gcp")
 
-    (skipped,) = found.skipped
+    (skipped,) = replays.skipped
     assert "a number of 10000000 digits" in skipped or "can't be read" in skipped
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - start < 5
 
 
 @portable(on.http("POST", "/"))
@@ -84,7 +77,7 @@ async def echo(request: Request) -> str:
     return "ok"
 
 
-def test_a_recording_does_not_hold_up_the_event_loop(folder: Path) -> None:
+def test_recording_does_not_block_the_event_loop(folder: Path) -> None:
     application = entry(echo)
     body = (b"http://a:b@" * 100_000)[: 1024 * 1024 - 1]
     gaps: list[float] = []
@@ -106,22 +99,22 @@ def test_a_recording_does_not_hold_up_the_event_loop(folder: Path) -> None:
     assert 200 == sent[0]["status"]
     (file,) = folder.iterdir()
     assert "cut" not in json.loads(file.read_text())
-    # On one thread it takes most of a second, and in one piece.
+    # In the loop's thread, redaction would block for most of a second.
     assert len(gaps) > 10
     assert max(gaps) < 0.5
 
 
-def test_of_a_body_that_is_too_long_nothing_is_kept(folder: Path) -> None:
+def test_a_body_that_is_too_long_is_not_recorded(folder: Path) -> None:
     sent = asyncio.run(post(entry(echo), b"http://a:b@" * 200_000))
 
     assert 200 == sent[0]["status"]
     (file,) = folder.iterdir()
-    made = json.loads(file.read_text())
-    assert ["payload"] == made["cut"]
+    recording = json.loads(file.read_text())
+    assert ["payload"] == recording["cut"]
     assert len(file.read_text()) < 10_000
 
 
-def test_a_payload_of_lambda_s_that_is_too_long_is_not_kept(folder: Path) -> None:
+def test_a_lambda_payload_that_is_too_long_is_not_recorded(folder: Path) -> None:
     deliver(echo, fake.request("POST", "/", body=b"http://a:b@" * 200_000), to="aws")
 
     (file,) = folder.iterdir()
@@ -131,7 +124,7 @@ def test_a_payload_of_lambda_s_that_is_too_long_is_not_kept(folder: Path) -> Non
 
 
 async def post(application: Any, body: bytes) -> list[Any]:
-    """What the application sends for a POST of the body."""
+    """Return the messages that the application sends for a POST."""
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
