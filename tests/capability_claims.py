@@ -35,7 +35,7 @@ def http_cannot() -> dict[tuple[str, str], dict[str, str]]:
     return found
 
 
-_GATEWAY = ("aws/test_adapter.py", "test_the_principal_is_whom_the_gateway_verified")
+_GATEWAY = ("aws/test_adapter.py", "test_the_principal_is_the_caller_that_the_gateway_verified")
 # By provider, service, kind and feature: the file and name of the test that shows what no story shows.
 TESTS: dict[tuple[str, str, str, str], tuple[str, str]] = {
     (provider, service, "Request", "typed principal"): test

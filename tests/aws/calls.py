@@ -18,12 +18,12 @@ def context() -> decode.AWSContext:
     return decode.AWSContext(LambdaContext(), True)
 
 
-def arrived(native: Any) -> list[Any]:
+def items_of(native: Any) -> list[Any]:
     return list(decode_events.read_events(native, context()).items)
 
 
-def one(native: Any) -> Any:
-    (event,) = arrived(native)
+def only_event(native: Any) -> Any:
+    (event,) = items_of(native)
     if isinstance(event, DecodeError):
         raise event
     return event

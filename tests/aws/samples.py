@@ -36,7 +36,7 @@ def service_of(native: Any) -> str:
     return service
 
 
-def arrival(native: Any) -> IncomingEvents:
+def incoming(native: Any) -> IncomingEvents:
     return decode_events.read_events(native, context())
 
 
@@ -44,16 +44,14 @@ def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def told(event: Any) -> dict[str, Any]:
-    """Everything that an event says, as a difference between two is best seen."""
+def all_fields(event: Any) -> dict[str, Any]:
+    """Return all fields of an event, so that a failed comparison shows the difference."""
     names = (*event._fields, "type", "subject", "native", "envelopes", "carrier", "data")
     return {
         "class": next(cls.__name__ for cls in type(event).__mro__ if cls.__module__ == "portable_fn.events"),
-        **{name: [told(one) for one in event.envelopes] if name == "envelopes" else getattr(event, name) for name in names},
+        **{name: [all_fields(envelope) for envelope in event.envelopes] if name == "envelopes" else getattr(event, name) for name in names},
     }  # fmt: skip
 
-
-# --- events ------------------------------------------------------------------------------------------------------------
 
 TIME = datetime(2023, 11, 14, 22, 13, 20, 123000, UTC)
 MILLISECONDS = 1700000000123
@@ -438,13 +436,13 @@ def message(body: object) -> Message[Any]:
 
 
 def bus(native: dict[str, Any]) -> Event[Any]:
-    (event,) = arrival(native).items
+    (event,) = incoming(native).items
     assert isinstance(event, Event)
     return event
 
 
 def records(record: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """A record with other fields, those that are ... left out."""
+    """Return a payload with a record that has other fields; a field that is `...` is left out."""
     return {"Records": [{name: value for name, value in {**record, **fields}.items() if value is not ...}]}
 
 

@@ -1,4 +1,4 @@
-"""What the AWS adapter makes of payloads, beyond the stories."""
+"""Answer HTTP payloads, beyond the stories."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def rest_api(**fields: Any) -> dict[str, Any]:
     return {**event, **fields}
 
 
-def test_nulls_where_the_format_says_object_are_nothing() -> None:
+def test_a_null_in_place_of_an_object_is_empty() -> None:
     nulls = dict.fromkeys(
         ["headers", "multiValueHeaders", "queryStringParameters", "multiValueQueryStringParameters", "pathParameters"]
     )
@@ -79,7 +79,7 @@ def test_nulls_where_the_format_says_object_are_nothing() -> None:
     assert seen({**alb, "multiValueHeaders": None, "headers": None, "body": None})["headers"] == {}
 
 
-def test_single_values_are_read_where_there_are_no_lists() -> None:
+def test_single_values_are_read_if_there_are_no_lists() -> None:
     fields = {"multiValueHeaders": None, "multiValueQueryStringParameters": None}
     event = rest_api(**fields, headers={"X-A": "1"}, queryStringParameters={"q": "a b"})
     assert (seen(event)["headers"], seen(event)["query"]) == ({"x-a": "1"}, [["q", "a b"]])
@@ -131,7 +131,7 @@ CERTIFICATE = {"subjectDN": "CN=client", "serialNumber": "1"}
         (rest_api(requestContext={"identity": {"clientCert": CERTIFICATE}}), ["CN=client", "mtls", CERTIFICATE]),
     ],
 )
-def test_the_principal_is_whom_the_gateway_verified(event: dict[str, Any], principal: Any) -> None:
+def test_the_principal_is_the_caller_that_the_gateway_verified(event: dict[str, Any], principal: Any) -> None:
     assert seen(event)["principal"] == principal
 
 
@@ -141,7 +141,7 @@ def test_the_principal_of_vpc_lattice_is_the_iam_caller() -> None:
     assert seen(event)["principal"][:2] == ["arn:aws:sts::1:assumed-role/r/s", "iam"]
 
 
-def test_the_trace_is_read_from_the_header_else_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trace_is_read_from_the_header_or_else_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     root, parent = "1-5759e988-bd862e3fe1be46a994272793", "53995c3f42cd8ad8"
     trace = f"00-5759e988bd862e3fe1be46a994272793-{parent}-01"
     assert seen(http_api(headers={"x-amzn-trace-id": f"Root={root};Parent={parent};Sampled=1"}))["trace"] == trace
@@ -169,11 +169,11 @@ def test_the_context_is_lambdas(monkeypatch: pytest.MonkeyPatch) -> None:
 
     function = entry(handler)
     answers = [json.loads(function(http_api(), LambdaContext())["body"]) for _ in range(2)]
-    assert [one["cold"] for one in answers] == [True, False]
+    assert [answer["cold"] for answer in answers] == [True, False]
     assert answers[0] == {"cold": True, "remaining": True, "id": LambdaContext().aws_request_id, "aware": "UTC"}
 
 
-def test_a_payload_of_no_known_shape_is_an_error_that_says_what_was_seen_and_what_is_known() -> None:
+def test_the_error_for_an_unknown_payload_names_its_members_and_the_known_services() -> None:
     for event, seen_there in [
         ({"one": 1, "two": 2}, "an object with one, two"),
         ([1], "a list"),
@@ -252,11 +252,9 @@ HTTP = {
 }
 
 
-@pytest.mark.skipif(
-    not CORPUS.exists(), reason="those of AWS's recorded payloads (../shared/corpora) that are no HTTP are not in here"
-)
-def test_of_the_recorded_payloads_those_of_http_are_requests_and_all_others_decode_errors() -> None:
-    found = set()
+@pytest.mark.skipif(not CORPUS.exists(), reason="needs AWS's recorded payloads of other services (../shared/corpora)")
+def test_only_the_recorded_http_payloads_are_requests() -> None:
+    requests = set()
     for file in sorted((CORPUS / "aws-lambda-go").glob("*.json")):
         try:
             event = json.loads(file.read_text())
@@ -265,16 +263,16 @@ def test_of_the_recorded_payloads_those_of_http_are_requests_and_all_others_deco
             continue
         if (service := decode.http_service(event)) is not None:
             decode.request(event, service)
-            found.add(file.name)
-    assert found == HTTP
+            requests.add(file.name)
+    assert requests == HTTP
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    found = [path] if path else []
+    all_paths = [path] if path else []
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
-        found += paths(inner, (*path, key))
-    return found
+        all_paths += paths(inner, (*path, key))
+    return all_paths
 
 
 ODD = st.sampled_from([None, 0, -1, 1e300, True, "", "\ud800", "x" * 5000, [], [None], {}, {"a": None}, [["a"]]])
@@ -285,7 +283,9 @@ STORIES = entry(app)
 
 
 @given(st.sampled_from(SERVICES), st.data())
-def test_a_mutated_payload_is_answered_or_a_decode_error_and_never_a_500(service: str, data: st.DataObject) -> None:
+def test_a_mutated_request_is_answered_or_raises_decode_error_and_is_never_a_500(
+    service: str, data: st.DataObject
+) -> None:
     event = copy.deepcopy(payload(REQUEST, service))
     for _ in range(data.draw(st.integers(1, 3))):
         *parents, last = data.draw(st.sampled_from(paths(event)))
@@ -298,7 +298,7 @@ def test_a_mutated_payload_is_answered_or_a_decode_error_and_never_a_500(service
             else:
                 inside[last] = copy.deepcopy(data.draw(ODD))
         except (KeyError, IndexError, TypeError):
-            continue  # an earlier mutation took the place away
+            continue  # an earlier mutation removed the place
     try:
         native = STORIES(event, LambdaContext())
     except DecodeError:
@@ -307,11 +307,11 @@ def test_a_mutated_payload_is_answered_or_a_decode_error_and_never_a_500(service
     assert json.loads(json.dumps(native)) == native
 
 
-def test_a_custom_authorizer_may_call_a_text_its_claims() -> None:
+def test_a_custom_authorizer_may_set_claims_to_a_string() -> None:
     event = payload(fake.request("GET", "/a"), "rest_api")
-    given = {"principalId": "u", "claims": '{"sub":"v"}'}
-    event["requestContext"]["authorizer"] = given
-    assert ["u", "custom", given] == seen(event)["principal"]
+    authorizer = {"principalId": "u", "claims": '{"sub":"v"}'}
+    event["requestContext"]["authorizer"] = authorizer
+    assert ["u", "custom", authorizer] == seen(event)["principal"]
     event["requestContext"]["authorizer"] = {"claims": {"sub": "v"}}
     assert ["v", "jwt", {"sub": "v"}] == seen(event)["principal"]
 
@@ -320,7 +320,7 @@ def test_a_custom_authorizer_may_call_a_text_its_claims() -> None:
     ("service", "field"), [("http_api", "timeEpoch"), ("rest_api", "requestTimeEpoch"), ("lattice_v2", "timeEpoch")]
 )
 @pytest.mark.parametrize("epoch", ["yesterday", "", None, [], {"a": 1}, 10**400])
-def test_a_time_that_is_none_is_the_time_of_receipt(service: str, field: str, epoch: object) -> None:
+def test_a_malformed_time_becomes_the_time_of_receipt(service: str, field: str, epoch: object) -> None:
     event = payload(fake.request("GET", "/a"), service)
     event["requestContext"][field] = epoch
     assert abs(datetime.now(UTC) - datetime.fromisoformat(seen(event)["time"])) < timedelta(minutes=1)
@@ -338,7 +338,7 @@ def test_a_time_that_is_none_is_the_time_of_receipt(service: str, field: str, ep
         ("", "https"),
     ],
 )
-def test_the_scheme_is_what_the_service_saw_last_and_nothing_else(service: str, forwarded: str, scheme: str) -> None:
+def test_the_scheme_is_the_one_that_the_service_saw_last(service: str, forwarded: str, scheme: str) -> None:
     event = payload(fake.request("GET", "/a"), service)
     for headers in filter(None, (event.get("headers"), event.get("multiValueHeaders"))):
         for name in [name for name in headers if name.lower() == "x-forwarded-proto"]:
@@ -354,7 +354,7 @@ def test_the_scheme_is_what_the_service_saw_last_and_nothing_else(service: str, 
         payload(fake.request(params={"path": "x"}), "rest_api"),
     ],
 )
-def test_what_a_handler_does_to_its_path_parameters_the_payload_does_not_see(event: dict[str, Any]) -> None:
+def test_a_handler_that_changes_its_path_parameters_leaves_the_payload_unchanged(event: dict[str, Any]) -> None:
     @portable
     def clears(request: Request) -> None:
         assert request.params
@@ -383,7 +383,7 @@ def test_what_a_handler_does_to_its_path_parameters_the_payload_does_not_see(eve
         ("", False),
     ],
 )
-def test_what_is_text_by_its_type_goes_out_as_text(content_type: str, is_text: bool) -> None:
+def test_a_body_with_a_text_type_is_sent_as_text(content_type: str, is_text: bool) -> None:
     @portable
     def handler(request: Request) -> Response:
         return Response(200, {"content-type": content_type} if content_type else (), (), b"<a/>")
@@ -403,7 +403,7 @@ def test_a_repeated_header_without_another_spelling_is_joined(service: str) -> N
 
 
 @pytest.mark.filterwarnings("ignore:coroutine")
-def test_a_lambda_handler_that_would_need_another_event_loop_says_so() -> None:
+def test_a_lambda_handler_called_inside_an_event_loop_raises_a_clear_error() -> None:
     @portable
     async def handler(request: Request) -> str:
         return "ok"
@@ -416,7 +416,7 @@ def test_a_lambda_handler_that_would_need_another_event_loop_says_so() -> None:
 
 
 @pytest.mark.parametrize("native", [None, {}])
-def test_a_test_may_call_without_a_context(native: Any) -> None:
+def test_a_handler_may_be_called_without_a_context(native: Any) -> None:
     seen: list[Context] = []
 
     @portable

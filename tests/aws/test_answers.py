@@ -45,7 +45,7 @@ from tests.aws.samples import (
     SQS_BARE,
     TIME,
     WINDOWED,
-    arrival,
+    incoming,
     report,
     service_of,
 )
@@ -93,9 +93,7 @@ ANSWERS: list[tuple[Any, Response, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("native", "response", "expected"), ANSWERS)
-def test_a_response_is_answered_as_the_service_takes_it(
-    native: Any, response: Response, expected: dict[str, Any]
-) -> None:
+def test_a_response_is_encoded_for_its_service(native: Any, response: Response, expected: dict[str, Any]) -> None:
     before = list(response.headers.multi_items())
     assert expected == encode.answer(service_of(native), native)(response)
     assert before == list(response.headers.multi_items())
@@ -117,7 +115,7 @@ def test_a_response_is_answered_as_the_service_takes_it(
         ({"content-type": "text/plain"}, iter([b"a"]), ("", False)),
     ],
 )
-def test_a_body_goes_out_as_text_or_as_base64(headers: dict[str, str], body: Any, expected: tuple[str, bool]) -> None:
+def test_a_body_is_sent_as_text_or_base64(headers: dict[str, str], body: Any, expected: tuple[str, bool]) -> None:
     for native in (HTTP_API, REST_API, ALB):
         answer: Any = encode.answer(service_of(native), native)(Response(200, headers, (), body))
         assert expected == (answer["body"], answer["isBase64Encoded"])
@@ -140,7 +138,7 @@ def failed(error: BaseException | None = None) -> Retry:
 OK, FAILED, WHY = Done(), failed(Broken("why")), Broken("why")
 
 
-SETTLED: list[tuple[Any, list[Outcome], Any]] = [
+ENCODED: list[tuple[Any, list[Outcome], Any]] = [
     (SQS_3, [OK, OK, OK], report()),
     (SQS_3, [Done("a result"), OK, OK], report()),
     (SQS_3, [FAILED, OK, Retry()], report("m-1", "m-3")),
@@ -173,14 +171,12 @@ SETTLED: list[tuple[Any, list[Outcome], Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("native", "outcomes", "expected"), SETTLED)
-def test_what_became_of_events_is_answered_as_the_source_takes_it(
-    native: Any, outcomes: list[Outcome], expected: Any
-) -> None:
-    found = arrival(native)
-    assert expected == encode_events.acknowledge(found, outcomes, reports=True)
+@pytest.mark.parametrize(("native", "outcomes", "expected"), ENCODED)
+def test_outcomes_are_encoded_for_their_source(native: Any, outcomes: list[Outcome], expected: Any) -> None:
+    batch = incoming(native)
+    assert expected == encode_events.acknowledge(batch, outcomes, reports=True)
     if all(outcome == OK for outcome in outcomes):
-        assert expected == encode_events.acknowledge_all(found)
+        assert expected == encode_events.acknowledge_all(batch)
 
 
 UNNAMED = [{**SQS, "messageId": 7}, SQS_BARE]
@@ -203,27 +199,27 @@ RAISED: list[tuple[Any, list[Outcome], bool]] = [
 
 
 @pytest.mark.parametrize(("native", "outcomes", "reports"), RAISED)
-def test_where_less_than_all_cant_be_told_what_the_first_handler_raised_is_raised(
+def test_if_failed_records_cant_be_reported_the_first_handlers_error_is_raised(
     native: Any, outcomes: list[Outcome], reports: bool
 ) -> None:
     with pytest.raises(Broken, match="why"):
-        encode_events.acknowledge(arrival(native), outcomes, reports=reports)
+        encode_events.acknowledge(incoming(native), outcomes, reports=reports)
 
 
-def test_a_failure_is_known_by_the_handlers_own_error_and_else_by_the_outcome() -> None:
+def test_a_failure_raises_the_handlers_error_or_else_the_outcome() -> None:
     retry, reject, stop = Retry("later"), Reject("never"), Stop("now", 2)
     outcomes: list[Outcome] = [failed(WHY), retry, reject]
     assert [WHY, retry, reject] == [encode_events.handler_error(outcome) for outcome in outcomes]
-    told = encode_events.handler_error(failed(stop))
+    error = encode_events.handler_error(failed(stop))
     assert ("Stop", ("now", 2), stop, True) == (
-        type(told).__name__, told.args, told.__cause__, isinstance(told, Exception),
+        type(error).__name__, error.args, error.__cause__, isinstance(error, Exception),
     )  # fmt: skip
     with pytest.raises(Reject, match="never"):
-        encode_events.acknowledge(arrival(INPUT), [reject], reports=True)
+        encode_events.acknowledge(incoming(INPUT), [reject], reports=True)
 
 
 @pytest.mark.parametrize("value", [{1: {2}, "a": object()}, float("nan"), [float("inf")]])
-def test_a_result_without_a_form_in_json_is_an_error_that_names_its_type(value: Any) -> None:
+def test_a_result_that_json_cant_express_raises_an_error_that_names_its_type(value: Any) -> None:
     with pytest.raises(EncodeError, match=f"returned a {type(value).__name__} that can't be written as JSON"):
         encode_events.plain_json(value)
 
@@ -248,22 +244,22 @@ FINE, DROPPED = {"recordId": "1", "result": "Ok", "data": "YQ=="}, {"recordId": 
         ([{**FINE, "data": None}, DROPPED], "with the result Ok needs its data as base64"),
     ],
 )
-def test_firehose_is_answered_for_each_record_or_it_is_an_error(records: Any, words: str | None) -> None:
+def test_an_answer_to_firehose_must_have_each_record(records: Any, words: str | None) -> None:
     outcomes = [Done({"records": records})]
     if words is None:
-        assert {"records": records} == encode_events.acknowledge(arrival(FIREHOSE), outcomes, reports=True)
+        assert {"records": records} == encode_events.acknowledge(incoming(FIREHOSE), outcomes, reports=True)
         return
     with pytest.raises(EncodeError) as caught:
-        encode_events.acknowledge(arrival(FIREHOSE), outcomes, reports=True)
+        encode_events.acknowledge(incoming(FIREHOSE), outcomes, reports=True)
     assert words in str(caught.value)
 
 
-def test_firehose_may_be_answered_with_nothing_or_be_told_that_the_answer_is_none() -> None:
-    assert None is encode_events.acknowledge(arrival(FIREHOSE), [OK], reports=True)
+def test_an_answer_to_firehose_may_be_empty_but_must_have_records_otherwise() -> None:
+    assert None is encode_events.acknowledge(incoming(FIREHOSE), [OK], reports=True)
     for result in ("text", ["records"]):
         with pytest.raises(EncodeError, match="the answer to Firehose needs"):
-            encode_events.acknowledge(arrival(FIREHOSE), [Done(result)], reports=True)
+            encode_events.acknowledge(incoming(FIREHOSE), [Done(result)], reports=True)
     with pytest.raises(EncodeError, match="it sent 0, the answer has 2"):
         encode_events.acknowledge(
-            arrival({**FIREHOSE, "records": 7}), [Done({"records": [FINE, DROPPED]})], reports=True
+            incoming({**FIREHOSE, "records": 7}), [Done({"records": [FINE, DROPPED]})], reports=True
         )

@@ -1,4 +1,4 @@
-"""Lambda contexts as tests, mocks and emulators have them, and addresses that are no addresses."""
+"""Accept partial and malformed contexts, and refuse malformed addresses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from portable_fn_aws import entry
 from portable_fn_aws.drivers import api
 from portable_fn_aws.drivers import queue as sqs
 from portable_fn_aws.simulate import LambdaContext, payload
-from portable_fn_aws.simulate import payloads as made
+from portable_fn_aws.simulate import payloads as render
 from tests.aws.test_runtime import APPS, SOURCES, get
 from tests.runtimes.aws import runtime_api
 
@@ -41,13 +41,13 @@ def raising(*_: object) -> Any:
 
 
 class Raising:
-    """A context each of whose members fails."""
+    """A context whose every member raises."""
 
     aws_request_id = function_name = function_version = invoked_function_arn = property(raising)
     get_remaining_time_in_millis = raising
 
 
-# Contexts that tell no time, or nonsense.
+# Contexts without a remaining time, or with a malformed one.
 TIMELESS = [
     None,
     object(),
@@ -108,14 +108,14 @@ def nightly(tick: ScheduleEvent) -> None:
 
 
 def batch(count: int = 3) -> Any:
-    (native,) = made(
+    (native,) = render(
         [fake.message({"n": number}, id=f"m-{number}", channel="orders") for number in range(count)], "sqs"
     )
     return native
 
 
 @pytest.mark.parametrize("context", TIMELESS, ids=TIMELESS_IDS)
-def test_a_context_that_tells_nothing_costs_nothing(context: Any) -> None:
+def test_a_context_without_information_does_no_harm(context: Any) -> None:
     assert 200 == entry(hello)(payload(fake.request(), "http_api"), context)["statusCode"]  # type: ignore[index]  # a dict
     assert 3 == entry(add)([1, 2], context)
     for handler in (ship, ship_async, ship_all):
@@ -127,7 +127,7 @@ def test_a_context_that_tells_nothing_costs_nothing(context: Any) -> None:
         assert ctx.native is context
 
 
-def test_a_schedules_input_is_one_whatever_the_context_is() -> None:
+def test_a_schedules_input_is_a_schedule_with_any_context() -> None:
     for context in TIMELESS:
         assert entry(nightly)({"any": "input"}, context) is None
     assert len(TIMELESS) == len(seen)
@@ -138,7 +138,7 @@ def test_a_schedules_input_is_one_whatever_the_context_is() -> None:
 
 @pytest.mark.parametrize("left", [-1, -30_000, 0, 1, 99, -0.5])
 @pytest.mark.parametrize("handler", [ship, ship_async])
-def test_one_message_is_begun_and_a_log_line_says_why_the_others_are_returned(
+def test_one_message_is_handled_and_a_log_line_says_why_the_others_are_returned(
     handler: Any, left: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -149,17 +149,17 @@ def test_one_message_is_begun_and_a_log_line_says_why_the_others_are_returned(
     assert 1 == sum("2 of 3 events are returned unhandled, to be retried" in line for line in lines)
 
 
-def test_a_batch_of_one_is_handled_whatever_the_time() -> None:
+def test_a_batch_of_one_is_handled_even_if_the_time_is_short() -> None:
     assert {"batchItemFailures": []} == entry(ship)(batch(1), Lambda(get_remaining_time_in_millis=lambda: 0))
     assert 1 == len(seen)
 
 
-def test_a_batch_handler_gets_its_batch_whatever_the_time() -> None:
+def test_a_batch_handler_gets_its_batch_even_if_the_time_is_short() -> None:
     assert {"batchItemFailures": []} == entry(ship_all)(batch(), Lambda(get_remaining_time_in_millis=lambda: 0))
     assert 3 == len(seen)
 
 
-def test_the_runtime_knows_no_deadline_that_the_runtime_api_does_not_tell() -> None:
+def test_the_runtime_has_no_deadline_if_the_runtime_api_sends_none() -> None:
     from portable_fn_aws.runtime_api import Invocation
 
     id = {"lambda-runtime-aws-request-id": "r-1"}
@@ -183,7 +183,7 @@ def test_the_runtime_starts_with_its_output_closed(closed: str) -> None:
         assert 200 == api.invoke(get("/loop")).json["statusCode"]
 
 
-def test_the_runtime_starts_with_an_output_that_somebody_closed_or_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runtime_starts_with_an_output_that_was_closed_or_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     from io import StringIO
 
     from portable_fn_aws import runtime
@@ -196,7 +196,7 @@ def test_the_runtime_starts_with_an_output_that_somebody_closed_or_replaced(monk
         assert output is sys.stdout
 
 
-# Where SQS is
+# The address of SQS
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         "-",
     ],
 )
-def test_a_region_that_is_none_is_no_host(region: str, no_settings: pytest.MonkeyPatch) -> None:
+def test_a_malformed_region_never_becomes_a_host(region: str, no_settings: pytest.MonkeyPatch) -> None:
     with pytest.raises(api.SQSError, match="isn't a region"):
         sqs.queue_url(f"arn:aws:sqs:{region}:1:orders")
     with pytest.raises(api.SQSError, match="isn't a region"):
@@ -245,14 +245,16 @@ def test_a_forged_arn_gets_no_signed_request(no_settings: pytest.MonkeyPatch, ca
     with caplog.at_level(logging.WARNING):
         assert {"batchItemFailures": [{"itemIdentifier": "m-1"}]} == entry(later)(native, LambdaContext())
     assert [] == posted
-    assert any("the queue's region 'evil.example/' isn't a region" in one.getMessage() for one in caplog.records)
+    assert any("the queue's region 'evil.example/' isn't a region" in line.getMessage() for line in caplog.records)
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"])
 @pytest.mark.parametrize(
     "endpoint", ["localhost:4566", "localhost", "//localhost", "http://", "https:///sqs", "ftp://localhost"]
 )
-def test_an_endpoint_that_is_no_url_is_named(name: str, endpoint: str, no_settings: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_malformed_endpoint_names_the_variable(
+    name: str, endpoint: str, no_settings: pytest.MonkeyPatch
+) -> None:
     no_settings.setenv(name, endpoint)
     with pytest.raises(api.SQSError, match=f"{name} isn't a URL: it needs http:// or https:// and a host"):
         sqs.queue_url("arn:aws:sqs:eu-west-1:1:orders")
@@ -262,12 +264,12 @@ def test_an_endpoint_that_is_no_url_is_named(name: str, endpoint: str, no_settin
     "queue",
     ["arn:aws:sqs:eu-west-1:orders", "ARN:aws:sqs:eu-west-1:1:orders", "a/b", "sqs.eu-west-1.amazonaws.com/1/q"],
 )
-def test_a_queue_that_is_neither_name_nor_arn_nor_url_is_an_error(queue: str, no_settings: pytest.MonkeyPatch) -> None:
+def test_a_queue_must_be_a_name_an_arn_or_a_url(queue: str, no_settings: pytest.MonkeyPatch) -> None:
     with pytest.raises(api.SQSError, match="a queue is a name, an ARN or a URL, not"):
         sqs.queue_url(queue, "arn:aws:lambda:eu-west-1:1:function:f")
 
 
-def test_a_port_that_is_no_number_is_an_error(no_settings: pytest.MonkeyPatch) -> None:
+def test_a_malformed_port_is_an_error(no_settings: pytest.MonkeyPatch) -> None:
     with pytest.raises(api.SQSError, match="the port of localhost:x isn't a number"):
         api.post("http://user:secret@localhost:x/path", {}, b"", 1.0)
 
@@ -277,7 +279,7 @@ def test_a_port_that_is_no_number_is_an_error(no_settings: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("service", ["http_api", "function_url", "rest_api", "lattice_v2"])
 @pytest.mark.parametrize("odd", [None, 7, True, "odd", [], ["odd"], {}, {"odd": 1}])
-def test_a_request_is_handled_whatever_its_context_says_beside_the_matter(service: str, odd: Any) -> None:
+def test_a_request_is_handled_even_if_minor_fields_of_its_context_are_malformed(service: str, odd: Any) -> None:
     def tell(request: Request, ctx: Context) -> dict[str, Any]:
         ctx.log.info("a request")
         assert (

@@ -1,4 +1,4 @@
-"""Every payload of AWS's own libraries is read as what it is, and no mutation of one is more than a DecodeError."""
+"""Decode every payload of AWS's libraries; a mutated one raises at most a DecodeError."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.simulate import LambdaContext, playing
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
-# The holes of the samples of the SAM command line, where another default than the hole's own name is needed.
+# Values of the placeholders in the SAM command line's samples; by default a placeholder's value is its name.
 HOLES = {
     "data": "SGVsbG8=",
     "key": "a+b%2Bc%20d%C3%A9/e.jpg",
@@ -261,13 +261,13 @@ REQUESTS = {
 TASK_FILES = [(file, type) for type, files in TASKS.items() for file in files]
 
 
-def test_every_payload_is_expected_to_be_something() -> None:
+def test_every_payload_has_an_expected_event() -> None:
     here = {f"{path.parent.name}/{path.stem}" for folder in (GO, SAM) for path in (PAYLOADS / folder).glob("*.json")}
     assert {*REQUESTS, *BUS, *FIELDS, *(file for file, _ in TASK_FILES)} == here
 
 
 @pytest.mark.parametrize(("file", "type"), TASK_FILES)
-def test_what_has_no_kind_of_its_own_is_a_task_of_a_type(file: str, type: str) -> None:
+def test_a_payload_without_an_event_kind_is_a_task_with_a_type(file: str, type: str) -> None:
     native = payload(f"{file}.json")
     (task,) = events(native)
     assert ("Task", type, native) == (task.kind_name, task.type, task.data)
@@ -275,14 +275,14 @@ def test_what_has_no_kind_of_its_own_is_a_task_of_a_type(file: str, type: str) -
 
 
 @pytest.mark.parametrize("file", sorted(REQUESTS))
-def test_a_request_is_no_event(file: str) -> None:
+def test_a_request_isnt_an_event(file: str) -> None:
     native = payload(f"{file}.json")
     assert (service := decode.http_service(native)) is not None
     assert isinstance(decode.request(native, service), Request)
 
 
 @pytest.mark.parametrize(("file", "source", "type"), [(file, *expected) for file, expected in BUS.items()])
-def test_an_event_of_a_bus_is_a_cloudevent(file: str, source: str, type: str) -> None:
+def test_a_bus_event_is_a_cloudevent(file: str, source: str, type: str) -> None:
     native = payload(f"{file}.json")
     (event,) = events(native)
     assert ("CloudEvent", source, type, native["id"]) == (event.kind_name, event.source, event.type, event.id)
@@ -292,14 +292,14 @@ def test_an_event_of_a_bus_is_a_cloudevent(file: str, source: str, type: str) ->
 
 @pytest.mark.parametrize(("file", "kind", "expected"), [(file, *expected) for file, expected in FIELDS.items()])
 def test_the_fields_are_read(file: str, kind: str, expected: list[dict[str, Any]]) -> None:
-    found = events(payload(f"{file}.json"))
-    assert [kind] * len(expected) == [event.kind_name for event in found]
+    actual = events(payload(f"{file}.json"))
+    assert [kind] * len(expected) == [event.kind_name for event in actual]
     assert expected == [
-        {name: getattr(event, name) for name in one} for event, one in zip(found, expected, strict=True)
+        {name: getattr(event, name) for name in fields} for event, fields in zip(actual, expected, strict=True)
     ]
 
 
-def test_a_scheduled_rule_is_a_schedule_for_whoever_asks_for_one() -> None:
+def test_a_scheduled_rule_is_a_schedule_for_schedule_functions() -> None:
     (event,) = events(payload(f"{SAM}cloudwatch-ScheduledEvent.json"))
     (tick,) = decode_events.unwrap(event)
     assert isinstance(tick, ScheduleEvent)
@@ -314,9 +314,9 @@ def test_a_scheduled_rule_is_a_schedule_for_whoever_asks_for_one() -> None:
 def test_the_window_of_a_stream_is_read() -> None:
     for file in ("kinesis-time-window-event", "dynamodb-time-window-event"):
         native = payload(f"{GO}{file}.json")
-        found = decode_events.read_events(native, context())
-        assert native["state"] == found.state
-        assert found.window is not None and (False, False) == (found.window.is_final, found.window.ended_early)
+        incoming = decode_events.read_events(native, context())
+        assert native["state"] == incoming.state
+        assert incoming.window is not None and (False, False) == (incoming.window.is_final, incoming.window.ended_early)
 
 
 # --- mutations ---------------------------------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ ALL = sorted([*REQUESTS, *BUS, *FIELDS, *(file for file, _ in TASK_FILES)])
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every (container, key) in a JSON value."""
+    """Yield every (container, key) in a JSON value."""
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in members:
         yield value, key
@@ -340,13 +340,13 @@ def deep(depth: int) -> Any:
 
 
 def mutation(native: Any, chance: random.Random) -> Any:
-    """The payload with something missing, null, of another type, huge or deep."""
+    """Return the payload with a part that is missing, null, of another type, huge or deep."""
     mutant = copy.deepcopy(native)
     for _ in range(chance.choice((1, 1, 2, 5))):
-        found = list(places(mutant))
-        if not found:
+        all_places = list(places(mutant))
+        if not all_places:
             return mutant
-        container, key = chance.choice(found)
+        container, key = chance.choice(all_places)
         kind = chance.randrange(4)
         if kind == 0:
             del container[key]
@@ -361,7 +361,7 @@ def mutation(native: Any, chance: random.Random) -> Any:
 
 
 def read_all(event: Event[Any]) -> None:
-    """Reads every field of an event, and what is inside of it."""
+    """Read every field of an event and of the events inside it."""
     reads = [*event._fields, "type", "subject", "data", "carrier"]
     for name in reads:
         try:
@@ -385,15 +385,15 @@ def test_a_mutated_payload_is_an_event_or_a_decode_error(file: str) -> None:
         if decode.http_service(mutant) is not None:
             continue
         try:
-            found = decode_events.read_events(mutant, context())
+            incoming = decode_events.read_events(mutant, context())
         except DecodeError:
             continue
-        for item in found.items:
+        for item in incoming.items:
             if isinstance(item, DecodeError):
                 continue
             assert item.id and isinstance(item.id, str)
-            if found.key is not None:
-                hash(found.key(item))
+            if incoming.key is not None:
+                hash(incoming.key(item))
             read_all(item)
 
 
@@ -406,7 +406,7 @@ def any_event(event: Event) -> Any:
 
 
 @pytest.mark.parametrize("file", ALL)
-def test_a_mutated_payload_ends_in_an_answer_or_in_one_of_our_errors(file: str) -> None:
+def test_a_mutated_payload_is_answered_or_raises_one_of_our_errors(file: str) -> None:
     native = payload(f"{file}.json")
     chance = random.Random(f"{file} whole")
     handler = entry(any_event)
@@ -421,17 +421,17 @@ def test_a_mutated_payload_ends_in_an_answer_or_in_one_of_our_errors(file: str) 
                 pass
 
 
-def test_a_key_of_s3_is_decoded_once() -> None:
+def test_an_s3_key_is_decoded_once() -> None:
     native = payload(f"{SAM}s3-S3Put.json")
     native["Records"][0]["s3"]["object"]["key"] = "100%2525+%2B%F0%9F%A6%84"
     (event,) = events(native)
     assert isinstance(event, ObjectEvent) and "100%25 +🦄" == event.key
 
 
-# --- beside another reader ---------------------------------------------------------------------------------------------
+# --- compared with Powertools ------------------------------------------------------------------------------------------
 
 
-def test_the_fields_are_those_that_powertools_reads() -> None:
+def test_the_fields_equal_those_of_powertools() -> None:
     classes = pytest.importorskip("aws_lambda_powertools.utilities.data_classes")
     for file in (f"{GO}sqs-event", f"{SAM}sqs-Sqs"):
         native = payload(f"{file}.json")
@@ -446,7 +446,7 @@ def test_the_fields_are_those_that_powertools_reads() -> None:
         native = payload(f"{file}.json")
         for event, other in zip(events(native), classes.KinesisStreamEvent(native).records, strict=True):
             assert (other.kinesis.data_as_bytes(), other.kinesis.partition_key) == (event.body, event.key)  # type: ignore[attr-defined]
-    # Not those with binary values, which Powertools 3.37 leaves in base64.
+    # Powertools 3.37 leaves binary values in base64.
     for file in (f"{GO}dynamodb-time-window-event", f"{SAM}dynamodb-DynamoDBUpdate"):
         native = payload(f"{file}.json")
         for event, other in zip(events(native), classes.DynamoDBStreamEvent(native).records, strict=True):

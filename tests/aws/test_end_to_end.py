@@ -1,4 +1,4 @@
-"""Portable functions on an emulated AWS: boto3 puts something in, the functions tell what they saw, and AWS keeps the rest."""
+"""Run functions on an emulated AWS: boto3 sends the input, the functions report what they saw, and AWS keeps the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.runtimes.rest import Listener, listening
 
 pytestmark = pytest.mark.runtime
 
-# Each function tells what it saw, and fails by the words in it; where the listener answers with an error, by that.
+# Each function reports its event to a listener. It fails if the event's text says so, or if the listener answers an error.
 APP = """
 import asyncio, json, os, urllib.request
 
@@ -139,9 +139,9 @@ def listener() -> Iterator[Listener]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("app")
-    (made / "app.py").write_text(APP)
-    return made
+    folder = tmp_path_factory.mktemp("app")
+    (folder / "app.py").write_text(APP)
+    return folder
 
 
 _numbers = itertools.count(1)
@@ -149,13 +149,13 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def name() -> str:
-    """A name for what a test makes, which no other has."""
+    """Return a unique name for a test's resources."""
     return f"it-{next(_numbers)}"
 
 
 @pytest.fixture
 def deploy(cloud: Cloud, folder: Path, listener: Listener) -> Deploy:
-    """Deploys a function of the app, in a process that runs already; what else is given is its environment."""
+    """Deploy a function of the app, and wait until its process runs; keyword arguments become its environment."""
 
     def deployed(function: str, *, client: str = "awslambdaric", **env: str) -> str:
         return _deployed(cloud, folder, listener, function, client, env)
@@ -174,8 +174,8 @@ def _deployed(
         env={"SEEN": listener.url, **env},
         bootstrap=["python", "-m", client, handler],
     )
-    # Begun here, so that a slow start doesn't outlast a visibility timeout; no function is called for such a notice, but one
-    # for tasks, which nobody waits for.
+    # Start the process here, so that a slow start doesn't outlast a visibility timeout. This notice calls no function, except one
+    # for tasks, whose tests don't need it.
     if function != "reserve":
         cloud.invoke(arn, {"Service": "Amazon S3", "Event": "s3:TestEvent"})
     return arn
@@ -183,15 +183,15 @@ def _deployed(
 
 @pytest.fixture(scope="module", autouse=True)
 def schedules(cloud: Cloud, folder: Path) -> Iterator[Listener]:
-    """Who hears of two schedules, which were due long ago; ministack looks every ten seconds, while the tests go on."""
+    """Return the listener of two schedules that are overdue; ministack checks them every ten seconds, while other tests run."""
     with listening() as listener:
         function = _deployed(cloud, folder, listener, "tick", "awslambdaric", {})
-        for name, given in (("plain", {}), ("with-input", {"Input": json.dumps({"report": "daily"})})):
+        for name, settings in (("plain", {}), ("with-input", {"Input": json.dumps({"report": "daily"})})):
             cloud.client("scheduler").create_schedule(
                 Name=name,
                 ScheduleExpression="at(2025-01-01T03:00:00)",
                 FlexibleTimeWindow={"Mode": "OFF"},
-                Target={"Arn": function, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/portable", **given},
+                Target={"Arn": function, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/portable", **settings},
             )
         yield listener
 
@@ -201,8 +201,8 @@ def seen(listener: Listener, count: int) -> list[dict[str, Any]]:
 
 
 def tries(listener: Listener, count: int) -> list[tuple[str, int]]:
-    """The next messages that a function saw, each with the attempt that it was."""
-    return [(one["text"], one["attempt"]) for one in seen(listener, count)]
+    """Return the next messages that a function saw, each with its attempt."""
+    return [(message["text"], message["attempt"]) for message in seen(listener, count)]
 
 
 def await_empty(cloud: Cloud, queue: Queue) -> None:
@@ -219,7 +219,7 @@ def attributes(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("client", ["awslambdaric", "portable_fn_aws.runtime"])
-def test_only_the_failed_message_of_a_batch_comes_again_until_it_is_dead_lettered(
+def test_only_the_failed_message_of_a_batch_is_redelivered_until_it_is_dead_lettered(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str, client: str
 ) -> None:
     dead = cloud.queue(f"{name}-dead")
@@ -232,7 +232,7 @@ def test_only_the_failed_message_of_a_batch_comes_again_until_it_is_dead_lettere
     assert (ids[1], "bad", 0) == (buried["MessageId"], buried["Body"], cloud.left(queue))
 
 
-def test_a_batch_that_fails_whole_comes_again_though_its_mapping_takes_no_reports(
+def test_a_batch_that_fails_whole_is_redelivered_even_if_its_mapping_takes_no_reports(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
     queue = cloud.queue(name)
@@ -242,7 +242,7 @@ def test_a_batch_that_fails_whole_comes_again_though_its_mapping_takes_no_report
     await_empty(cloud, queue)
 
 
-def test_a_failure_among_successes_is_not_lost_without_reports_where_the_setting_says_raise(
+def test_with_the_setting_raise_a_failure_among_successes_isnt_lost_without_reports(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
     queue = cloud.queue(name)
@@ -253,22 +253,22 @@ def test_a_failure_among_successes_is_not_lost_without_reports_where_the_setting
 
 
 @pytest.mark.parametrize("said", ["name", "arn", "url"])
-def test_a_rejected_message_is_sent_to_the_dead_letters_and_never_comes_again(
+def test_a_rejected_message_is_dead_lettered_and_never_redelivered(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str, said: str
 ) -> None:
     graves = cloud.queue(f"{name}-graves")
     function = deploy("message", GRAVES={"name": f"{name}-graves", "arn": graves.arn, "url": graves.url}[said])
     queue = cloud.queue(name)
-    given = {
+    sent = {
         "kind": {"DataType": "String", "StringValue": "x"},
         "raw": {"DataType": "Binary", "BinaryValue": b"\xff\x00"},
     }
-    id = cloud.send(queue, "never", MessageAttributes=given)
+    id = cloud.send(queue, "never", MessageAttributes=sent)
     cloud.mapping(function, queue.arn)
     [buried] = cloud.receive(graves)
     assert "never" == buried["Body"]
-    told = attributes(buried)
-    assert told.pop("portable-fn-time").startswith("20")
+    written = attributes(buried)
+    assert written.pop("portable-fn-time").startswith("20")
     assert {
         "kind": "x",
         "raw": b"\xff\x00",
@@ -276,14 +276,14 @@ def test_a_rejected_message_is_sent_to_the_dead_letters_and_never_comes_again(
         "portable-fn-id": id,
         "portable-fn-source": queue.arn,
         "portable-fn-attempt": "1",
-    } == told
+    } == written
     await_empty(cloud, queue)
     cloud.send(queue, "good")
     assert [("never", 1), ("good", 1)] == tries(listener, 2)
     assert 0 == cloud.left(graves)
 
 
-def test_a_rejected_message_is_retried_where_the_dead_letters_can_not_be_sent(
+def test_a_rejected_message_is_retried_if_its_dead_letter_cant_be_sent(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
     dead = cloud.queue(f"{name}-dead")
@@ -294,8 +294,8 @@ def test_a_rejected_message_is_retried_where_the_dead_letters_can_not_be_sent(
     assert id == cloud.receive(dead)[0]["MessageId"]
 
 
-@pytest.mark.parametrize("others", [["good"], []], ids=["of a batch in part done", "of a batch that fails whole"])
-def test_a_retry_comes_after_as_many_seconds_as_the_handler_says(
+@pytest.mark.parametrize("others", [["good"], []], ids=["a batch that partly succeeds", "a batch that fails whole"])
+def test_a_retry_is_redelivered_after_the_handlers_delay(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str, others: list[str]
 ) -> None:
     queue = cloud.queue(name, visibility_s=60)
@@ -303,24 +303,24 @@ def test_a_retry_comes_after_as_many_seconds_as_the_handler_says(
     cloud.mapping(deploy("message"), queue.arn)
     heard = [listener.next() for _ in range(2 + len(others))]
     assert [("later", 1), *[(text, 1) for text in others], ("later", 2)] == [
-        (one.json["text"], one.json["attempt"]) for one in heard
+        (call.json["text"], call.json["attempt"]) for call in heard
     ]
     assert 2 <= heard[-1].at - heard[0].at < 20
     await_empty(cloud, queue)
 
 
-def test_a_batch_handler_settles_each_message(cloud: Cloud, deploy: Deploy, listener: Listener, name: str) -> None:
+def test_a_batch_handler_sets_the_outcome_of_each_message(
+    cloud: Cloud, deploy: Deploy, listener: Listener, name: str
+) -> None:
     graves, queue = cloud.queue(f"{name}-graves"), cloud.queue(name)
     ids = cloud.send_all(queue, ["good", "flaky", "never"])
     cloud.mapping(deploy("together", GRAVES=f"{name}-graves"), queue.arn)
-    assert [["good", "flaky", "never"], ["flaky"]] == [one["texts"] for one in seen(listener, 2)]
+    assert [["good", "flaky", "never"], ["flaky"]] == [batch["texts"] for batch in seen(listener, 2)]
     assert ids[2] == attributes(cloud.receive(graves)[0])["portable-fn-id"]
     await_empty(cloud, queue)
 
 
-def test_async_handlers_run_side_by_side_and_fail_alone(
-    cloud: Cloud, deploy: Deploy, listener: Listener, name: str
-) -> None:
+def test_async_handlers_run_at_once_and_fail_alone(cloud: Cloud, deploy: Deploy, listener: Listener, name: str) -> None:
     queue = cloud.queue(name)
     cloud.send_all(queue, ["one", "flaky", "three"])
     cloud.mapping(deploy("side_by_side"), queue.arn)
@@ -339,8 +339,8 @@ def test_a_fifo_group_stops_at_its_failure_and_the_others_go_on(
     for text, group in (("flaky a", "a"), ("b 1", "b"), ("a 2", "a"), ("b 2", "b")):
         cloud.send(queue, text, MessageGroupId=group)
     cloud.mapping(deploy("message"), queue.arn)
-    found = [(one["text"], one["key"]) for one in seen(listener, 5)]
-    assert [("flaky a", "a"), ("b 1", "b"), ("b 2", "b"), ("flaky a", "a"), ("a 2", "a")] == found
+    messages = [(message["text"], message["key"]) for message in seen(listener, 5)]
+    assert [("flaky a", "a"), ("b 1", "b"), ("b 2", "b"), ("flaky a", "a"), ("a 2", "a")] == messages
     await_empty(cloud, queue)
 
 
@@ -351,12 +351,12 @@ def test_a_fifo_group_waits_for_its_delayed_message(
     cloud.send_all(queue, ["later", "good"], group="a")
     cloud.mapping(deploy("message"), queue.arn)
     first, again, last = (listener.next() for _ in range(3))
-    assert ["later", "later", "good"] == [one.json["text"] for one in (first, again, last)]
+    assert ["later", "later", "good"] == [message.json["text"] for message in (first, again, last)]
     assert 2 <= again.at - first.at
     await_empty(cloud, queue)
 
 
-def test_a_fifo_group_goes_on_once_its_failure_is_dead_lettered(
+def test_a_fifo_group_goes_on_after_its_failure_is_dead_lettered(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
     dead = cloud.queue(f"{name}-dead.fifo")
@@ -364,7 +364,7 @@ def test_a_fifo_group_goes_on_once_its_failure_is_dead_lettered(
     cloud.send_all(queue, ["bad", "good"], group="a")
     cloud.mapping(deploy("message"), queue.arn, batch_size=1)
     assert [("bad", 1), ("bad", 2), ("good", 1)] == tries(listener, 3)
-    assert ["bad"] == [one["Body"] for one in cloud.receive(dead)]
+    assert ["bad"] == [message["Body"] for message in cloud.receive(dead)]
     await_empty(cloud, queue)
 
 
@@ -383,7 +383,7 @@ def test_a_rejected_fifo_message_keeps_its_group_among_the_dead_letters(
 # Topics
 
 
-def test_a_published_message_is_the_same_by_every_road(
+def test_a_published_message_is_the_same_on_every_path(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
     function, topic = deploy("message"), cloud.topic(name)
@@ -395,23 +395,27 @@ def test_a_published_message_is_the_same_by_every_road(
         cloud.mapping(function, queue.arn)
     kind = {"kind": {"DataType": "String", "StringValue": "x"}}
     id = cloud.publish(topic, "hello", Subject="news", MessageAttributes=kind)
-    direct, within, bare = sorted(seen(listener, 3), key=lambda one: (one["channel"] != name, one["envelopes"]))
+    direct, within, bare = sorted(
+        seen(listener, 3), key=lambda message: (message["channel"] != name, message["envelopes"])
+    )
     assert [(name, 0, id, "news"), (name, 1, id, "news")] == [
-        (one["channel"], one["envelopes"], one["id"], one["subject"]) for one in (direct, within)
+        (message["channel"], message["envelopes"], message["id"], message["subject"]) for message in (direct, within)
     ]
-    # Raw delivery keeps nothing of the topic.
+    # Raw delivery drops the topic's envelope.
     assert (f"{name}-raw", 0) == (bare["channel"], bare["envelopes"])
-    assert [("hello", {"kind": "x"})] * 3 == [(one["text"], one["attributes"]) for one in (direct, within, bare)]
+    assert [("hello", {"kind": "x"})] * 3 == [
+        (message["text"], message["attributes"]) for message in (direct, within, bare)
+    ]
 
 
-def test_a_published_message_comes_again_by_its_queue_with_the_id_it_was_published_with(
+def test_a_published_message_is_redelivered_by_its_queue_with_its_first_id(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
     topic, queue = cloud.topic(name), cloud.queue(f"{name}-queue")
     cloud.subscription(topic, queue.arn)
     cloud.mapping(deploy("message"), queue.arn)
     id = cloud.publish(topic, "flaky")
-    assert [(id, 1), (id, 2)] == [(one["id"], one["attempt"]) for one in seen(listener, 2)]
+    assert [(id, 1), (id, 2)] == [(message["id"], message["attempt"]) for message in seen(listener, 2)]
     await_empty(cloud, queue)
 
 
@@ -433,17 +437,17 @@ def test_an_object_with_an_odd_key_is_created_and_deleted(
     assert created["id"] != deleted["id"]
 
 
-def roads(cloud: Cloud, function: str, name: str) -> dict[str, tuple[list[str], list[str]]]:
-    """By the name of a bucket: whom it is to notify, none for EventBridge, and the envelopes that come of it."""
+def paths_by_bucket(cloud: Cloud, function: str, name: str) -> dict[str, tuple[list[str], list[str]]]:
+    """Return, by the name of a bucket, the targets to notify (none for EventBridge) and the envelopes to expect."""
     queue, published, bridged = (cloud.queue(f"{name}-{which}-queue") for which in ("queue", "topic", "bridged"))
     topic, near = cloud.topic(f"{name}-topic-topic"), cloud.topic(f"{name}-near-topic")
     cloud.subscription(topic, published.arn)
     cloud.subscription(near, function)
-    for one in (queue, published, bridged):
-        cloud.mapping(function, one.arn)
-    for road, target in (("bus", function), ("bridged", bridged.arn)):
-        pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [f"{name}-{road}"]}}}
-        cloud.rule(f"{name}-{road}", target, pattern=pattern)
+    for origin in (queue, published, bridged):
+        cloud.mapping(function, origin.arn)
+    for kind, target in (("bus", function), ("bridged", bridged.arn)):
+        pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [f"{name}-{kind}"]}}}
+        cloud.rule(f"{name}-{kind}", target, pattern=pattern)
     return {
         f"{name}-function": ([function], []),
         f"{name}-queue": ([queue.arn], [f"{name}-queue-queue"]),
@@ -454,26 +458,27 @@ def roads(cloud: Cloud, function: str, name: str) -> dict[str, tuple[list[str], 
     }
 
 
-def test_an_objects_event_is_unwrapped_on_every_road_and_comes_again_by_the_one_it_took(
+def test_an_object_event_is_unwrapped_on_every_path_and_redelivered_on_the_same(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
-    for bucket, (targets, envelopes) in roads(cloud, deploy("upload"), name).items():
+    for bucket, (targets, envelopes) in paths_by_bucket(cloud, deploy("upload"), name).items():
         cloud.bucket(bucket, *targets, events=["s3:ObjectCreated:*"])
-        # What SNS and EventBridge bring to a function is tried but once by ministack.
+        # ministack tries once to deliver an event of SNS or EventBridge to a function.
         times = 1 if bucket.endswith(("near", "bus")) else 2
         listener.will_answer(*[500] * (times - 1))
         cloud.client("s3").put_object(Bucket=bucket, Key=KEY, Body=b"hello")
-        found = seen(listener, times)
+        uploads = seen(listener, times)
         assert [(bucket, KEY, "created", 5, envelopes)] * times == [
-            (one["bucket"], one["key"], one["action"], one["size"], one["envelopes"]) for one in found
+            (upload["bucket"], upload["key"], upload["action"], upload["size"], upload["envelopes"])
+            for upload in uploads
         ]
-        assert 1 == len({one["id"] for one in found})
+        assert 1 == len({upload["id"] for upload in uploads})
 
 
 # Buses and schedules
 
 
-def test_an_event_of_a_bus_is_a_cloudevent_direct_and_from_a_queue(
+def test_a_bus_event_is_a_cloudevent_direct_and_from_a_queue(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
     function, queue = deploy("created"), cloud.queue(name)
@@ -481,7 +486,7 @@ def test_an_event_of_a_bus_is_a_cloudevent_direct_and_from_a_queue(
     cloud.rule(f"{name}-direct", function, pattern={"source": [name]})
     cloud.rule(f"{name}-queued", queue.arn, pattern={"source": [name]})
     id = cloud.put_event(name, "order.created", {"n": 1.5})
-    direct, queued = sorted(seen(listener, 2), key=lambda one: one["envelopes"])
+    direct, queued = sorted(seen(listener, 2), key=lambda event: event["envelopes"])
     assert [0, 1] == [direct.pop("envelopes"), queued.pop("envelopes")]
     assert direct == queued
     assert abs((datetime.now(UTC) - datetime.fromisoformat(direct.pop("time"))).total_seconds()) < 60
@@ -497,7 +502,7 @@ def test_an_event_of_a_bus_is_a_cloudevent_direct_and_from_a_queue(
 # Streams
 
 
-def test_a_shards_records_come_in_order_and_again_from_the_failed_one_on(
+def test_a_shards_records_arrive_in_order_and_are_redelivered_from_the_failed_one_on(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
     stream = cloud.stream(name)
@@ -508,12 +513,12 @@ def test_a_shards_records_come_in_order_and_again_from_the_failed_one_on(
     failed, first, second = seen(listener, 3)
     assert failed == first
     assert [("\ufffd one", "ada", name), ("two", "bob", name)] == [
-        (one["text"], one["key"], one["channel"]) for one in (first, second)
+        (record["text"], record["key"], record["channel"]) for record in (first, second)
     ]
     assert first["id"] != second["id"]
 
 
-def test_a_rejected_record_of_a_stream_is_sent_to_the_dead_letters_and_its_shard_goes_on(
+def test_a_rejected_record_of_a_stream_is_dead_lettered_and_its_shard_goes_on(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
     graves, stream = cloud.queue(f"{name}-graves"), cloud.stream(name)
@@ -524,15 +529,15 @@ def test_a_rejected_record_of_a_stream_is_sent_to_the_dead_letters_and_its_shard
     assert "good" == good["text"]
     [buried] = cloud.receive(graves)
     assert b"\xff never" == b64decode(buried["Body"])
-    told = attributes(buried)
-    assert ("unknown sku", rejected["id"]) == (told["portable-fn-reason"], told["portable-fn-id"])
-    fields = json.loads(told["portable-fn-fields"])
+    written = attributes(buried)
+    assert ("unknown sku", rejected["id"]) == (written["portable-fn-reason"], written["portable-fn-id"])
+    fields = json.loads(written["portable-fn-fields"])
     assert ("base64", "ada") == (fields["encoding"], fields["key"])
     cloud.client("kinesis").put_record(StreamName=name, Data=b"last", PartitionKey="ada")
-    assert ["last"] == [one["text"] for one in seen(listener, 1)]
+    assert ["last"] == [record["text"] for record in seen(listener, 1)]
 
 
-def test_what_a_record_of_a_stream_holds_comes_message_by_message_and_again_with_all_of_the_record(
+def test_a_packed_record_arrives_message_by_message_and_is_redelivered_whole(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
     stream = cloud.stream(name)
@@ -549,13 +554,13 @@ def test_what_a_record_of_a_stream_holds_comes_message_by_message_and_again_with
     failed, first, second, third = seen(listener, 4)
     assert failed == first
     assert [("one", "ada", name), ("two", "bob", name), (json.dumps(logs), "outer", "/shop")] == [
-        (one["text"], one["key"], one["channel"]) for one in (first, second, third)
+        (record["text"], record["key"], record["channel"]) for record in (first, second, third)
     ]
     assert [":0", ":1", "log-1"] == [first["id"][-2:], second["id"][-2:], third["id"]]
-    assert [1, 1, 1] == [one["envelopes"] for one in (first, second, third)]
+    assert [1, 1, 1] == [record["envelopes"] for record in (first, second, third)]
 
 
-def test_a_rows_changes_come_in_order_and_again_after_a_failure(
+def test_a_rows_changes_arrive_in_order_and_are_redelivered_after_a_failure(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str
 ) -> None:
     stream = cloud.table(name)
@@ -568,11 +573,11 @@ def test_a_rows_changes_come_in_order_and_again_after_a_failure(
     cloud.mapping(deploy("change"), stream)
     failed, inserted, updated, removed = seen(listener, 4)
     assert failed == inserted
-    one, two = (
+    before, after = (
         {"id": "ada", "n": "Decimal('1.5')", "tags": "{'a'}"},
         {"id": "ada", "n": "Decimal('2')", "tags": "{'a'}"},
     )
-    assert [(name, "inserted", None, one), (name, "updated", one, two), (name, "removed", two, None)] == [
+    assert [(name, "inserted", None, before), (name, "updated", before, after), (name, "removed", after, None)] == [
         (change["table"], change["action"], change["before"], change["after"])
         for change in (inserted, updated, removed)
     ]
@@ -584,7 +589,7 @@ def test_a_rows_changes_come_in_order_and_again_after_a_failure(
 
 
 @pytest.mark.parametrize("client", ["awslambdaric", "portable_fn_aws.runtime"])
-def test_step_functions_retry_and_catch_errors_by_the_names_of_their_classes(
+def test_step_functions_retry_and_catch_errors_by_class_name(
     cloud: Cloud, deploy: Deploy, listener: Listener, name: str, client: str
 ) -> None:
     task = {
@@ -596,31 +601,31 @@ def test_step_functions_retry_and_catch_errors_by_the_names_of_their_classes(
     }
     states = {"Reserve": task, "Refuse": {"Type": "Pass", "End": True}}
     machine = cloud.state_machine(name, {"StartAt": "Reserve", "States": states})
-    # Locked twice.
+    # The shelf is locked twice.
     ended = cloud.execute(machine, {"sku": "sofa"})
     assert {"reserved": "sofa"} == json.loads(ended["output"])
     assert [{"sku": "sofa"}] * 3 == seen(listener, 3)
     ended = cloud.execute(machine, {"sku": "desk"})
     error = json.loads(ended["output"])["error"]
     assert ("OutOfStock", "no desk is there") == (error["Error"], json.loads(error["Cause"])["errorMessage"])
-    # What nothing catches, an outcome too, ends the execution by its name.
+    # An error without a Catch ends the execution by its name; so does an outcome.
     ended = cloud.execute(machine, {"sku": "ghost"})
     assert ("FAILED", "Reject") == (ended["status"], ended["error"])
     assert [{"sku": "desk"}, {"sku": "ghost"}] == seen(listener, 2)
 
 
-def test_an_asynchronous_call_that_fails_is_made_again(cloud: Cloud, deploy: Deploy, listener: Listener) -> None:
+def test_an_asynchronous_call_that_fails_is_repeated(cloud: Cloud, deploy: Deploy, listener: Listener) -> None:
     function = deploy("reserve")
     listener.will_answer(500)
     cloud.invoke_later(function, {"sku": "lamp"})
     assert [{"sku": "lamp"}] * 2 == seen(listener, 2)
 
 
-# Last, when ministack has most likely looked.
-def test_a_schedule_tells_its_name_or_hands_over_its_input(schedules: Listener) -> None:
-    with_input, plain = sorted(seen(schedules, 2), key=lambda one: str(one["name"]))
+# The last test: by now ministack has most likely checked the schedules.
+def test_a_schedule_sends_its_name_or_its_input(schedules: Listener) -> None:
+    with_input, plain = sorted(seen(schedules, 2), key=lambda tick: str(tick["name"]))
     assert ("plain", None) == (plain["name"], plain["data"])
     assert abs((datetime.now(UTC) - datetime.fromisoformat(plain["time"])).total_seconds()) < 300
-    # Nothing but its input comes; its id is the invocation's.
+    # Only the input arrives; the id is the invocation's.
     assert ("", {"report": "daily"}, None) == tuple(with_input[field] for field in ("name", "data", "time"))
     assert with_input["id"]

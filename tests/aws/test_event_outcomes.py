@@ -37,18 +37,18 @@ def odd_fails(message: Message) -> None:
         raise KeyError(message.data["n"])
 
 
-def test_of_a_queues_batch_those_that_failed_are_reported() -> None:
+def test_the_failed_messages_of_a_queues_batch_are_reported() -> None:
     assert {"batchItemFailures": [{"itemIdentifier": "m-1"}, {"itemIdentifier": "m-3"}]} == invoke(
         odd_fails, {"Records": records(1, 2, 3, 4)}
     )
 
 
-def test_where_every_message_failed_the_first_ones_own_error_is_raised() -> None:
+def test_if_every_message_failed_the_first_error_is_raised() -> None:
     with pytest.raises(KeyError, match="3"):
         invoke(odd_fails, {"Records": records(3, 5)})
 
 
-def test_the_whole_batch_fails_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_batch_fails_if_the_setting_says_raise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORTABLE_FN_AWS_BATCH", "raise")
     with pytest.raises(KeyError, match="1"):
         invoke(odd_fails, {"Records": records(1, 2)})
@@ -60,7 +60,7 @@ def test_the_whole_batch_fails_where_that_is_asked_for(monkeypatch: pytest.Monke
         entry(odd_fails)
 
 
-def test_what_must_be_set_on_the_mapping_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warning_says_once_what_the_mapping_needs(caplog: pytest.LogCaptureFixture) -> None:
     handler = entry(odd_fails)
     for _ in range(3):
         handler({"Records": records(1, 2)}, LambdaContext())
@@ -71,27 +71,27 @@ def test_what_must_be_set_on_the_mapping_is_said_once(caplog: pytest.LogCaptureF
     )
 
 
-def test_a_record_that_cannot_be_read_fails_alone() -> None:
+def test_a_malformed_record_fails_alone() -> None:
     batch = records(2, 4, 6)
     batch[1]["eventSourceARN"] = None
     assert {"batchItemFailures": [{"itemIdentifier": "m-4"}]} == invoke(odd_fails, {"Records": batch})
 
 
-def test_a_record_that_cannot_even_be_named_fails_the_batch() -> None:
+def test_a_record_without_a_name_fails_the_batch() -> None:
     batch = records(2, 4, 6)
     del batch[1]["messageId"]
     with pytest.raises(DecodeError, match="'messageId' is missing"):
         invoke(odd_fails, {"Records": batch})
 
 
-def test_a_first_record_without_a_source_costs_only_itself() -> None:
+def test_a_first_record_without_a_source_fails_alone() -> None:
     batch = records(2, 4)
     del batch[0]["eventSource"]
     batch[0]["body"] = None
     assert {"batchItemFailures": [{"itemIdentifier": "m-2"}]} == invoke(odd_fails, {"Records": batch})
 
 
-def test_no_records_are_nothing_to_do() -> None:
+def test_an_empty_batch_succeeds() -> None:
     assert None is invoke(odd_fails, {"Records": []})
 
 
@@ -101,12 +101,12 @@ def changes(change: ChangeEvent) -> None:
         raise ValueError
 
 
-def test_of_a_shard_the_first_that_failed_alone_is_reported() -> None:
+def test_only_the_first_failure_of_a_shard_is_reported() -> None:
     rows = [fake.change(after={"id": str(n)}, id=f"c-{n}", sequence=f"10{n}") for n in (1, 2, 3, 2)]
     assert {"batchItemFailures": [{"itemIdentifier": "102"}]} == invoke(changes, payloads(rows, "dynamodb")[0])
 
 
-def test_of_kafka_the_first_that_failed_of_each_partition_is_reported() -> None:
+def test_the_first_failure_of_each_kafka_partition_is_reported() -> None:
     sent = [
         fake.message({"n": n}, id=f"k-{n}", partition=str(partition), sequence=str(offset))
         for n, partition, offset in ((2, 0, 5), (1, 0, 6), (3, 0, 7), (4, 1, 1), (5, 1, 2), (6, 2, 1))
@@ -120,14 +120,14 @@ def test_of_kafka_the_first_that_failed_of_each_partition_is_reported() -> None:
 
 
 @pytest.mark.parametrize("service", ["activemq", "rabbitmq"])
-def test_a_broker_takes_all_or_nothing(service: str) -> None:
+def test_a_brokers_batch_succeeds_or_fails_whole(service: str) -> None:
     sent = [fake.message({"n": n}, id=f"b-{n}") for n in (2, 1, 4)]
     with pytest.raises(KeyError):
         invoke(odd_fails, payloads(sent, service)[0])
     assert None is invoke(odd_fails, payloads(sent[:1], service)[0])
 
 
-def test_a_fifo_groups_rest_comes_again_and_other_groups_go_on() -> None:
+def test_the_rest_of_a_failed_fifo_group_is_redelivered_and_other_groups_go_on() -> None:
     sent = [
         fake.message({"n": n}, id=f"f-{n}", key=key) for n, key in ((2, "a"), (1, "a"), (4, "b"), (6, "a"), (8, "b"))
     ]
@@ -152,7 +152,7 @@ def summed(batch: Batch[Message]) -> None:
     }
 
 
-def test_a_tumbling_windows_state_is_returned() -> None:
+def test_the_state_of_a_tumbling_window_is_returned() -> None:
     (native,) = payloads([fake.message({"n": n}, id=f"s:{n}") for n in (1, 2)], "kinesis")
     assert {"batchItemFailures": [], "state": {"sum": 4, "final": False}} == invoke(
         summed, {**native, **WINDOW, "state": {"sum": 1}}
@@ -187,7 +187,7 @@ def test_a_tasks_result_is_a_json_value(result: Any, answer: Any) -> None:
     assert answer == invoke(work, {"n": 1})
 
 
-def test_a_result_without_a_json_form_is_an_encode_error() -> None:
+def test_a_result_that_json_cant_express_raises_encode_error() -> None:
     @portable
     def work(task: Task) -> Any:
         return {"x": float("nan")} if task.data else object()
@@ -197,7 +197,7 @@ def test_a_result_without_a_json_form_is_an_encode_error() -> None:
             invoke(work, native)
 
 
-def test_a_tasks_error_is_its_own_class_with_its_own_message() -> None:
+def test_a_tasks_error_keeps_its_class_and_message() -> None:
     class OutOfStock(Exception):
         pass
 
@@ -217,12 +217,12 @@ def test_a_tasks_error_is_its_own_class_with_its_own_message() -> None:
         assert name == type(raised.value).__name__
 
 
-def test_a_payload_that_no_function_takes_is_a_decode_error() -> None:
+def test_a_payload_that_no_function_takes_raises_decode_error() -> None:
     with pytest.raises(DecodeError, match="no function takes a Task of 'cognito'; there are odd_fails"):
         invoke(odd_fails, {"triggerSource": "PreSignUp_SignUp", "userPoolId": "p"})
 
 
-def test_firehoses_answer_is_checked_for_what_firehose_would_take_as_failure() -> None:
+def test_an_answer_that_firehose_would_count_as_a_failure_is_an_error() -> None:
     answers: list[Any] = []
 
     @portable
@@ -235,7 +235,7 @@ def test_firehoses_answer_is_checked_for_what_firehose_would_take_as_failure() -
     assert good == invoke(transform, native)
     dropped = good["records"][0]
     answers.append(None)
-    assert None is invoke(transform, native)  # which has Firehose keep all of them as failed
+    assert None is invoke(transform, native)  # so Firehose keeps all records as failed
     wrong: tuple[Any, ...] = (
         {"records": []},
         {"records": [dropped, dropped]},
@@ -248,7 +248,7 @@ def test_firehoses_answer_is_checked_for_what_firehose_would_take_as_failure() -
             invoke(transform, native)
 
 
-def test_a_pipes_enrichment_gets_the_results_and_its_target_the_failures() -> None:
+def test_a_pipes_enrichment_gets_results_and_its_target_failures() -> None:
     @portable
     def enrich(message: Message) -> Any:
         if message.data["n"] == 3:
@@ -306,14 +306,14 @@ def test_context_variables_and_background_work_end_with_the_invocation() -> None
         ("activemq", Raised("ValueError", ""), [0, 1, 2]),
     ],
 )
-def test_an_answer_is_taken_as_aws_takes_it(service: str, answer: Any, again: list[int]) -> None:
+def test_simulate_reads_an_answer_as_aws_does(service: str, answer: Any, again: list[int]) -> None:
     sent = [fake.message({}, id=f"e-{n}", partition="0", sequence=f"10{n}") for n in (1, 2, 3)]
     with playing(service):
         outcomes = results(sent, service, [answer]).outcomes
     assert again == [index for index, outcome in enumerate(outcomes) if outcome == "retried"]
 
 
-def test_a_function_that_knows_nothing_of_a_reject_is_not_said_to_have_dead_letters() -> None:
+def test_a_message_that_wasnt_rejected_isnt_dead_lettered() -> None:
     @portable
     def rejects(message: Message) -> None:
         raise Reject("no")
@@ -321,11 +321,11 @@ def test_a_function_that_knows_nothing_of_a_reject_is_not_said_to_have_dead_lett
     assert ["retried"] == deliver(rejects, fake.message({}), to="aws").outcomes
 
 
-def test_an_outcome_that_is_none_of_a_failure_has_no_error() -> None:
+def test_a_reject_is_its_own_error() -> None:
     assert "Reject" == type(encode_events.handler_error(Reject("no"))).__name__
 
 
-def test_by_default_a_delivery_takes_the_service_that_the_triggers_word_means() -> None:
+def test_by_default_a_delivery_uses_the_service_of_the_triggers_word() -> None:
     @portable(on.queue("orders"), on.topic("placed"), on.stream("clicks"))
     def handler(event: Message[Any]) -> None: ...
 

@@ -52,42 +52,42 @@ from tests.aws.samples import (
     TABLE_CHANGE,
     TIME,
     WINDOW,
-    arrival,
+    all_fields,
     bus,
     context,
+    incoming,
     logs,
     message,
-    told,
 )
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_every_field_is_read_and_every_missing_one_is_left_out(name: str) -> None:
+def test_every_field_is_read_and_missing_fields_are_left_out(name: str) -> None:
     native, expected = EVENTS[name]
-    assert [told(event) for event in expected] == [told(event) for event in arrival(native).items]
+    assert [all_fields(event) for event in expected] == [all_fields(event) for event in incoming(native).items]
 
 
 @pytest.mark.parametrize("name", MQ)
-def test_a_brokers_correlation_id_is_carried_beside_the_fields(name: str) -> None:
+def test_a_brokers_correlation_id_is_in_the_carrier(name: str) -> None:
     native, expected = MQ[name]
-    assert [{**told(event), "carrier": carrier} for event, carrier in expected] == [
-        told(event) for event in arrival(native).items
+    assert [{**all_fields(event), "carrier": carrier} for event, carrier in expected] == [
+        all_fields(event) for event in incoming(native).items
     ]
 
 
 @pytest.mark.parametrize(
     ("queue", "channel"), [("todo::/", "todo"), ("todo::a::b", "todo"), ("todo", "todo"), ("", "")]
 )
-def test_a_queue_of_rabbitmq_is_named_without_its_host(queue: str, channel: str) -> None:
+def test_a_rabbitmq_queues_name_lacks_its_virtual_host(queue: str, channel: str) -> None:
     native = {"eventSource": "aws:rmq", "rmqMessagesByQueue": {queue: [RABBITMQ]}}
-    (event,) = arrival(native).items
+    (event,) = incoming(native).items
     assert isinstance(event, Message)
     assert (channel, "rmq") == (event.channel, event.source)
 
 
-def test_a_mail_or_an_event_of_a_bus_with_half_a_character_can_be_read() -> None:
+def test_a_mail_or_a_bus_event_with_a_lone_surrogate_can_be_read() -> None:
     for native in ({"Records": [SES]}, {**BUS, "detail": {"subject": "Hi \ud800"}}):
-        (event,) = arrival(native).items
+        (event,) = incoming(native).items
         assert isinstance(event, (Message, CloudEvent))
         assert "Hi \\ud800" in event.text and event.data == json.loads(event.body)
 
@@ -113,22 +113,22 @@ PIPED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", PIPED)
-def test_a_pipes_record_says_itself_where_it_is_from(name: str) -> None:
+def test_a_pipes_record_names_its_source(name: str) -> None:
     native, id, source = PIPED[name]
-    found = arrival([native])
-    (event,) = found.items
+    batch = incoming([native])
+    (event,) = batch.items
     assert isinstance(event, Event)
-    assert (id, source, native, True, [native]) == (event.id, event.source, event.native, found.pipe, found.records)
+    assert (id, source, native, True, [native]) == (event.id, event.source, event.native, batch.pipe, batch.records)
 
 
-def test_a_pipes_record_of_rabbitmq_names_its_queue() -> None:
-    (event,) = arrival([PIPED["rabbitmq"][0]]).items
+def test_a_pipes_rabbitmq_record_names_its_queue() -> None:
+    (event,) = incoming([PIPED["rabbitmq"][0]]).items
     assert isinstance(event, Message) and "todo" == event.channel
 
 
 @pytest.mark.parametrize("first", [SQS, *(PIPED[name][0] for name in ("kafka", "mq", "rabbitmq"))])
-def test_a_pipes_record_that_is_none_is_unreadable_alone(first: dict[str, Any]) -> None:
-    items = arrival([first, 7]).items
+def test_a_malformed_record_of_a_pipe_fails_alone(first: dict[str, Any]) -> None:
+    items = incoming([first, 7]).items
     assert [True, False] == [isinstance(item, Event) for item in items]
     assert "can't be read: TypeError" in str(items[1]) or "can't be read: AttributeError" in str(items[1])
 
@@ -145,9 +145,9 @@ GROUPED: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("native", "service", "source"), GROUPED)
-def test_a_payload_that_names_its_source_once_names_it_for_all(native: Any, service: str, source: str) -> None:
-    found = arrival(native)
-    assert (service, [source]) == (found.service, [item.source for item in found.items if isinstance(item, Event)])
+def test_a_payloads_single_source_applies_to_all_records(native: Any, service: str, source: str) -> None:
+    batch = incoming(native)
+    assert (service, [source]) == (batch.service, [item.source for item in batch.items if isinstance(item, Event)])
 
 
 IN_ORDER = [
@@ -169,20 +169,20 @@ IN_ORDER = [
 
 
 @pytest.mark.parametrize(("service", "native", "key"), IN_ORDER)
-def test_a_payload_is_of_a_service_and_its_events_are_in_order_within_a_key(
+def test_a_payload_has_a_service_and_its_events_are_in_order_within_a_key(
     service: str, native: Any, key: object
 ) -> None:
-    found = arrival(native)
-    events = [item for item in found.items if isinstance(item, Event)]
-    assert (service, key) == (found.service, found.key(events[0]) if found.key is not None else None)
-    assert found.pipe == (type(native) is list and service != "invoke")
+    batch = incoming(native)
+    events = [item for item in batch.items if isinstance(item, Event)]
+    assert (service, key) == (batch.service, batch.key(events[0]) if batch.key is not None else None)
+    assert batch.pipe == (type(native) is list and service != "invoke")
 
 
-def test_the_records_of_a_batch_are_its_items_one_by_one() -> None:
+def test_each_record_of_a_batch_is_an_item() -> None:
     for native in (BUS, logs(LOGS)):
-        assert [native] == arrival(native).records
+        assert [native] == incoming(native).records
     for native in (logs({"messageType": "CONTROL_MESSAGE"}), {"Event": "s3:TestEvent"}, {"Records": []}):
-        assert [] == list(arrival(native).items)
+        assert [] == list(incoming(native).items)
     for native in (
         {"Records": [SQS, SQS_BARE]},
         EVENTS["kafka"][0],
@@ -190,10 +190,10 @@ def test_the_records_of_a_batch_are_its_items_one_by_one() -> None:
         MQ["rabbitmq"][0],
         EVENTS["docdb"][0],
     ):
-        found = arrival(native)
-        assert len(found.records) == len(found.items) >= 2
-        assert found.records == [item.native for item in found.items if isinstance(item, Event)]
-        assert found.records[1] is found.items[1].native  # type: ignore[union-attr]  # all can be read
+        batch = incoming(native)
+        assert len(batch.records) == len(batch.items) >= 2
+        assert batch.records == [item.native for item in batch.items if isinstance(item, Event)]
+        assert batch.records[1] is batch.items[1].native  # type: ignore[union-attr]  # all can be read
 
 
 START, END = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC), datetime(2023, 11, 14, 22, 15, 20, tzinfo=UTC)
@@ -218,26 +218,26 @@ START, END = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC), datetime(2023, 11, 
     ],
 )  # fmt: skip
 def test_a_tumbling_window_is_read(more: Any, service: str, window: Window | None, state: Any) -> None:
-    found = arrival({"window": WINDOW, **more})
-    assert (service, window, state) == (found.service, found.window, found.state)
+    batch = incoming({"window": WINDOW, **more})
+    assert (service, window, state) == (batch.service, batch.window, batch.state)
 
 
-def test_a_direct_call_of_a_test_without_a_context_has_no_id() -> None:
+def test_a_direct_call_without_a_context_has_no_id() -> None:
     ctx = decode.AWSContext(None, True)
-    assert told(Task("", "", INPUT, native=INPUT)) == told(decode_events.read_task(INPUT, ctx))
+    assert all_fields(Task("", "", INPUT, native=INPUT)) == all_fields(decode_events.read_task(INPUT, ctx))
     assert ("", None) == (ctx.version, ctx.deadline)
 
 
-def test_a_schedules_own_input_is_a_schedule_of_the_invocation() -> None:
+def test_a_schedules_input_is_a_schedule_with_the_invocations_id() -> None:
     tick = ScheduleEvent(REQUEST_ID, FUNCTION, input=INPUT, native=INPUT)
-    assert told(tick) == told(decode_events.read_schedule(INPUT, context()))
+    assert all_fields(tick) == all_fields(decode_events.read_schedule(INPUT, context()))
     called = decode_events.read_call(BUS, context())
-    assert ("invoke", [BUS], [told(Task(REQUEST_ID, FUNCTION, BUS, name="function", native=BUS))]) == (
-        called.service, called.records, [told(item) for item in called.items],
+    assert ("invoke", [BUS], [all_fields(Task(REQUEST_ID, FUNCTION, BUS, name="function", native=BUS))]) == (
+        called.service, called.records, [all_fields(item) for item in called.items],
     )  # fmt: skip
 
 
-# --- what is inside ----------------------------------------------------------------------------------------------------
+# --- inner events ------------------------------------------------------------------------------------------------------
 
 PLACED, CREATED = EVENTS["eventbridge"][1][0], EVENTS["s3"][1][0]
 
@@ -281,15 +281,15 @@ PLACED, CREATED = EVENTS["eventbridge"][1][0], EVENTS["s3"][1][0]
         (Task("t", "s", {"Records": [S3]}), []),
     ],
 )  # fmt: skip
-def test_what_is_inside_of_an_event_has_it_as_its_envelope(event: Event[Any], expected: list[Event[Any]]) -> None:
-    envelopes = [told(one) for one in (*event.envelopes, event)]
-    assert [{**told(one), "envelopes": envelopes} for one in expected] == [
-        told(one) for one in decode_events.unwrap(event)
+def test_an_event_inside_another_has_it_as_its_envelope(event: Event[Any], expected: list[Event[Any]]) -> None:
+    envelopes = [all_fields(inner) for inner in (*event.envelopes, event)]
+    assert [{**all_fields(inner), "envelopes": envelopes} for inner in expected] == [
+        all_fields(inner) for inner in decode_events.unwrap(event)
     ]
 
 
 @pytest.mark.parametrize("body", [b'{"Records"', b'{"Records": []}\xff', b'"detail-type', b'"dynamodb"'])
-def test_in_a_body_that_is_no_json_there_is_nothing(body: bytes) -> None:
+def test_a_body_that_isnt_json_holds_no_events(body: bytes) -> None:
     assert [] == decode_events.unwrap(message(body))
 
 
@@ -313,5 +313,5 @@ TEST_EVENT = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "upload
         (CREATED, False),
     ],
 )
-def test_a_notice_only_tells_how_the_source_fares(event: Event[Any], expected: bool) -> None:
+def test_notices_of_a_source_about_itself_are_recognised(event: Event[Any], expected: bool) -> None:
     assert expected is decode_events.is_notice(event)

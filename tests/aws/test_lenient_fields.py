@@ -1,4 +1,4 @@
-"""One part of a record that can't be read costs that part alone, unless identity, order or acknowledgement depend on it."""
+"""A malformed part of a record affects only its own field, unless identity, order or acknowledgement depend on it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from portable_fn_aws import entry
 from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.simulate import LambdaContext
 from tests.aws import samples
-from tests.aws.samples import arrival, b64
+from tests.aws.samples import b64, incoming
 
-# Of each source: its payload, where its record is in it, and of the parts that are only beside the matter the path, the
-# neutral attribute, and its value without the part.
+# For each source: its payload, the path of its record, and the minor parts: for each the path, the event's field, and the
+# field's value without the part.
 ODD: list[Any] = [..., None, 7, True, 1e400, "odd", "\ud800", [], ["odd"], {}, {"odd": None}, {"Value": 7}, -(10**30)]
 
 SIDE: dict[str, tuple[Any, tuple[Any, ...], dict[str, tuple[str, Any]]]] = {
@@ -128,8 +128,8 @@ SIDE: dict[str, tuple[Any, tuple[Any, ...], dict[str, tuple[str, Any]]]] = {
     }),
 }  # fmt: skip
 
-MADE_OF_IT = {"ses": {"data", "body", "subject", "channel"}, "s3": {"data"}}
-# A mail's body is the JSON about it, which has no infinity.
+DERIVED = {"ses": {"data", "body", "subject", "channel"}, "s3": {"data"}}
+# A mail's body is JSON, which has no infinity.
 CASES = [
     (source, path, odd)
     for source, (_, _, paths) in SIDE.items()
@@ -140,7 +140,7 @@ CASES = [
 
 
 def spoiled(native: Any, path: list[Any], value: Any) -> Any:
-    """A copy of the payload with another value at the path; without one for an ellipsis."""
+    """Return a copy of the payload with another value at the path; `...` removes the value."""
     native = copy.deepcopy(native)
     inside = native
     for step in path[:-1]:
@@ -164,16 +164,16 @@ def said(event: Event[Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("source", "path", "odd"), CASES)
-def test_a_part_beside_the_matter_costs_nothing_but_itself(source: str, path: str, odd: int) -> None:
+def test_a_malformed_minor_part_affects_only_its_own_field(source: str, path: str, odd: int) -> None:
     native, where, paths = SIDE[source]
     names, _ = paths[path]
-    (whole,) = arrival(native).items
+    (whole,) = incoming(native).items
     changed = spoiled(native, [*where, *steps(path)], ODD[odd])
-    (event,) = arrival(changed).items
+    (event,) = incoming(changed).items
     assert isinstance(whole, Event) and isinstance(event, Event), event
     expected, actual = said(whole), said(event)
-    # What isn't read of the part may show in its own attribute, and in what is made of it.
-    affected = {*names.split()} | MADE_OF_IT.get(source, set())
+    # The part may affect its own field, and the fields derived from it.
+    affected = {*names.split()} | DERIVED.get(source, set())
     affected |= (
         {"carrier"}
         if names in ("attributes", "extensions")
@@ -191,7 +191,7 @@ def test_a_part_beside_the_matter_costs_nothing_but_itself(source: str, path: st
         assert {type(value) for value in actual[name].values()} <= {str, bytes, type(None)}
 
 
-def test_an_attribute_that_cannot_be_read_leaves_the_others() -> None:
+def test_a_malformed_attribute_leaves_the_others() -> None:
     odd = {
         "number": {"dataType": "Number", "stringValue": 7},
         "binary": {"dataType": "Binary", "binaryValue": "YQ="},
@@ -205,27 +205,27 @@ def test_an_attribute_that_cannot_be_read_leaves_the_others() -> None:
             }
         ]
     }
-    (event,) = arrival(native).items
+    (event,) = incoming(native).items
     assert isinstance(event, Message)
     assert ({"text": "a", "untyped": "x"}, "application/json") == (event.attributes, event.content_type)
     assert event.native is native["Records"][0]
 
 
 @pytest.mark.parametrize(("source", "path"), [(source, path) for source, path, odd in CASES if odd == 0])
-def test_a_missing_part_is_the_neutral_nothing(source: str, path: str) -> None:
+def test_a_missing_part_is_the_neutral_default(source: str, path: str) -> None:
     native, where, paths = SIDE[source]
     names, nothing = paths[path]
     if (nothing is None and names in ("attributes", "carrier", "extensions", "id", "")) or (
         names == "channel" and "ses" in path
     ):
         return
-    (event,) = arrival(spoiled(native, [*where, *steps(path)], ...)).items
+    (event,) = incoming(spoiled(native, [*where, *steps(path)], ...)).items
     values = [getattr(event, name) for name in names.split()]
     assert [nothing if name != "content_type" else "" for name in names.split()] == values
 
 
 @pytest.mark.parametrize(("source", "path", "odd"), CASES)
-def test_a_handler_that_logs_and_reads_everything_handles_it(source: str, path: str, odd: int) -> None:
+def test_a_handler_that_logs_and_reads_everything_succeeds(source: str, path: str, odd: int) -> None:
     seen: list[Any] = []
 
     @portable
@@ -240,7 +240,7 @@ def test_a_handler_that_logs_and_reads_everything_handles_it(source: str, path: 
     assert 1 == len(seen)
 
 
-# What must be readable: the paths that identity, order or acknowledgement depend on.
+# The paths of the parts that identity, order or acknowledgement depend on.
 STRICT: dict[str, tuple[Any, tuple[Any, ...], tuple[str, ...]]] = {
     "sqs": ({"Records": [samples.SQS]}, ("Records", 0), ("messageId", "eventSourceARN")),
     "fifo": ({"Records": [samples.FIFO, copy.deepcopy({**samples.FIFO, "messageId": "m-9"})]}, ("Records", 0), (
@@ -265,15 +265,15 @@ def strict() -> Iterator[tuple[str, str, Any]]:
     for source, (_, _, paths) in STRICT.items():
         for path in paths:
             for value in UNFIT:
-                # Without these a bus's event is a call like any other.
+                # Without these members a bus event is a direct call.
                 if not (source == "eventbridge" and value is ... and path != "id"):
                     yield source, path, value
 
 
 @pytest.mark.parametrize(("source", "path", "value"), list(strict()))
-def test_what_an_event_is_known_by_is_never_made_up(source: str, path: str, value: Any) -> None:
+def test_the_identity_of_an_event_is_never_invented(source: str, path: str, value: Any) -> None:
     native, where, _ = STRICT[source]
-    first, *others = arrival(spoiled(native, [*where, *steps(path)], value)).items
+    first, *others = incoming(spoiled(native, [*where, *steps(path)], value)).items
     if isinstance(first, Event) and source == "docdb":
         raise AssertionError(first)
     assert isinstance(first, DecodeError) or path == "attributes"
@@ -281,7 +281,7 @@ def test_what_an_event_is_known_by_is_never_made_up(source: str, path: str, valu
 
 
 @pytest.mark.parametrize("id", ["\ud800", "a\ud800b", "\x00", " ", "a\nb", "é" * 300])
-def test_an_odd_id_is_the_id_that_was_sent(id: str) -> None:
+def test_an_odd_id_is_kept(id: str) -> None:
     for native, where, path in (
         ({"Records": [samples.SQS]}, ("Records", 0), "messageId"),
         ({"Records": [samples.SNS]}, ("Records", 0), "Sns/MessageId"),
@@ -289,11 +289,11 @@ def test_an_odd_id_is_the_id_that_was_sent(id: str) -> None:
         ({"eventSource": "aws:rmq", "rmqMessagesByQueue": {"q::/": [samples.RABBITMQ]}}, ("rmqMessagesByQueue", "q::/", 0), "basicProperties/messageId"),
         (samples.BUS, (), "id"),
     ):  # fmt: skip
-        (event,) = arrival(spoiled(native, [*where, *steps(path)], id)).items
+        (event,) = incoming(spoiled(native, [*where, *steps(path)], id)).items
         assert isinstance(event, Event) and id == event.id
 
 
-def test_two_odd_ids_of_one_batch_are_two_messages_and_each_is_reported() -> None:
+def test_two_odd_ids_of_a_batch_are_two_messages_and_each_is_reported() -> None:
     @portable(on.queue("orders"))
     def fails(order: Message) -> None:
         raise LookupError
@@ -312,7 +312,7 @@ def test_two_odd_ids_of_one_batch_are_two_messages_and_each_is_reported() -> Non
     assert {"batchItemFailures": [{"itemIdentifier": "\ud800"}, {"itemIdentifier": "\udfff"}]} == answer
 
 
-# A first record that can't be read says nothing of the others.
+# A malformed first record says nothing about the others.
 
 
 @pytest.mark.parametrize(
@@ -321,14 +321,14 @@ def test_two_odd_ids_of_one_batch_are_two_messages_and_each_is_reported() -> Non
      {"eventSource": "aws:sqs", "eventSourceARN": None}, {"eventSource": "aws:sqs", "eventSourceARN": 7}],
 )  # fmt: skip
 @pytest.mark.parametrize("is_pipe", [False, True])
-def test_a_queue_is_fifo_whatever_its_first_record_is(first: Any, is_pipe: bool) -> None:
+def test_a_queue_is_fifo_even_if_its_first_record_is_malformed(first: Any, is_pipe: bool) -> None:
     records = [first, samples.FIFO]
-    found = arrival(records if is_pipe else {"Records": records})
-    assert ("sqs", decode_events.group, is_pipe) == (found.service, found.key, found.pipe)
-    assert [DecodeError, True] == [type(found.items[0]), isinstance(found.items[1], Event)]
+    batch = incoming(records if is_pipe else {"Records": records})
+    assert ("sqs", decode_events.group, is_pipe) == (batch.service, batch.key, batch.pipe)
+    assert [DecodeError, True] == [type(batch.items[0]), isinstance(batch.items[1], Event)]
 
 
-def test_a_failed_pipe_record_names_itself_whatever_its_first_record_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_pipe_record_is_named_even_if_the_first_record_is_malformed(caplog: pytest.LogCaptureFixture) -> None:
     seen: list[str] = []
 
     @portable(on.queue("orders"))
@@ -336,12 +336,12 @@ def test_a_failed_pipe_record_names_itself_whatever_its_first_record_is(caplog: 
         seen.append(order.id)
 
     with caplog.at_level(logging.CRITICAL), pytest.raises(DecodeError):
-        # Nothing can name the first, so all of the batch must come again.
+        # The first record has no name to report, so the whole batch must fail.
         entry(ship)([{}, samples.SQS], LambdaContext())
     assert ["m-1"] == seen
 
 
-# What a text that somebody sent only looks like
+# Texts that only look like an envelope
 
 
 @pytest.mark.parametrize(
@@ -349,9 +349,9 @@ def test_a_failed_pipe_record_names_itself_whatever_its_first_record_is(caplog: 
     [{"MessageId": ""}, {"MessageId": 7}, {"TopicArn": None}, {"TopicArn": ["a"]}, {"Message": {"n": 1}}, {"Type": 1}],
 )
 @pytest.mark.parametrize("record", [samples.SQS_BARE, samples.FIFO])
-def test_what_only_looks_like_an_envelope_of_sns_is_a_message(record: Any, change: Any) -> None:
+def test_a_body_that_only_looks_like_an_sns_envelope_is_a_message(record: Any, change: Any) -> None:
     body = json.dumps({**samples.ENVELOPE, **change})
-    (event,) = arrival({"Records": [{**record, "body": body}]}).items
+    (event,) = incoming({"Records": [{**record, "body": body}]}).items
     assert isinstance(event, Message)
     assert (record["messageId"], body, ()) == (event.id, event.text, event.envelopes)
 
@@ -376,12 +376,12 @@ def kafka(**changes: Any) -> Any:
         (None, {}),
     ],
 )
-def test_kafkas_headers_may_be_null_repeated_or_nonsense(headers: Any, attributes: Any) -> None:
-    (event,) = arrival(kafka(headers=headers)).items
+def test_kafka_headers_may_be_null_repeated_or_malformed(headers: Any, attributes: Any) -> None:
+    (event,) = incoming(kafka(headers=headers)).items
     assert isinstance(event, Message) and attributes == event.attributes
 
 
-def test_a_null_header_that_logs_and_traces_look_for_is_none() -> None:
+def test_a_null_trace_header_is_read_as_none() -> None:
     seen: list[Any] = []
 
     @portable(on.stream("logs"))
@@ -395,15 +395,15 @@ def test_a_null_header_that_logs_and_traces_look_for_is_none() -> None:
 
 
 @pytest.mark.parametrize(("partition", "offset"), [(2, 15), ("2", "15"), ("2", 15), (2, "15"), ("0", "0")])
-def test_partition_and_offset_are_numbers_or_texts(partition: Any, offset: Any) -> None:
-    (event,) = arrival(kafka(partition=partition, offset=offset)).items
+def test_partition_and_offset_are_numbers_or_strings(partition: Any, offset: Any) -> None:
+    (event,) = incoming(kafka(partition=partition, offset=offset)).items
     assert isinstance(event, Message)
     assert (str(partition), str(offset), f"logs-{partition}-{offset}") == (event.partition, event.sequence, event.id)
 
 
 @pytest.mark.parametrize("partition", [0, "0"])
 @pytest.mark.parametrize("offset", [7, "7"])
-def test_a_failure_of_kafka_is_reported_whether_its_place_is_number_or_text(partition: Any, offset: Any) -> None:
+def test_a_kafka_failure_is_reported_by_an_offset_that_is_a_number_or_a_string(partition: Any, offset: Any) -> None:
     @portable(on.stream("logs"))
     def reads(event: Message) -> None:
         if event.sequence == "7":
@@ -416,7 +416,7 @@ def test_a_failure_of_kafka_is_reported_whether_its_place_is_number_or_text(part
     )
 
 
-def test_pipes_guide_has_kafkas_partition_as_text() -> None:
+def test_a_pipes_kafka_partition_may_be_a_string_as_in_the_guide() -> None:
     record = {
         "eventSource": "aws:kafka",
         "eventSourceArn": samples.CLUSTER,
@@ -424,7 +424,7 @@ def test_pipes_guide_has_kafkas_partition_as_text() -> None:
         **samples.KAFKA,
         "partition": "0",
     }
-    (event,) = arrival([record]).items
+    (event,) = incoming([record]).items
     assert isinstance(event, Message) and ("0", "logs-0-15") == (event.partition, event.id)
 
 
@@ -434,7 +434,7 @@ def test_pipes_guide_has_kafkas_partition_as_text() -> None:
 @pytest.mark.parametrize("physical", ["physicalName", "physicalname", "PhysicalName"])
 @pytest.mark.parametrize("correlation", ["correlationID", "correlationId", "correlationid"])
 @pytest.mark.parametrize("message", ["messageID", "messageId"])
-def test_activemqs_names_have_any_capitals(physical: str, correlation: str, message: str) -> None:
+def test_activemq_names_may_have_any_case(physical: str, correlation: str, message: str) -> None:
     native = {
         message: "ID:1",
         "destination": {physical: "todo"},
@@ -442,12 +442,12 @@ def test_activemqs_names_have_any_capitals(physical: str, correlation: str, mess
         "data": b64(b"1"),
         "redelivered": False,
     }
-    (event,) = arrival({"eventSource": "aws:mq", "messages": [native]}).items
+    (event,) = incoming({"eventSource": "aws:mq", "messages": [native]}).items
     assert isinstance(event, Message)
     assert ("ID:1", "todo", "c-1") == (event.id, event.channel, event.carrier["x-correlation-id"])
 
 
-# Times keep what was sent
+# Times are kept as sent
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -461,9 +461,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
         (0, 0),
     ],
 )  # fmt: skip
-def test_a_change_of_dynamodb_has_the_time_that_was_sent(sent: Any, microseconds: int) -> None:
+def test_a_dynamodb_change_keeps_the_sent_time(sent: Any, microseconds: int) -> None:
     native = spoiled({"Records": [samples.DYNAMODB]}, ["Records", 0, "dynamodb", "ApproximateCreationDateTime"], sent)
-    (event,) = arrival(native).items
+    (event,) = incoming(native).items
     assert isinstance(event, ChangeEvent) and EPOCH + timedelta(microseconds=microseconds) == event.time
 
 
@@ -475,7 +475,7 @@ def test_a_change_of_dynamodb_has_the_time_that_was_sent(sent: Any, microseconds
         (1700000000123456, "NANOSECOND", 1700000000_123456), (1700000000123, ["odd"], 1700000000_123000),
     ],
 )  # fmt: skip
-def test_a_change_through_kinesis_has_the_precision_that_was_sent(sent: int, precision: Any, microseconds: int) -> None:
+def test_a_change_through_kinesis_keeps_the_sent_precision(sent: int, precision: Any, microseconds: int) -> None:
     change = copy.deepcopy(samples.TABLE_CHANGE)
     change["dynamodb"] |= {"ApproximateCreationDateTime": sent, "ApproximateCreationDateTimePrecision": precision}
     (event,) = decode_events.unwrap(samples.message(change))
@@ -485,16 +485,16 @@ def test_a_change_through_kinesis_has_the_precision_that_was_sent(sent: int, pre
 @pytest.mark.parametrize(
     ("sent", "microseconds"), [(1545084650.987, 1545084650_987000), (1545084650, 1545084650_000000)]
 )
-def test_a_record_of_kinesis_has_the_time_that_was_sent(sent: Any, microseconds: int) -> None:
+def test_a_kinesis_record_keeps_the_sent_time(sent: Any, microseconds: int) -> None:
     native = spoiled({"Records": [samples.KINESIS]}, ["Records", 0, "kinesis", "approximateArrivalTimestamp"], sent)
-    (event,) = arrival(native).items
+    (event,) = incoming(native).items
     assert isinstance(event, Message) and EPOCH + timedelta(microseconds=microseconds) == event.time
 
 
 # S3
 
 
-def test_a_bucket_whose_arn_is_no_text_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bucket_whose_arn_isnt_a_string_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
     seen: list[str] = []
 
     @portable(on.object("uploads"))
@@ -524,7 +524,7 @@ def test_two_objects_of_one_notification_are_two_events() -> None:
     ("key", "decoded"), [("%EF%BF%BD", "\ufffd"), ("a+%25FF", "a %FF"), ("%C3%A9", "é"), ("100%", "100%")]
 )
 def test_a_key_is_decoded_and_never_repaired(key: str, decoded: str) -> None:
-    (event,) = arrival({"Records": [spoiled(samples.S3, ["s3", "object", "key"], key)]}).items
+    (event,) = incoming({"Records": [spoiled(samples.S3, ["s3", "object", "key"], key)]}).items
     assert isinstance(event, ObjectEvent) and decoded == event.key
 
 
@@ -532,6 +532,6 @@ def test_a_key_is_decoded_and_never_repaired(key: str, decoded: str) -> None:
 
 
 @pytest.mark.parametrize("resources", [..., None, [], "arn:aws:events:r:1:rule/x", 7, {}])
-def test_a_schedule_whose_rule_is_not_told_is_the_services(resources: Any) -> None:
-    (event,) = decode_events.unwrap(arrival(spoiled(samples.SCHEDULED, ["resources"], resources)).items[0])  # type: ignore[arg-type]  # it is an event
+def test_a_schedule_without_a_rule_has_the_service_as_its_source(resources: Any) -> None:
+    (event,) = decode_events.unwrap(incoming(spoiled(samples.SCHEDULED, ["resources"], resources)).items[0])  # type: ignore[arg-type]  # it is an event
     assert isinstance(event, ScheduleEvent) and "aws.events" == event.source

@@ -36,9 +36,9 @@ from tests.aws.samples import (
     TABLE_CHANGE,
     UNPADDED,
     WINDOW,
-    arrival,
     b64,
     bus,
+    incoming,
     logs,
     message,
     records,
@@ -46,7 +46,7 @@ from tests.aws.samples import (
 
 
 def inside(record: dict[str, Any], name: str, **fields: Any) -> dict[str, Any]:
-    """A record with other fields in its member of that name, those that are ... left out."""
+    """Return a payload with a record whose member of that name has other fields; a field that is `...` is left out."""
     (changed,) = records(record[name], **fields)["Records"]
     return records(record, **{name: changed})
 
@@ -149,10 +149,10 @@ BROKEN: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("native", "words"), BROKEN)
-def test_what_cant_be_read_is_named(native: Any, words: str) -> None:
+def test_the_error_names_the_malformed_field(native: Any, words: str) -> None:
     said = []
     try:
-        for item in arrival(native).items:
+        for item in incoming(native).items:
             if isinstance(item, DecodeError):
                 raise item
             for name in (*item._fields, "type", "subject", "data", "text"):
@@ -179,17 +179,17 @@ def test_what_cant_be_read_is_named(native: Any, words: str) -> None:
         (bus({**SCHEDULED, "resources": [7]}), "the rule of a scheduled event isn\'t a string"),
     ],
 )  # fmt: skip
-def test_what_cant_be_read_inside_of_an_event_is_named(event: Event[Any], words: str) -> None:
+def test_the_error_names_the_malformed_field_of_an_inner_event(event: Event[Any], words: str) -> None:
     with pytest.raises(DecodeError) as caught:
         decode_events.unwrap(event)
     assert words in str(caught.value)
 
 
-def test_the_largest_batch_of_logs_passes_and_one_byte_more_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_of_logs_at_the_limit_is_read_and_one_byte_more_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     size = len(json.dumps(LOGS))
     monkeypatch.setattr("portable_fn_aws.events.logs.MAX_LOGS", size)
-    (passes,) = arrival(logs(LOGS)).items
+    (passes,) = incoming(logs(LOGS)).items
     assert isinstance(passes, Message)
     monkeypatch.setattr("portable_fn_aws.events.logs.MAX_LOGS", size - 1)
-    (refused,) = arrival(logs(LOGS)).items
+    (refused,) = incoming(logs(LOGS)).items
     assert f"over {size - 1} bytes" in str(refused)

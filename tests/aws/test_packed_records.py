@@ -1,4 +1,4 @@
-"""Records of Kinesis that hold several messages (as the Kinesis Producer Library makes them), or a batch of CloudWatch Logs."""
+"""Unpack records of Kinesis: aggregates of the Kinesis Producer Library, and batches of CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from tests.aws import samples
 STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks"
 MAGIC = b"\xf3\x89\x9a\xc2"
 
-# Made by aws-kinesis-agg 1.2.3, Amazon's own library: ada {"n":1}, bob {"n":2} with the hash key 42, ada {"n":3}.
+# Written by aws-kinesis-agg 1.2.3, Amazon's library: ada {"n":1}, bob {"n":2} with the hash key 42, ada {"n":3}.
 THREE = bytes.fromhex(
     "f3899ac20a036164610a03626f62120234321a0b08001a077b226e223a317d1a0d080110001a077b226e223a327d1a0b08001a077b226e223a337d"
     "bbbc9975a31e4d794869fddd7fd2e3c2"
 )
-# Made with the messages_pb2 of that library: p {"n":1} with the hash key 7 and the tags tenant and bare; p FF.
+# Written with the messages_pb2 of that library: p {"n":1} with the hash key 7 and the tags tenant and bare; p FF.
 TAGGED = bytes.fromhex(
     "f3899ac20a01701201371a23080010001a077b226e223a317d220c0a0674656e616e741202743122060a04626172651a0508001a01ff"
     "1abdf18a6d7966a9d083e21cf230c30b"
 )
 
 
-# A writer of protobuf, as far as it is needed.
+# A small writer of protobuf.
 
 
 def varint(value: int) -> bytes:
@@ -89,8 +89,8 @@ def batch(*datas: bytes) -> dict[str, Any]:
 
 def piped(native: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {**one["kinesis"], **{name: value for name, value in one.items() if name != "kinesis"}}
-        for one in native["Records"]
+        {**record["kinesis"], **{name: value for name, value in record.items() if name != "kinesis"}}
+        for record in native["Records"]
     ]
 
 
@@ -110,23 +110,23 @@ def _nothing_seen() -> None:
     seen.clear()
 
 
-# What a record holds
+# The messages of a record
 
 
 def test_each_user_record_is_a_message_with_its_own_key_and_a_stable_id() -> None:
-    found = items(batch(THREE))
+    messages_read = items(batch(THREE))
     assert [
         ("shardId-000000000006:49:0", "ada", b'{"n":1}', {}),
         ("shardId-000000000006:49:1", "bob", b'{"n":2}', {"ExplicitHashKey": "42"}),
         ("shardId-000000000006:49:2", "ada", b'{"n":3}', {}),
-    ] == [(one.id, one.key, one.body, one.attributes) for one in found]
-    for one in found:
+    ] == [(message.id, message.key, message.body, message.attributes) for message in messages_read]
+    for message in messages_read:
         assert (STREAM, "clicks", "shardId-000000000006", "49", samples.TIME, None) == (
-            one.source, one.channel, one.partition, one.sequence, one.time, one.attempt,
+            message.source, message.channel, message.partition, message.sequence, message.time, message.attempt,
         )  # fmt: skip
-        (outer,) = one.envelopes
+        (outer,) = message.envelopes
         assert ("shardId-000000000006:49", "outer", THREE) == (outer.id, outer.key, outer.body)
-        assert outer.native is one.native
+        assert outer.native is message.native
 
 
 def test_tags_are_attributes_and_data_may_be_any_bytes() -> None:
@@ -143,24 +143,24 @@ def test_tags_are_attributes_and_data_may_be_any_bytes() -> None:
     ),
     st.booleans(),
 )
-def test_what_was_aggregated_is_what_arrives(messages: list[tuple[str, bytes]], is_pipe: bool) -> None:
+def test_aggregated_messages_arrive_unchanged(messages: list[tuple[str, bytes]], is_pipe: bool) -> None:
     native = batch(aggregated(*messages), b"plain")
-    *found, plain = items(piped(native) if is_pipe else native)
-    assert messages == [(one.key, one.body) for one in found]
-    assert len(messages) == len({one.id for one in found})
+    *messages_read, plain = items(piped(native) if is_pipe else native)
+    assert messages == [(message.key, message.body) for message in messages_read]
+    assert len(messages) == len({message.id for message in messages_read})
     assert (b"plain", "outer") == (plain.body, plain.key)
 
 
-def test_the_place_of_each_item_is_that_of_its_record() -> None:
-    found = Unpacked([record(THREE, 1), record(b"plain", 2), record(NOTHING, 3), {}, record(TAGGED, 5)])
-    assert [0, 0, 0, 1, 3, 4, 4] == found.places
-    assert 7 == len(found)
-    assert [type(one) for one in found] == [type(found[index]) for index in range(7)]
-    assert isinstance(found[4], DecodeError)
-    assert ["1:0", "1:1", "1:2", "2"] == [found[index].id.partition(":")[2] for index in range(4)]
+def test_each_item_has_the_index_of_its_record() -> None:
+    unpacked = Unpacked([record(THREE, 1), record(b"plain", 2), record(NOTHING, 3), {}, record(TAGGED, 5)])
+    assert [0, 0, 0, 1, 3, 4, 4] == unpacked.places
+    assert 7 == len(unpacked)
+    assert [type(item) for item in unpacked] == [type(unpacked[index]) for index in range(7)]
+    assert isinstance(unpacked[4], DecodeError)
+    assert ["1:0", "1:1", "1:2", "2"] == [unpacked[index].id.partition(":")[2] for index in range(4)]
 
 
-def test_fields_that_the_format_does_not_know_are_passed_over() -> None:
+def test_unknown_fields_are_skipped() -> None:
     message = (
         field(1, 0)
         + field(9, 1)
@@ -171,18 +171,18 @@ def test_fields_that_the_format_does_not_know_are_passed_over() -> None:
         + bytes(4)
         + field(12, b"x")
     )
-    (found,) = items(batch(closed(field(8, b"new") + field(3, message) + field(1, b"later"))))
-    assert ("later", b"1") == (found.key, found.body)
+    (message_read,) = items(batch(closed(field(8, b"new") + field(3, message) + field(1, b"later"))))
+    assert ("later", b"1") == (message_read.key, message_read.body)
 
 
-def test_of_a_field_that_comes_twice_the_last_counts() -> None:
+def test_the_last_of_repeated_fields_counts() -> None:
     message = field(1, 0) + field(3, b"first") + field(1, 1) + field(3, b"last")
-    (found,) = items(batch(closed(field(1, b"a") + field(1, b"b") + field(3, message))))
-    assert ("b", b"last") == (found.key, found.body)
+    (message_read,) = items(batch(closed(field(1, b"a") + field(1, b"b") + field(3, message))))
+    assert ("b", b"last") == (message_read.key, message_read.body)
 
 
 GOOD = field(1, b"k") + field(3, field(1, 0) + field(3, b"1"))
-# What only begins like an aggregated record, and is as it came, as with Kinesis's own libraries.
+# Data that only starts like an aggregated record: it stays unchanged, as with Kinesis's libraries.
 PLAIN = [
     MAGIC,
     MAGIC + bytes(16),
@@ -217,40 +217,41 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("data", PLAIN, ids=range(len(PLAIN)))
-def test_what_only_looks_aggregated_is_a_plain_record(data: bytes) -> None:
-    found, after = items(batch(data, THREE))[:2]
-    assert (data, "shardId-000000000006:49", "outer", ()) == (found.body, found.id, found.key, found.envelopes)
+def test_a_record_that_only_looks_aggregated_is_a_plain_record(data: bytes) -> None:
+    message, after = items(batch(data, THREE))[:2]
+    assert (data, "shardId-000000000006:49", "outer", ()) == (message.body, message.id, message.key, message.envelopes)
     assert "shardId-000000000006:50:0" == after.id
 
 
 @given(st.binary(max_size=60), st.booleans())
-def test_no_bytes_break_the_reader(inside: bytes, closes: bool) -> None:
+def test_the_reader_survives_any_bytes(inside: bytes, closes: bool) -> None:
     native = batch(closed(inside) if closes else MAGIC + inside, b"plain")
-    *found, plain = items(native)
+    *messages_read, plain = items(native)
     assert b"plain" == plain.body
     assert all(
-        isinstance(one, UserRecord) or one.body == b64decode(native["Records"][0]["kinesis"]["data"]) for one in found
+        isinstance(item, UserRecord) or item.body == b64decode(native["Records"][0]["kinesis"]["data"])
+        for item in messages_read
     )
 
 
 @given(st.integers(0, len(THREE) * 8 - 1))
-def test_a_flipped_bit_makes_it_a_plain_record(bit: int) -> None:
+def test_an_aggregate_with_a_flipped_bit_is_a_plain_record(bit: int) -> None:
     data = bytearray(THREE)
     data[bit // 8] ^= 1 << bit % 8
-    (found,) = items(batch(bytes(data)))
-    assert bytes(data) == found.body
+    (message,) = items(batch(bytes(data)))
+    assert bytes(data) == message.body
 
 
 @pytest.mark.parametrize(
     "change", [{"eventID": 7}, {"eventSourceARN": None}, {"kinesis": None}, {"kinesis": {"data": 7}}]
 )
-def test_a_packed_record_that_cannot_be_named_fails_alone(change: Any) -> None:
+def test_a_packed_record_without_an_id_fails_alone(change: Any) -> None:
     *first, one, two, three = items({"Records": [record(THREE, **change), record(THREE, 50)]})
-    assert ["50:0", "50:1", "50:2"] == [found.id.partition(":")[2] for found in (one, two, three)]
+    assert ["50:0", "50:1", "50:2"] == [item.id.partition(":")[2] for item in (one, two, three)]
     assert 1 == len(first) and not isinstance(first[0], UserRecord)
 
 
-def test_more_messages_than_memory_has_room_for_come_again(
+def test_messages_over_the_limit_are_redelivered(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(packed, "MAX_MESSAGES", 4)
@@ -259,7 +260,7 @@ def test_more_messages_than_memory_has_room_for_come_again(
     def click(event: Message) -> None:
         seen.append(event.data["n"])
 
-    # Those of the first record are done, so that the second has room the next time.
+    # The first record's messages are handled, so the second record fits into the next batch.
     assert report(50) == entry(click)(batch(THREE, THREE), LambdaContext())
     assert [1, 2, 3] == seen
     assert "a batch of Kinesis records holds over 4 messages" in caplog.text
@@ -269,7 +270,7 @@ def test_more_messages_than_memory_has_room_for_come_again(
     assert isinstance(refused, DecodeError)
 
 
-# What becomes of a record
+# The outcome of a record
 
 
 def clicker(is_async: bool = False, concurrency: int = 1, **trigger: Any) -> Any:
@@ -300,17 +301,17 @@ def several(*numbers: int) -> bytes:
 
 @pytest.mark.parametrize("handler", EVERY)
 @pytest.mark.parametrize("failing", range(6))
-def test_one_failed_message_has_its_record_come_again_and_what_follows_is_not_begun(
+def test_a_failed_message_retries_its_record_and_later_messages_arent_started(
     handler: Any, failing: int, fails: Any
 ) -> None:
-    fails[failing] = LookupError("told to")
+    fails[failing] = LookupError("on purpose")
     native = batch(several(0, 1), b'{"n":2}', several(3, 4, 5))
     places = ["49:0", "49:1", "50", "51:0", "51:1", "51:2"]
     native_answer = None
     try:
         native_answer = entry(handler)(native, LambdaContext())
     except LookupError:
-        # If nothing is done before the failed record, that is the whole batch.
+        # If the first record fails, the whole batch fails.
         assert failing < 2
     else:
         assert report({0: 49, 1: 49, 2: 50}.get(failing, 51)) == native_answer
@@ -318,18 +319,18 @@ def test_one_failed_message_has_its_record_come_again_and_what_follows_is_not_be
 
 
 @pytest.mark.parametrize("handler", EVERY)
-def test_a_record_is_done_when_all_its_messages_are(handler: Any) -> None:
+def test_a_record_is_acknowledged_when_all_its_messages_are(handler: Any) -> None:
     assert report() == entry(handler)(batch(several(0, 1), several(), b'{"n":2}'), LambdaContext())
     assert ["49:0", "49:1", "51"] == seen
 
 
-def test_a_record_without_a_message_is_done_without_a_call() -> None:
+def test_a_record_without_a_message_is_acknowledged_without_a_call() -> None:
     assert report() == entry(EVERY[0])(batch(several()), LambdaContext())
     assert [] == seen
 
 
-def test_a_pipe_is_told_of_the_record(fails: Any) -> None:
-    fails[1] = Retry("told to")
+def test_a_pipe_gets_the_name_of_the_record(fails: Any) -> None:
+    fails[1] = Retry("on purpose")
     assert report(50) == entry(EVERY[0])(piped(batch(several(0), several(1, 2))), LambdaContext())
 
 
@@ -349,7 +350,7 @@ def test_a_record_delivered_twice_is_handled_once() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_batch_handler_gets_the_messages_and_settles_each(is_async: bool) -> None:
+def test_a_batch_handler_gets_the_messages_and_sets_the_outcome_of_each(is_async: bool) -> None:
     def act(clicks: Batch[Message]) -> None:
         seen.extend((click.id.partition(":")[2], click.key) for click in clicks)
         clicks.retry(clicks[3])
@@ -362,7 +363,7 @@ def test_a_batch_handler_gets_the_messages_and_settles_each(is_async: bool) -> N
     assert [("49:0", "ada"), ("49:1", "bob"), ("49:2", "ada"), ("50:0", "p"), ("50:1", "p"), ("51", "outer")] == seen
 
 
-def test_a_batch_handler_that_fails_has_the_whole_batch_come_again() -> None:
+def test_a_batch_handler_that_fails_retries_the_whole_batch() -> None:
     @portable(on.stream("clicks"))
     def fail(clicks: Batch[Message]) -> None:
         raise LookupError
@@ -389,7 +390,7 @@ def test_a_handler_of_any_event_gets_the_messages() -> None:
     assert [(UserRecord, "49:0"), (UserRecord, "49:1"), (UserRecord, "49:2")] == seen
 
 
-def test_several_functions_get_each_message_and_one_failure_has_the_record_come_again() -> None:
+def test_several_functions_get_each_message_and_one_failure_retries_the_record() -> None:
     @portable(on.stream("clicks"))
     def first(event: Message) -> None:
         seen.append(("first", event.key))
@@ -404,7 +405,7 @@ def test_several_functions_get_each_message_and_one_failure_has_the_record_come_
     assert {("first", "ada"), ("first", "bob"), ("second", "ada"), ("second", "bob"), ("second", "outer")} <= set(seen)
 
 
-def test_time_that_runs_short_has_the_record_come_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_record_is_retried_if_the_time_runs_short(caplog: pytest.LogCaptureFixture) -> None:
     context: Any = LambdaContext()
     context.get_remaining_time_in_millis = lambda: 50
     with caplog.at_level(logging.WARNING):
@@ -427,15 +428,15 @@ def test_each_rejected_message_is_dead_lettered_and_the_record_goes_on(
     handler = clicker(dead_letter="dead.fifo")
     assert report() == entry(handler)(batch(several(0, 1, 2)), LambdaContext())
     assert ['{"n":0}', '{"n":2}'] == [request["MessageBody"] for request in sent]
-    # A FIFO queue keeps one of two with the same.
+    # A FIFO queue drops the second of two messages with equal ids.
     assert 2 == len({request["MessageDeduplicationId"] for request in sent})
     assert {"ada"} == {request["MessageGroupId"] for request in sent}
 
 
-def test_a_change_of_dynamodb_in_an_aggregated_record_is_a_change() -> None:
+def test_a_dynamodb_change_in_an_aggregated_record_is_a_change() -> None:
     @portable(on.change("users"))
     def audit(change: ChangeEvent) -> None:
-        seen.append((change.table, [type(one) for one in change.envelopes][-1]))
+        seen.append((change.table, [type(envelope) for envelope in change.envelopes][-1]))
 
     entry(audit)(batch(aggregated(("k", json.dumps(samples.TABLE_CHANGE).encode()))), LambdaContext())
     assert [("users", UserRecord)] == seen
@@ -463,9 +464,9 @@ def zipped(value: Any) -> bytes:
 
 @pytest.mark.parametrize("native", [LOGS, dict(sorted(LOGS.items())), {**LOGS, "logEvents": LOG_EVENTS * 200}])
 @pytest.mark.parametrize("is_pipe", [False, True])
-def test_logs_through_kinesis_are_read_as_from_logs_directly(native: Any, is_pipe: bool) -> None:
+def test_logs_through_kinesis_are_read_like_direct_logs(native: Any, is_pipe: bool) -> None:
     through = batch(zipped(native))
-    (found,) = items(piped(through) if is_pipe else through)
+    (message,) = items(piped(through) if is_pipe else through)
     (direct,) = items({"awslogs": {"data": b64encode(zipped(native)).decode()}})
     for name in (
         "id",
@@ -480,17 +481,17 @@ def test_logs_through_kinesis_are_read_as_from_logs_directly(native: Any, is_pip
         "native",
         "subject",
     ):
-        assert getattr(direct, name) == getattr(found, name), name
-    (outer,) = found.envelopes
-    assert ("shardId-000000000006:49", "outer", "49") == (outer.id, found.key, found.sequence)
+        assert getattr(direct, name) == getattr(message, name), name
+    (outer,) = message.envelopes
+    assert ("shardId-000000000006:49", "outer", "49") == (outer.id, message.key, message.sequence)
 
 
 @pytest.mark.parametrize("name", ["clicks", "/shop"])
-def test_logs_are_found_by_the_streams_name_and_by_the_log_groups(name: str) -> None:
+def test_logs_match_the_streams_name_and_the_log_groups(name: str) -> None:
     @portable(on.stream(name))
     def log(logs: Message, ctx: Context) -> None:
         ctx.log.info("logs")
-        seen.append([one["message"] for one in logs.data["logEvents"]])
+        seen.append([event["message"] for event in logs.data["logEvents"]])
 
     @portable(on.stream("another"))
     def other(logs: Message) -> None:
@@ -500,7 +501,7 @@ def test_logs_are_found_by_the_streams_name_and_by_the_log_groups(name: str) -> 
     assert [["hello", "bye"]] == seen
 
 
-def test_the_check_of_a_subscription_is_done_without_a_call() -> None:
+def test_the_check_of_a_subscription_is_acknowledged_without_a_call() -> None:
     assert report() == entry(EVERY[0])(batch(zipped(CONTROL), b'{"n":2}'), LambdaContext())
     assert ["50"] == seen
 
@@ -509,14 +510,14 @@ def test_the_check_of_a_subscription_is_done_without_a_call() -> None:
     "native",
     [batch(zipped(CONTROL), several(1)), batch(several(1, 2), zipped(CONTROL)), batch(NOTHING, several(1), NOTHING)],
 )
-def test_a_batch_of_which_every_message_failed_is_an_error_whatever_its_empty_records(native: Any, fails: Any) -> None:
-    # AWS loses what is reported if the mapping doesn't take reports.
-    fails[1] = LookupError("told to")
-    with pytest.raises(LookupError, match="told to"):
+def test_a_batch_whose_messages_all_failed_is_an_error_even_with_empty_records(native: Any, fails: Any) -> None:
+    # AWS loses reported records if the mapping takes no reports.
+    fails[1] = LookupError("on purpose")
+    with pytest.raises(LookupError, match="on purpose"):
         entry(EVERY[0])(native, LambdaContext())
 
 
-def test_logs_that_failed_have_their_record_come_again() -> None:
+def test_failed_logs_retry_their_record() -> None:
     @portable(on.stream("clicks"))
     def log(logs: Message) -> None:
         seen.append(logs.channel)
@@ -530,7 +531,7 @@ def test_logs_that_failed_have_their_record_come_again() -> None:
 def test_a_batch_handler_gets_logs_too() -> None:
     @portable(on.stream("clicks"))
     def log(batches: Batch[Message]) -> None:
-        seen.extend((one.channel, one.id) for one in batches)
+        seen.extend((logs.channel, logs.id) for logs in batches)
         batches.retry(batches[1])
 
     native = batch(b"plain", zipped(CONTROL), zipped({**LOGS, "logGroup": ""}), zipped(LOGS))
@@ -561,38 +562,40 @@ OTHER = [
 
 
 @pytest.mark.parametrize("data", OTHER, ids=range(len(OTHER)))
-def test_gzip_of_anything_else_is_a_plain_record(data: bytes) -> None:
-    (found,) = items(batch(data))
-    assert (data, "clicks", "shardId-000000000006:49") == (found.body, found.channel, found.id)
+def test_gzip_of_other_data_is_a_plain_record(data: bytes) -> None:
+    (message,) = items(batch(data))
+    assert (data, "clicks", "shardId-000000000006:49") == (message.body, message.channel, message.id)
 
 
-def test_logs_that_inflate_too_far_are_a_plain_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_over_the_limit_are_a_plain_record(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = zipped({**LOGS, "logEvents": [{"id": "e-1", "message": "0" * 100_000}]})
     monkeypatch.setattr("portable_fn_aws.events.logs.MAX_LOGS", 100_000)
-    (found,) = items(batch(bomb))
-    assert bomb == found.body
+    (message,) = items(batch(bomb))
+    assert bomb == message.body
     monkeypatch.setattr("portable_fn_aws.events.logs.MAX_LOGS", 200_000)
-    (found,) = items(batch(bomb))
-    assert "/shop" == found.channel
+    (message,) = items(batch(bomb))
+    assert "/shop" == message.channel
 
 
-def test_side_data_of_logs_may_be_missing() -> None:
+def test_minor_fields_of_logs_may_be_missing() -> None:
     native = batch(zipped(LOGS))
     native["Records"][0]["kinesis"] = {"data": native["Records"][0]["kinesis"]["data"]}
-    (found,) = items(native)
-    assert ("e-1", None, None) == (found.id, found.key, found.sequence)
-    (found,) = items(batch(zipped({"messageType": "DATA_MESSAGE", "logGroup": "/shop", "logEvents": [{"id": "e-1"}]})))
-    assert ("e-1", None, None) == (found.id, found.time, found.partition)
+    (message,) = items(native)
+    assert ("e-1", None, None) == (message.id, message.key, message.sequence)
+    (message,) = items(
+        batch(zipped({"messageType": "DATA_MESSAGE", "logGroup": "/shop", "logEvents": [{"id": "e-1"}]}))
+    )
+    assert ("e-1", None, None) == (message.id, message.time, message.partition)
 
 
-def test_a_batch_may_hold_all_of_it() -> None:
+def test_a_batch_may_mix_plain_and_packed_records() -> None:
     native = batch(b'{"n":1}', THREE, zipped(CONTROL), zipped(LOGS), PLAIN[3])
     native["Records"].insert(1, {"eventSource": "aws:kinesis"})
     assert [b'{"n":1}', None, b'{"n":1}', b'{"n":2}', b'{"n":3}', json.dumps(LOGS).encode(), PLAIN[3]] == [
-        None if isinstance(one, DecodeError) else one.body for one in items(native)
+        None if isinstance(item, DecodeError) else item.body for item in items(native)
     ]
 
 
-def test_a_batch_without_a_packed_record_does_not_load_what_reads_them() -> None:
-    found = decode_events.read_events(batch(b"plain", b"{}"), decode.AWSContext(None, True))
-    assert found.places is None and not isinstance(found.items, Unpacked)
+def test_a_batch_without_packed_records_doesnt_load_their_reader() -> None:
+    incoming = decode_events.read_events(batch(b"plain", b"{}"), decode.AWSContext(None, True))
+    assert incoming.places is None and not isinstance(incoming.items, Unpacked)

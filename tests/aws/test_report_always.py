@@ -1,4 +1,4 @@
-"""PORTABLE_FN_AWS_BATCH=report-always: what failed is reported, even if that is all of a batch."""
+"""PORTABLE_FN_AWS_BATCH=report-always: failed records are reported, even if the whole batch failed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TWO = {"Records": [samples.SQS, samples.SQS_BARE]}
 
 
 @pytest.mark.parametrize("handler", [fails, retries, retries_async, retries_all, rejects])
-def test_a_batch_of_which_every_message_failed_is_reported(handler: Any) -> None:
+def test_a_batch_whose_messages_all_failed_is_reported(handler: Any) -> None:
     assert report("m-1", "m-2") == entry(handler)(TWO, LambdaContext())
     assert report("m-1") == entry(handler)({"Records": [samples.SQS]}, LambdaContext())
 
@@ -65,11 +65,11 @@ def test_a_batch_of_which_every_message_failed_is_reported(handler: Any) -> None
         ([samples.SQS, samples.SQS_BARE], report("m-1", "m-2")),
     ],
 )
-def test_every_source_that_takes_a_report_gets_one(native: Any, answer: Any) -> None:
+def test_every_source_that_accepts_a_report_gets_one(native: Any, answer: Any) -> None:
     assert answer == entry(fails)(native, LambdaContext())
 
 
-def test_a_tumbling_windows_state_goes_with_the_report() -> None:
+def test_the_report_has_the_state_of_a_tumbling_window() -> None:
     @portable(on.stream("clicks"))
     def count(clicks: Batch[Message]) -> None:
         clicks.state["n"] = 1
@@ -79,7 +79,7 @@ def test_a_tumbling_windows_state_goes_with_the_report() -> None:
     assert {**report("4954"), "state": {"n": 1}} == entry(count)(native, LambdaContext())
 
 
-def test_nothing_is_said_of_the_mapping(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_warning_mentions_the_mapping(caplog: pytest.LogCaptureFixture) -> None:
     @portable(on.queue("orders"))
     def some_fail(order: Message) -> None:
         if order.id == "m-1":
@@ -94,25 +94,25 @@ def test_nothing_is_said_of_the_mapping(caplog: pytest.LogCaptureFixture) -> Non
     "native",
     [{"Records": [samples.SNS]}, {"Records": [samples.S3]}, samples.BUS, MQ["activemq"][0], {"Records": [samples.SES]}],
 )
-def test_what_takes_no_report_still_fails(native: Any) -> None:
+def test_sources_that_accept_no_report_still_fail(native: Any) -> None:
     with pytest.raises(LookupError):
         entry(fails)(native, LambdaContext())
 
 
-def test_a_record_that_nothing_can_name_still_fails_the_batch() -> None:
+def test_a_record_without_a_name_still_fails_the_batch() -> None:
     native = copy.deepcopy(TWO)
     native["Records"][0]["messageId"] = None  # type: ignore[assignment]  # as no queue has it
     with pytest.raises(DecodeError):
         entry(retries)(native, LambdaContext())
 
 
-def test_without_it_a_batch_of_which_every_message_failed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_default_a_batch_whose_messages_all_failed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORTABLE_FN_AWS_BATCH", "report")
     with pytest.raises(Retry, match="carrier is busy"):
         entry(retries)(TWO, LambdaContext())
 
 
-def test_a_change_that_failed_is_reported() -> None:
+def test_a_failed_change_is_reported() -> None:
     @portable(on.change("users"))
     def audit(change: ChangeEvent) -> None:
         raise LookupError

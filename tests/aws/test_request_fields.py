@@ -44,7 +44,7 @@ from tests.aws.samples import (
     SNS_IN_SQS,
     SQS,
     UNPADDED,
-    arrival,
+    incoming,
     records,
     service_of,
 )
@@ -200,7 +200,7 @@ def test_the_principal_is_the_first_that_the_gateway_verified(
         (None, None),
     ],
 )
-def test_what_is_no_request_is_of_no_service_of_requests(native: Any, expected: str | None) -> None:
+def test_other_payloads_have_no_http_service(native: Any, expected: str | None) -> None:
     assert expected == decode.http_service(native)
 
 
@@ -214,7 +214,7 @@ def test_what_is_no_request_is_of_no_service_of_requests(native: Any, expected: 
         (None, "the payload, a NoneType"),
     ],
 )
-def test_what_has_no_known_shape_is_shown_by_its_names(native: Any, words: str) -> None:
+def test_the_error_for_an_unknown_payload_shows_its_member_names(native: Any, words: str) -> None:
     assert decode.http_service(native) is None
     error = str(decode.unknown(native))
     assert words in error and "(API Gateway REST and HTTP API" in error
@@ -241,7 +241,7 @@ def test_what_has_no_known_shape_is_shown_by_its_names(native: Any, words: str) 
         ("lattice_v2", {**LATTICE_2, "path": 7}, "AttributeError"),
     ],
 )
-def test_a_request_that_cant_be_read_is_a_400_that_says_why(service: str, native: Any, words: str) -> None:
+def test_a_malformed_request_is_a_400_that_says_why(service: str, native: Any, words: str) -> None:
     with pytest.raises(HTTPError) as caught:
         decode.request(native, service)
     detail = str(caught.value.detail)
@@ -261,9 +261,7 @@ def test_a_request_that_cant_be_read_is_a_400_that_says_why(service: str, native
         (None, NOW),
     ],
 )
-def test_a_time_of_more_digits_than_any_has_is_none(
-    epoch: Any, expected: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_time_with_too_many_digits_is_ignored(epoch: Any, expected: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: NOW)
     request = decode.request(rest_api(requestTimeEpoch=epoch), "rest_api")
     assert expected == request._time
@@ -295,7 +293,7 @@ SENT = f"00-0af7651916cd43dd8448eb211c80319c-{SPAN}-01"
         (None, None, "None"),
     ],
 )
-def test_x_rays_trace_is_w3cs(
+def test_an_x_ray_trace_becomes_a_w3c_trace(
     attributes: Any, environment: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("_X_AMZN_TRACE_ID", raising=False)
@@ -306,19 +304,19 @@ def test_x_rays_trace_is_w3cs(
     assert expected == str(ctx.trace)
 
 
-def test_x_rays_trace_of_a_message_of_sqs_and_of_what_sns_put_into_it_is_carried() -> None:
+def test_the_x_ray_trace_of_an_sqs_message_and_of_its_sns_message_is_carried() -> None:
     header = f"Root={ROOT};Parent={SPAN};Sampled=1"
     for native in (SQS, SNS_IN_SQS):
-        (event,) = arrival(records(native, attributes={**native["attributes"], "AWSTraceHeader": header})).items
+        (event,) = incoming(records(native, attributes={**native["attributes"], "AWSTraceHeader": header})).items
         assert isinstance(event, Message)
         assert {**event.attributes, "x-amzn-trace-id": header} == event.carrier
     broken: Any
     for broken in ([], None, "x"):
-        (event,) = arrival(records(SQS, attributes=broken)).items
+        (event,) = incoming(records(SQS, attributes=broken)).items
         assert isinstance(event, Message) and event.attributes == event.carrier
 
 
-def test_the_context_is_what_lambda_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_context_has_lambdas_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
     monkeypatch.setattr("time.time", lambda: NOW)
     native: Any = LambdaContext(30, "named")

@@ -1,4 +1,4 @@
-"""portable_fn_aws.runtime against a Runtime API that sees what goes over the wire."""
+"""Run portable_fn_aws.runtime against a Runtime API that records the traffic."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_buffered_answer_is_a_proxy_answer(api: RuntimeApi) -> None:
     assert TRACE.startswith("Root=1-5759e988")
 
 
-def test_a_stream_goes_out_chunk_by_chunk_in_the_streaming_format(api: RuntimeApi) -> None:
+def test_a_stream_is_sent_chunk_by_chunk_in_the_streaming_format(api: RuntimeApi) -> None:
     answer = api.invoke(get("/stream"))
     prelude, body = answer.split()
     assert prelude == {"statusCode": 201, "headers": {"x-many": "a"}, "cookies": ["a=1; Path=/", "b=2; Path=/"]}
@@ -69,7 +69,7 @@ def test_a_rest_api_gets_its_cookies_as_multi_value_headers(api: RuntimeApi) -> 
     assert prelude["multiValueHeaders"]["set-cookie"] == ["a=1; Path=/", "b=2; Path=/"]
 
 
-def test_an_error_in_mid_stream_is_told_in_trailers(api: RuntimeApi) -> None:
+def test_an_error_in_mid_stream_is_sent_in_trailers(api: RuntimeApi) -> None:
     answer = api.invoke(get("/broken"))
     assert answer.split()[1] == b"begun"
     assert answer.stream_error == (
@@ -90,7 +90,7 @@ def test_the_next_invocation_is_answered_after_a_failed_one(api: RuntimeApi) -> 
 
 @pytest.mark.parametrize("service", ["function_url", "alb"])
 @pytest.mark.parametrize("what", ["body", "cookies", "header", "error", "background"])
-def test_what_cannot_be_encoded_or_told_or_done_ends_no_process(api: RuntimeApi, what: str, service: str) -> None:
+def test_failures_to_encode_report_or_finish_dont_end_the_process(api: RuntimeApi, what: str, service: str) -> None:
     answer = api.invoke(get(f"/odd/{what}", service))
     if what == "body":
         assert answer.failed or answer.stream_error is not None
@@ -99,37 +99,37 @@ def test_what_cannot_be_encoded_or_told_or_done_ends_no_process(api: RuntimeApi,
     assert not api.invoke(get("/loop")).failed
 
 
-def test_a_client_context_that_is_malformed_fails_where_it_is_read(api: RuntimeApi) -> None:
+def test_a_malformed_client_context_fails_on_access(api: RuntimeApi) -> None:
     assert 200 == api.invoke(get("/loop"), client_context="{bad").json["statusCode"]
     assert 500 == api.invoke(get("/hello/Ada"), client_context="{bad").json["statusCode"]
 
 
-def test_a_connection_that_is_closed_between_invocations_is_made_anew(api: RuntimeApi) -> None:
+def test_a_connection_closed_between_invocations_is_opened_again(api: RuntimeApi) -> None:
     for _ in range(3):
         assert 200 == api.invoke(get("/loop"), hangs_up="after").json["statusCode"]
 
 
-def test_an_answer_that_cannot_be_sent_is_logged_and_the_next_invocation_is_answered(api: RuntimeApi) -> None:
+def test_an_answer_that_cant_be_sent_is_logged_and_the_next_invocation_is_answered(api: RuntimeApi) -> None:
     assert not api.invoke(get("/loop"), hangs_up="instead").complete
     assert 200 == api.invoke(get("/loop")).json["statusCode"]
     api.process.logged("the response didn't reach the Runtime API")
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_stream_that_cannot_be_sent_to_its_end_is_closed(api: RuntimeApi, kind: str) -> None:
+def test_a_stream_that_cant_be_sent_to_its_end_is_closed(api: RuntimeApi, kind: str) -> None:
     assert not api.invoke(get(f"/endless/{kind}"), hangs_up="on the way").complete
     assert 200 == api.invoke(get("/loop")).json["statusCode"]
     api.process.logged(f"closed the {kind} stream")
     assert not any("ignored GeneratorExit" in line for line in api.logs)
 
 
-def test_a_stream_that_raises_generator_exit_is_told_in_trailers(api: RuntimeApi) -> None:
+def test_a_stream_that_raises_generator_exit_is_reported_in_trailers(api: RuntimeApi) -> None:
     assert ("Runtime.GeneratorExit", {"errorMessage": "", "errorType": "GeneratorExit"}) == (
         api.invoke(get("/generator-exit")).stream_error
     )
 
 
-def test_sigterm_ends_it_cleanly_after_the_answer_that_is_under_way() -> None:
+def test_sigterm_ends_the_runtime_after_the_current_answer() -> None:
     with start() as api:
         api.invoke(get("/loop"))
         api.process.popen.terminate()
@@ -146,7 +146,7 @@ def test_async_handlers_share_one_loop(api: RuntimeApi) -> None:
     assert [api.invoke(get("/loop")).json["body"] for _ in range(3)][-1] == '{"loops":1}'
 
 
-def test_the_attempt_is_echoed_and_only_where_it_was_named(api: RuntimeApi) -> None:
+def test_the_attempt_is_echoed_only_if_lambda_named_it(api: RuntimeApi) -> None:
     assert ("lambda-runtime-invocation-id", "attempt-2") in api.invoke(get("/loop"), invocation_id="attempt-2").headers
     assert "lambda-runtime-invocation-id" not in dict(api.invoke(get("/loop")).headers)
 
@@ -167,7 +167,7 @@ def test_stream_mode_streams_every_answer() -> None:
         assert (prelude["statusCode"], body) == (200, b"")
 
 
-def test_one_function_and_lambdas_own_handler_form_are_targets() -> None:
+def test_one_function_and_lambdas_handler_form_are_targets() -> None:
     for target in ("aws_functions:hello", "aws_functions.hello"):
         with start(target) as api:
             assert api.invoke(get("/hello/Ada")).json["statusCode"] == 200
@@ -194,7 +194,7 @@ number = 1
 
 
 def start_at(folder: Path, target: str, code: str = ENTRIES, **env: str) -> AbstractContextManager[RuntimeApi]:
-    """The runtime with the target in main.py."""
+    """Start the runtime with a target in main.py."""
     (folder / "main.py").write_text(code)
     command = [sys.executable, "-m", "portable_fn_aws.runtime", target]
     return runtime_api(folder, command, pythonpath=(*SOURCES, APPS), env=env)
@@ -208,7 +208,7 @@ def test_an_entry_is_a_target_that_streams(tmp_path: Path, target: str) -> None:
         assert (201, b"one,zwei,three") == (prelude["statusCode"], body)
 
 
-def test_a_function_around_an_entry_is_called_and_not_bypassed(tmp_path: Path) -> None:
+def test_a_function_around_an_entry_is_called(tmp_path: Path) -> None:
     with start_at(tmp_path, "main:around") as api:
         answer = api.invoke(get("/stream"))
         assert not answer.streamed
@@ -228,16 +228,14 @@ def test_a_function_around_an_entry_is_called_and_not_bypassed(tmp_path: Path) -
         ("main:number", "ConfigurationError", "an entry takes portable functions or a module of them, not int"),
     ],
 )
-def test_what_is_no_target_is_an_init_error_that_says_why(
-    tmp_path: Path, target: str, error: str, message: str
-) -> None:
+def test_a_wrong_target_is_an_init_error_that_says_why(tmp_path: Path, target: str, error: str, message: str) -> None:
     with start_at(tmp_path, target) as api:
         answer = api.init_error()
         assert error == answer.json["errorType"]
         assert message in answer.json["errorMessage"]
 
 
-def test_what_an_entry_answers_is_recorded_once(tmp_path: Path) -> None:
+def test_an_entrys_answer_is_recorded_once(tmp_path: Path) -> None:
     for number, target in enumerate(("main:handler", "main:around")):
         folder = tmp_path / str(number)
         with start_at(tmp_path, target, PORTABLE_FN_RECORD=str(folder)) as api:
@@ -256,27 +254,27 @@ def events() -> Iterator[RuntimeApi]:
         yield api
 
 
-def test_a_batch_is_answered_by_what_failed_of_it(events: RuntimeApi) -> None:
+def test_a_batchs_answer_reports_its_failures(events: RuntimeApi) -> None:
     for service, failed in (("sqs", "m:2"), ("kinesis", "102")):
         sent = [fake.message({"n": n}, id=f"m:{n}", sequence=f"10{n}") for n in (1, 2, 3)]
         answer = events.invoke(payloads(sent, service)[0])
         assert {"batchItemFailures": [{"itemIdentifier": failed}]} == answer.json
 
 
-def test_a_tasks_result_and_its_error_by_name_reach_the_caller(events: RuntimeApi) -> None:
+def test_a_tasks_result_and_its_errors_name_reach_the_caller(events: RuntimeApi) -> None:
     assert {"n": 1} == events.invoke({"n": 1}).json["value"]
     failed = events.invoke({"fail": True})
     assert failed.failed
     assert ("OutOfStock", "no lamps") == (failed.json["errorType"], failed.json["errorMessage"])
 
 
-def test_a_batch_that_failed_whole_is_the_handlers_error(events: RuntimeApi) -> None:
+def test_a_batch_that_failed_whole_raises_the_handlers_error(events: RuntimeApi) -> None:
     failed = events.invoke(payloads([fake.message({"n": 2})], "sqs")[0])
     assert failed.failed
     assert "OutOfStock" == failed.json["errorType"]
 
 
-def test_what_it_answers_is_recorded_and_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_answers_are_recorded_and_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(APPS)
     with start("aws_functions", PORTABLE_FN_RECORD=str(tmp_path / "web")) as api:
         for request in (get("/stream"), get("/stream", "rest_api"), get("/loop", "alb")):

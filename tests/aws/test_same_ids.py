@@ -1,4 +1,4 @@
-"""Messages of AWS's brokers and topics to which the sender gave one id: each is handled, unless it is the same one again."""
+"""Messages with equal ids from their sender are each handled, unless one is a duplicate of another."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def activemq(*bodies: bytes) -> dict[str, Any]:
 
 
 def sns(*texts: bytes) -> dict[str, Any]:
-    """SQS records with an envelope of SNS's, which anybody may have sent who may send to the queue."""
+    """Return SQS records with an SNS envelope; anyone who may send to the queue can write one."""
     bodies = [json.dumps({**samples.ENVELOPE, "Message": text.decode(), "SequenceNumber": None}) for text in texts]
     return {
         "Records": [{**samples.SQS_BARE, "messageId": f"m-{place}", "body": body} for place, body in enumerate(bodies)]
@@ -63,14 +63,14 @@ def sns(*texts: bytes) -> dict[str, Any]:
 
 
 @EVERY
-@pytest.mark.parametrize("made", [rabbitmq, activemq, sns])
-def test_two_messages_with_the_id_that_their_sender_chose_are_both_handled(handler: Any, made: Any) -> None:
-    entry(handler)(made(b"1", b"2", b"1", b"3"), LambdaContext())
+@pytest.mark.parametrize("render", [rabbitmq, activemq, sns])
+def test_two_messages_with_equal_ids_from_their_sender_are_both_handled(handler: Any, render: Any) -> None:
+    entry(handler)(render(b"1", b"2", b"1", b"3"), LambdaContext())
     assert [b"1", b"2", b"3"] == sorted(seen)
 
 
 @EVERY
-def test_a_pipe_hands_over_both_of_two_messages_with_one_id(handler: Any) -> None:
+def test_a_pipe_delivers_both_of_two_messages_with_equal_ids(handler: Any) -> None:
     records = rabbitmq(b"1", b"2")["rmqMessagesByQueue"]["orders::/"]
     source = {"eventSource": "aws:rmq", "eventSourceArn": samples.BROKER, "eventSourceKey": "orders::/"}
     entry(handler)([{**source, **record} for record in records], LambdaContext())
@@ -78,7 +78,7 @@ def test_a_pipe_hands_over_both_of_two_messages_with_one_id(handler: Any) -> Non
 
 
 @EVERY
-def test_a_header_tells_two_messages_with_the_same_id_and_body_apart(handler: Any) -> None:
+def test_a_header_distinguishes_two_messages_with_equal_ids_and_bodies(handler: Any) -> None:
     native = rabbitmq(b"1")
     records = native["rmqMessagesByQueue"]["orders::/"]
     for operation in ("create", "delete"):
@@ -88,14 +88,14 @@ def test_a_header_tells_two_messages_with_the_same_id_and_body_apart(handler: An
 
 
 @EVERY
-def test_the_same_message_in_two_queues_is_handled_for_each(handler: Any) -> None:
+def test_the_same_message_in_two_queues_is_handled_twice(handler: Any) -> None:
     native = rabbitmq(b"1")
     native["rmqMessagesByQueue"]["orders-of-others::/"] = rabbitmq(b"2")["rmqMessagesByQueue"]["orders::/"]
     entry(handler)(native, LambdaContext())
     assert [b"1", b"2"] == sorted(seen)
 
 
-def test_each_of_two_envelopes_with_one_id_has_its_own_outcome() -> None:
+def test_two_envelopes_with_equal_ids_have_separate_outcomes() -> None:
     @portable(on.queue("orders"))
     def some_fail(event: Message) -> None:
         if event.text == "2":

@@ -22,7 +22,7 @@ from portable_fn import (
 from portable_fn.testing import fake
 from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.simulate import EVENT_SERVICES, payloads
-from tests.aws.calls import one
+from tests.aws.calls import only_event
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 ID = st.text(st.sampled_from("abcXYZ012-."), min_size=1, max_size=12).filter(lambda text: text.strip("."))
@@ -99,10 +99,10 @@ def same(expected: Event[Any], actual: Any, *lost: str) -> None:
 
 def read(event: Event[Any], service: str, kind: type[Event[Any]]) -> Any:
     (native,) = payloads([event], service)
-    found = one(json.loads(json.dumps(native)))
-    while not isinstance(found, kind):
-        (found,) = decode_events.unwrap(found)
-    return found
+    event_read = only_event(json.loads(json.dumps(native)))
+    while not isinstance(event_read, kind):
+        (event_read,) = decode_events.unwrap(event_read)
+    return event_read
 
 
 @pytest.mark.parametrize("service", MESSAGES)

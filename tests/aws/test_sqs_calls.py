@@ -28,7 +28,7 @@ from portable_fn_aws.simulate.messages import sqs_record
 from tests.aws.calls import invoke, records
 
 
-def test_the_signature_is_that_of_aws_own_example() -> None:
+def test_the_signature_equals_awss_example() -> None:
     # The case post-vanilla of https://docs.aws.amazon.com/general/latest/gr/signature-v4-test-suite.html
     headers = {"host": "example.amazonaws.com", "x-amz-date": "20150830T123600Z"}
     secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -38,7 +38,7 @@ def test_the_signature_is_that_of_aws_own_example() -> None:
     ) == api.authorization("POST", "/", headers, b"", "AKIDEXAMPLE", secret, "us-east-1", "service")
 
 
-def test_the_signature_is_botocores() -> None:
+def test_the_signature_equals_botocores() -> None:
     auth, awsrequest, credentials = (
         pytest.importorskip(f"botocore.{name}") for name in ("auth", "awsrequest", "credentials")
     )
@@ -53,7 +53,7 @@ def test_the_signature_is_botocores() -> None:
 
 
 class SQS(BaseHTTPRequestHandler):
-    """An SQS over HTTP that keeps what it is asked."""
+    """An SQS over HTTP that records its requests."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -93,7 +93,7 @@ def queue_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @portable(on.queue("orders", dead_letter="dead"))
-def told(message: Message) -> None:
+def obeys(message: Message) -> None:
     match message.data:
         case {"after": after}:
             raise Retry("busy", after=after)
@@ -101,9 +101,9 @@ def told(message: Message) -> None:
             raise Reject(why)
 
 
-def test_a_retrys_delay_is_set_by_one_call_for_ten(queue_api: Any) -> None:
+def test_one_call_sets_the_delays_of_ten_retries(queue_api: Any) -> None:
     batch = [sqs_record(fake.message({"after": n * 0.5}, id=f"m-{n}")) for n in range(1, 12)] + records(99)
-    answer = invoke(told, {"Records": batch})
+    answer = invoke(obeys, {"Records": batch})
     assert 11 == len(answer["batchItemFailures"])
     (headers, first), (_, second) = queue_api.seen
     assert "AmazonSQS.ChangeMessageVisibilityBatch" == headers["x-amz-target"]
@@ -114,11 +114,11 @@ def test_a_retrys_delay_is_set_by_one_call_for_ten(queue_api: Any) -> None:
     assert 6 == second["Entries"][0]["VisibilityTimeout"]
 
 
-def test_a_refused_delay_is_logged_with_the_permission_and_costs_nothing_else(
+def test_a_refused_delay_is_logged_with_the_missing_permission(
     queue_api: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue_api.answer = (403, b'{"__type":"com.amazon.coral.service#AccessDeniedException"}')
-    answer = invoke(told, {"Records": [sqs_record(fake.message({"after": 30}, id="m-1")), *records(2)]})
+    answer = invoke(obeys, {"Records": [sqs_record(fake.message({"after": 30}, id="m-1")), *records(2)]})
     assert {"batchItemFailures": [{"itemIdentifier": "m-1"}]} == answer
     assert (
         "refused with 403 AccessDeniedException; the function's role needs sqs:ChangeMessageVisibility on"
@@ -126,37 +126,37 @@ def test_a_refused_delay_is_logged_with_the_permission_and_costs_nothing_else(
     )
 
 
-def test_with_snapstart_the_credentials_are_served(queue_api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_snapstart_credentials_are_fetched(queue_api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{queue_api.server_port}/credentials")
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "authorized")
     assert ("served", "secret", "authorized") == api.credentials()
-    invoke(told, {"Records": [sqs_record(fake.message({"after": 30}, id="m-1")), *records(2)]})
+    invoke(obeys, {"Records": [sqs_record(fake.message({"after": 30}, id="m-1")), *records(2)]})
     assert "Credential=served/" in queue_api.seen[0][0]["authorization"]
 
 
-def test_without_credentials_or_an_answer_a_delay_is_but_logged(
+def test_without_credentials_or_an_answer_a_delay_is_only_logged(
     queue_api: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     batch = {"Records": [sqs_record(fake.message({"after": 30}, id="m-1")), *records(2)]}
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1")
-    assert {"batchItemFailures": [{"itemIdentifier": "m-1"}]} == invoke(told, batch)
+    assert {"batchItemFailures": [{"itemIdentifier": "m-1"}]} == invoke(obeys, batch)
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    assert {"batchItemFailures": [{"itemIdentifier": "m-1"}]} == invoke(told, batch)
+    assert {"batchItemFailures": [{"itemIdentifier": "m-1"}]} == invoke(obeys, batch)
     assert "127.0.0.1:1 can't be reached: ConnectionRefusedError" in caplog.text
     assert "there are no credentials in the environment" in caplog.text
 
 
 def test_a_delay_is_never_longer_than_sqs_can_wait(queue_api: Any) -> None:
     with pytest.raises(Retry):
-        invoke(told, {"Records": [sqs_record(fake.message({"after": 1e6}))]})
+        invoke(obeys, {"Records": [sqs_record(fake.message({"after": 1e6}))]})
     assert 42300 == queue_api.seen[0][1]["Entries"][0]["VisibilityTimeout"]
 
 
-def test_a_rejected_message_is_sent_to_its_dead_letters_with_all_that_it_had(queue_api: Any) -> None:
+def test_a_dead_letter_has_the_whole_rejected_message(queue_api: Any) -> None:
     attributes: dict[str, str | bytes] = {"tenant": "7", "raw": b"\xff"}
     sent = fake.message({"reject": "unknown sku"}, id="m-1", attributes=attributes)
-    assert {"batchItemFailures": []} == invoke(told, payloads([sent], "sqs")[0])
+    assert {"batchItemFailures": []} == invoke(obeys, payloads([sent], "sqs")[0])
     ((headers, request),) = queue_api.seen
     assert "AmazonSQS.SendMessage" == headers["x-amz-target"]
     assert f"http://127.0.0.1:{queue_api.server_port}/123456789012/dead" == request["QueueUrl"]
@@ -179,8 +179,8 @@ def test_a_fifo_dead_letter_keeps_the_group_and_is_sent_once(queue_api: Any) -> 
 
     assert {"batchItemFailures": []} == invoke(rejects, payloads([fake.message({}, id="m-1", key="g")], "sqs_fifo")[0])
     ((headers, request),) = queue_api.seen
-    told = "g", sha256(b"arn:aws:sqs:eu-central-1:123456789012:orders.fifo m-1").hexdigest()
-    assert told == (request["MessageGroupId"], request["MessageDeduplicationId"])
+    expected = "g", sha256(b"arn:aws:sqs:eu-central-1:123456789012:orders.fifo m-1").hexdigest()
+    assert expected == (request["MessageGroupId"], request["MessageDeduplicationId"])
     assert request["QueueUrl"].endswith("/999999999999/dead.fifo") and "/us-west-2/sqs/" in headers["authorization"]
 
 
@@ -213,10 +213,10 @@ def test_every_source_has_dead_letters(queue_api: Any, service: str, event: Even
         assert body == request["MessageBody"]
 
 
-def test_a_dead_letter_that_cannot_be_sent_is_a_retry(queue_api: Any) -> None:
+def test_a_message_is_retried_if_its_dead_letter_cant_be_sent(queue_api: Any) -> None:
     queue_api.answer = (400, b"{}")
     batch = [sqs_record(fake.message({"reject": "no"}, id="m-1")), *records(2)]
-    assert {"batchItemFailures": [{"itemIdentifier": "m-1"}]} == invoke(told, {"Records": batch})
+    assert {"batchItemFailures": [{"itemIdentifier": "m-1"}]} == invoke(obeys, {"Records": batch})
 
 
 @pytest.mark.parametrize(

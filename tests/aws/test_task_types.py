@@ -1,4 +1,4 @@
-"""Which service calls a function directly: payloads as AWS documents them, which its libraries have no sample of."""
+"""Tell the service of a direct call, by payloads that AWS documents and its libraries lack."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ TYPES: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("type", "native"), TYPES)
-def test_a_task_is_of_the_service_that_its_payload_shows(type: str, native: Any) -> None:
+def test_a_tasks_type_is_the_service_of_its_payload(type: str, native: Any) -> None:
     seen: list[Any] = []
 
     @portable
