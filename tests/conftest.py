@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,9 @@ from hypothesis import settings
 # Imported here, not by the plugin when an assertion fails: CPython 3.11's parser fails on a deep stack.
 import portable_fn.testing.explanation  # noqa: F401
 from tests.runtimes.environments import Unavailable
+
+if TYPE_CHECKING:
+    from tests.runtimes.azurite import Storage
 
 pytest.register_assert_rewrite("portable_fn.testing.stories")
 settings.register_profile("fast", max_examples=10)
@@ -35,6 +39,15 @@ def _skipping() -> Generator[None, object, object]:
         return (yield)
     except Unavailable as exc:
         pytest.skip(str(exc))
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[Storage]:
+    """An empty account of Azurite, the emulator of Azure Storage."""
+    from tests.runtimes.azurite import azurite
+
+    with azurite() as running:
+        yield running
 
 
 # The results of stories, by property, story and runtime: each service's "ok", "no", "skip" or "FAIL", with the reason of "no" and

@@ -13,8 +13,6 @@ from portable_fn.testing.results import Answer
 from tests.azure.http_app import CLAIMS, FULL, encoded
 from tests.runtimes.azure_stories import function_app, over_front_end
 
-# Through the real worker
-
 ONE_LOOP = """
 import asyncio
 from portable_fn import Request, on, portable

@@ -17,7 +17,6 @@ from portable_fn_azure.simulate.payloads import Sent
 from portable_fn_azure.simulate.worker import functions_for
 from tests.runtimes.azure import AzureHost
 from tests.runtimes.azure_stories import function_app
-from tests.runtimes.environments import Unavailable
 
 calls: list[str] = []
 failing: set[str] = set()
@@ -181,11 +180,8 @@ app = entry(click, options={"clicks": {"cardinality": "many"}})
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[AzureHost]:
-    try:
-        with function_app(APP) as host:
-            yield host
-    except Unavailable as exc:
-        pytest.skip(str(exc))
+    with function_app(APP) as host:
+        yield host
 
 
 @pytest.mark.runtime

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 from xml.etree import ElementTree
 
 import pytest
@@ -24,8 +24,7 @@ from portable_fn_azure.drivers import queue as queues
 from portable_fn_azure.events.entry import EventRouter
 from portable_fn_azure.events.register import Settings, plan
 from portable_fn_azure.simulate.queues import Queues
-from tests.runtimes.azurite import Storage, azurite
-from tests.runtimes.environments import Unavailable
+from tests.runtimes.azurite import Storage, signature
 
 KEY = "c2VjcmV0L2tleSs="
 WHEN = {"x-ms-date": "Fri, 02 Jan 2026 03:04:05 GMT", "x-ms-version": "2021-12-02"}
@@ -430,21 +429,12 @@ assert not {"portable_fn.adapter.dead_letter", "portable_fn_azure.drivers.queue"
 # Azurite
 
 
-@pytest.fixture(scope="module")
-def storage() -> Iterator[Storage]:
-    try:
-        with azurite() as running:
-            yield running
-    except Unavailable as exc:
-        pytest.skip(str(exc))
-
-
 @pytest.mark.runtime
 @pytest.mark.parametrize(
     "setting",
     [
         lambda storage: storage.connection_string,
-        lambda storage: f"QueueEndpoint={storage.queues};SharedAccessSignature={_signature(storage)}",
+        lambda storage: f"QueueEndpoint={storage.queues};SharedAccessSignature={urlencode(signature())}",
     ],
     ids=["by a key", "by a signature"],
 )
@@ -462,14 +452,6 @@ def test_azurite_accepts_a_dead_letter(
     letters = [fake.message(body=b64decode(one.text)) for one in storage.receive(queue)]
     assert events == [restored(one) for one in letters]
     assert {"ünknown"} == {reason(one) for one in letters}
-
-
-def _signature(storage: Storage) -> str:
-    from urllib.parse import urlencode
-
-    from tests.runtimes.azurite import _signature as signature
-
-    return urlencode(signature())
 
 
 @pytest.mark.runtime

@@ -16,7 +16,6 @@ from portable_fn_azure.events.entry import order_of
 from portable_fn_azure.simulate import payloads
 from tests.runtimes.azure import AzureHost
 from tests.runtimes.azure_stories import function_app
-from tests.runtimes.environments import Unavailable
 
 # The metadata shown in azure-functions-python-worker#957 and azure-functions-python-library#103.
 LOCKED = {"SessionLockedUntil": "2022-06-26T19:13:33.5547459+00:00"}
@@ -102,11 +101,8 @@ app = entry(ship, bulk, services={"queue": "service_bus_queue"},
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[AzureHost]:
-    try:
-        with function_app(APP) as host:
-            yield host
-    except Unavailable as exc:
-        pytest.skip(str(exc))
+    with function_app(APP) as host:
+        yield host
 
 
 @pytest.mark.runtime

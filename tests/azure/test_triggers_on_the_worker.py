@@ -21,8 +21,7 @@ from tests.runtimes.azure import AzureHost, Invocation, Refused
 from tests.runtimes.azure_listeners import TRIES, blob_created, poll_queue
 from tests.runtimes.azure_queues import QueueServer, queue_server
 from tests.runtimes.azure_stories import function_app
-from tests.runtimes.azurite import Storage, azurite
-from tests.runtimes.environments import Unavailable
+from tests.runtimes.azurite import Storage
 
 pytestmark = pytest.mark.runtime
 
@@ -87,12 +86,9 @@ ROWS: list[tuple[str, str, str, Any]] = [
 @pytest.mark.parametrize("app", ["defaults", "others", "batches", "batches of others"])
 def test_an_invocation_of_the_worker_is_recorded_and_replayed(app: str, tmp_path: Path) -> None:
     rows = [row for row in ROWS if row[1] == app]
-    try:
-        with function_app(HEAD + APPS[app], env={"PORTABLE_FN_RECORD": str(tmp_path)}) as host:
-            for service, _, function, event in rows:
-                assert None is invoke(host, function, service, event).error
-    except Unavailable as exc:
-        pytest.skip(str(exc))
+    with function_app(HEAD + APPS[app], env={"PORTABLE_FN_RECORD": str(tmp_path)}) as host:
+        for service, _, function, event in rows:
+            assert None is invoke(host, function, service, event).error
     functions = [events_app.batch] if "batches" in app else list(events_app.BY_KIND.values())
     for to in (None, "aws"):
         found = replay(tmp_path, functions, to)
@@ -112,12 +108,9 @@ def hosts(queues: QueueServer) -> Iterator[dict[str, AzureHost]]:
 
         class Hosts(dict[str, AzureHost]):
             def __missing__(self, name: str) -> AzureHost:
-                try:
-                    host = stack.enter_context(
-                        function_app(HEAD + APPS[name], env={"PORTABLE_FN_STORIES": "print", **queues.settings})
-                    )
-                except Unavailable as exc:
-                    pytest.skip(str(exc))
+                host = stack.enter_context(
+                    function_app(HEAD + APPS[name], env={"PORTABLE_FN_STORIES": "print", **queues.settings})
+                )
                 self[name] = host
                 return host
 
@@ -318,11 +311,8 @@ def test_azure_functions_2_behaves_the_same(newer: AzureHost, service: str, func
 
 @pytest.fixture(scope="module")
 def newer() -> Iterator[AzureHost]:
-    try:
-        with function_app(HEAD + ON_3_13, python="3.13", env={"PORTABLE_FN_STORIES": "print"}) as host:
-            yield host
-    except Unavailable as exc:
-        pytest.skip(str(exc))
+    with function_app(HEAD + ON_3_13, python="3.13", env={"PORTABLE_FN_STORIES": "print"}) as host:
+        yield host
 
 
 ASYNC = """
@@ -354,11 +344,8 @@ app = entry(order, click, hello)
 
 @pytest.fixture(scope="module")
 def mixed() -> Iterator[AzureHost]:
-    try:
-        with function_app(HEAD + ASYNC) as host:
-            yield host
-    except Unavailable as exc:
-        pytest.skip(str(exc))
+    with function_app(HEAD + ASYNC) as host:
+        yield host
 
 
 @pytest.mark.parametrize(("function", "service"), [("order", "storage_queue"), ("click", "event_hubs")])
@@ -383,29 +370,17 @@ def test_one_app_can_have_http_and_other_triggers(mixed: AzureHost) -> None:
 
 def test_a_function_without_a_trigger_is_refused_with_a_remedy() -> None:
     source = HEAD + "@portable\ndef order(event: Message) -> None: ...\napp = entry(order)"
-    try:
-        with (
-            pytest.raises(
-                Refused,
-                match=r"ConfigurationError: order takes Message, but has no trigger.*add one, such as on\.queue",
-            ),
-            function_app(source),
-        ):
-            pass
-    except Unavailable as exc:
-        pytest.skip(str(exc))
+    with (
+        pytest.raises(
+            Refused,
+            match=r"ConfigurationError: order takes Message, but has no trigger.*add one, such as on\.queue",
+        ),
+        function_app(source),
+    ):
+        pass
 
 
 # Queues and blobs of Azurite, the emulator of a storage account
-
-
-@pytest.fixture(scope="module")
-def storage() -> Iterator[Storage]:
-    try:
-        with azurite() as running:
-            yield running
-    except Unavailable as exc:
-        pytest.skip(str(exc))
 
 
 STORED = """
@@ -431,11 +406,8 @@ app = entry(order, uploaded, stored)
 
 @pytest.fixture(scope="module")
 def stored(storage: Storage) -> Iterator[AzureHost]:
-    try:
-        with function_app(HEAD + STORED, env={"AzureWebJobsStorage": storage.connection_string}) as host:
-            yield host
-    except Unavailable as exc:
-        pytest.skip(str(exc))
+    with function_app(HEAD + STORED, env={"AzureWebJobsStorage": storage.connection_string}) as host:
+        yield host
 
 
 def test_a_queued_message_fails_twice_and_then_succeeds(storage: Storage, stored: AzureHost) -> None:
@@ -510,11 +482,8 @@ def test_a_blob_arrives_with_its_content_and_metadata(storage: Storage, stored: 
 @pytest.fixture(scope="module")
 def settling() -> Iterator[AzureHost]:
     source = HEAD + "app = entry(stories.message, services={'queue': 'service_bus_queue'}, settlement=True)"
-    try:
-        with function_app(source, env={"PORTABLE_FN_STORIES": "print"}, environment="azure-settlement") as host:
-            yield host
-    except Unavailable as exc:
-        pytest.skip(str(exc))
+    with function_app(source, env={"PORTABLE_FN_STORIES": "print"}, environment="azure-settlement") as host:
+        yield host
 
 
 def test_messages_are_settled_separately(settling: AzureHost) -> None:
@@ -556,10 +525,7 @@ app = entry(order, settlement=True)
 
 def test_messages_of_an_async_handler_are_settled_too() -> None:
     sent = [fake.message(body=body, id=body.decode()) for body in (b"fine", b"never")]
-    try:
-        with function_app(HEAD + SETTLED_ASYNC, environment="azure-settlement") as host:
-            assert None is host.invoke_typed("order", {"event": azure_amqp.settleable(sent)}).error
-            told = printed(host, 0, "[host]", 2)
-    except Unavailable as exc:
-        pytest.skip(str(exc))
+    with function_app(HEAD + SETTLED_ASYNC, environment="azure-settlement") as host:
+        assert None is host.invoke_typed("order", {"event": azure_amqp.settleable(sent)}).error
+        told = printed(host, 0, "[host]", 2)
     assert [f"[host] complete {azure_amqp.lock(0)}", f"[host] deadletter 'not for us' {azure_amqp.lock(1)}"] == told

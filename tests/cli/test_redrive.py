@@ -25,7 +25,7 @@ from portable_fn_azure.drivers import queue as queues
 from portable_fn_gcp import redrive as gcp_redrive
 from portable_fn_gcp.drivers import topic as pubsub
 from portable_fn_gcp.events import messages
-from tests.runtimes.azurite import Storage, azurite
+from tests.runtimes.azurite import Storage
 from tests.runtimes.environments import Unavailable
 from tests.runtimes.ministack import ACCOUNT, REGION, Cloud, ministack
 from tests.runtimes.pubsub import PROJECT, PubSub
@@ -628,15 +628,6 @@ def test_messages_of_pubsub_go_back_unchanged(monkeypatch: pytest.MonkeyPatch) -
         assert 3 == len(back)
     finally:
         emulator.__exit__(None, None, None)
-
-
-@pytest.fixture(scope="module")
-def storage() -> Iterator[Storage]:
-    try:
-        with azurite() as running:
-            yield running
-    except Unavailable as exc:
-        pytest.skip(str(exc))
 
 
 @pytest.mark.runtime

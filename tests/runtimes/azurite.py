@@ -28,7 +28,7 @@ _VERSION: Final = "2025-11-05"
 
 @dataclass(frozen=True)
 class QueueMessage:
-    """A message as its queue gives it out; times as RFC 1123 has them, `dequeue_count` from 1."""
+    """A message as its queue returns it. Times are in RFC 1123's format, `dequeue_count` starts at 1."""
 
     id: str
     text: str
@@ -62,7 +62,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class Storage:
-    """A running account with nothing in it; `blobs` and `queues` are the URLs of its services."""
+    """A running, empty account; `blobs` and `queues` are the URLs of its services."""
 
     server: Server
     blobs: str
@@ -70,7 +70,7 @@ class Storage:
 
     @property
     def connection_string(self) -> str:
-        """What an SDK, or the setting AzureWebJobsStorage, is given."""
+        """The connection string for an SDK or for the setting AzureWebJobsStorage."""
         endpoints = f"BlobEndpoint={self.blobs};QueueEndpoint={self.queues};"
         return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{endpoints}"
 
@@ -93,45 +93,46 @@ class Storage:
         self._call("PUT", f"{self.blobs}/{container}/{quote(name)}", {}, content, headers)
 
     def get(self, container: str, name: str) -> Blob:
+        """Return a blob."""
         url = f"{self.blobs}/{container}/{quote(name)}"
         content, headers = self._call("GET", url, {})
         return Blob(url, content, headers)
 
     def names(self, container: str) -> list[str]:
-        """The names of a container's blobs."""
+        """Return the names of a container's blobs."""
         listed, _ = self._call("GET", f"{self.blobs}/{container}", {"restype": "container", "comp": "list"})
         return [each.text or "" for each in ElementTree.fromstring(listed).iterfind("Blobs/Blob/Name")]
 
     def queue(self, name: str) -> None:
-        """Create a queue; a name has 3 characters or more."""
+        """Create a queue. Its name needs at least 3 characters."""
         self._call("PUT", f"{self.queues}/{name}", {})
 
     def send(self, queue: str, content: bytes | str) -> None:
-        """Queue a text as it is, or bytes in Base64, the encoding that a queue trigger expects unless told otherwise."""
+        """Queue text unchanged, or bytes in base64, the encoding that a queue trigger expects by default."""
         text = content if isinstance(content, str) else base64.b64encode(content).decode()
         message = f"<QueueMessage><MessageText>{escape(text)}</MessageText></QueueMessage>"
         self._call("POST", f"{self.queues}/{queue}/messages", {}, message.encode())
 
     def receive(self, queue: str, *, maximum: int = 32, visibility_s: int = 30) -> list[QueueMessage]:
-        """Take out messages. They are redelivered unless they are deleted within `visibility_s` (at least 1)."""
+        """Receive messages. They are redelivered unless they are deleted within `visibility_s` seconds (at least 1)."""
         query = {"numofmessages": str(maximum), "visibilitytimeout": str(visibility_s)}
         listed, _ = self._call("GET", f"{self.queues}/{queue}/messages", query)
         fields = (
             "MessageId", "MessageText", "DequeueCount", "InsertionTime", "ExpirationTime", "PopReceipt",
             "TimeNextVisible",
         )  # fmt: skip
-        found = [
+        messages = [
             [each.findtext(field, "") for field in fields]
             for each in ElementTree.fromstring(listed).iterfind("QueueMessage")
         ]
-        return [QueueMessage(id, text, int(count), *rest) for id, text, count, *rest in found]
+        return [QueueMessage(id, text, int(count), *rest) for id, text, count, *rest in messages]
 
     def delete(self, queue: str, message: QueueMessage) -> None:
-        """Delete a message that was taken out."""
+        """Delete a received message."""
         self._call("DELETE", f"{self.queues}/{queue}/messages/{message.id}", {"popreceipt": message.pop_receipt})
 
     def give_back(self, queue: str, message: QueueMessage) -> None:
-        """Release a message that was taken out."""
+        """Release a received message."""
         query = {"popreceipt": message.pop_receipt, "visibilitytimeout": "0"}
         self._call("PUT", f"{self.queues}/{queue}/messages/{message.id}", query, b"")
 
@@ -143,8 +144,8 @@ class Storage:
         body: bytes | None = None,
         headers: Mapping[str, str] = {},
     ) -> tuple[bytes, dict[str, str]]:
-        named = {"x-ms-version": _VERSION, **headers}
-        request = Request(f"{url}?{urlencode({**query, **_signature()})}", body, named, method=method)
+        all_headers = {"x-ms-version": _VERSION, **headers}
+        request = Request(f"{url}?{urlencode({**query, **signature()})}", body, all_headers, method=method)
         try:
             with urlopen(request, timeout=30) as answer:
                 return answer.read(), {name.lower(): value for name, value in answer.headers.items()}
@@ -158,15 +159,15 @@ def azurite() -> Iterator[Storage]:
     """Run the blob, queue and table services, in memory."""
     folder = npm("azurite")
     blob, queue, table = free_ports(3)
-    # Every API version is taken, since the newest SDKs are ahead of the emulator.
+    # The newest SDKs are ahead of the emulator, so it accepts every API version.
     command = [folder / "node_modules/.bin/azurite", "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
     command += ["--inMemoryPersistence", "--blobPort", blob, "--queuePort", queue, "--tablePort", table]
     with TemporaryDirectory() as cwd, serving(list(map(str, command)), table, cwd=Path(cwd), timeout=60) as server:
         yield Storage(server, f"http://127.0.0.1:{blob}/{ACCOUNT}", f"http://127.0.0.1:{queue}/{ACCOUNT}")
 
 
-def _signature() -> dict[str, str]:
-    """An account's shared access signature, good for everything for long.
+def signature() -> dict[str, str]:
+    """Return a shared access signature that allows everything until 2099.
 
     Source: https://learn.microsoft.com/rest/api/storageservices/create-account-sas
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtimes.azurite import Storage, azurite
+from tests.runtimes.azurite import Storage
 from tests.runtimes.cloud_tasks import CloudTasks, cloud_tasks
 from tests.runtimes.firestore import Firestore, firestore
 from tests.runtimes.gcs import cloud_storage
@@ -105,12 +105,6 @@ def topics() -> Iterator[PubSub]:
 @pytest.fixture(scope="module")
 def tasks() -> Iterator[CloudTasks]:
     with cloud_tasks() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def storage() -> Iterator[Storage]:
-    with azurite() as running:
         yield running
 
 
