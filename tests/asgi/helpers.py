@@ -38,8 +38,8 @@ def send(application: Any, request: Request[Any]) -> Answer:
 
 def post(application: Any, path: str, body: Any = b"", headers: dict[str, str] | None = None) -> Answer:
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    given = {"content-type": "application/json", **(headers or {})}
-    return send(application, fake.request("POST", path, body=body, headers=given))
+    all_headers = {"content-type": "application/json", **(headers or {})}
+    return send(application, fake.request("POST", path, body=body, headers=all_headers))
 
 
 def keeper(kind: Any, *triggers: Any) -> tuple[Any, list[Any]]:

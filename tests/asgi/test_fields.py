@@ -133,7 +133,7 @@ def test_the_context_has_the_events_trace_and_correlation_or_else_the_requests(
 
 
 @pytest.mark.parametrize(
-    ("token", "given", "taken"),
+    ("token", "sent", "taken"),
     [
         ("s3cret", "s3cret", True),
         ("grüße", "grüße", True),
@@ -144,12 +144,12 @@ def test_the_context_has_the_events_trace_and_correlation_or_else_the_requests(
     ],
 )
 def test_an_event_is_accepted_only_with_daprs_token(
-    token: str | None, given: str | None, taken: bool, monkeypatch: pytest.MonkeyPatch
+    token: str | None, sent: str | None, taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("APP_API_TOKEN", raising=False)
     if token is not None:
         monkeypatch.setenv("APP_API_TOKEN", token)
-    request = fake.request("POST", headers={"dapr-api-token": given} if given else {})
+    request = fake.request("POST", headers={"dapr-api-token": sent} if sent else {})
     if taken:
         decode.check_token(request)
         return
@@ -187,8 +187,8 @@ def test_a_binary_event_is_decoded_from_headers_and_body() -> None:
 def event(type: str, data: Any = None, **fields: Any) -> CloudEvent[Any]:
     """Build a CloudEvent that arrived in a message."""
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
-    given = {"source": "/shop", "time": NOON, "content_type": "application/json", "extensions": {}, **fields}
-    return CloudEvent("e7", given.pop("source"), type, body, native=NATIVE, envelopes=(OUTER,), **given)
+    attributes = {"source": "/shop", "time": NOON, "content_type": "application/json", "extensions": {}, **fields}
+    return CloudEvent("e7", attributes.pop("source"), type, body, native=NATIVE, envelopes=(OUTER,), **attributes)
 
 
 PLACE = {"partition": "2", "sequence": "564"}
@@ -201,7 +201,7 @@ OBJECT_AT_LEAST = {"bucket": "b", "key": "k"}
 
 
 @pytest.mark.parametrize(
-    ("given", "kind", "place", "fields"),
+    ("cloud_event", "kind", "place", "fields"),
     [
         (event("portable_fn.object.created", OBJECT), ObjectEvent, ("b", "a b", "created"), {"notification": OBJECT, "size": 7, "etag": "tag", "version": "v", "content_type": "image/png", "metadata": {"m": "1"}}),
         (event("portable_fn.object.deleted", OBJECT_AT_LEAST), ObjectEvent, ("b", "k", "deleted"), {"notification": OBJECT_AT_LEAST}),
@@ -214,13 +214,13 @@ OBJECT_AT_LEAST = {"bucket": "b", "key": "k"}
     ],
 )  # fmt: skip
 def test_an_event_of_a_neutral_type_is_decoded_as_that_kind(
-    given: CloudEvent[Any], kind: Callable[..., Event[Any]], place: tuple[str, ...], fields: dict[str, Any]
+    cloud_event: CloudEvent[Any], kind: Callable[..., Event[Any]], place: tuple[str, ...], fields: dict[str, Any]
 ) -> None:
-    shared = {"time": NOON, "native": NATIVE, "envelopes": (OUTER, given)}
-    typed = {} if kind is ScheduleEvent else {"type": given.type}
-    seen = cloud_events.neutral(given)
+    shared = {"time": NOON, "native": NATIVE, "envelopes": (OUTER, cloud_event)}
+    typed = {} if kind is ScheduleEvent else {"type": cloud_event.type}
+    seen = cloud_events.neutral(cloud_event)
     assert whole(kind("e7", "/shop", *place, **shared, **typed, **fields)) == whole(seen)
-    assert all(whole(seen)["envelopes"][index] is one for index, one in enumerate((OUTER, given)))
+    assert all(whole(seen)["envelopes"][index] is one for index, one in enumerate((OUTER, cloud_event)))
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ ATTRIBUTES = json.dumps({"A b": "1", "raw": {"base64": "/w=="}})
     ],
 )  # fmt: skip
 def test_an_event_is_decoded_as_a_message(type: str, extensions: dict[str, str], fields: dict[str, Any]) -> None:
-    given = event(type, {"n": 1}, subject="s", extensions=extensions)
+    cloud_event = event(type, {"n": 1}, subject="s", extensions=extensions)
     expected = Message(
         "e7",
         "/shop",
@@ -275,10 +275,10 @@ def test_an_event_is_decoded_as_a_message(type: str, extensions: dict[str, str],
         content_type="application/json",
         subject="s",
         native=NATIVE,
-        envelopes=(OUTER, given),
+        envelopes=(OUTER, cloud_event),
         **fields,
     )
-    assert whole(expected) == whole(cloud_events.message(given))
+    assert whole(expected) == whole(cloud_events.message(cloud_event))
 
 
 @pytest.mark.parametrize(
@@ -294,8 +294,8 @@ def test_an_event_is_decoded_as_a_message(type: str, extensions: dict[str, str],
 def test_a_message_of_knatives_kafka_source_has_its_place(
     id: str, extensions: dict[str, str], place: tuple[str | None, ...]
 ) -> None:
-    given = CloudEvent(id, "/sources/kafka#a#orders", "dev.knative.kafka.event", extensions=extensions)
-    seen = cloud_events.message(given)
+    cloud_event = CloudEvent(id, "/sources/kafka#a#orders", "dev.knative.kafka.event", extensions=extensions)
+    seen = cloud_events.message(cloud_event)
     assert ("orders", *place) == (seen.channel, seen.key, seen.partition, seen.sequence)
 
 

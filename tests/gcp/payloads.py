@@ -49,14 +49,14 @@ def eventarc(type: str, source: str, data: object, **more: str) -> Request[Any]:
 
 def unwrapped(body: bytes = b"", headers: Mapping[str, str] = NONE) -> Request[Any]:
     """Build an unwrapped push."""
-    given = {"x-goog-pubsub-message-id": "7", "x-goog-pubsub-subscription-name": SUBSCRIPTION}
-    return headed({**given, **headers}, body)
+    required = {"x-goog-pubsub-message-id": "7", "x-goog-pubsub-subscription-name": SUBSCRIPTION}
+    return headed({**required, **headers}, body)
 
 
 def task(body: bytes = b"", headers: Mapping[str, str] = NONE) -> Request[Any]:
     """Build a task of a Cloud Tasks queue."""
-    given = {"x-cloudtasks-queuename": QUEUE, "x-cloudtasks-taskname": "t-1"}
-    return headed({**given, **headers}, body)
+    required = {"x-cloudtasks-queuename": QUEUE, "x-cloudtasks-taskname": "t-1"}
+    return headed({**required, **headers}, body)
 
 
 def whole(event: Event[Any]) -> dict[str, Any]:

@@ -32,9 +32,9 @@ Serve = Callable[..., AbstractContextManager[Server]]
 
 @contextmanager
 def serving(target: str, *, env: dict[str, str] | None = None, **options: Any) -> Iterator[Server]:
-    given = {"PORTABLE_FN_STORIES": "print", **(env or {})}
+    variables = {"PORTABLE_FN_STORIES": "print", **(env or {})}
     pythonpath = (ROOT / "src", ROOT / "adapters", ROOT)
-    with functions_framework(APP, target, env=given, pythonpath=pythonpath, **options) as server:
+    with functions_framework(APP, target, env=variables, pythonpath=pythonpath, **options) as server:
         yield server
 
 
@@ -44,9 +44,9 @@ def seen(server: Server, count: int, *, timeout: float = 30) -> list[dict[str, A
     while time.monotonic() < end and len(_seen(server)) < count:
         time.sleep(0.02)
     time.sleep(0.3)
-    found = _seen(server)
-    assert count == len(found), server.process.tail()
-    return found
+    events = _seen(server)
+    assert count == len(events), server.process.tail()
+    return events
 
 
 def _seen(server: Server) -> list[dict[str, Any]]:
@@ -80,11 +80,11 @@ def test_a_message_whose_handler_fails_twice_is_delivered_three_times(
     with serving(target, asgi=asgi) as server:
         topics.subscribe(name, name, server.url, unwrapped=unwrapped)
         id = topics.publish(name, b'{"fail": 2}', {"tenant": "7"})
-        found = seen(server, 3)
-    assert {id} == {one["id"] for one in found}
-    assert {b'{"fail": 2}'} == {body(one) for one in found}
-    [one, *_] = found
-    assert (name, f"projects/{PROJECT}/subscriptions/{name}", "7") == (one["channel"], one["source"], one["attributes"]["tenant"])  # fmt: skip
+        events = seen(server, 3)
+    assert {id} == {event["id"] for event in events}
+    assert {b'{"fail": 2}'} == {body(event) for event in events}
+    [event, *_] = events
+    assert (name, f"projects/{PROJECT}/subscriptions/{name}", "7") == (event["channel"], event["source"], event["attributes"]["tenant"])  # fmt: skip
 
 
 @pytest.mark.parametrize("unwrapped", [False, True])
@@ -94,8 +94,8 @@ def test_a_message_with_only_attributes_is_delivered_once(topics: PubSub, unwrap
     with serving("ship") as server:
         topics.subscribe(name, name, server.url, unwrapped=unwrapped)
         topics.publish(name, attributes={"only": "this"})
-        [one] = seen(server, 1)
-    assert (b"", {"only": "this"}) == (body(one), one["attributes"])
+        [event] = seen(server, 1)
+    assert (b"", {"only": "this"}) == (body(event), event["attributes"])
 
 
 def test_a_retry_with_a_delay_is_redelivered_after_its_429(topics: PubSub) -> None:
@@ -113,8 +113,8 @@ def test_the_subscription_dead_letters_a_message_that_always_fails(topics: PubSu
         topics.publish("always", b'{"fail": 99}')
         [received] = topics.pull("orders-dead-pull", timeout=60)
         assert b'{"fail": 99}' == base64.b64decode(received["message"]["data"])
-        found = len(_seen(server))
-        assert 5 <= found == len(seen(server, found))
+        count = len(_seen(server))
+        assert 5 <= count == len(seen(server, count))
 
 
 @pytest.mark.parametrize(("target", "asgi"), TARGETS[:2])
@@ -153,13 +153,13 @@ def test_a_change_in_cloud_storage_arrives_through_pubsub(topics: PubSub) -> Non
         storage.put("bucket", key, b"second")
         seen(server, 3)
         storage.delete("bucket", key)
-        found = seen(server, 4)
-    assert {("bucket", key)} == {(one["bucket"], one["key"]) for one in found}
-    created, *overwritten, deleted = found
+        events = seen(server, 4)
+    assert {("bucket", key)} == {(event["bucket"], event["key"]) for event in events}
+    created, *overwritten, deleted = events
     assert ("created", 5, "text/plain") == tuple(created[name] for name in ("action", "size", "content_type"))
-    assert {"created", "changed"} == {one["action"] for one in overwritten}
+    assert {"created", "changed"} == {event["action"] for event in overwritten}
     assert "deleted" == deleted["action"]
-    assert 4 == len({one["id"] for one in found})
+    assert 4 == len({event["id"] for event in events})
 
 
 def test_firestore_documents_arrive_through_triggers_of_both_generations() -> None:
@@ -172,14 +172,16 @@ def test_firestore_documents_arrive_through_triggers_of_both_generations() -> No
         database.write("users/ada", {"name": {"stringValue": "Ada"}, "n": {"integerValue": "2"}})
         seen(server, 5)
         database.delete("users/ada")
-        found = seen(server, 7)
+        events = seen(server, 7)
     first, second = {"name": "Ada", "n": 1}, {"name": "Ada", "n": 2}
     assert [("inserted", None, first)] * 3 + [("updated", first, second)] * 2 + [("removed", second, None)] * 2 == [
-        (one["action"], one["before"], one["after"]) for one in found
+        (event["action"], event["before"], event["after"]) for event in events
     ]
-    assert {f"//firestore.googleapis.com/projects/{PROJECT}/databases/(default)"} == {one["source"] for one in found}
-    assert [("users", {"id": "ada"})] * 7 == [(one["table"], one["row"]) for one in found]
-    assert 7 == len({one["id"] for one in found})
+    assert {f"//firestore.googleapis.com/projects/{PROJECT}/databases/(default)"} == {
+        event["source"] for event in events
+    }
+    assert [("users", {"id": "ada"})] * 7 == [(event["table"], event["row"]) for event in events]
+    assert 7 == len({event["id"] for event in events})
 
 
 @pytest.mark.parametrize("asgi", [False, True])
@@ -188,12 +190,12 @@ def test_a_cloud_task_counts_its_attempts(asgi: bool) -> None:
     with serving("ship", asgi=asgi) as server, cloud_tasks() as tasks:
         tasks.queue("orders")
         name = tasks.task("orders", f"{server.url}/any/path", b'{"fail": 2}', headers)
-        found = seen(server, 3)
+        events = seen(server, 3)
         assert [] == tasks.waiting("orders")
     queue = "projects/portable/locations/europe-west1/queues/orders"
-    assert {(f"{queue}/{name}", "orders")} == {(one["id"], one["channel"]) for one in found}
-    assert [1, 2, 3] == [one["attempt"] for one in found]
-    assert "7" == found[0]["attributes"]["x-tenant"]
+    assert {(f"{queue}/{name}", "orders")} == {(event["id"], event["channel"]) for event in events}
+    assert [1, 2, 3] == [event["attempt"] for event in events]
+    assert "7" == events[0]["attributes"]["x-tenant"]
 
 
 def post(server: Server, headers: list[tuple[str, str]], sent: bytes) -> Received:
@@ -210,10 +212,10 @@ def test_the_cases_of_the_conformance_suite_arrive_in_both_formats(asgi: bool) -
                 post(server, [("Content-Type", "application/json")], json.dumps(case(f"{name}-legacy-input")).encode()),
             ]
             assert [204, 204] == [answer.status for answer in answers], name
-        found = seen(server, 2 * len(CASES))
+        events = seen(server, 2 * len(CASES))
     expected = [from_legacy(name) for name in CASES for _ in range(2)]
-    assert [(one.id, one.source, one.type, one.subject) for one in expected] == [
-        (one["id"], one["source"], one["type"], one["subject"]) for one in found
+    assert [(event.id, event.source, event.type, event.subject) for event in expected] == [
+        (event["id"], event["source"], event["type"], event["subject"]) for event in events
     ]
 
 
@@ -238,12 +240,12 @@ def test_a_function_that_the_framework_runs_as_cloudevent_or_event_gets_its_even
             for type in ("sold", "fail"):
                 [request] = simulate.payloads([from_type(type)], "eventarc")
                 answers.append(post(server, list(request.headers.multi_items()), request.body))
-        found = seen(server, len(answers))
+        events = seen(server, len(answers))
     assert [200, 200, 500][: len(answers)] == [answer.status for answer in answers]
     assert ["google.cloud.storage.object.v1.finalized", "sold", "fail"][: len(answers)] == [
-        one["type"] for one in found
+        event["type"] for event in events
     ]
-    assert "//storage.googleapis.com/projects/_/buckets/some-bucket" == found[0]["source"]
+    assert "//storage.googleapis.com/projects/_/buckets/some-bucket" == events[0]["source"]
 
 
 def from_type(type: str) -> Any:

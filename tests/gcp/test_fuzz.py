@@ -23,19 +23,19 @@ from tests.gcp.test_corpus import CASES, captured, case
 
 def bodies_of_json() -> list[tuple[dict[str, str], Any]]:
     """Return headers and JSON of requests in the corpora, and of simulated ones."""
-    found: list[tuple[dict[str, str], Any]] = [({"content-type": "application/json"}, case(f"{name}-legacy-input")) for name in CASES]  # fmt: skip
+    pairs: list[tuple[dict[str, str], Any]] = [({"content-type": "application/json"}, case(f"{name}-legacy-input")) for name in CASES]  # fmt: skip
     structured = {"content-type": "application/cloudevents+json"}
-    found += [(structured, case(f"{name}-cloudevent-input")) for name in CASES]
+    pairs += [(structured, case(f"{name}-cloudevent-input")) for name in CASES]
     requests = [captured("pubsub-push")[0], *captured("gcs-notifications-via-pubsub"), *captured("firestore-triggers")]
     for kind, service in SERVICES:
         [event] = [one for one in events() if type(one).__name__ == kind]
         requests += simulate.payloads([event], service)
     for request in requests:
         try:
-            found.append((dict(request.headers), json.loads(request.body)))
+            pairs.append((dict(request.headers), json.loads(request.body)))
         except ValueError:
-            found.append((dict(request.headers), None))
-    return found
+            pairs.append((dict(request.headers), None))
+    return pairs
 
 
 DEEP: Any = json.loads("[" * 150 + "]" * 150)
