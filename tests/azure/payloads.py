@@ -10,8 +10,7 @@ from typing import Any
 from portable_fn import (
     Message,
 )
-from portable_fn_azure.events import changes, messages
-from portable_fn_azure.events import decode as decode_events
+from portable_fn_azure.events import changes, messages, tasks
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 600000, tzinfo=UTC)
 
@@ -81,7 +80,7 @@ def mysql(one: Any) -> Any:
 
 
 def timer(one: Any) -> Any:
-    return decode_events.timer(one, INVOKED, "nightly", "0 3 * * *")
+    return tasks.timer(one, INVOKED, "nightly", "0 3 * * *")
 
 
 SERVICE_BUS = {

@@ -21,8 +21,7 @@ from portable_fn import (
     Task,
 )
 from portable_fn_azure import decode
-from portable_fn_azure.events import changes, messages, objects
-from portable_fn_azure.events import decode as decode_events
+from portable_fn_azure.events import changes, messages, objects, tasks
 from tests.azure.payloads import (
     AT,
     BARE_FROM_HUB,
@@ -346,7 +345,7 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
         for status in ({}, {"Next": "0001-01-01T00:00:00"})
     },
     "activity": (
-        lambda one: decode_events.activity(one, INVOKED, "double"),
+        lambda one: tasks.activity(one, INVOKED, "double"),
         {"n": 2},
         Task("i-1", "double", {"n": 2}, name="double", type="activity"),
     ),
@@ -510,7 +509,7 @@ def test_an_impossible_number_of_deliveries_is_ignored(value: Any, deliveries: i
     ],
 )
 def test_attempts_start_at_one(context: Any, attempt: int) -> None:
-    assert attempt == decode_events.attempt(context)
+    assert attempt == tasks.attempt(context)
 
 
 def test_properties_without_a_value_are_omitted_and_bytes_stay_bytes() -> None:

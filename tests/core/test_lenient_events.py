@@ -31,10 +31,10 @@ from portable_fn.testing import fake
 from portable_fn_asgi.decode import ScopeRequest
 from portable_fn_asgi.events import dapr
 from portable_fn_azure.events import changes as azure_changes
-from portable_fn_azure.events import decode as decode_events
 from portable_fn_azure.events import event_grid as azure_grid
 from portable_fn_azure.events import messages as azure_messages
 from portable_fn_azure.events import objects as azure_objects
+from portable_fn_azure.events import tasks
 from portable_fn_cloudflare.events import decode as worker_events
 from portable_fn_cloudflare.simulate.javascript import FFI
 from portable_fn_gcp import decode as google_decode
@@ -546,7 +546,7 @@ def test_side_data_of_azures_rows_and_timers_may_be_anything(odd: Any) -> None:
     assert ("u:7", "7") == (row.id, row.sequence)
     context: Any = SimpleNamespace(invocation_id="i-1", retry_context=odd)
     for status in (odd, {"Next": odd}):
-        tick = decode_events.timer(azure_native(schedule_status=status, past_due=odd), context, "nightly", "0 3 * * *")
+        tick = tasks.timer(azure_native(schedule_status=status, past_due=odd), context, "nightly", "0 3 * * *")
         told = isinstance(status, dict) and isinstance(odd, str) and odd
         assert (f"nightly@{odd}" if told else "i-1", None, 1) == (tick.id, tick.time, tick.attempt)
 

@@ -16,7 +16,7 @@ import portable_fn_asgi
 import portable_fn_azure
 from portable_fn import Batch, ChangeEvent, Context, Message, Request, ScheduleEvent, Task, on, portable
 from portable_fn.testing import fake
-from portable_fn_azure.events import decode as decode_events
+from portable_fn_azure.events import tasks
 from portable_fn_azure.simulate import payloads
 from portable_fn_azure.simulate.worker import functions_for
 from portable_fn_cloudflare import decode as worker_decode
@@ -161,8 +161,8 @@ def test_an_attempt_is_the_hosts_retry_or_the_first() -> None:
     counts: list[tuple[Any, int]] = [(0, 1), (2, 3), (-1, 1), ("2", 1), (None, 1), (True, 1), (1.5, 1)]
     for count, attempt in counts:
         context: Any = SimpleNamespace(retry_context=SimpleNamespace(retry_count=count))
-        assert attempt == decode_events.attempt(context)
-    assert [1, 1, 1] == [decode_events.attempt(context) for context in (None, Mock(), object())]  # type: ignore[arg-type]
+        assert attempt == tasks.attempt(context)
+    assert [1, 1, 1] == [tasks.attempt(context) for context in (None, Mock(), object())]  # type: ignore[arg-type]
 
 
 # --- Google ------------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import ChangeEvent
 from portable_fn_azure import decode
+from portable_fn_azure.events import decode as decode_events
 from portable_fn_azure.events import encode as encode_events
-from portable_fn_azure.events import messages
 from portable_fn_azure.events.event_grid import unwrap
 from portable_fn_azure.events.progress import Progress
 from portable_fn_azure.running import on_worker_loop, run_in_thread
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from portable_fn.adapter.batch import Item
     from portable_fn.events import Event
     from portable_fn.outcomes import Reject
     from portable_fn_azure.decode import AzureContext
@@ -83,14 +82,9 @@ class EventRouter:
     def start(self, native: Any, context: FunctionContext | None) -> tuple[AzureContext, Attempt, Any]:
         """Decode the events and call the handler. The outcomes are a list, or an awaitable if the handler is async."""
         invocation = self._create_context(context)
-        attempt = self._progress.begin(self._decode(native, context), context)
+        attempt = self._progress.begin(decode_events.decode(native, self._function, context), context)
         invocation.raises_errors = len(attempt.left) == 1 and not self._function.settles
         return invocation, attempt, self.consumer.handle(attempt.left, invocation)
-
-    def _decode(self, native: Any, context: FunctionContext | None) -> list[Item]:
-        service = self._function.service
-        items = messages.read(f"the payload of {service.name}", service.decode, native, self._function, context)
-        return items if isinstance(items, list) else [items]
 
     def finish(self, native: Any, invocation: AzureContext, attempt: Attempt, outcomes: Any, actions: Any) -> Any:
         """Encode the outcomes: settle each message, or return or raise what ends the invocation."""

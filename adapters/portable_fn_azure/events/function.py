@@ -115,3 +115,11 @@ class Service(Record):
         self.retry = retry
         self.takes_many = takes_many
         self.competes = competes
+
+
+def container_of(function: TriggerFunction) -> tuple[str, str]:
+    """Return the database and the container of Cosmos DB."""
+    database, slash, container = function.channel.partition("/")
+    if not slash:
+        database, container = "", function.channel
+    return function.options.get("database_name", database), function.options.get("container_name", container)

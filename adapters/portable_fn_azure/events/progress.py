@@ -6,7 +6,7 @@ import os
 
 from portable_fn.events import Event
 from portable_fn.outcomes import Retry
-from portable_fn_azure.events import decode as decode_events
+from portable_fn_azure.events.tasks import attempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Progress:
         """Begin an attempt at a batch."""
         if len(items) < 2:
             return Attempt(self, (), 1, items, frozenset())
-        number = decode_events.attempt(context)
+        number = attempt(context)
         batch = tuple((item.source, item.id) if isinstance(item, Event) else None for item in items)
         last, handled = self._batches.pop(batch, (0, frozenset[int]()))
         # Several processes of one host share the attempts at a batch, and each knows only its own.

@@ -1,4 +1,4 @@
-"""Azure's services: declare each one's trigger, decode its payload.
+"""Azure's services: declare their triggers.
 
 https://learn.microsoft.com/azure/azure-functions/functions-triggers-bindings
 """
@@ -6,22 +6,16 @@ https://learn.microsoft.com/azure/azure-functions/functions-triggers-bindings
 from __future__ import annotations
 
 from portable_fn.errors import ConfigurationError
-from portable_fn.events import ObjectEvent
 from portable_fn.on import RetryPolicy
-from portable_fn_azure import decode
-from portable_fn_azure.events import changes, messages, objects
-from portable_fn_azure.events import decode as decode_events
+from portable_fn_azure.events import decode
 from portable_fn_azure.events.cron import ncrontab
-from portable_fn_azure.events.event_grid import event_grid
-from portable_fn_azure.events.function import Service
+from portable_fn_azure.events.function import Service, container_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from portable_fn.adapter.batch import Item
     from portable_fn_azure.events.function import TriggerFunction
-    from portable_fn_azure.native import FunctionContext
 
 # For services whose failed events the host would drop. It keeps the order and loses nothing.
 FOR_EVER = RetryPolicy(attempts=-1, delay=5, max_delay=300)
@@ -122,7 +116,7 @@ def _declare_event_grid(app: Any, function: TriggerFunction) -> Any:
 
 
 def _declare_cosmos_db(app: Any, function: TriggerFunction) -> Any:
-    database, container = _container(function)
+    database, container = container_of(function)
     if not database:
         raise ConfigurationError(
             f"on.change({function.channel!r}) of {function.binding.name} names no database: write on.change('shop/{container}'), "
@@ -138,14 +132,6 @@ def _declare_cosmos_db(app: Any, function: TriggerFunction) -> Any:
         **function.options,
     }
     return app.cosmos_db_trigger(arg_name="event", **arguments)
-
-
-def _container(function: TriggerFunction) -> tuple[str, str]:
-    """Return the database and the container of Cosmos DB."""
-    database, slash, container = function.channel.partition("/")
-    if not slash:
-        database, container = "", function.channel
-    return function.options.get("database_name", database), function.options.get("container_name", container)
 
 
 def _declare_sql(app: Any, function: TriggerFunction) -> Any:
@@ -172,67 +158,6 @@ def _declare_durable_activity(app: Any, function: TriggerFunction) -> Any:
     )
 
 
-def _decode_storage_queue(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    return [messages.storage_queue(native, function.channel)]
-
-
-def _decode_service_bus(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    if function.settles:
-        natives = native if isinstance(native, list) else [native]
-        return [messages.read("a Service Bus message", messages.received, each, function.channel) for each in natives]
-    if isinstance(native, list):
-        return messages.service_bus_batch(native, function.channel)
-    return [messages.service_bus(native, function.channel)]
-
-
-def _decode_event_hubs(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    attempt = decode_events.attempt(context)
-    if isinstance(native, list):
-        return messages.event_hubs_batch(native, function.channel, attempt)
-    return [messages.event_hubs(native, function.channel, attempt)]
-
-
-def _decode_kafka(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    attempt = decode_events.attempt(context)
-    natives = native if isinstance(native, list) else [native]
-    return [messages.read("a Kafka record", messages.kafka, each, function.channel, attempt) for each in natives]
-
-
-def _decode_blob(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    return [objects.blob(native)]
-
-
-def _decode_event_grid(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    event = event_grid(native)
-    # A storage account sends the events of all its containers.
-    if function.trigger.kind is ObjectEvent and not event.subject.startswith(
-        f"{objects.CONTAINERS}{function.channel}/"
-    ):
-        return []
-    return [event]
-
-
-def _decode_cosmos_db(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    database, container = _container(function)
-    return changes.cosmos_db(native, f"{database}/{container}", container)
-
-
-def _decode_sql(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    return changes.sql(native, function.channel, decode.invocation_id(context))
-
-
-def _decode_mysql(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    return changes.mysql(native, function.channel, decode.invocation_id(context))
-
-
-def _decode_timer(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    return [decode_events.timer(native, context, function.channel or function.name, function.trigger.cron)]
-
-
-def _decode_durable_activity(native: Any, function: TriggerFunction, context: FunctionContext | None) -> list[Item]:
-    return [decode_events.activity(native, context, function.channel)]
-
-
 # By name. The first service of a word is its default.
 SERVICES = {
     service.name: service
@@ -242,7 +167,7 @@ SERVICES = {
             ("queue",),
             "AzureWebJobsStorage",
             _declare_storage_queue,
-            _decode_storage_queue,
+            decode.from_storage_queue,
             competes=True,
         ),
         Service(
@@ -250,7 +175,7 @@ SERVICES = {
             ("queue",),
             "ServiceBusConnection",
             _declare_service_bus_queue,
-            _decode_service_bus,
+            decode.from_service_bus,
             takes_many=True,
             competes=True,
         ),
@@ -259,7 +184,7 @@ SERVICES = {
             ("topic",),
             "ServiceBusConnection",
             _declare_service_bus_topic,
-            _decode_service_bus,
+            decode.from_service_bus,
             takes_many=True,
             competes=True,
         ),
@@ -268,7 +193,7 @@ SERVICES = {
             ("stream",),
             "EventHubsConnection",
             _declare_event_hubs,
-            _decode_event_hubs,
+            decode.from_event_hubs,
             retry=FOR_EVER,
             takes_many=True,
             competes=True,
@@ -278,17 +203,21 @@ SERVICES = {
             ("stream",),
             "KafkaBrokers",
             _declare_kafka,
-            _decode_kafka,
+            decode.from_kafka,
             retry=FOR_EVER,
             takes_many=True,
             competes=True,
         ),
-        Service("blob", ("object",), "AzureWebJobsStorage", _declare_blob, _decode_blob),
-        Service("event_grid", ("event", "object"), "", _declare_event_grid, _decode_event_grid),
-        Service("cosmos_db", ("change",), "CosmosDBConnection", _declare_cosmos_db, _decode_cosmos_db, retry=FOR_EVER),
-        Service("sql", ("change",), "SqlConnection", _declare_sql, _decode_sql),
-        Service("mysql", ("change",), "MySqlConnection", _declare_mysql, _decode_mysql),
-        Service("timer", ("schedule",), "", _declare_timer, _decode_timer, retry=A_FEW_TIMES),
-        Service("durable_activity", ("task",), "", _declare_durable_activity, _decode_durable_activity, competes=True),
+        Service("blob", ("object",), "AzureWebJobsStorage", _declare_blob, decode.from_blob),
+        Service("event_grid", ("event", "object"), "", _declare_event_grid, decode.from_event_grid),
+        Service(
+            "cosmos_db", ("change",), "CosmosDBConnection", _declare_cosmos_db, decode.from_cosmos_db, retry=FOR_EVER
+        ),
+        Service("sql", ("change",), "SqlConnection", _declare_sql, decode.from_sql),
+        Service("mysql", ("change",), "MySqlConnection", _declare_mysql, decode.from_mysql),
+        Service("timer", ("schedule",), "", _declare_timer, decode.from_timer, retry=A_FEW_TIMES),
+        Service(
+            "durable_activity", ("task",), "", _declare_durable_activity, decode.from_durable_activity, competes=True
+        ),
     )
 }

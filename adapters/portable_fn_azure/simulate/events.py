@@ -184,7 +184,7 @@ def invoker(
     def invoke(arrived: HostEvents) -> list[Invoked]:
         listening = _listening(functions, arrived)
         before = [_taken(event) for event in arrived.events]
-        invoked = [one for function in listening for one in _invoked(arrived, function, before)]
+        invoked = [invocation for function in listening for invocation in _invoked(arrived, function, before)]
         _keep_waiting(arrived.events, [function.name for function in listening], invoked, service)
         return invoked
 
