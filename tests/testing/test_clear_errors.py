@@ -1,4 +1,4 @@
-"""What the testing kit says where it can't do what it is asked for: one clear error, and never an outcome."""
+"""Raise one clear error if `portable_fn.testing` can't do what a test asks for, and never return an outcome."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def hello(request: Request) -> str:
     return "hello"
 
 
-# Extras that aren't installed
+# Missing extras
 
-LACKING = pytest.mark.parametrize(("provider", "module"), [("gcp", "flask"), ("azure", "azure.functions")])
+MISSING = pytest.mark.parametrize(("provider", "module"), [("gcp", "flask"), ("azure", "azure.functions")])
 INSTALL = {
     "gcp": "gcp needs flask: pip install 'portable-fn[gcp]'",
     "azure": "azure needs azure-functions: pip install 'portable-fn[azure]'",
@@ -62,8 +62,8 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "recorded"
 
 
-@LACKING
-def test_an_extra_that_is_not_installed_is_an_error_that_names_it(
+@MISSING
+def test_a_missing_extra_is_an_error_that_names_it(
     monkeypatch: pytest.MonkeyPatch, recorded: Path, provider: str, module: str
 ) -> None:
     payload = render(fake.message(), to=provider)
@@ -82,7 +82,7 @@ def test_an_extra_that_is_not_installed_is_an_error_that_names_it(
         assert INSTALL[provider] == str(raised.value)
 
 
-def test_all_tells_of_every_extra_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_names_every_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("flask", "azure.functions"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtra) as raised:
@@ -90,14 +90,14 @@ def test_all_tells_of_every_extra_that_is_not_installed(monkeypatch: pytest.Monk
     assert "gcp needs flask, azure needs azure-functions: pip install 'portable-fn[gcp,azure]'" == str(raised.value)
 
 
-@LACKING
-def test_what_needs_no_extra_goes_without_it(monkeypatch: pytest.MonkeyPatch, provider: str, module: str) -> None:
+@MISSING
+def test_calls_that_need_no_extra_work_without_it(monkeypatch: pytest.MonkeyPatch, provider: str, module: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     assert render(fake.message({"sku": 1}), to=provider)
     assert ["acknowledged"] == deliver(ship, fake.message(), to="aws").outcomes
 
 
-@LACKING
+@MISSING
 def test_the_command_line_says_which_extra_to_install(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -119,12 +119,12 @@ def test_the_command_line_says_which_extra_to_install(
         assert 2 == main(command)
         assert ("", f"portable-fn: {INSTALL[provider]}\n") == tuple(capsys.readouterr())
     assert 1 == main(["invoke", "app.py:ship", "--as", f"aws,{provider}", "--output", "json"])
-    told = [one["error"] for one in json.loads(capsys.readouterr().out)["deliveries"]]
-    assert [None, INSTALL[provider].removeprefix(f"{provider} ")] == told
+    errors = [delivery["error"] for delivery in json.loads(capsys.readouterr().out)["deliveries"]]
+    assert [None, INSTALL[provider].removeprefix(f"{provider} ")] == errors
     assert 0 == main(["invoke", "app.py:ship"])
 
 
-def test_the_mark_of_pytest_fails_the_tests_of_that_provider_alone(pytester: pytest.Pytester) -> None:
+def test_the_mark_fails_only_the_tests_of_that_provider(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("import sys\nsys.modules['flask'] = None")
     pytester.makepyfile(
         """
@@ -167,42 +167,42 @@ SEVERAL: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize("provider", [*ADAPTERS, "all"])
-def test_what_no_source_hands_over_together_is_not_delivered(provider: str) -> None:
+def test_events_that_no_source_sends_together_are_refused(provider: str) -> None:
     called: list[object] = []
 
     @portable
     def handler(event: Any) -> None:
         called.append(event)
 
-    for events, told in SEVERAL:
+    for events, message in SEVERAL:
         for call in (
             lambda events=events: deliver(handler, events, to=provider),
             lambda events=events: render(events, to=provider if provider != "all" else "aws"),
         ):
             with pytest.raises((TypeError, ValueError)) as raised:
                 call()
-            assert told == str(raised.value)
+            assert message == str(raised.value)
     assert [] == called
 
 
 @pytest.mark.parametrize("provider", list(ADAPTERS))
-def test_what_comes_twice_or_has_its_id_from_another_source_is_delivered(provider: str) -> None:
+def test_duplicates_and_equal_ids_of_different_sources_are_delivered(provider: str) -> None:
     for other in (fake.message(1), fake.message(1, attempt=2), fake.message(2, id="2"), fake.message(2, source="else")):
         assert ["acknowledged"] * 2 == deliver(ship, [fake.message(1), other], to=provider).outcomes
 
 
 @pytest.mark.parametrize("to", [None, 1, ["aws", None]])
-def test_a_provider_is_named(to: Any) -> None:
+def test_a_provider_must_be_a_name(to: Any) -> None:
     with pytest.raises(TypeError) as raised:
         deliver(ship, fake.message(), to=to)
     assert f"to must be a provider's name, a list of names, or 'all', not {to!r}" == str(raised.value)
 
 
-# Names that are misspelt
+# Misspelt names
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda: deliver(ship, fake.message(), to="awz"), "no provider 'awz' (is it 'aws'?); possible are aws, gcp, "),
         (lambda: deliver(ship, fake.message(), to="ibm"), "no provider 'ibm'; possible are aws, gcp, "),
@@ -220,12 +220,14 @@ def test_a_provider_is_named(to: Any) -> None:
         (lambda: fake.change(action="deleted"), "a change has no action 'deleted'; possible are inserted, updated, "),
     ],
 )
-def test_a_misspelt_name_is_told_once_with_the_nearest_that_is_known(call: Callable[[], object], told: str) -> None:
+def test_an_error_for_a_misspelt_name_has_the_nearest_one_and_no_second_traceback(
+    call: Callable[[], object], message: str
+) -> None:
     with pytest.raises((ConfigurationError, ValueError)) as raised:
         call()
-    assert str(raised.value).startswith(told)
-    shown = "".join(traceback.format_exception(raised.value))
-    assert 1 == shown.count("Traceback")
+    assert str(raised.value).startswith(message)
+    text = "".join(traceback.format_exception(raised.value))
+    assert 1 == text.count("Traceback")
 
 
 # Events that a service can't carry
@@ -270,7 +272,7 @@ ODD: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("provider", list(ADAPTERS))
-def test_what_a_service_can_not_carry_is_an_error_that_says_so(provider: str) -> None:
+def test_an_event_that_a_service_cannot_carry_is_a_clear_error(provider: str) -> None:
     unclear: list[tuple[str, str, object]] = []
     for kind, services in adapter(provider, "simulate").EVENT_SERVICES.items():
 
@@ -294,7 +296,7 @@ def test_what_a_service_can_not_carry_is_an_error_that_says_so(provider: str) ->
 
 
 @pytest.mark.parametrize("action", ["archived", "changed"])
-def test_r2_says_of_which_actions_it_notifies(action: str) -> None:
+def test_the_error_lists_the_actions_that_r2_notifies_of(action: str) -> None:
     with pytest.raises(ValueError, match=f"^R2 sends no notification for '{action}'; possible are created, deleted$"):
         render(fake.object(action=action), to="cloudflare")
 
@@ -310,8 +312,8 @@ OF_EACH_KIND = {
     "CloudEvent": fake.cloud_event(),
     "Task": fake.task(1),
 }
-# What never reaches a function for the kind, neither as it is nor with what it comes in or has inside.
-APART = {
+# By kind of function, the events that never reach it, neither directly nor by their envelope or content.
+UNREACHABLE = {
     Request: {*OF_EACH_KIND} - {"Request"},
     Message: {"Request", "Task"},
     CloudEvent: {"Request", "Task"},
@@ -331,8 +333,8 @@ def taker(annotation: Any) -> Any:
     return portable(takes)
 
 
-@pytest.mark.parametrize("kind", list(APART), ids=lambda kind: kind.__name__)
-def test_an_event_of_a_kind_that_reaches_no_function_is_not_delivered(kind: type[Event[Any]]) -> None:
+@pytest.mark.parametrize("kind", list(UNREACHABLE), ids=lambda kind: kind.__name__)
+def test_an_event_whose_kind_reaches_no_function_is_refused(kind: type[Event[Any]]) -> None:
     refused = set()
     for name, event in OF_EACH_KIND.items():
         for provider in ADAPTERS:
@@ -344,19 +346,19 @@ def test_an_event_of_a_kind_that_reaches_no_function_is_not_delivered(kind: type
                 pass  # this provider delivers no such event, or no function can take it there
     messages = {
         name: f"no function takes the {name} {OF_EACH_KIND[name].id!r}; there is takes ({kind.__name__})"
-        for name in APART[kind]
+        for name in UNREACHABLE[kind]
     }
     assert set(messages.items()) == refused
 
 
-@pytest.mark.parametrize("annotation", [*APART, Batch[Message], Batch[ChangeEvent]], ids=str)
+@pytest.mark.parametrize("annotation", [*UNREACHABLE, Batch[Message], Batch[ChangeEvent]], ids=str)
 def test_a_call_with_an_event_of_another_kind_is_an_error_that_names_both(annotation: Any) -> None:
     given = {
         **OF_EACH_KIND,
         "Batch[Message]": fake.batch([1, 2]),
         "Batch[ChangeEvent]": Batch([OF_EACH_KIND["ChangeEvent"]]),
     }
-    wanted = annotation.__name__ if annotation in APART else f"Batch[{annotation.__args__[0].__name__}]"
+    wanted = annotation.__name__ if annotation in UNREACHABLE else f"Batch[{annotation.__args__[0].__name__}]"
     called = {wanted} if annotation is not Event else {*OF_EACH_KIND}
     for name, event in given.items():
         if name in called:

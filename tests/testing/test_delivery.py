@@ -1,4 +1,4 @@
-"""`deliver` wherever it is called: in async tests, in handlers, in threads."""
+"""Call `deliver` in async tests, in handlers and in threads."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ WAYS = [
         ("asgi", None),
     ]
 ]
-WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
+USER: ContextVar[str] = ContextVar("USER", default="nobody")
 
 pytestmark = pytest.mark.parametrize("way", WAYS)
 
 
 @portable(on.http("GET", "/sync"))
 def sync(request: Request) -> str:
-    return f"sync for {WHO.get()}"
+    return f"sync for {USER.get()}"
 
 
 @portable(on.http("GET", "/async"))
 async def asynchronous(request: Request) -> str:
     await asyncio.sleep(0)
-    return f"async for {WHO.get()}"
+    return f"async for {USER.get()}"
 
 
 HANDLERS = [sync, asynchronous]
@@ -47,7 +47,7 @@ HANDLERS = [sync, asynchronous]
 
 def test_in_a_running_event_loop_with_its_context_variables(way: dict[str, str]) -> None:
     async def test() -> list[str]:
-        WHO.set("Ada")
+        USER.set("Ada")
         return [deliver(HANDLERS, fake.request("GET", f"/{kind}"), **way).text for kind in ("sync", "async")]
 
     assert ["sync for Ada", "async for Ada"] == asyncio.run(test())
@@ -68,7 +68,7 @@ def test_in_a_sync_handler(way: dict[str, str]) -> None:
         assert ["sync for nobody", "async for nobody"] == answer.json()
 
 
-def test_in_an_async_handler_is_an_error_that_says_so(way: dict[str, str]) -> None:
+def test_in_an_async_handler_it_is_a_clear_error(way: dict[str, str]) -> None:
     @portable
     async def outer(request: Request) -> str:
         with pytest.raises(
@@ -101,7 +101,7 @@ def test_nothing_is_left_open_at_exit(way: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("error", [GeneratorExit, KeyboardInterrupt, asyncio.CancelledError])
-def test_whatever_an_async_handler_raises_is_answered(way: dict[str, str], error: type[BaseException]) -> None:
+def test_any_error_of_an_async_handler_is_answered(way: dict[str, str], error: type[BaseException]) -> None:
     @portable
     async def odd(request: Request) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: redelivery, duplicates, another order, throttling, deadlines, cold starts; what is seen of it."""
+"""Simulate redelivery, duplicates, another order, throttling, deadlines and cold starts; observe logs and background work."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from portable_fn.testing import Duplicates, Redelivery, Reordered, Throttled, de
 from portable_fn.testing.results import Background, EventResult
 
 EVERYWHERE = pytest.mark.parametrize("provider", list(ADAPTERS))
-# Where a queue tells how often a message was delivered.
+# Providers whose queue counts the deliveries of a message.
 COUNTING = pytest.mark.parametrize("provider", ["aws", "gcp", "azure", "cloudflare"])
 
 
 class Orders:
-    """A handler that keeps what it gets, and fails as it is told: by the message's data, how often before it succeeds."""
+    """A handler that keeps its messages; a message's data says how often it fails before it succeeds."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, int | None, bool]] = []
@@ -44,7 +44,7 @@ class Orders:
 
 
 @EVERYWHERE
-def test_what_is_retried_comes_again_until_it_succeeds_or_is_dead_lettered(provider: str) -> None:
+def test_a_retried_event_is_redelivered_until_it_succeeds_or_is_dead_lettered(provider: str) -> None:
     orders = Orders()
     events = fake.batch([0, 2, 9])
     delivery = deliver(orders.ship, events, to=provider, redelivery=Redelivery(max_attempts=4))
@@ -56,7 +56,7 @@ def test_what_is_retried_comes_again_until_it_succeeds_or_is_dead_lettered(provi
 
 
 @COUNTING
-def test_the_attempt_rises_where_the_source_counts(provider: str) -> None:
+def test_the_attempt_rises_if_the_source_counts(provider: str) -> None:
     orders = Orders()
     delivery = deliver(orders.ship, fake.message(2), to=provider, redelivery=Redelivery())
 
@@ -80,7 +80,7 @@ def test_without_a_dead_letter_the_last_failure_loses_the_event() -> None:
     assert [message] == delivery.lost
 
 
-def test_without_redelivery_what_fails_is_retried_once_told() -> None:
+def test_without_redelivery_a_failed_event_is_sent_once() -> None:
     orders = Orders()
     messages = fake.batch([0, 1])
     delivery = deliver(orders.ship, messages)
@@ -107,7 +107,7 @@ def test_delays_of_an_earlier_delivery_are_not_those_of_the_last() -> None:
 @pytest.mark.parametrize(
     ("provider", "via"), [("aws", "sqs_fifo"), ("aws", "kinesis"), ("gcp", "pubsub_push"), ("azure", "event_hubs")]
 )
-def test_where_the_source_has_order_what_follows_a_failure_comes_after_it(provider: str, via: str) -> None:
+def test_in_an_ordered_source_later_events_wait_for_the_failed_one(provider: str, via: str) -> None:
     orders = Orders()
     messages = [fake.message(data, id=id, key="a") for id, data in (("m1", 1), ("m2", 0), ("m3", 0))]
     if via in ("kinesis", "event_hubs"):
@@ -117,12 +117,12 @@ def test_where_the_source_has_order_what_follows_a_failure_comes_after_it(provid
 
     done = [message.id.rpartition(":")[2] for message in delivery.acknowledged]
     assert ["m1", "m2", "m3"] == done
-    # Where an id is its place in the stream, that is what the handler sees.
+    # In a stream the handler sees the id that the place in the stream gives.
     assert 4 == len(orders.ids)
     assert orders.ids[0] == orders.ids[1]
 
 
-def test_what_pubsub_holds_back_behind_a_failure_is_no_attempt() -> None:
+def test_events_that_pubsub_holds_back_are_not_counted_as_attempts() -> None:
     orders = Orders()
     messages = [fake.message(data, id=id, key="a") for id, data in (("m1", 1), ("m2", 0))]
     delivery = deliver(orders.ship, messages, to="gcp", via="pubsub_push", redelivery=Redelivery(max_attempts=2))
@@ -132,7 +132,7 @@ def test_what_pubsub_holds_back_behind_a_failure_is_no_attempt() -> None:
 
 
 @pytest.mark.parametrize("via", ["service_bus_sessions", "event_hubs", "kafka"])
-def test_what_azure_holds_back_comes_once_that_before_it_is_given_up(via: str) -> None:
+def test_events_that_azure_holds_back_follow_once_the_failed_one_is_dead_lettered(via: str) -> None:
     orders = Orders()
     messages = [
         fake.message(data, id=id, key=key, partition=key, sequence=id)
@@ -147,7 +147,7 @@ def test_what_azure_holds_back_comes_once_that_before_it_is_given_up(via: str) -
     assert [3, 1, 1] == delivery.attempts
 
 
-def test_each_of_azures_subscriptions_gets_the_duplicate_of_what_one_has_dead_lettered() -> None:
+def test_each_azure_subscription_gets_the_duplicate_of_an_event_that_one_dead_lettered() -> None:
     got: list[tuple[str, int | None]] = []
 
     @portable(on.topic("orders"))
@@ -168,7 +168,7 @@ def test_each_of_azures_subscriptions_gets_the_duplicate_of_what_one_has_dead_le
 
 
 @COUNTING
-def test_a_duplicate_comes_after_the_first_time_with_the_next_attempt(provider: str) -> None:
+def test_a_duplicate_arrives_after_all_events_with_the_next_attempt(provider: str) -> None:
     orders = Orders()
     delivery = deliver(orders.ship, fake.batch([0, 0]), to=provider, failures=[Duplicates()])
 
@@ -177,7 +177,7 @@ def test_a_duplicate_comes_after_the_first_time_with_the_next_attempt(provider: 
     assert [2, 2] == delivery.attempts
 
 
-def test_an_event_of_which_one_duplicate_fails_is_retried() -> None:
+def test_an_event_is_retried_if_one_of_its_duplicates_fails() -> None:
     seen: list[str] = []
 
     @portable(on.queue("orders"))
@@ -189,7 +189,7 @@ def test_an_event_of_which_one_duplicate_fails_is_retried() -> None:
     assert ["retried"] == deliver(once, fake.message(1), failures=[Duplicates()]).outcomes
 
 
-def test_another_order_is_the_seeds_and_the_outcomes_stay_in_the_events_order() -> None:
+def test_the_seed_sets_the_order_and_the_outcomes_stay_in_the_order_of_the_events() -> None:
     first, again, other = Orders(), Orders(), Orders()
     data = [0, 0, 0, 1, 0, 0]
     delivery = deliver(first.ship, fake.batch(data), failures=[Reordered(seed=1)])
@@ -203,7 +203,7 @@ def test_another_order_is_the_seeds_and_the_outcomes_stay_in_the_events_order() 
     assert ["acknowledged"] * 3 + ["retried"] + ["acknowledged"] * 2 == delivery.outcomes
 
 
-def test_another_order_leaves_each_key_in_its_own_where_the_source_has_order() -> None:
+def test_reordering_keeps_the_order_of_a_key_if_the_source_does() -> None:
     orders = Orders()
     messages = [fake.message(0, id=f"{key}{number}", key=key) for number in range(4) for key in "ab"]
     deliver(orders.ship, messages, via="sqs_fifo", failures=[Reordered(seed=3)])
@@ -220,7 +220,7 @@ def test_a_throttled_event_comes_later() -> None:
     assert ([1], ["acknowledged"], [1]) == (orders.attempts, delivery.outcomes, delivery.attempts)
 
 
-def test_throttling_that_the_source_counts_takes_attempts_and_may_take_them_all() -> None:
+def test_throttling_that_the_source_counts_uses_up_attempts() -> None:
     orders = Orders()
     throttled = Throttled(times=2, counts=True)
     delivery = deliver(orders.ship, fake.message(0), redelivery=Redelivery(max_attempts=3), failures=[throttled])
@@ -232,7 +232,7 @@ def test_throttling_that_the_source_counts_takes_attempts_and_may_take_them_all(
 
 
 @EVERYWHERE
-def test_a_throttled_request_is_a_429_and_calls_nobody(provider: str) -> None:
+def test_a_throttled_request_gets_429_without_a_call(provider: str) -> None:
     called: list[str] = []
 
     @portable
@@ -246,7 +246,7 @@ def test_a_throttled_request_is_a_429_and_calls_nobody(provider: str) -> None:
 
 
 @EVERYWHERE
-def test_a_cold_start_is_the_first_or_each_where_that_is_asked_for(provider: str) -> None:
+def test_the_first_invocation_is_cold_or_each_with_cold_start(provider: str) -> None:
     orders = Orders()
     deliver(orders.ship, fake.message(2), to=provider, redelivery=Redelivery())
     assert [True, False, False] == [is_cold for _, _, is_cold in orders.got]
@@ -256,7 +256,7 @@ def test_a_cold_start_is_the_first_or_each_where_that_is_asked_for(provider: str
     assert [True, True, True] == [is_cold for _, _, is_cold in orders.got]
 
 
-def test_a_deadline_that_passes_in_the_middle_of_a_batch_leaves_the_rest_for_the_next_delivery() -> None:
+def test_messages_not_started_before_the_deadline_are_redelivered() -> None:
     got: list[str] = []
 
     @portable(on.queue("orders"))
@@ -272,7 +272,7 @@ def test_a_deadline_that_passes_in_the_middle_of_a_batch_leaves_the_rest_for_the
     assert delivery.attempts[3] > 1
 
 
-def test_a_batch_handler_gets_what_it_gave_back() -> None:
+def test_a_batch_handler_gets_the_message_that_it_retried() -> None:
     got: list[list[str]] = []
 
     @portable(on.queue("orders"))
@@ -287,7 +287,7 @@ def test_a_batch_handler_gets_what_it_gave_back() -> None:
     assert [1, 2, 1] == delivery.attempts
 
 
-def test_what_is_rejected_where_it_can_be_is_not_sent_again() -> None:
+def test_a_dead_lettered_event_is_not_redelivered() -> None:
     @portable(on.queue("orders", dead_letter="https://sqs.eu-central-1.amazonaws.com/123456789012/dead"))
     def ship(message: Message) -> None:
         raise Reject("never")
@@ -304,36 +304,36 @@ def test_what_is_rejected_where_it_can_be_is_not_sent_again() -> None:
         ({"failures": ["throttled"]}, "failures must be Duplicates, Reordered or Throttled, not 'throttled'"),
     ],
 )
-def test_failures_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
+def test_invalid_failures_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         deliver(Orders().ship, fake.message(0), **options)
 
 
-def test_a_request_is_throttled_and_nothing_else() -> None:
+def test_a_request_can_only_be_throttled() -> None:
     handler = portable(lambda request: None)
     with pytest.raises(ValueError, match="failures of a request can only be Throttled"):
         deliver(handler, fake.request(), failures=[Duplicates()])
     with pytest.raises(ValueError, match="redelivery and cold_start are for events"):
-        deliver(handler, fake.request(), redelivery=Redelivery())  # type: ignore[call-overload]  # so says the type, too
+        deliver(handler, fake.request(), redelivery=Redelivery())  # type: ignore[call-overload]  # the types forbid it too
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "least"), [(Redelivery, "max_attempts", 1), (Duplicates, "times", 1), (Throttled, "times", 0)]
 )
-def test_how_often_is_a_whole_number(kind: Any, name: str, least: int) -> None:
+def test_numbers_of_times_must_be_whole(kind: Any, name: str, least: int) -> None:
     assert least == getattr(kind(least), name)
     for wrong in (least - 1, 1.5, float("inf"), float("nan"), True, "3", None):
         with pytest.raises(ValueError, match=f"^{name} must be a whole number from {least}, not {wrong!r}$"):
             kind(wrong)
 
 
-def test_a_seed_is_a_whole_number() -> None:
+def test_a_seed_must_be_a_whole_number() -> None:
     for wrong in (None, "7", 1.5):
         with pytest.raises(ValueError, match=f"^seed must be a whole number, not {wrong!r}$"):
-            Reordered(wrong)  # type: ignore[arg-type]  # so says the type, too
+            Reordered(wrong)  # type: ignore[arg-type]  # the types forbid it too
 
 
-# What is seen of a delivery
+# Logs, background work and native payloads
 
 
 async def _remember(log: list[str]) -> None:
@@ -367,7 +367,7 @@ def test_logs_background_work_and_the_duration_are_in_the_delivery(provider: str
 
 
 @EVERYWHERE
-def test_an_answer_has_them_too(provider: str) -> None:
+def test_logs_background_work_and_the_duration_are_in_the_answer(provider: str) -> None:
     remembered: list[str] = []
 
     @portable
@@ -385,7 +385,9 @@ def test_an_answer_has_them_too(provider: str) -> None:
     assert answer.duration > 0
 
 
-def test_logs_are_of_their_own_delivery_and_others_get_what_they_would_get(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_delivery_has_only_its_own_logs_and_other_handlers_get_the_usual_ones(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     @portable(on.queue("orders"))
     def inner(message: Message, ctx: Context) -> None:
         ctx.log.debug("inner")
@@ -402,7 +404,7 @@ def test_logs_are_of_their_own_delivery_and_others_get_what_they_would_get(caplo
     assert ["outer"] == [record.getMessage() for record in caplog.records]
 
 
-def test_a_logger_that_has_a_level_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_logger_with_a_level_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
     @portable(on.queue("orders"))
     def ship(message: Message, ctx: Context) -> None:
         ctx.log.info("shipping")
@@ -440,12 +442,13 @@ def test_the_native_request_and_answer_of_one_invocation() -> None:
 # Several providers
 
 
-def test_to_a_list_of_providers_is_a_delivery_for_each() -> None:
-    found = deliver(Orders().ship, fake.message(0), to=["aws", "gcp"])
-    assert {"aws": ["acknowledged"], "gcp": ["acknowledged"]} == {name: one.outcomes for name, one in found.items()}
+def test_a_list_of_providers_returns_a_delivery_for_each() -> None:
+    deliveries = deliver(Orders().ship, fake.message(0), to=["aws", "gcp"])
+    outcomes = {name: delivery.outcomes for name, delivery in deliveries.items()}
+    assert {"aws": ["acknowledged"], "gcp": ["acknowledged"]} == outcomes
 
 
-def test_to_all_is_those_that_hand_over_such_events() -> None:
+def test_all_means_the_providers_that_have_such_events() -> None:
     @portable
     def double(task: Task) -> int:
         return 2 * task.data
@@ -455,9 +458,9 @@ def test_to_all_is_those_that_hand_over_such_events() -> None:
         return "hello"
 
     tasks = deliver(double, fake.task(21), to="all")
-    assert dict.fromkeys(ADAPTERS, 42) == {name: one.result for name, one in tasks.items()}
+    assert dict.fromkeys(ADAPTERS, 42) == {name: delivery.result for name, delivery in tasks.items()}
     answers = deliver(hello, fake.request(), to="all")
-    assert dict.fromkeys(ADAPTERS, "hello") == {name: one.text for name, one in answers.items()}
+    assert dict.fromkeys(ADAPTERS, "hello") == {name: answer.text for name, answer in answers.items()}
     by_service = deliver(Orders().ship, fake.message(0), to="all", via="kafka")
     assert ["aws", "azure"] == list(by_service)
     with pytest.raises(ValueError, match="no provider delivers a Message by 'pigeon'"):
@@ -465,7 +468,7 @@ def test_to_all_is_those_that_hand_over_such_events() -> None:
 
 
 @pytest.mark.parametrize("via", ["s3/sns/sqs", "s3_sns_sqs"])
-def test_a_service_inside_of_another_is_named_from_the_inside(via: str) -> None:
+def test_nested_services_are_named_from_the_inside(via: str) -> None:
     seen: list[ObjectEvent] = []
 
     @portable(on.object("uploads", "created"))
@@ -473,8 +476,8 @@ def test_a_service_inside_of_another_is_named_from_the_inside(via: str) -> None:
         seen.append(upload)
 
     assert ["acknowledged"] == deliver(thumbnail, fake.object(), via=via).outcomes
-    assert ["Message", "Message"] == [one.kind_name for one in seen[0].envelopes]
+    assert ["Message", "Message"] == [envelope.kind_name for envelope in seen[0].envelopes]
 
 
-def test_http_services_are_named_so_too() -> None:
+def test_http_services_can_be_named_with_a_slash() -> None:
     assert 204 == deliver(portable(lambda request: None), fake.request(), via="rest/api").status

@@ -1,4 +1,4 @@
-"""The pytest plugin, in pytests of their own."""
+"""Run the pytest plugin in separate pytest processes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ asyncio_default_fixture_loop_scope = function
 
 
 def run(pytester: pytest.Pytester, tests: str, *arguments: str) -> pytest.RunResult:
-    """The run of a pytest, with the plugin as pip installs it, on a file with the tests."""
+    """Run pytest on a file with the tests, with the plugin as pip installs it."""
     pytester.makeini(INI)
     pytester.makepyfile(app=APP, test_app=f"import pytest\nfrom app import *\n{tests}")
     return pytester.runpytest_subprocess(*arguments)
@@ -101,7 +101,7 @@ def test_by_another_fixture(shop):
     result.assert_outcomes(passed=1)
 
 
-def test_deliver_goes_where_the_mark_says(pytester: pytest.Pytester) -> None:
+def test_deliver_sends_to_the_provider_of_the_mark(pytester: pytest.Pytester) -> None:
     tests = """
 SEEN = []
 
@@ -121,7 +121,7 @@ def test_without_the_mark_it_is_aws(deliver, fake):
     assert "aws:sqs" in str(deliver(ship, fake.message()).native_requests)
 
 @pytest.mark.providers("aws/kinesis")
-def test_another_place_may_be_given(deliver, fake):
+def test_a_test_may_name_another_place(deliver, fake):
     assert "aws:sqs" in str(deliver(ship, fake.message(), via="sqs").native_requests)
     assert ["acknowledged"] == deliver(ship, fake.message(), to="asgi").outcomes
     assert ["asgi", "aws"] == sorted(deliver(ship, fake.message(), to=["asgi", "aws"]))
@@ -135,7 +135,7 @@ def test_requests_and_tasks(deliver, fake):
     run(pytester, tests).assert_outcomes(passed=14)
 
 
-def test_the_fixtures_are_those_of_the_kit_unless_one_has_ones_own(pytester: pytest.Pytester) -> None:
+def test_a_test_gets_our_fixtures_unless_it_defines_its_own(pytester: pytest.Pytester) -> None:
     tests = """
 def test_fixtures(fake, context):
     from portable_fn import Context
@@ -178,7 +178,7 @@ async def test_ship(deliver, fake, context):
     run(pytester, tests).assert_outcomes(passed=5 * len(backends))
 
 
-def test_a_test_of_hypothesis_may_use_deliver(pytester: pytest.Pytester) -> None:
+def test_a_hypothesis_test_may_use_deliver(pytester: pytest.Pytester) -> None:
     tests = """
 from hypothesis import given, settings
 from portable_fn.testing import strategies
@@ -194,7 +194,7 @@ def test_ship(deliver, message):
 
 
 @pytest.mark.parametrize(
-    ("mark", "told"),
+    ("mark", "message"),
     [
         (
             '("awss")',
@@ -208,13 +208,15 @@ def test_ship(deliver, message):
         ('("aws", via="sqs")', 'providers takes names, such as providers("aws", "gcp")'),
     ],
 )
-def test_a_mark_that_cannot_work_says_what_is_possible(pytester: pytest.Pytester, mark: str, told: str) -> None:
+def test_an_invalid_mark_is_an_error_that_lists_what_is_possible(
+    pytester: pytest.Pytester, mark: str, message: str
+) -> None:
     result = run(pytester, f"@pytest.mark.providers{mark}\ndef test_ship(deliver): ...")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"test_app.py::test_ship: {told}"])
+    result.stdout.fnmatch_lines([f"test_app.py::test_ship: {message}"])
 
 
-def test_a_mark_on_a_test_that_does_not_take_deliver_is_an_error_but_not_on_its_module(
+def test_a_marked_test_must_take_deliver_but_a_marked_module_need_not(
     pytester: pytest.Pytester,
 ) -> None:
     result = run(pytester, "@pytest.mark.providers('aws')\ndef test_ship(fake): ...")
@@ -319,12 +321,12 @@ EXPLAINED = [
 ]
 
 
-def test_a_failed_assertion_says_which_event_what_became_of_it_and_why(pytester: pytest.Pytester) -> None:
+def test_a_failed_assertion_explains_event_outcome_and_reason(pytester: pytest.Pytester) -> None:
     tests = "\n".join(f"def test_{number}(deliver, fake):\n    {line}" for number, (line, _) in enumerate(EXPLAINED))
     result = run(pytester, tests, "--show-capture=no", "--tb=short")
     result.assert_outcomes(failed=len(EXPLAINED))
-    told = "\n".join(result.outlines).split("_ test_")
-    for (_, lines), text in zip(EXPLAINED, told[1:], strict=True):
+    sections = "\n".join(result.outlines).split("_ test_")
+    for (_, lines), text in zip(EXPLAINED, sections[1:], strict=True):
         shown = [line[4:].removeprefix("AssertionError: ") for line in text.splitlines() if line.startswith("E ")]
         assert lines == [line for line in lines if line in shown], text
 
@@ -351,7 +353,7 @@ ODD = [
 ]
 
 
-def test_what_can_not_be_explained_leaves_the_failed_assertion_as_it_is(pytester: pytest.Pytester) -> None:
+def test_values_that_cannot_be_explained_leave_the_assertion_unchanged(pytester: pytest.Pytester) -> None:
     tests = """
 class Odd(Exception):
     def __str__(self): raise RuntimeError("no words")
@@ -364,12 +366,12 @@ def odd(order: Message) -> None:
     tests += "\n".join(f"def test_{number}(deliver, fake):\n    {line}" for number, (line, _) in enumerate(ODD))
     result = run(pytester, tests, "--show-capture=no", "--tb=short")
     result.assert_outcomes(failed=len(ODD))
-    told = "\n".join(result.outlines).split("_ test_")
-    for (_, line), text in zip(ODD, told[1:], strict=True):
+    sections = "\n".join(result.outlines).split("_ test_")
+    for (_, line), text in zip(ODD, sections[1:], strict=True):
         assert line in text
 
 
-def test_ones_own_fixture_wins_with_the_mark_though_it_has_params(pytester: pytest.Pytester) -> None:
+def test_a_test_s_own_fixture_wins_even_with_params(pytester: pytest.Pytester) -> None:
     tests = """
 SEEN = []
 
@@ -396,7 +398,7 @@ def test_seen():
     run(pytester, tests).assert_outcomes(passed=5)
 
 
-def test_the_page_of_testing_shows_files_that_pass(pytester: pytest.Pytester) -> None:
+def test_the_files_on_the_page_of_testing_pass(pytester: pytest.Pytester) -> None:
     page = (ROOT / "docs" / "reference" / "testing.md").read_text()
     files = re.findall(r"^```py\n# (\w+)\.py\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert ["test_shop"] == [name for name, _ in files]
@@ -405,7 +407,7 @@ def test_the_page_of_testing_shows_files_that_pass(pytester: pytest.Pytester) ->
     pytester.runpytest_subprocess().assert_outcomes(passed=4)
 
 
-def test_the_plugin_costs_those_nothing_who_do_not_use_it(pytester: pytest.Pytester) -> None:
+def test_the_plugin_imports_nothing_until_it_is_used(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
 import sys
@@ -426,7 +428,7 @@ def test_still():
     result.assert_outcomes(passed=2, failed=1)
 
 
-def test_every_name_of_the_kit_is_what_it_is_though_its_module_was_imported_first() -> None:
+def test_importing_a_module_hides_no_public_name() -> None:
     code = """
 import pkgutil
 from importlib import import_module

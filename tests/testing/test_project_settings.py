@@ -1,4 +1,4 @@
-"""What [tool.portable-fn] of a project's pyproject.toml says to check, invoke and the pytest mark."""
+"""Read [tool.portable-fn] of a project's pyproject.toml for check, invoke and the pytest mark."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def nested(request: Request) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project's folder, the current one."""
+    """Make a project's folder and change to it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shop_app.py").write_text(APP)
     return tmp_path
@@ -56,8 +56,8 @@ def settings(folder: Path, text: str) -> None:
 
 def findings(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, Any]]:
     main(["check", "shop_app.py:ship", "--output", "json", *options])
-    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["findings"]
-    return found
+    all_findings: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["findings"]
+    return all_findings
 
 
 def test_without_the_table_a_project_is_for_every_provider(folder: Path) -> None:
@@ -75,31 +75,32 @@ def test_the_nearest_pyproject_counts(folder: Path) -> None:
     assert ("gcp",) == project(folder / "deeper" / "still").providers
 
 
-def test_check_looks_at_the_project_s_providers_and_services_alone(
+def test_check_covers_only_the_projects_providers_and_services(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert {"aws", "azure"} < {one["provider"] for one in findings(capsys)}
+    assert {"aws", "azure"} < {finding["provider"] for finding in findings(capsys)}
 
     settings(folder, 'providers = ["aws"]\nservices = {aws = ["sqs", "http_api"]}')
 
     assert [] == findings(capsys)
-    assert {"azure"} == {one["provider"] for one in findings(capsys, "--for", "azure")}
+    assert {"azure"} == {finding["provider"] for finding in findings(capsys, "--for", "azure")}
     assert ["activemq"] == findings(capsys, "--via", "aws=activemq")[0]["services"]
 
 
-def test_invoke_calls_as_the_project_s_providers_and_services(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invoke_uses_the_projects_providers_and_services(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings(folder, 'providers = ["aws", "gcp"]\nservices = {aws = ["alb", "rest_api", "sqs"]}')
     main(["invoke", "shop_app.py:home", "--output", "json"])
     exchanges = json.loads(capsys.readouterr().out)["exchanges"]
     assert [("aws", "alb"), ("aws", "rest_api"), ("gcp", None)] == [
-        (one["provider"], one["service"]) for one in exchanges
+        (exchange["provider"], exchange["service"]) for exchange in exchanges
     ]
 
     main(["invoke", "shop_app.py:home", "--output", "json", "--as", "all"])
-    assert list(ADAPTERS) == [one["provider"] for one in json.loads(capsys.readouterr().out)["exchanges"]]
+    exchanges = json.loads(capsys.readouterr().out)["exchanges"]
+    assert list(ADAPTERS) == [exchange["provider"] for exchange in exchanges]
 
 
-def test_the_mark_for_all_providers_is_for_the_project_s(pytester: pytest.Pytester) -> None:
+def test_the_mark_for_all_uses_the_projects_providers(pytester: pytest.Pytester) -> None:
     settings(pytester.path, 'providers = ["aws", "asgi"]\nservices = {aws = ["kinesis", "rest_api", "sqs_fifo"]}')
     pytester.makepyfile(shop_app=APP)
     pytester.makepyfile(
@@ -146,7 +147,7 @@ def test_the_mark_for_all_providers_is_for_the_project_s(pytester: pytest.Pytest
         ("providers = [", "can't be read"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_its_place(
+def test_an_unreadable_table_is_an_error_with_its_file(
     folder: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings(folder, text)
@@ -162,8 +163,12 @@ def test_what_cannot_be_read_is_told_with_its_place(
 def test_check_sees_asyncio_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def found(*options: str) -> list[tuple[str, str, int]]:
         main(["check", "shop_app.py", "--output", "json", *options])
-        said = json.loads(capsys.readouterr().out)["findings"]
-        return [(one["function"], one["provider"], one["line"]) for one in said if one["feature"] == "event loop"]
+        output = json.loads(capsys.readouterr().out)["findings"]
+        return [
+            (finding["function"], finding["provider"], finding["line"])
+            for finding in output
+            if finding["feature"] == "event loop"
+        ]
 
     assert [("blocking", "cloudflare", 19), ("nested", "aws", 24), ("nested", "cloudflare", 24)] == sorted(
         found("--for", "aws,cloudflare")
@@ -197,7 +202,7 @@ def test_a_kind_has_the_same_words_in_every_command(
     capsys.readouterr()
 
 
-def test_a_near_miss_is_suggested(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_near_miss_gets_a_suggestion(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, meant in (
         (["invoke", "shop_app.ship"], "is it shop_app:ship?"),
         (["invoke", "shop_app.py.ship"], "is it shop_app.py:ship?"),
@@ -210,8 +215,8 @@ def test_a_near_miss_is_suggested(folder: Path, capsys: pytest.CaptureFixture[st
         assert meant in capsys.readouterr().err
 
 
-def test_completion_is_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_completion_is_available(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--help"])
-    said = capsys.readouterr().out
-    assert "--install-completion" in said
-    assert "--show-completion" in said
+    output = capsys.readouterr().out
+    assert "--install-completion" in output
+    assert "--show-completion" in output

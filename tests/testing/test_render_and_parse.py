@@ -1,4 +1,4 @@
-"""`render` and `parse`: native payloads alone, as JSON, and the neutral events in them."""
+"""Render events as native payloads in JSON, and parse native payloads into events."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ EVERY: dict[str, st.SearchStrategy[Any]] = {
     "CloudEvent": strategies.cloud_events(),
     "Task": strategies.tasks(),
 }
-# What every service tells as it is; some tell a source, an id or a time of their own.
+# The fields that every service carries unchanged; some services set their own source, id or time.
 CONTENT = {
     "Message": ("channel", "data"),
     "ObjectEvent": ("bucket", "key", "action"),
@@ -72,8 +72,8 @@ CONTENT = {
 HTTP = [(provider, service) for provider in ADAPTERS for service in adapter(provider, "simulate").SERVICES]
 
 
-def handed_over(kind: str, event: Any, provider: str, via: str) -> list[Any]:
-    """What a function of the kind gets of the event."""
+def received(kind: str, event: Any, provider: str, via: str) -> list[Any]:
+    """Return the events that a function of the kind gets."""
     seen: list[Any] = []
 
     def add(event: Any) -> None:
@@ -84,7 +84,7 @@ def handed_over(kind: str, event: Any, provider: str, via: str) -> list[Any]:
     return seen
 
 
-def sent_by(kind: str, service: str) -> Any:
+def event_for(kind: str, service: str) -> Any:
     if service in ("cloud_tasks", "email", "pubsub_push_unwrapped", "ses"):
         # Their attributes are headers, which are ASCII.
         return fake.message({"sku": 1}, content_type="application/json")
@@ -92,15 +92,17 @@ def sent_by(kind: str, service: str) -> Any:
 
 
 @pytest.mark.parametrize(("provider", "kind", "service"), SERVICES)
-def test_parse_gives_of_what_render_makes_what_a_function_would_get(provider: str, kind: str, service: str) -> None:
-    event = sent_by(kind, service)
+def test_parse_returns_the_event_that_a_function_would_get_from_a_rendered_payload(
+    provider: str, kind: str, service: str
+) -> None:
+    event = event_for(kind, service)
     payload = json.loads(json.dumps(render(event, to=provider, via=service)))
 
     parsed: Any = parse(payload, provider, via=service)
-    (seen,) = handed_over(kind, event, provider, service)
+    (seen,) = received(kind, event, provider, service)
     assert kind == parsed.kind_name
     if kind == "Task":
-        # Whoever invokes says which function, and the invocation has the id, so that a payload need tell neither.
+        # The caller chooses the function, and the invocation has the id, so a payload may have neither.
         assert (seen.data, seen.type) == (parsed.data, parsed.type)
         assert parsed.name in (seen.name, "function")
     else:
@@ -110,7 +112,7 @@ def test_parse_gives_of_what_render_makes_what_a_function_would_get(provider: st
 @pytest.mark.parametrize(("provider", "kind", "service"), SERVICES)
 @settings(deadline=None, max_examples=50 if os.environ.get("CI") else 8)
 @given(data=st.data())
-def test_what_a_provider_has_of_any_event_comes_back_from_its_payload(
+def test_parsing_a_rendered_payload_twice_loses_nothing(
     provider: str, kind: str, service: str, data: st.DataObject
 ) -> None:
     event = data.draw(EVERY[kind])
@@ -137,18 +139,18 @@ ANYTHING = st.recursive(
 
 @st.composite
 def damaged(draw: st.DrawFn, value: Any) -> Any:
-    """The JSON value with anything in place of something in it, JSON in a text among that, or without it."""
+    """Draw the JSON value with one member replaced or removed, also inside JSON in a text."""
     if isinstance(value, str) and value.startswith(("{", "[")):
         return json.dumps(draw(damaged(json.loads(value))))
     if not isinstance(value, (dict, list)) or not value or draw(st.integers(0, 9)) == 0:
         return draw(ANYTHING)
     place: Any = draw(st.sampled_from(range(len(value)) if isinstance(value, list) else list(value)))
-    made: Any = copy(value)
+    damaged_value: Any = copy(value)
     if draw(st.integers(0, 9)) == 0:
-        del made[place]
+        del damaged_value[place]
     else:
-        made[place] = draw(damaged(value[place]))
-    return made
+        damaged_value[place] = draw(damaged(value[place]))
+    return damaged_value
 
 
 @pytest.mark.parametrize(
@@ -157,16 +159,16 @@ def damaged(draw: st.DrawFn, value: Any) -> Any:
 @settings(deadline=None, max_examples=100 if os.environ.get("CI") else 10)
 @given(data=st.data())
 def test_hostile_json_is_events_or_a_decode_error(provider: str, kind: str, service: str, data: st.DataObject) -> None:
-    event = REQUEST if kind == "Request" else sent_by(kind, service)
+    event = REQUEST if kind == "Request" else event_for(kind, service)
     payload = data.draw(damaged(json.loads(json.dumps(render(event, to=provider, via=service)))))
 
     for named, via in ((provider, service), (provider, None), *(((None, None),) if likely_providers(payload) else ())):
-        # HTTPError is a request's own, 400 for headers that can't be read.
+        # HTTPError is for requests: 400 for unreadable headers.
         with suppress(DecodeError, HTTPError):
             parsed: Any = parse(payload, named, via=via)
-            for one in parsed if isinstance(parsed, list) else [parsed]:
-                # Some fields are read only now.
-                assert all(hasattr(one, name) for name in one._fields)
+            for parsed_event in parsed if isinstance(parsed, list) else [parsed]:
+                # Some fields are read lazily.
+                assert all(hasattr(parsed_event, name) for name in parsed_event._fields)
 
 
 NESTED: list[Any] = []
@@ -176,17 +178,17 @@ for _ in range(5_000):
 
 @pytest.mark.parametrize("provider", list(ADAPTERS))
 @pytest.mark.parametrize("value", [NESTED, {"body": NESTED}, float("nan"), "\ud800", None, 10**400], ids=type)
-def test_what_is_no_json_or_too_deep_is_a_decode_error_or_a_tasks_input(provider: str, value: Any) -> None:
+def test_malformed_or_too_deep_json_is_a_decode_error_or_a_tasks_input(provider: str, value: Any) -> None:
     with suppress(DecodeError):
         assert "Task" == parse(value, provider).kind_name  # type: ignore[union-attr]  # it is one event
 
 
 @pytest.mark.parametrize(("provider", "service"), HTTP)
-def test_a_request_too(provider: str, service: str) -> None:
+def test_parse_returns_the_request_that_a_function_would_get(provider: str, service: str) -> None:
     payload = json.loads(json.dumps(render(REQUEST, to=provider, via=service)))
 
     parsed: Any = parse(payload, provider)
-    (seen,) = handed_over("Request", REQUEST, provider, service)
+    (seen,) = received("Request", REQUEST, provider, service)
     for name in ("method", "raw_path", "raw_query", "body", "host", "scheme", "client_ip", "headers"):
         assert getattr(seen, name) == getattr(parsed, name), name
     assert provider == guess(payload)
@@ -198,14 +200,14 @@ def guess(payload: Any) -> str:
     return guess_provider(payload)
 
 
-# What looks like another's, or like nobody's: anything may be a task's input, and a CloudEvent says whose it is by its source.
+# Payloads that look like no provider's or another's: anything may be a task's input, and only a CloudEvent's source names its provider.
 NOBODY = {("aws", "scheduler_input"), ("aws", "invoke")}
 NEUTRAL = {("gcp", "eventarc"), ("gcp", "eventarc_structured"), ("gcp", "eventarc_batched")}
 
 
 @pytest.mark.parametrize(("provider", "kind", "service"), SERVICES)
-def test_a_payload_shows_whose_it_is(provider: str, kind: str, service: str) -> None:
-    payload = render(sent_by(kind, service), to=provider, via=service)
+def test_the_provider_of_a_payload_is_recognised(provider: str, kind: str, service: str) -> None:
+    payload = render(event_for(kind, service), to=provider, via=service)
     if (provider, service) in NOBODY:
         with pytest.raises(ValueError, match="no provider's payload looks like this"):
             parse(payload)
@@ -275,7 +277,7 @@ CONSOLE = [
 
 
 @pytest.mark.parametrize(("payload", "expected"), CONSOLE)
-def test_what_a_console_shows_is_recognised_and_read(payload: Any, expected: tuple[str, str, str]) -> None:
+def test_a_payload_from_a_console_is_recognised_and_read(payload: Any, expected: tuple[str, str, str]) -> None:
     event: Any = parse(payload)
     assert expected == (guess(payload), event.kind_name, event.id)
 
@@ -285,11 +287,11 @@ def test_several_events_are_a_list_in_their_order(provider: str) -> None:
     payload = render(fake.batch([1, 2, 3], channel="orders"), to=provider)
     payloads = payload if isinstance(payload, list) else [payload]
 
-    found: list[Any] = []
-    for one in payloads:
-        parsed = parse(one, provider)
-        found += parsed if isinstance(parsed, list) else [parsed]
-    assert [1, 2, 3] == [event.data for event in found]
+    events: list[Any] = []
+    for native in payloads:
+        parsed = parse(native, provider)
+        events += parsed if isinstance(parsed, list) else [parsed]
+    assert [1, 2, 3] == [event.data for event in events]
 
 
 def test_events_of_several_invocations_are_a_list_of_payloads() -> None:
@@ -298,10 +300,10 @@ def test_events_of_several_invocations_are_a_list_of_payloads() -> None:
     ]
 
 
-def test_what_is_inside_of_something_else_is_unwrapped_with_what_it_came_in() -> None:
+def test_nested_events_are_unwrapped_with_their_envelopes() -> None:
     event: Any = parse(render(fake.object(key="a b.png"), via="s3/sns/sqs"))
     assert ("ObjectEvent", "a b.png") == (event.kind_name, event.key)
-    assert ["Message", "Message"] == [one.kind_name for one in event.envelopes]
+    assert ["Message", "Message"] == [envelope.kind_name for envelope in event.envelopes]
 
 
 class Order(BaseModel):
@@ -324,7 +326,7 @@ POST = render(fake.request("POST", json={"sku": 1}))
         (POST, Request[Order], ("Request", "request-1")),
     ],
 )
-def test_a_kind_is_asked_for_as_by_a_handlers_annotation(payload: Any, kind: Any, expected: tuple[str, str]) -> None:
+def test_kind_works_like_a_handlers_annotation(payload: Any, kind: Any, expected: tuple[str, str]) -> None:
     event: Any = parse(payload, "aws", kind=kind)
     assert expected == (event.kind_name, event.id)
     if kind in (Message[Order], Request[Order]):
@@ -368,25 +370,25 @@ def nothing(event: Message) -> None: ...
         (ORDER, Batch[ObjectEvent], ConfigurationError, "possible are Batch.Message., Batch.ChangeEvent."),
     ],
 )
-def test_what_is_not_of_the_kind_says_so(payload: Any, kind: Any, error: type[Exception], message: str) -> None:
+def test_a_payload_of_another_kind_is_an_error(payload: Any, kind: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         parse(payload, kind=kind)
 
 
-def test_a_body_that_is_no_text_is_base64() -> None:
+def test_a_binary_body_is_base64() -> None:
     request = fake.request("PUT", "/picture", body=b"\x89PNG\xff")
     payload = render(request, to="asgi")
     assert ("iVBOR/8=", False) == (payload["body_base64"], "body" in payload)
     assert b"\x89PNG\xff" == parse(payload, "asgi", kind=Request).body
 
 
-def test_a_header_that_is_there_twice_is_a_list() -> None:
+def test_a_repeated_header_is_a_list() -> None:
     payload = render(fake.request(headers=[("x-tag", "a"), ("x-tag", "b")]), to="asgi")
     assert ["a", "b"] == payload["headers"]["x-tag"]
     assert ["a", "b"] == parse(payload, "asgi", kind=Request).headers.get_all("x-tag")
 
 
-def test_a_notice_that_all_is_well_has_no_events() -> None:
+def test_a_test_notification_of_s3_has_no_events() -> None:
     assert [] == parse({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "uploads"}, "aws")
 
 
@@ -426,7 +428,7 @@ def test_a_notice_that_all_is_well_has_no_events() -> None:
         ),
     ],
 )
-def test_what_cannot_be_read_says_why(payload: Any, provider: str | None, message: str) -> None:
+def test_an_unreadable_payload_is_an_error_that_says_why(payload: Any, provider: str | None, message: str) -> None:
     with pytest.raises(DecodeError, match=message):
         parse(payload, provider)
 
@@ -444,23 +446,23 @@ def test_what_cannot_be_read_says_why(payload: Any, provider: str | None, messag
         (fake.message(attributes={"é": "1"}), "asgi", "dapr_binding", "a header can't be named 'é'"),
     ],
 )
-def test_what_a_provider_does_not_carry_is_an_error(event: Any, to: str, via: str | None, message: str) -> None:
+def test_an_event_that_a_provider_cannot_carry_is_an_error(event: Any, to: str, via: str | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         render(event, to=to, via=via)
 
 
-def test_a_service_that_a_provider_does_not_have_is_an_error() -> None:
+def test_an_unknown_service_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"aws has no 'sqz' \(is it 'sqs'\?\); possible are activemq, alb, "):
         parse({"a": 1}, "aws", via="sqz")
 
 
-def test_a_task_without_a_name_is_for_a_function_as_parse_has_it() -> None:
+def test_a_task_without_a_name_calls_the_function_named_function() -> None:
     payload = render(fake.task([1]), to="cloudflare")
     assert {"method": "function", "args": [[1]]} == payload
     assert ("function", [1]) == (parse(payload, kind=Task).name, parse(payload, kind=Task).data)
 
 
-def test_a_third_partys_adapter_needs_nothing_for_it(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_third_party_adapter_works_without_native_json(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "acme_adapter"
     package.mkdir()
     (package / "__init__.py").write_text("")

@@ -1,4 +1,4 @@
-"""What the strategies draw, what it shrinks to, and that it comes through every provider."""
+"""Draw events with the strategies, shrink them, and deliver them unchanged through every provider."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from portable_fn.testing import fake, strategies
 from portable_fn.testing.plugin import Deliver
 
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
-# What each kind shrinks to.
+# The event that each kind shrinks to.
 PLAINEST: dict[str, tuple[Callable[..., Any], Callable[..., Any], object]] = {
     "messages": (strategies.messages, fake.message, fake.message(None, id="0", time=FIRST)),
     "objects": (strategies.objects, fake.object, fake.object(key="0", id="0", time=FIRST)),
@@ -39,8 +39,8 @@ PLAINEST: dict[str, tuple[Callable[..., Any], Callable[..., Any], object]] = {
     "tasks": (strategies.tasks, fake.task, fake.task(None, id="0")),
     "requests": (strategies.requests, fake.request, fake.request(id="0", time=FIRST)),
 }
-# A value for each argument of the strategies, and the event's attribute that has it where that is called otherwise.
-GIVEN: dict[str, Any] = {
+# A value for each argument of the strategies; READ has how to read it from the event, unless it has the same name.
+VALUES: dict[str, Any] = {
     "action": "removed",
     "after": None,
     "at": datetime(2026, 5, 6, tzinfo=UTC),
@@ -96,8 +96,8 @@ READ: dict[str, Callable[[Any], Any]] = {
     "target": lambda event: f"{event.raw_path}?{event.raw_query}",
 }
 KINDS = pytest.mark.parametrize("kind", PLAINEST)
-quickly = settings(max_examples=20, deadline=None)
-found = settings(max_examples=2000, database=None, derandomize=True)
+fast = settings(max_examples=20, deadline=None)
+search = settings(max_examples=2000, database=None, derandomize=True)
 
 
 def plain(kind: str) -> SearchStrategy[Any]:
@@ -107,7 +107,7 @@ def plain(kind: str) -> SearchStrategy[Any]:
 
 @KINDS
 def test_each_kind_shrinks_to_the_plainest_event(kind: str) -> None:
-    assert PLAINEST[kind][2] == find(plain(kind), lambda _: True, settings=found)
+    assert PLAINEST[kind][2] == find(plain(kind), lambda _: True, settings=search)
 
 
 @KINDS
@@ -120,8 +120,8 @@ def test_each_field_that_can_be_faked_has_a_strategy(kind: str) -> None:
     ("kind", "name"),
     [(kind, name) for kind, (strategy, _, _) in PLAINEST.items() for name in inspect.signature(strategy).parameters],
 )
-def test_what_is_given_for_a_field_is_what_it_has(kind: str, name: str) -> None:
-    value = {("changes", "key"): {"id": "7"}, ("objects", "action"): "archived"}.get((kind, name), GIVEN[name])
+def test_a_strategy_passed_for_a_field_sets_it(kind: str, name: str) -> None:
+    value = {("changes", "key"): {"id": "7"}, ("objects", "action"): "archived"}.get((kind, name), VALUES[name])
     fields = {name: st.just(value)}
     if name in ("form", "files"):
         fields["method"] = st.just("POST")
@@ -156,25 +156,25 @@ def test_what_is_given_for_a_field_is_what_it_has(kind: str, name: str) -> None:
         ("requests", lambda request: b"\0" in request.body),
     ],
 )
-def test_odd_values_are_among_them(kind: str, odd: Callable[[Any], bool]) -> None:
-    assert odd(find(plain(kind), odd, settings=settings(found, phases=[Phase.generate])))
+def test_odd_values_are_drawn(kind: str, odd: Callable[[Any], bool]) -> None:
+    assert odd(find(plain(kind), odd, settings=settings(search, phases=[Phase.generate])))
 
 
-@quickly
+@fast
 @given(strategies.changes())
-def test_before_and_after_are_as_the_action_has_them(change: ChangeEvent[Any]) -> None:
+def test_before_and_after_fit_the_action(change: ChangeEvent[Any]) -> None:
     rows = {"inserted": (False, True), "updated": (True, True), "removed": (True, False)}
     assert rows[change.action] == (change.before is not None, change.after is not None)
     assert {change.key["id"]} == {row["id"] for row in (change.before, change.after) if row is not None}
 
 
-@quickly
+@fast
 @given(strategies.changes(before=st.none()))
-def test_the_action_follows_from_the_rows_that_are_given(change: ChangeEvent[Any]) -> None:
+def test_the_action_follows_from_the_passed_rows(change: ChangeEvent[Any]) -> None:
     assert "inserted" == change.action
 
 
-@quickly
+@fast
 @given(strategies.batches(min_size=2, max_size=4), strategies.batches(strategies.changes()))
 def test_batches_are_of_messages_with_different_ids(
     batch: Batch[Message[Any]], changes: Batch[ChangeEvent[Any]]
@@ -184,8 +184,8 @@ def test_batches_are_of_messages_with_different_ids(
     assert {ChangeEvent} == {type(change) for change in changes}
 
 
-def carried(deliver: Deliver, kind: type[Event[Any]], event: Event[Any], read: Callable[[Any], Any]) -> None:
-    """Holds where a handler gets what was drawn."""
+def assert_arrives(deliver: Deliver, kind: type[Event[Any]], event: Event[Any], read: Callable[[Any], Any]) -> None:
+    """Assert that a handler gets what was drawn."""
     seen: list[Any] = []
 
     def keep(event: Any) -> None:
@@ -201,44 +201,44 @@ def data(event: Any) -> Any:
 
 
 @pytest.mark.providers("all", "aws/kinesis", "azure/service_bus_queue")
-@quickly
+@fast
 @given(message=strategies.messages())
-def test_messages_come_through(deliver: Deliver, message: Message[Any]) -> None:
-    carried(deliver, Message, message, data)
+def test_messages_arrive_unchanged(deliver: Deliver, message: Message[Any]) -> None:
+    assert_arrives(deliver, Message, message, data)
 
 
 @pytest.mark.providers("all")
-@quickly
+@fast
 @given(upload=strategies.objects(action=st.sampled_from(["created", "deleted"])))
-def test_objects_come_through(deliver: Deliver, upload: ObjectEvent[Any]) -> None:
-    carried(deliver, ObjectEvent, upload, lambda event: (event.bucket, event.key, event.action))
+def test_objects_arrive_unchanged(deliver: Deliver, upload: ObjectEvent[Any]) -> None:
+    assert_arrives(deliver, ObjectEvent, upload, lambda event: (event.bucket, event.key, event.action))
 
 
 @pytest.mark.providers("aws", "gcp", "azure", "asgi")
-@quickly
+@fast
 @given(change=strategies.changes(action=st.sampled_from(["inserted", "updated"])))
-def test_changes_come_through(deliver: Deliver, change: ChangeEvent[Any]) -> None:
-    carried(deliver, ChangeEvent, change, data)
+def test_changes_arrive_unchanged(deliver: Deliver, change: ChangeEvent[Any]) -> None:
+    assert_arrives(deliver, ChangeEvent, change, data)
 
 
 @pytest.mark.providers("all")
-@quickly
+@fast
 @given(tick=strategies.schedules())
-def test_schedules_come_through(deliver: Deliver, tick: ScheduleEvent[Any]) -> None:
-    carried(deliver, ScheduleEvent, tick, data)
+def test_schedules_arrive_unchanged(deliver: Deliver, tick: ScheduleEvent[Any]) -> None:
+    assert_arrives(deliver, ScheduleEvent, tick, data)
 
 
 @pytest.mark.providers("all")
-@quickly
+@fast
 @given(event=strategies.cloud_events())
-def test_cloud_events_come_through(deliver: Deliver, event: CloudEvent[Any]) -> None:
-    carried(deliver, CloudEvent, event, data)
+def test_cloud_events_arrive_unchanged(deliver: Deliver, event: CloudEvent[Any]) -> None:
+    assert_arrives(deliver, CloudEvent, event, data)
 
 
 @pytest.mark.providers("all")
-@quickly
+@fast
 @given(task=strategies.tasks())
-def test_tasks_come_through_and_back(deliver: Deliver, task: Task[Any]) -> None:
+def test_tasks_and_their_results_arrive_unchanged(deliver: Deliver, task: Task[Any]) -> None:
     @portable
     def echo(task: Task) -> Any:
         return task.data
@@ -247,9 +247,9 @@ def test_tasks_come_through_and_back(deliver: Deliver, task: Task[Any]) -> None:
 
 
 @pytest.mark.providers("all")
-@quickly
+@fast
 @given(request_sent=strategies.requests())
-def test_requests_come_through(deliver: Deliver, request_sent: Request[Any]) -> None:
+def test_requests_arrive_unchanged(deliver: Deliver, request_sent: Request[Any]) -> None:
     seen: list[Any] = []
 
     @portable

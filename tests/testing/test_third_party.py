@@ -1,4 +1,4 @@
-"""A third party's adapter, tests/portable_fn_toy, in all that takes a provider's name; its stories are in test_toy_adapter.py."""
+"""Use a third party's adapter, tests/portable_fn_toy, wherever a provider is named; test_toy_adapter.py tells its stories."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ A1 = {
 DONE, AGAIN = {"done": True}, {"retry": True, "after": None}
 
 
-# What an adapter is
+# The adapter
 
 
 def test_a_request_has_the_deadline_that_toy_tells() -> None:
@@ -76,7 +76,7 @@ def asked(**changed: Any) -> Any:
 
 @settings(deadline=None, max_examples=50)
 @given(strategies.messages())
-def test_a_message_that_is_handed_over_is_the_message_that_was_sent(message: Message[Any]) -> None:
+def test_a_message_arrives_as_it_was_sent(message: Message[Any]) -> None:
     sent = fake.message(
         body=message.body,
         id=message.id,
@@ -96,7 +96,7 @@ JSON: st.SearchStrategy[Any] = (
 
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(["web", "queue", "call", "nothing"]), st.data())
-def test_a_payload_with_anything_in_a_field_is_answered_or_a_decode_error(service: str, data: st.DataObject) -> None:
+def test_a_payload_with_any_value_in_a_field_is_answered_or_a_decode_error(service: str, data: st.DataObject) -> None:
     whole: dict[str, Any] = {
         "web": asked(),
         "queue": queued({**A1}),
@@ -115,10 +115,10 @@ def test_a_payload_with_anything_in_a_field_is_answered_or_a_decode_error(servic
         pass
 
 
-def test_a_message_that_cannot_be_read_comes_again_alone() -> None:
+def test_only_an_unreadable_message_is_redelivered() -> None:
     broken = [{**A1, "id": ""}, {**A1, "body": "?"}, {**A1, "attributes": {"a": 1}}, {**A1, "sent": "today"}, {}, None]
-    for one in broken:
-        assert {"messages": [DONE, AGAIN, DONE]} == call(queued(A1, one, {**A1, "id": "m2"}))  # type: ignore[arg-type]
+    for message in broken:
+        assert {"messages": [DONE, AGAIN, DONE]} == call(queued(A1, message, {**A1, "id": "m2"}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("native", [None, [], {}, {"service": "mail"}, queued(invocation=None), queued(queue=5)])
@@ -139,21 +139,21 @@ def test_a_request_that_cannot_be_read_is_a_400() -> None:
         assert 400 == call(asked(**changed))["status"]
 
 
-# What it gets for it
+# Testing with it
 
 
-def test_its_module_is_a_providers_name_to_deliver() -> None:
+def test_deliver_accepts_its_module_as_a_provider() -> None:
     assert {"hello": "Ada"} == deliver(hello, fake.request("GET", "/hello/Ada"), to=TOY).json()
     assert ["acknowledged", "retried"] == deliver(ship, fake.batch([{"sku": "A1"}, {"sku": "A2"}]), to=TOY).outcomes
     assert 3 == deliver(add, fake.task([1, 2]), to=TOY).result
 
 
 @pytest.mark.providers("aws", TOY, f"{TOY}/queue")
-def test_its_module_is_a_providers_name_to_the_mark(deliver: Callable[..., Any]) -> None:
+def test_the_mark_accepts_its_module_as_a_provider(deliver: Callable[..., Any]) -> None:
     assert ["acknowledged"] == deliver(ship, fake.message({"sku": "A1"})).outcomes
 
 
-def test_a_batch_is_handed_over_whole() -> None:
+def test_a_batch_arrives_whole() -> None:
     seen: list[int] = []
 
     @portable(on.queue("orders"))
@@ -164,7 +164,7 @@ def test_a_batch_is_handed_over_whole() -> None:
     assert [3] == seen
 
 
-def test_a_portable_function_is_its_function_where_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_portable_function_is_its_handler_if_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORTABLE_FN_PROVIDER", TOY)
     assert {"messages": [DONE]} == asyncio.run(ship(queued(A1)))  # type: ignore[arg-type]  # a native payload
 
@@ -172,13 +172,13 @@ def test_a_portable_function_is_its_function_where_the_environment_names_it(monk
 @pytest.mark.parametrize(
     "event", [fake.message({"sku": "A1"}), fake.task([1], name="add"), fake.request("GET", "/a?b=c")]
 )
-def test_what_is_rendered_for_it_is_parsed(event: Any) -> None:
-    found = parse(render(event, to=TOY), TOY)
-    assert isinstance(found, Event)
-    assert (event.id, event.data) == (found.id, found.data)
+def test_a_rendered_payload_is_parsed(event: Any) -> None:
+    parsed = parse(render(event, to=TOY), TOY)
+    assert isinstance(parsed, Event)
+    assert (event.id, event.data) == (parsed.id, parsed.data)
 
 
-def test_what_it_records_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_recordings_are_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORTABLE_FN_RECORD", str(tmp_path))
     deliver(ALL, fake.batch([{"sku": "A1"}, {"sku": "A2"}]), to=TOY)
     deliver(ALL, fake.request("GET", "/hello/Ada"), to=TOY)
@@ -190,7 +190,7 @@ def test_what_it_records_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert ([], []) == (replayed.differences, replayed.skipped)
 
 
-def test_the_guide_shows_its_code_and_the_harness_that_tells_its_stories() -> None:
+def test_the_guide_shows_its_code_and_its_test_of_the_stories() -> None:
     root = Path(__file__).parents[2]
     page = (root / "docs" / "how-to" / "add-a-provider.md").read_text()
     *excerpts, block = re.findall(r"^```py\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
@@ -209,7 +209,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     return code, captured.out + captured.err
 
 
-def test_the_command_line_knows_it_by_its_module(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_command_line_accepts_its_module_as_a_provider(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out = run(capsys, "providers", "--provider", TOY, "--output", "json")
     assert 0 == code
     assert {"web", "queue", "call"} == {service["name"] for service in json.loads(out)["services"]}
