@@ -1,4 +1,4 @@
-"""What the adapters declare that their providers can do is what the stories show."""
+"""Check that the stories show what adapters declare about their providers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from portable_fn.testing.stories.claims import false_features, false_services, s
 
 
 class Story(NamedTuple):
-    """A story as it is asked here."""
+    """A story with only the fields that claims need."""
 
     name: str
     features: tuple[str, ...]
@@ -25,8 +25,8 @@ class Story(NamedTuple):
 
 
 LATER = Story("a retried message comes later", ("retry delay",))
-AGAIN = Story("a failed message comes again", ("retry",))
-OTHER = Story("a retried message comes again", ("retry", "retry delay"))
+AGAIN = Story("a failed message is redelivered", ("retry",))
+OTHER = Story("a retried message is redelivered", ("retry", "retry delay"))
 
 
 def claims(capability: Capability, *stories: Story, cannot: tuple[str, ...] = ()) -> list[str]:
@@ -62,27 +62,27 @@ PLACE = "line (Message), retry delay"
         ([], claims(emulated("somehow"))),
     ],
 )
-def test_a_claim_is_true_where_the_stories_of_its_cell_show_it(expected: list[str], actual: list[str]) -> None:
+def test_a_claim_is_true_if_the_stories_of_its_cell_show_it(expected: list[str], actual: list[str]) -> None:
     assert expected == actual
 
 
-def test_a_test_of_the_adapters_own_may_stand_for_a_story() -> None:
+def test_an_adapters_own_test_may_replace_a_story() -> None:
     shown = {("line", "Message", "retry delay"): "test_it_waits"}
     services = [Service(name, "Message", "queue", {"retry delay": native()}) for name in ("line", "hub")]
-    denied = [Service("line", "Message", "queue", {"retry delay": impossible("no")})]
+    denying = [Service("line", "Message", "queue", {"retry delay": impossible("no")})]
 
     assert ["hub (Message), retry delay: native, but no story shows it (there is none)"] == false_features(
         services, [], {}, shown
     )
-    assert [f"{PLACE}: impossible, but a story holds: test_it_waits"] == false_features(denied, [], {}, shown)
+    assert [f"{PLACE}: impossible, but a story holds: test_it_waits"] == false_features(denying, [], {}, shown)
 
 
 @pytest.mark.parametrize(("file", "name"), sorted(set(TESTS.values())))
-def test_a_test_that_stands_for_a_story_is_there(file: str, name: str) -> None:
+def test_each_test_that_replaces_a_story_exists(file: str, name: str) -> None:
     assert f"\ndef {name}(" in (Path(__file__).parents[1] / file).read_text()
 
 
-def test_what_one_harness_of_a_service_can_do_the_service_can() -> None:
+def test_a_service_can_do_what_one_of_its_harnesses_can() -> None:
     stream = "a stream's chunks arrive one by one"
     cannot = http_cannot()
 
@@ -91,12 +91,12 @@ def test_what_one_harness_of_a_service_can_do_the_service_can() -> None:
     assert stream not in cannot["azure", "http"]
 
 
-def test_a_feature_that_nobody_asks_for_is_a_false_claim() -> None:
+def test_an_unknown_feature_is_a_false_claim() -> None:
     service = Service("line", "Message", "queue", {"retry dellay": native()})
     assert ["line (Message), retry dellay: there is no such feature"] == false_features([service], [], {}, {})
 
 
-def test_services_that_are_played_and_services_that_are_declared_are_the_same() -> None:
+def test_simulated_and_declared_services_must_be_the_same() -> None:
     simulate = SimpleNamespace(SERVICES=("web",), EVENT_SERVICES={"Message": ("line", "hub")})
     services = [Service("line", "Message", "queue", {}), Service("line", "Task", "task", {})]
 
@@ -107,12 +107,12 @@ def test_services_that_are_played_and_services_that_are_declared_are_the_same() 
     ] == false_services(services, simulate)
 
 
-def test_what_is_asked_of_a_kind_is_declared() -> None:
+def test_every_feature_asked_of_a_kind_must_be_declared() -> None:
     assert ["line (Task), reply: not declared"] == silences([Service("line", "Task", "task", {"deadline": native()})])
 
 
 @pytest.mark.parametrize("provider", ADAPTERS)
-def test_what_an_adapter_declares_is_what_the_stories_show(provider: str) -> None:
+def test_the_stories_show_what_an_adapter_declares(provider: str) -> None:
     cannot: dict[str, dict[str, str]] = {}
     for (name, service), stories in [*http_cannot().items(), *all_that_cannot().items()]:
         if name == provider:

@@ -1,4 +1,4 @@
-"""Middleware and root path of an entry, and slashes at the end, on the providers' real runtimes."""
+"""Use an entry's middleware and root path, and a slash at the end, on the providers' real runtimes."""
 
 from __future__ import annotations
 

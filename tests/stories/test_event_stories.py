@@ -1,4 +1,4 @@
-"""Every story of events on every service of every provider's adapter."""
+"""Tell every event story on every service of every provider's adapter."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def test_story(cell: EventCell) -> None:
     cell.tell()
 
 
-def test_what_cannot_hold_names_stories_and_services_that_there_are() -> None:
+def test_the_stories_and_services_that_cannot_hold_exist() -> None:
     known = {(cell.provider, cell.service, cell.story.name) for cell in CELLS}
-    said = {(provider, service, story) for (provider, service), stories in _CANNOT.items() for story in stories}
-    assert set() == said - known
+    listed = {(provider, service, story) for (provider, service), stories in _CANNOT.items() for story in stories}
+    assert set() == listed - known
 
 
 SERVICES = [
@@ -77,7 +77,7 @@ ENVELOPES = {
 }
 
 
-def test_what_is_declared_to_come_inside_of_messages_does() -> None:
+def test_services_declared_to_arrive_in_messages_do() -> None:
     declared = {
         (provider, service.name, service.kind)
         for provider in ADAPTERS
@@ -90,7 +90,7 @@ def test_what_is_declared_to_come_inside_of_messages_does() -> None:
 
 
 @pytest.mark.parametrize(("provider", "service", "event"), SERVICES)
-def test_what_an_event_came_in_is_reachable_outermost_first(provider: str, service: str, event: Event[Any]) -> None:
+def test_an_event_has_its_envelopes_outermost_first(provider: str, service: str, event: Event[Any]) -> None:
     events_app.SEEN.clear()
     deliver(events_app.BY_KIND[event.kind_name], [event], to=provider, via=service)
     (seen,) = events_app.SEEN
@@ -98,8 +98,8 @@ def test_what_an_event_came_in_is_reachable_outermost_first(provider: str, servi
 
 
 RAISED = [
-    pytest.param(error, after, why, told, id=type(error).__name__)
-    for error, after, why, told in (
+    pytest.param(error, after, why, expected, id=type(error).__name__)
+    for error, after, why, expected in (
         (Retry("busy", after=30), 30, "", None),
         (Reject("no use"), None, "no use", None),
         (LookupError("no such order"), None, "", ("LookupError", "no such order")),
@@ -107,26 +107,26 @@ RAISED = [
 ]
 
 
-@pytest.mark.parametrize(("provider", "service", "event"), [one for one in SERVICES if "Task" not in str(one.id)])
-@pytest.mark.parametrize(("error", "after", "why", "told"), RAISED)
-def test_a_delivery_has_what_the_function_said_whether_or_not_the_provider_keeps_it(
+@pytest.mark.parametrize(("provider", "service", "event"), [cell for cell in SERVICES if "Task" not in str(cell.id)])
+@pytest.mark.parametrize(("error", "after", "why", "expected_error"), RAISED)
+def test_a_delivery_has_delay_reason_and_error_even_if_the_provider_drops_them(
     provider: str,
     service: str,
     event: Event[Any],
     error: Exception,
     after: float | None,
     why: str,
-    told: tuple[str, str] | None,
+    expected_error: tuple[str, str] | None,
 ) -> None:
     @portable(*events_app.BY_KIND[event.kind_name].__portable__.triggers)
     def raises(event: Event[Any]) -> None:
         raise error
 
     delivery = deliver(raises, [event], to=provider, via=service)
-    (settled,) = delivery.results
+    (result,) = delivery.results
     # Azure's timer and some streams drop an event if its function has no retry policy.
-    expected = after if settled.outcome == "retried" else None
-    assert (expected, why, told) == (settled.after, settled.why, delivery.error)
+    expected_delay = after if result.outcome == "retried" else None
+    assert (expected_delay, why, expected_error) == (result.after, result.why, delivery.error)
 
 
 MESSAGE_SERVICES = [
@@ -138,7 +138,7 @@ MESSAGE_SERVICES = [
 
 
 @pytest.mark.parametrize(("provider", "service"), MESSAGE_SERVICES)
-def test_what_a_function_said_stands_with_the_event_of_which_it_said_it(provider: str, service: str) -> None:
+def test_each_event_has_its_own_delay(provider: str, service: str) -> None:
     waits: list[tuple[int, bytes]] = []
 
     @portable(on.queue("orders"), on.stream("orders", retry=on.RetryPolicy()), on.topic("orders"))
@@ -153,8 +153,10 @@ def test_what_a_function_said_stands_with_the_event_of_which_it_said_it(provider
         for number, body in enumerate(bodies)
     ]
     delivery = deliver(some_again, orders, to=provider, via=service)
-    told = [one.after for one in delivery.results]
-    assert [{wait for wait, body in waits if body == sent} or {None} for sent in bodies] == [{one} for one in told]
+    delays = [result.after for result in delivery.results]
+    assert [{wait for wait, body in waits if body == sent} or {None} for sent in bodies] == [
+        {delay} for delay in delays
+    ]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_what_a_function_said_stands_with_the_event_of_which_it_said_it(provider
         if service not in ("blob", "event_grid_storage_queue")
     ],
 )
-def test_what_no_function_wants_is_done_without_a_call_and_a_log_says_so(provider: str, service: str) -> None:
+def test_an_event_that_no_function_wants_is_acknowledged_without_a_call_and_logged(provider: str, service: str) -> None:
     @portable(on.object("uploads", "created", suffix=".png"))
     def thumbnail(upload: ObjectEvent) -> None:
         raise AssertionError("it is called")
@@ -220,9 +222,7 @@ def ship(order: Message[Order]) -> None:
 
 # Not among the stories, because no provider's runtime has pydantic by itself.
 @pytest.mark.parametrize(("provider", "service"), MESSAGE_SERVICES)
-def test_data_that_is_not_what_the_annotation_names_is_rejected_and_the_handler_not_called(
-    provider: str, service: str
-) -> None:
+def test_data_that_does_not_fit_the_annotation_is_rejected_without_a_call(provider: str, service: str) -> None:
     shipped.clear()
     delivery = deliver(ship, messages({"sku": "lamp"}, {"sku": 7}), to=provider, via=service)
     assert ["lamp"] == shipped

@@ -1,4 +1,4 @@
-"""Every HTTP story on every provider's adapter."""
+"""Tell every HTTP story on every provider's adapter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The law of every adapter: what `simulate` renders, `decode` reads back."""
+"""Check the law of every adapter: `decode` reads what `simulate` renders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every story of events through the real runtimes of AWS, Google, Azure and containers."""
+"""Tell every event story on the real runtimes of AWS, Google, Azure and containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every HTTP story through every real runtime that this machine has."""
+"""Tell every HTTP story on every real runtime that this machine has."""
 
 from __future__ import annotations
 

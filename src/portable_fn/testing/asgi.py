@@ -10,6 +10,8 @@ from portable_fn.http import Request
 from portable_fn.pairs import Headers, unquoted
 from portable_fn.testing.results import Answer
 
+__all__ = ["Connection", "answer", "proxied", "scope"]
+
 
 def proxied(request: Request[Any], *added: tuple[str, str]) -> list[tuple[str, str]]:
     """Return the request's header lines behind a proxy: with host, forwarding headers, `added` ones and content length."""

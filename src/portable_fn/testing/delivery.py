@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from portable_fn.testing.faults import Failure, Redelivery
     from portable_fn.testing.results import Delivery, Exchange
 
+__all__ = ["Deliverable", "deliver"]
+
 # Handlers in tests often use objects that belong to the thread of the test, such as an sqlite3 connection.
 loop.may_start_thread = False
 

@@ -7,6 +7,8 @@ from importlib import import_module
 from portable_fn.errors import ConfigurationError
 from portable_fn.providers import ADAPTERS, adapter
 
+__all__ = ["MissingExtra", "describe_missing", "require_extras"]
+
 
 class MissingExtra(ConfigurationError):
     """A library that simulates the provider isn't installed; the message names the extra that installs it."""

@@ -35,6 +35,19 @@ if TYPE_CHECKING:
     # A file's name, bytes and content type.
     File = tuple[str, bytes, str]
 
+__all__ = [
+    "batch",
+    "change",
+    "cloud_event",
+    "context",
+    "dead_letter",
+    "message",
+    "object",
+    "request",
+    "schedule",
+    "task",
+]
+
 _TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 # Fixed, so that a rendered payload is the same each time.
 _BOUNDARY = "----portable-fn-form"

@@ -12,6 +12,8 @@ from typing import Any
 from portable_fn.events import Event
 from portable_fn.testing.results import Delivery, EventResult
 
+__all__ = ["Duplicates", "Failure", "Redelivery", "Reordered", "Throttled"]
+
 
 @dataclass(frozen=True)
 class Redelivery:

@@ -11,6 +11,8 @@ from typing import Any
 from portable_fn.adapter import loop
 from portable_fn.recording.calls import deliveries
 
+__all__ = ["run", "run_outside_loop"]
+
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Return the coroutine's result, computed on the process's event loop."""

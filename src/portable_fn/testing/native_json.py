@@ -23,6 +23,8 @@ from portable_fn.testing.extras import require_extras
 from portable_fn.testing.loop import run_outside_loop
 from portable_fn.testing.settings import placeholder_settings
 
+__all__ = ["NativePayload", "is_http", "likely_providers", "native_payloads", "post_request", "request_from_json"]
+
 
 class NativePayload(Record):
     """One native payload, for the adapter's `simulate.invoker`, or a request for `simulate.exchange` if `service` is "".

@@ -19,6 +19,8 @@ from portable_fn.events import Event, Message, ScheduleEvent, Task, seconds_sinc
 from portable_fn.outcomes import Outcome, Reject, Retry
 from portable_fn.testing.results import Background, Delivery, EventResult, Raised
 
+__all__ = ["Handled", "Observed", "add_outcomes", "arriving", "observing"]
+
 # A decoded event, or the error if it couldn't be decoded, with its outcome.
 Handled = tuple[Event[Any] | DecodeError, Outcome]
 

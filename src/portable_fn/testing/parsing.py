@@ -30,6 +30,8 @@ from portable_fn.testing.native_json import NativePayload, likely_providers, nat
 from portable_fn.testing.observing import observing
 from portable_fn.testing.results import Raised
 
+__all__ = ["guess_provider", "parse", "parse_events"]
+
 E = TypeVar("E", bound=Event[Any] | Batch[Any])
 
 KINDS: tuple[type[Event[Any]], ...] = (

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from portable_fn.testing.faults import Failure, Redelivery
     from portable_fn.testing.results import Answer, Delivery
 
+__all__ = ["Deliver"]
+
 MARK = "providers"
 
 

@@ -17,6 +17,8 @@ from portable_fn.errors import ConfigurationError
 from portable_fn.providers import ADAPTERS, adapter, nearest
 from portable_fn.record import Record
 
+__all__ = ["EVERY", "Project", "project"]
+
 _KEYS = ("providers", "services")
 
 

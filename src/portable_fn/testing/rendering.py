@@ -12,6 +12,8 @@ from portable_fn.recording.payload_json import to_json_value
 from portable_fn.testing.delivery import Deliverable
 from portable_fn.testing.services import as_events, exchange, service_for, service_name
 
+__all__ = ["render"]
+
 
 def render(event: Request[Any] | Deliverable, *, to: str = "aws", via: str | None = None) -> Any:
     """Return the payload that the provider would pass to a function, as a JSON value.

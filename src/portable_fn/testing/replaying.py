@@ -27,6 +27,8 @@ from portable_fn.testing.extras import require_extras
 from portable_fn.testing.native_json import native_payloads
 from portable_fn.testing.results import Answer
 
+__all__ = ["Replay", "Replayed", "replay"]
+
 # The largest float has 308 digits before the point. Writing the int of "1E+9999999" takes minutes.
 _LARGEST = 307
 

@@ -16,6 +16,20 @@ if TYPE_CHECKING:
     from portable_fn.events import Event
     from portable_fn.pairs import Headers
 
+__all__ = [
+    "OUTCOMES",
+    "Answer",
+    "Background",
+    "Delivery",
+    "EventResult",
+    "Exchange",
+    "OutcomeWord",
+    "Raised",
+    "ResultList",
+    "refused",
+    "reject_reason",
+]
+
 
 T = TypeVar("T")
 

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from portable_fn.on import Trigger
     from portable_fn.testing.results import Exchange
 
+__all__ = [
+    "as_declared",
+    "as_events",
+    "carried_by",
+    "exchange",
+    "has_order",
+    "is_same_event",
+    "providers_for",
+    "require_function",
+    "service_for",
+    "service_name",
+]
+
 
 def exchange(
     targets: tuple[object, ...],

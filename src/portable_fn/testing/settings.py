@@ -10,6 +10,8 @@ from threading import Lock
 
 from portable_fn.adapter.binding import Binding, declared, resolved
 
+__all__ = ["placeholder_settings", "resolve_names"]
+
 # How many blocks set each variable: deliveries nest, and run in threads.
 _ours: Counter[str] = Counter()
 _one_at_a_time = Lock()

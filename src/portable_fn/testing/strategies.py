@@ -37,6 +37,8 @@ from portable_fn.testing import fake
 if TYPE_CHECKING:
     from portable_fn.http import HeadersInput
 
+__all__ = ["batches", "changes", "cloud_events", "messages", "objects", "requests", "schedules", "tasks"]
+
 E = TypeVar("E", bound=Event[Any])
 
 # The integers that every JSON reader reads exactly. https://www.rfc-editor.org/rfc/rfc7493#section-2.2
