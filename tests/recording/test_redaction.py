@@ -206,8 +206,8 @@ def test_secrets_in_gzip_are_replaced() -> None:
 
 def test_a_form_with_a_file_loses_its_password_and_keeps_the_file() -> None:
     file = b'--b1\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\n\xff\xfe\r\n'
-    made = b64decode(redacted(b64encode(file + form("hunter2").encode()).decode()))
-    assert file + form("REDACTED").encode() == made
+    result = b64decode(redacted(b64encode(file + form("hunter2").encode()).decode()))
+    assert file + form("REDACTED").encode() == result
 
 
 def rounds(count: int) -> str:
@@ -240,8 +240,8 @@ def test_a_text_nested_in_too_many_texts_is_replaced_as_a_whole(text: str, expec
 
 @pytest.mark.parametrize("value", [nested(300), "[" * 100_000 + "]" * 100_000, json.dumps(nested(300))])
 def test_values_nested_too_deeply_are_replaced(value: Any) -> None:
-    made = json.dumps(redacted(value))
-    assert ("hunter2" in made, "REDACTED" in made) == (False, True)
+    result = json.dumps(redacted(value))
+    assert ("hunter2" in result, "REDACTED" in result) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ class Worker:
         self._hosts: dict[bool, AzureHost] = {}
         self._messages = count()
 
-    def told(self, cell: EventCell) -> Callable[..., StoryRun]:
+    def deliver_to(self, cell: EventCell) -> Callable[..., StoryRun]:
         """Brings a cell's events to the function."""
         is_settled = cell.service == SETTLED
         if is_settled not in self._hosts:

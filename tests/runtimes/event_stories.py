@@ -54,7 +54,7 @@ class Running(Record):
         self.invoke = invoke
         self.seen = seen
 
-    def told(self, cell: EventCell) -> Callable[..., StoryRun]:
+    def deliver_to(self, cell: EventCell) -> Callable[..., StoryRun]:
         """Brings a cell's events to the function."""
         simulate = adapter(cell.provider, "simulate")
 

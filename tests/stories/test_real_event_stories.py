@@ -40,10 +40,10 @@ def started() -> Iterator[Start]:
                     running[key] = stack.enter_context(runtime.start(kind, app, seconds))
                 except Exception as exc:
                     running[key] = exc
-            found = running[key]
-            if isinstance(found, Exception):
-                raise found
-            return found
+            process = running[key]
+            if isinstance(process, Exception):
+                raise process
+            return process
 
         yield start
 
@@ -56,4 +56,4 @@ def test_story(
     record_property("event_cell", (cell.story.name, runtime.name, cell.service, cannot))
     if reason := runtime.without.get(cell.service):
         pytest.skip(reason)
-    tell(cell.story, started(runtime, cell).told(cell), cannot)
+    tell(cell.story, started(runtime, cell).deliver_to(cell), cannot)

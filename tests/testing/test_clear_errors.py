@@ -353,14 +353,14 @@ def test_an_event_whose_kind_reaches_no_function_is_refused(kind: type[Event[Any
 
 @pytest.mark.parametrize("annotation", [*UNREACHABLE, Batch[Message], Batch[ChangeEvent]], ids=str)
 def test_a_call_with_an_event_of_another_kind_is_an_error_that_names_both(annotation: Any) -> None:
-    given = {
+    events_by_name = {
         **OF_EACH_KIND,
         "Batch[Message]": fake.batch([1, 2]),
         "Batch[ChangeEvent]": Batch([OF_EACH_KIND["ChangeEvent"]]),
     }
     wanted = annotation.__name__ if annotation in UNREACHABLE else f"Batch[{annotation.__args__[0].__name__}]"
     called = {wanted} if annotation is not Event else {*OF_EACH_KIND}
-    for name, event in given.items():
+    for name, event in events_by_name.items():
         if name in called:
             assert "called" == taker(annotation)(event)
         else:

@@ -75,9 +75,9 @@ def test_in_an_async_handler_it_is_a_clear_error(way: dict[str, str]) -> None:
             RuntimeError, match="deliver can't be called from a handler that deliver runs in an event loop"
         ):
             deliver(asynchronous, fake.request("GET", "/async"), **way)
-        return "told"
+        return "refused"
 
-    assert "told" == deliver(outer, fake.request(), **way).text
+    assert "refused" == deliver(outer, fake.request(), **way).text
 
 
 def test_in_several_threads_at_once(way: dict[str, str]) -> None:

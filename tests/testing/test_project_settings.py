@@ -161,7 +161,7 @@ def test_an_unreadable_table_is_an_error_with_its_file(
 
 
 def test_check_sees_asyncio_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def found(*options: str) -> list[tuple[str, str, int]]:
+    def event_loop_findings(*options: str) -> list[tuple[str, str, int]]:
         main(["check", "shop_app.py", "--output", "json", *options])
         output = json.loads(capsys.readouterr().out)["findings"]
         return [
@@ -171,9 +171,9 @@ def test_check_sees_asyncio_run(folder: Path, capsys: pytest.CaptureFixture[str]
         ]
 
     assert [("blocking", "cloudflare", 19), ("nested", "aws", 24), ("nested", "cloudflare", 24)] == sorted(
-        found("--for", "aws,cloudflare")
+        event_loop_findings("--for", "aws,cloudflare")
     )
-    assert ("blocking", "aws", 19) in found("--for", "aws", "--all")
+    assert ("blocking", "aws", 19) in event_loop_findings("--for", "aws", "--all")
 
 
 def test_check_wraps_words_for_a_terminal(

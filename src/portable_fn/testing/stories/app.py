@@ -1,4 +1,4 @@
-"""The functions that the HTTP stories call, one entry for all of them."""
+"""Serve the HTTP stories: the functions of one entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions of the event stories: each shows the event that it got, and does what the event's data says."""
+"""Serve the event stories: each function shows the event that it got, and does what the event's data says."""
 
 from __future__ import annotations
 
