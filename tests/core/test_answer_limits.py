@@ -133,7 +133,7 @@ def test_head_has_no_body_that_could_be_too_large() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_stream_without_end_is_left_where_it_is_too_large(is_async: bool) -> None:
+def test_an_endless_stream_is_closed_once_it_is_too_large(is_async: bool) -> None:
     ended: list[str] = []
 
     def endless() -> Iterator[bytes]:
@@ -155,7 +155,7 @@ def test_a_stream_without_end_is_left_where_it_is_too_large(is_async: bool) -> N
     assert ["closed"] == ended
 
 
-def test_without_it_deliver_says_what_the_service_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_it_deliver_names_the_services_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("portable_fn_aws.entry"), "_ALWAYS_FITS", 10**9)
     with pytest.raises(EncodeError, match=r"http_api would answer 502: the answer has .* the limit is 6291556"):
         deliver(answering(TOO_LARGE["text"]), REQUEST, to="aws")
@@ -195,7 +195,7 @@ def test_a_tasks_result_just_under_it_is_the_answer() -> None:
     assert ["x" * 3_000_000, "y" * 3_000_000] == deliver(large, fake.task(), to="aws").result
 
 
-def test_what_enriches_a_pipe_is_measured_too() -> None:
+def test_the_answer_that_enriches_a_pipe_is_measured_too() -> None:
     @portable(on.queue("orders"))
     def enrich(message: Message) -> str:
         return "x" * LAMBDA
@@ -220,7 +220,7 @@ def test_a_call_by_rpc_takes_32_mib() -> None:
 
 @pytest.mark.parametrize("via", ["http", "http_async"])
 @pytest.mark.parametrize("is_async", [False, True])
-def test_cloud_run_takes_32_mib_of_what_is_no_stream(
+def test_cloud_run_accepts_a_whole_body_up_to_32_mib(
     via: str, is_async: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     most = gcp_encode.MAX_ANSWER
@@ -261,7 +261,7 @@ def large(task: Task):
 
 
 @pytest.mark.parametrize("mode", ["BUFFERED", "RESPONSE_STREAM"])
-def test_our_runtime_answers_what_is_too_large_and_lives(tmp_path: Path, mode: str) -> None:
+def test_our_runtime_answers_a_result_that_is_too_large_and_goes_on(tmp_path: Path, mode: str) -> None:
     (tmp_path / "app.py").write_text(APP)
     command = [sys.executable, "-m", "portable_fn_aws.runtime", "app"]
     with runtime_api(tmp_path, command, pythonpath=SOURCES, env={"PORTABLE_FN_AWS_INVOKE_MODE": mode}) as api:
@@ -291,7 +291,7 @@ def test_our_runtime_answers_what_is_too_large_and_lives(tmp_path: Path, mode: s
         assert not api.invoke({"size": 5}).failed
 
 
-def test_our_runtime_breaks_off_a_stream_that_is_over_what_lambda_streams(tmp_path: Path) -> None:
+def test_our_runtime_breaks_off_a_stream_over_lambdas_limit(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP.replace("1048576", "20 * 1048576"))
     command = [sys.executable, "-m", "portable_fn_aws.runtime", "app"]
     with runtime_api(tmp_path, command, pythonpath=SOURCES, env={}) as api:

@@ -27,7 +27,7 @@ from portable_fn.testing import fake
 from tests.core.handlers import _outer, answer
 
 
-def test_middleware_around_other_events_gets_what_the_handler_returned_as_it_is() -> None:
+def test_middleware_around_other_events_gets_the_handlers_result_unchanged() -> None:
     returned: list[Any] = []
 
     def sees(event: Any, ctx: Context, call_next: Any) -> Any:
@@ -58,7 +58,7 @@ def test_middleware_that_answers_nothing_is_named(use: Any, name: str, caplog: p
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_middleware_around_what_is_async_stays_in_the_event_loop(is_async: bool) -> None:
+def test_middleware_around_an_async_handler_stays_in_the_event_loop(is_async: bool) -> None:
     """A Worker has no threads."""
     threads: list[int] = []
 

@@ -109,7 +109,7 @@ def test_a_task_that_somebody_kept_cancels_no_other_message(seconds: float | Non
 
 
 @WAITS
-def test_a_task_that_is_kept_weakly_by_its_name_or_with_an_attribute_is_no_other_messages_either(
+def test_a_task_that_somebody_refers_to_or_changes_is_never_reused(
     seconds: float | None,
 ) -> None:
     by_task: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
@@ -135,7 +135,7 @@ def test_a_task_that_is_kept_weakly_by_its_name_or_with_an_attribute_is_no_other
 
 @WAITS
 @AT_ONCE
-def test_what_is_to_be_done_at_the_end_of_the_task_is_done(seconds: float | None, at_once: int) -> None:
+def test_callbacks_of_the_task_run_at_its_end(seconds: float | None, at_once: int) -> None:
     @portable(concurrency=at_once)
     async def handler(message: Message) -> None:
         task().add_done_callback(lambda _, id=message.id: seen.append(id))
@@ -182,7 +182,7 @@ def test_a_handler_that_cancels_itself_costs_only_its_message_and_nothing_if_it_
         assert ("by itself",) == found[1].error.args
 
 
-def test_what_it_waits_for_is_cancelled_with_it() -> None:
+def test_a_cancelled_handler_cancels_what_it_waits_for() -> None:
     @portable
     async def handler(message: Message) -> None:
         async def inner() -> None:
@@ -298,7 +298,7 @@ def test_a_timeout_that_ends_inside_costs_only_its_message() -> None:
     assert isinstance(found[1].error, TimeoutError)
 
 
-def test_a_timeout_that_has_passed_already_ends_what_waits_and_not_what_does_not() -> None:
+def test_a_timeout_in_the_past_ends_only_a_handler_that_waits() -> None:
     @portable
     async def handler(message: Message) -> None:
         async with asyncio.timeout(-1):
@@ -462,7 +462,7 @@ ERRORS = [StopIteration, StopAsyncIteration, GeneratorExit, SystemExit, Keyboard
 @WAITS
 @AT_ONCE
 @pytest.mark.parametrize("error", ERRORS)
-def test_whatever_it_raises_is_its_messages_outcome(
+def test_every_error_is_the_outcome_of_its_message(
     error: type[BaseException], seconds: float | None, at_once: int
 ) -> None:
     @portable(concurrency=at_once)
@@ -478,7 +478,7 @@ def test_whatever_it_raises_is_its_messages_outcome(
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_so_is_what_a_function_raises_before_it_gives_its_coroutine(error: type[BaseException]) -> None:
+def test_an_error_before_the_coroutine_exists_is_an_outcome_too(error: type[BaseException]) -> None:
     def fails(event: Any, ctx: Any, call_next: Any) -> Any:
         if event.id == "m-1":
             raise error
@@ -493,7 +493,7 @@ def test_so_is_what_a_function_raises_before_it_gives_its_coroutine(error: type[
 
 
 @WAITS
-def test_the_traceback_shows_where_it_was_raised(seconds: float | None, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_traceback_shows_the_raising_line(seconds: float | None, caplog: pytest.LogCaptureFixture) -> None:
     @portable
     async def handler(message: Message) -> None:
         await waits(seconds)
@@ -503,7 +503,7 @@ def test_the_traceback_shows_where_it_was_raised(seconds: float | None, caplog: 
     assert "in handler" in caplog.text
 
 
-def test_an_awaitable_that_is_no_coroutine_is_awaited_too() -> None:
+def test_an_awaitable_other_than_a_coroutine_is_awaited() -> None:
     class Later:
         def __init__(self, seconds: float | None) -> None:
             self.seconds = seconds
@@ -679,7 +679,7 @@ def test_requests_and_tasks_have_a_task_and_variables_of_their_own_too(seconds: 
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
-def test_eager_tasks_of_the_handlers_own_are_begun_at_once() -> None:
+def test_eager_tasks_of_a_handler_start_at_once() -> None:
     @portable
     async def handler(message: Message) -> None:
         async def eager() -> None:

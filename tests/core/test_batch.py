@@ -56,7 +56,7 @@ def test_a_failure_costs_only_itself(function: Any) -> None:
 
 
 @EACH
-def test_after_a_failure_the_rest_of_its_key_comes_again_unhandled(function: Any) -> None:
+def test_after_a_failure_the_rest_of_its_key_is_retried_unhandled(function: Any) -> None:
     sent = messages(1, "fail", 2, 3, 4, keys="aabba")
     assert ["done", "retry", "done", "done", "retry"] == outcomes(function, sent, key=by_key)
     assert ["0", "1", "2", "3"] == sorted(calls)
@@ -88,28 +88,28 @@ def test_the_same_id_from_another_source_is_another_message(function: Any) -> No
 
 
 @EACH
-def test_one_that_cannot_be_read_is_retried_alone(function: Any) -> None:
+def test_an_unreadable_message_is_retried_alone(function: Any) -> None:
     assert ["done", "retry", "done"] == outcomes(function, [*messages(1), DecodeError("broken"), *messages(2, 3)[1:]])
 
 
 @EACH
-def test_after_one_that_cannot_be_read_everything_with_a_key_comes_again(function: Any) -> None:
+def test_after_an_unreadable_message_every_message_with_a_key_is_retried(function: Any) -> None:
     first, second = messages(1, 2, keys="ab")
     assert ["done", "retry", "retry"] == outcomes(function, [first, DecodeError("broken"), second], key=by_key)
 
 
 @EACH
-def test_whatever_is_raised_is_an_outcome(function: Any) -> None:
+def test_every_error_is_an_outcome(function: Any) -> None:
     assert ["retry", "done"] == outcomes(function, messages("exit", 1))
 
 
 @EACH
-def test_a_rejected_message_is_retried_where_nobody_takes_it(function: Any) -> None:
+def test_a_rejected_message_without_a_destination_is_retried(function: Any) -> None:
     assert ["retry", "done"] == outcomes(function, messages("reject", 1))
 
 
 @EACH
-def test_a_rejected_message_stays_rejected_where_the_provider_takes_it_and_holds_up_nobody(function: Any) -> None:
+def test_a_message_that_the_provider_takes_as_rejected_stops_no_other(function: Any) -> None:
     assert ["reject", "done"] == outcomes(function, messages("reject", 1, keys="aa"), key=by_key, rejects=True)
 
 
@@ -180,7 +180,7 @@ async def slow_async(event: Message[Any]) -> None:
 
 
 @pytest.mark.parametrize("function", [slow, slow_async])
-def test_messages_not_begun_when_time_runs_short_come_again(function: Any) -> None:
+def test_messages_not_started_before_time_runs_short_are_retried(function: Any) -> None:
     found = outcomes(function, messages(*range(10)), seconds=0.6)
     begun = len(calls)
     assert 1 <= begun < 6
@@ -202,7 +202,7 @@ def test_as_many_are_handled_at_once_as_the_function_says() -> None:
     assert 3 == highest
 
 
-def test_one_key_is_never_handled_twice_at_once() -> None:
+def test_two_messages_of_one_key_never_run_at_once() -> None:
     running: dict[str, int] = {}
 
     @portable(concurrency=5)
@@ -218,7 +218,7 @@ def test_one_key_is_never_handled_twice_at_once() -> None:
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 
-def test_what_one_message_sets_in_a_context_variable_the_next_does_not_see() -> None:
+def test_a_context_variable_set_for_one_message_is_unset_for_the_next() -> None:
     @portable
     def sets(event: Message[Any]) -> None:
         calls.append(variable.get())
@@ -297,7 +297,7 @@ def test_every_function_for_a_source_gets_its_messages_and_one_failure_brings_it
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_batch_handler_beside_others_gets_what_is_for_it(is_async: bool) -> None:
+def test_a_batch_handler_beside_others_gets_its_own_messages(is_async: bool) -> None:
     @portable(on.queue("orders"))
     def together(batch: Batch[Message[Any]]) -> None:
         calls.append(["orders", *(event.id for event in batch)])

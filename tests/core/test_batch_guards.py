@@ -105,7 +105,7 @@ def test_two_messages_to_which_the_sender_gave_one_id_are_both_handled(function:
         ({"subject": "a"}, {"subject": "b"}),
     ],
 )
-def test_what_beside_the_body_tells_two_messages_of_one_id_apart(function: Any, one: Any, other: Any) -> None:
+def test_other_fields_than_the_body_distinguish_two_messages_of_one_id(function: Any, one: Any, other: Any) -> None:
     assert ["done"] * 4 == settled(function, [sent(b"1", **one), sent(b"1", **other)] * 2)
     assert [b"1", b"1"] == calls
 
@@ -188,7 +188,7 @@ def test_a_first_message_of_an_id_is_read_once_however_many_others_have_its_id()
 
 @ONE_BY_ONE
 @pytest.mark.parametrize("seconds", [-100, -1, 0, 0.05])
-def test_one_message_is_begun_however_little_time_seems_to_be_left(function: Any, seconds: float) -> None:
+def test_the_first_message_is_started_however_little_time_is_left(function: Any, seconds: float) -> None:
     assert ["done", "retry", "retry"] == settled(
         function, [sent(b"%d" % n, id=str(n)) for n in range(3)], seconds=seconds
     )
@@ -196,7 +196,7 @@ def test_one_message_is_begun_however_little_time_seems_to_be_left(function: Any
 
 
 @ONE_BY_ONE
-def test_the_first_that_can_be_read_is_begun(function: Any) -> None:
+def test_the_first_readable_message_is_started(function: Any) -> None:
     assert ["retry", "done", "retry"] == settled(
         function, [DecodeError("broken"), sent(b"1", id="1"), sent(b"2", id="2")], seconds=-1
     )
@@ -204,7 +204,7 @@ def test_the_first_that_can_be_read_is_begun(function: Any) -> None:
 
 
 @ONE_BY_ONE
-def test_one_log_line_says_how_many_are_returned_unhandled_and_why(
+def test_one_log_line_counts_the_unhandled_messages_and_says_why(
     function: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     items = [sent(b"%d" % n, id=str(n), key="ab"[n % 2]) for n in range(6)]
@@ -223,7 +223,7 @@ def test_nothing_is_said_of_the_time_if_there_is_enough(function: Any, caplog: p
     assert [] == caplog.records
 
 
-def test_what_is_stopped_by_a_failure_is_not_counted_among_what_the_time_stopped(
+def test_messages_stopped_by_a_failure_are_not_counted_as_late(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     @portable
@@ -289,7 +289,7 @@ def test_a_log_line_never_fails_for_a_correlation_id_that_cannot_be_had(caplog: 
     assert "i-1" == caplog.records[0].__dict__["correlation_id"]
 
 
-def test_a_trace_state_that_is_no_text_is_left_out() -> None:
+def test_a_trace_state_that_is_not_text_is_left_out() -> None:
     sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     trace = caller_trace({"traceparent": sent, "tracestate": [1]})
     assert trace is not None and (sent, "") == (trace.traceparent, trace.state)
@@ -314,7 +314,7 @@ def test_repeated_attributes_are_joined(pairs: Any, joined: Any) -> None:
     assert list(joined) == list(join_repeated(pairs))
 
 
-def test_side_data_that_cannot_be_read_is_none() -> None:
+def test_unreadable_side_data_is_absent() -> None:
     class Made(Message[Any]):
         @optional
         def time(self) -> Any:

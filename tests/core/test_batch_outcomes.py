@@ -183,7 +183,7 @@ TO_RETRY = ("retry", "rejected: told to", None, Reject)
         ),
     ],
 )
-def test_each_outcome_keeps_what_was_said_and_the_log_has_it_too(
+def test_each_outcome_and_the_log_keep_the_reason(
     functions: Any,
     item: Any,
     options: dict[str, Any],
@@ -262,7 +262,7 @@ def test_work_that_nobody_would_do_is_a_failure_that_says_so(answer: Any, name: 
 
 
 @pytest.mark.parametrize("function", [each, each_async, three_at_once, whole, whole_async, (for_others, whole)])
-def test_no_events_are_no_outcomes(function: Any) -> None:
+def test_without_events_there_are_no_outcomes(function: Any) -> None:
     assert [] == outcomes(function, [])
 
 
@@ -280,7 +280,7 @@ def test_no_events_are_no_outcomes(function: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("is_async", [False, True])
-def test_of_several_functions_one_that_retries_wins_over_one_that_rejects_and_that_over_the_done(
+def test_of_several_functions_a_retry_wins_over_a_rejection_and_that_over_success(
     results: tuple[Any, Any], outcome: tuple[str, Any], is_async: bool, concurrency: int
 ) -> None:
     def answers(result: Any) -> Any:

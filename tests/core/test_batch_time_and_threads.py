@@ -75,7 +75,7 @@ class Clock:
         (1001.0, [0.75, 0, 0], "abb", ["", "the time ran short", "ended"]),
     ],
 )
-def test_an_event_is_begun_while_the_longest_so_far_would_fit(
+def test_an_event_is_started_if_the_longest_so_far_would_fit(
     deadline: float | None,
     seconds: list[float],
     keys: str,
@@ -137,7 +137,7 @@ def test_in_an_event_loop_only_async_functions_run_in_its_thread(functions: Any,
 
 
 @pytest.mark.parametrize(("platform", "in_loop_thread"), [("linux", False), ("emscripten", True)])
-def test_where_there_are_no_threads_what_is_not_async_runs_in_the_loop(
+def test_without_threads_sync_functions_run_in_the_loop(
     platform: str, in_loop_thread: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
@@ -167,7 +167,7 @@ def test_where_there_are_no_threads_what_is_not_async_runs_in_the_loop(
     # Python makes a RuntimeError of a StopIteration that leaves a coroutine (PEP 479).
     [(StopIteration, RuntimeError), (GeneratorExit, GeneratorExit), (KeyboardInterrupt, KeyboardInterrupt)],
 )
-def test_whatever_a_function_in_a_thread_raises_is_an_outcome(
+def test_every_error_of_a_function_in_a_thread_is_an_outcome(
     error: type[BaseException], found: type[BaseException]
 ) -> None:
     @portable(on.queue("orders"))

@@ -55,7 +55,7 @@ def test_a_portable_function_is_a_plain_function_that_calls_its_handler() -> Non
     assert (later.__name__, later.__module__) == ("later", handlers.__name__)
 
 
-def test_a_portable_function_called_with_nothing_known_says_what_is_possible() -> None:
+def test_a_call_with_unknown_arguments_says_what_is_possible() -> None:
     with pytest.raises(ConfigurationError, match=r"called with \(dict\).*neutral event"):
         bare({"a": 1})
 
@@ -193,7 +193,7 @@ def of_wider(mine: Message, ctx: Context) -> None: ...
         (of_wider, "event context", Event, ""),
     ],
 )
-def test_what_a_declaration_says(handler: Any, parameters: str, kind: type[Any], says: str) -> None:
+def test_a_declaration_is_read(handler: Any, parameters: str, kind: type[Any], says: str) -> None:
     binding = Binding(handler)
     assert (handler.__name__, parameters.split(), kind) == (binding.name, [*binding.parameters], binding.kind)
     assert {
@@ -230,7 +230,7 @@ def test_middleware_makes_a_function_async_and_gets_the_context() -> None:
         (lambda event: None, on.task(), Task),
     ],
 )
-def test_a_trigger_decides_the_kind_where_the_annotation_leaves_it_open(
+def test_a_trigger_decides_the_kind_that_the_annotation_leaves_open(
     handler: Any, trigger: Any, kind: type[Any]
 ) -> None:
     assert kind is Binding(handler, (trigger,)).kind
@@ -247,7 +247,7 @@ def test_concurrency_is_that_of_the_declaration() -> None:
         assert number == Binding(of_message_async, concurrency=number).concurrency
 
 
-def test_an_annotation_is_looked_for_where_the_handler_was_defined_and_the_kinds_are_known_anyway() -> None:
+def test_an_annotation_is_resolved_in_the_handlers_scope_and_kinds_everywhere() -> None:
     names: dict[str, Any] = {"__name__": "theirs", "Near": int}
     exec(
         # With this file's `from __future__ import annotations`: the first are strings, the second strings in strings.

@@ -48,7 +48,7 @@ MISSING: dict[str, Callable[[Request], object]] = {
 
 @pytest.mark.parametrize("provider", ADAPTERS)
 @pytest.mark.parametrize("place", MISSING)
-def test_what_a_client_left_out_is_a_422_that_names_it(place: str, provider: str) -> None:
+def test_a_value_that_the_client_left_out_is_a_422_that_names_it(place: str, provider: str) -> None:
     answer = asked(MISSING[place], provider=provider)
     assert (422, "application/problem+json") == (answer.status, answer.headers["content-type"])
     document = answer.json()
@@ -204,7 +204,7 @@ def test_path_parameters_are_a_dict() -> None:
     assert 3 == request.params.get_int("id")
 
 
-def test_an_upload_is_no_number() -> None:
+def test_an_upload_cannot_be_read_as_a_number() -> None:
     form: MultiDict[Any] = MultiDict([("photo", Upload("a.png", "image/png", Headers(), b"7"))], "form")
     with pytest.raises(HTTPError, match="form field 'photo'"):
         form.get_int("photo", 1)

@@ -52,7 +52,7 @@ def events(draw: st.DrawFn) -> CloudEvent[Any]:
 
 @settings(deadline=None)
 @given(events())
-def test_what_is_written_in_any_mode_is_read_back(event: CloudEvent) -> None:
+def test_an_event_written_in_any_mode_is_read_back(event: CloudEvent) -> None:
     headers, body = cloudevents.write_binary(event)
     written = cloudevents.write_structured_body(event)
     batch = cloudevents.write_batched([event, event])
@@ -168,7 +168,7 @@ def test_version_0_3_has_other_names() -> None:
     assert {"schemaurl": "an extension"} == cloudevents.structured({**REQUIRED, "schemaurl": "an extension"}).extensions
 
 
-def test_whole_numbers_and_truth_values_are_texts() -> None:
+def test_whole_numbers_and_booleans_become_text() -> None:
     event = cloudevents.structured({**REQUIRED, "partition": 7, "sampled": True, "last": False, "none": None})
     assert {"partition": "7", "sampled": "true", "last": "false"} == event.extensions
 
@@ -211,7 +211,7 @@ def test_a_time_is_written_in_utc() -> None:
         ({"data": "\ud800", "datacontenttype": "text/plain"}, "isn't Unicode text"),
     ],
 )  # fmt: skip
-def test_what_is_no_event_is_told(members: dict[str, Any], said: str) -> None:
+def test_a_malformed_event_is_named(members: dict[str, Any], said: str) -> None:
     with pytest.raises(DecodeError) as caught:
         cloudevents.structured({**REQUIRED, **members})
     assert said in str(caught.value)
@@ -229,7 +229,7 @@ def test_what_is_no_event_is_told(members: dict[str, Any], said: str) -> None:
         (b'{"specversion":"1.0","x":' + b"9" * 5000 + b"}", "not JSON"),
     ],
 )  # fmt: skip
-def test_a_body_that_holds_no_event_is_told(body: bytes, said: str) -> None:
+def test_a_body_without_an_event_is_named(body: bytes, said: str) -> None:
     with pytest.raises(DecodeError) as caught:
         cloudevents.structured_body(body)
     assert said in str(caught.value)
@@ -244,14 +244,14 @@ def test_a_structured_body_is_in_the_charset_that_its_content_type_names() -> No
         cloudevents.structured_body(b"{}", "application/cloudevents+json; charset=zip")
 
 
-def test_one_of_a_batch_that_cannot_be_read_fails_alone() -> None:
+def test_an_unreadable_event_of_a_batch_fails_alone() -> None:
     first, second, third = cloudevents.batched(json.dumps([REQUIRED, {"id": "2"}, 5]).encode())
     assert "1" == first.id  # type: ignore[union-attr]
     assert "the CloudEvent's specversion is missing; known are '1.0' and '0.3'" == str(second)
     assert "an event of the batch is a int, not an object" == str(third)
 
 
-def test_a_batch_of_which_hardly_anything_can_be_read_is_none() -> None:
+def test_a_batch_with_too_many_unreadable_events_is_refused() -> None:
     assert 1001 == len(cloudevents.batched(json.dumps([REQUIRED, *range(1000)]).encode()))
     with pytest.raises(DecodeError, match="more than 1000 events of the batch can't be read"):
         cloudevents.batched(json.dumps([REQUIRED, *range(1001)]).encode())
@@ -267,17 +267,17 @@ def test_a_batch_of_which_hardly_anything_can_be_read_is_none() -> None:
         ({"content-type": "application/json"}, ""),
     ],
 )
-def test_the_mode_is_told_by_headers(headers: dict[str, str], mode: str) -> None:
+def test_headers_decide_the_mode(headers: dict[str, str], mode: str) -> None:
     assert mode == cloudevents.mode(Headers(headers))
 
 
-def test_another_format_than_json_is_told() -> None:
+def test_another_format_than_json_is_refused() -> None:
     with pytest.raises(DecodeError, match=r"cloudevents\+protobuf' isn't a known format"):
         cloudevents.mode({"content-type": "application/cloudevents+protobuf"})
 
 
 @pytest.mark.parametrize("name", ["", "My", "a_b", "id", "data", "é"])
-def test_an_extension_that_is_no_name_is_not_written(name: str) -> None:
+def test_an_extension_with_an_impossible_name_is_not_written(name: str) -> None:
     event = fake.cloud_event(extensions={name: "x"})
     for write in (cloudevents.write_binary, cloudevents.write_structured):
         with pytest.raises(EncodeError, match="possible are names of a-z and 0-9"):
@@ -300,10 +300,10 @@ def test_a_message_holds_events_in_any_mode() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"\xff\xfe", b'{"specversion"', b'\xff"specversion"', b'["specversion"]', b'{"specversion":"1.0"}']
 )
-def test_a_message_without_an_event_holds_none(body: bytes) -> None:
+def test_nothing_is_found_in_a_message_without_an_event(body: bytes) -> None:
     assert [] == cloudevents.inside(fake.message(body=body))
 
 
-def test_an_event_that_a_message_holds_and_that_cannot_be_read_is_told() -> None:
+def test_an_unreadable_event_inside_a_message_is_an_error() -> None:
     with pytest.raises(DecodeError, match="no id"):
         cloudevents.inside(fake.message({"specversion": "1.0", "type": "t", "source": "s"}))

@@ -57,7 +57,7 @@ FUNCTIONS = [read_json, model, form, small, ignored]
 
 
 @pytest.mark.parametrize(("provider", "service"), SERVICES)
-def test_a_gzip_body_is_read_as_what_it_holds_on_every_service(provider: str, service: str) -> None:
+def test_a_gzip_body_is_decompressed_on_every_service(provider: str, service: str) -> None:
     body = gzip.compress(b'{"sku":"lamp"}')
     answer = deliver(FUNCTIONS, fake.request("POST", "/json", body=body, headers=GZIP), to=provider, via=service)
     value = {"sku": "lamp"}
@@ -199,7 +199,7 @@ def app() -> Any:
 
 @pytest.mark.parametrize("provider", ADAPTERS)
 @pytest.mark.parametrize("coding", ["gzip", "br"])
-def test_an_application_gets_the_body_as_it_came(provider: str, coding: str) -> None:
+def test_an_application_gets_the_unchanged_body(provider: str, coding: str) -> None:
     body = gzip.compress(b"{}")
     request = fake.request("POST", "/raw", body=body, headers={"content-encoding": coding})
     expected = {"coding": coding, "length": str(len(body)), "body": body.hex()}
@@ -211,7 +211,7 @@ def test_an_application_gets_the_body_as_it_came(provider: str, coding: str) -> 
     assert expected == deliver([asgi_app(app()), ship], request, to=provider).json()
 
 
-def test_an_application_gets_what_middleware_has_put_in_the_bodys_place() -> None:
+def test_an_application_gets_the_body_that_middleware_set() -> None:
     def mount(change: Any) -> dict[str, Any]:
         @portable(on.http("POST", "/{path+}"), use=[change])
         async def mounted(request: Request, ctx: Any) -> Response:

@@ -49,7 +49,9 @@ def test_a_text_alone_restores_the_message_to_the_byte(message: Message[Any]) ->
        content_type=st.sampled_from(["", "application/json", "tëxt/plain"]), subject=st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
        key=st.none() | st.text(max_size=8), source=st.just("src"), channel=st.sampled_from(["", "orders", "a/b"])), longest=st.sampled_from([40, 200, 10**6]), is_text=st.booleans())  # fmt: skip
 @settings(deadline=None)
-def test_whatever_a_destination_does_not_take_comes_back(message: Message[Any], longest: int, is_text: bool) -> None:
+def test_fields_that_a_destination_does_not_accept_are_restored(
+    message: Message[Any], longest: int, is_text: bool
+) -> None:
     def ascii_only(text: str) -> str:
         return "".join(char if " " <= char <= "~" and char not in '"\\' else "?" for char in text)
 
@@ -127,7 +129,7 @@ def test_a_reason_is_a_line_of_a_thousand_bytes_at_most(why: str, told: str) -> 
     assert [told] * 2 == [reason(one) for one in letters]
 
 
-def test_data_that_is_not_valid_is_told_without_its_values() -> None:
+def test_the_reason_of_invalid_data_has_none_of_its_values() -> None:
     @portable(on.queue("orders", dead_letter="DEAD"))
     def ship(order: Message[dict[str, int]]) -> None: ...
 
@@ -149,7 +151,7 @@ def test_the_time_is_the_events_and_the_letter_has_its_own() -> None:
     assert was.time == at
 
 
-def test_what_the_provider_does_not_tell_is_not_there() -> None:
+def test_facts_that_the_provider_does_not_send_are_absent() -> None:
     message = Message("m-1", "orders", b"{}", channel="orders")
     made = letter(message, Reject(WHY), Destination(10, 1000, str.isascii, str, names_content_type=True))
     assert {"portable-fn-reason", "portable-fn-source", "portable-fn-id"} == made.attributes.keys()
@@ -160,7 +162,7 @@ def test_what_the_provider_does_not_tell_is_not_there() -> None:
 # What is no dead letter of ours.
 
 
-def test_a_message_that_its_provider_dead_lettered_itself_is_given_as_it_is() -> None:
+def test_a_message_that_its_provider_dead_lettered_is_returned_unchanged() -> None:
     message = fake.message({"n": 1}, attributes={"a": "b"})
     assert message is restored(message)
     assert None is reason(message)
@@ -201,12 +203,12 @@ def test_a_dead_letter_that_cannot_be_read_says_so(attributes: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("attempt", ["", "0x1", "-1", "٣", "9" * 5000])
-def test_an_attempt_that_is_no_number_is_not_there(attempt: str) -> None:
+def test_an_attempt_that_is_not_a_number_is_absent(attempt: str) -> None:
     back: Any = restored(fake.message({}, attributes={"portable-fn-id": "1", "portable-fn-attempt": attempt}))
     assert None is back.attempt
 
 
-def test_extensions_of_a_letter_that_are_no_texts_are_refused() -> None:
+def test_extensions_of_a_letter_must_be_text() -> None:
     letter_ = json.loads(structured(fake.cloud_event(), Reject(WHY)))
     letter_["portablefnfields"] = '{"extensions":{"a":5}}'
     with pytest.raises(DecodeError):

@@ -94,7 +94,7 @@ def test_a_message_keeps_its_body_and_attributes_on_sqs() -> None:
 
 
 @pytest.mark.parametrize("count", range(11))
-def test_of_ten_attributes_of_a_message_sqs_gets_as_many_as_there_is_room_for(count: int) -> None:
+def test_sqs_gets_as_many_attributes_as_it_has_room_for(count: int) -> None:
     given_ = {f"a{n}": str(n) for n in range(count)}
     _, [one] = rejected("aws", "sqs", fake.message({"n": 1}, attributes=given_), Message)
     own = {name: value for name, value in one.attributes.items() if not name.startswith("portable-fn-")}
@@ -104,7 +104,7 @@ def test_of_ten_attributes_of_a_message_sqs_gets_as_many_as_there_is_room_for(co
     assert (b'{"n":1}', given_) == (one.body, restored(one).attributes)  # type: ignore[attr-defined]  # a message
 
 
-def test_what_sqs_refuses_in_names_and_values_comes_back_as_it_was() -> None:
+def test_names_and_values_that_sqs_refuses_are_restored() -> None:
     odd: dict[str, Any] = {
         "a b": "1", "AWS.x": "2", ".": "3", "a..b": "4", "é": "5", "empty": "", "nul": "\0", "none": None,
         "portable-fn-mine": "6", "Content-Type": "7", "x" * 257: "8",
@@ -214,7 +214,7 @@ def test_an_event_that_came_in_a_message_is_dead_lettered_as_that_message() -> N
         )
 
 
-def test_a_google_event_is_dead_lettered_as_what_its_handler_got() -> None:
+def test_a_google_event_is_dead_lettered_as_its_handler_got_it() -> None:
     was, [one] = rejected("gcp", "storage_eventarc", fake.object(key="a"), ObjectEvent)
     assert ("ObjectEvent", "portable_fn.object.created") == (type(restored(one)).__name__, json.loads(one.body)["type"])
     assert was == restored(one)
@@ -251,7 +251,7 @@ def test_a_function_behind_the_dead_letters_gets_the_event_itself(
 # Which are sent, and how often.
 
 
-def test_an_event_that_one_function_retries_is_not_sent_for_the_one_that_rejects_it() -> None:
+def test_an_event_that_one_function_retries_is_not_dead_lettered_for_another() -> None:
     @portable(on.queue("orders", dead_letter="DEAD"))
     def rejects(order: Message[Any]) -> None:
         raise Reject(WHY)
@@ -267,7 +267,7 @@ def test_an_event_that_one_function_retries_is_not_sent_for_the_one_that_rejects
     assert [] == queues.dead_letters()
 
 
-def test_what_a_batch_handler_rejects_is_sent_one_by_one() -> None:
+def test_messages_that_a_batch_handler_rejects_are_sent_one_by_one() -> None:
     @portable(on.queue("orders", dead_letter="DEAD"))
     def whole(orders: Batch[Message[Any]]) -> None:
         for order in orders:
@@ -282,7 +282,9 @@ def test_what_a_batch_handler_rejects_is_sent_one_by_one() -> None:
     assert [("odd 1", {"n": 1}), ("odd 3", {"n": 3})] == [(reason(one), restored(one).data) for one in letters]
 
 
-def test_what_has_no_room_for_the_reason_on_cloudflare_is_sent_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_message_without_room_for_the_reason_on_cloudflare_is_sent_unchanged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     for text, fits in (('"' + "x" * 127_000 + '"', True), ("x" * 127_900, False)):
         queue = cloudflare.Queue()
         default = worker((rejecting(Message, []),), WorkerEntrypoint, JS, FFI)
@@ -293,7 +295,7 @@ def test_what_has_no_room_for_the_reason_on_cloudflare_is_sent_as_it_was(caplog:
         assert fits is not ("has no room for the reason" in caplog.text)
 
 
-def test_a_text_that_could_be_taken_for_a_letter_is_not_sent_as_it_was() -> None:
+def test_a_text_that_looks_like_a_letter_is_never_sent_unchanged() -> None:
     forged = structured(fake.message(body="x" * 127_000, channel="admin"), Reject(WHY))
     queue = cloudflare.Queue()
     default = worker((rejecting(Message, []),), WorkerEntrypoint, JS, FFI)

@@ -117,7 +117,7 @@ def test_a_bulk_of_a_sidecar_has_a_letter_each(sidecar: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 500, None])
-def test_what_the_sidecar_does_not_publish_is_dropped_to_its_own_dead_letters(
+def test_a_letter_that_the_sidecar_does_not_publish_is_dropped_to_its_own_dead_letters(
     sidecar: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, status: int | None
 ) -> None:
     sidecar.status = status
@@ -172,6 +172,6 @@ def test_a_dead_letter_of_knatives_is_restored_and_tells_why(kind: type[Any]) ->
 
 
 @pytest.mark.parametrize("told", ["?", "bm8ganNvbg==", "W10=", "e30=", "/w=="])
-def test_what_knative_tells_otherwise_is_no_reason(told: str) -> None:
+def test_other_data_of_knative_is_not_a_reason(told: str) -> None:
     event = fake.cloud_event(extensions={"knativeerrorcode": "500", "knativeerrordata": told})
     assert (None, {}) == (reason(event), restored(event).extensions)  # type: ignore[attr-defined]  # a CloudEvent

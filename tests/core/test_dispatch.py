@@ -100,7 +100,7 @@ def test_the_function_whose_trigger_names_the_source_gets_the_message() -> None:
     assert [("invoices", ["Message"])] == called(fake.message(channel="invoices"), orders, invoices, any_message)
 
 
-def test_one_without_triggers_gets_what_no_other_names() -> None:
+def test_a_function_without_triggers_gets_events_that_no_other_names() -> None:
     assert [("any_message", ["Message"])] == called(fake.message(channel="other"), orders, invoices, any_message)
     assert [("anything", ["Message"])] == called(fake.message(channel="other"), orders, anything)
 
@@ -109,12 +109,12 @@ def test_the_only_function_for_messages_gets_them_whatever_the_source_is_called(
     assert [("orders", ["Message"])] == called(fake.message(channel="prod-orders-1A2B"), orders, nightly, page)
 
 
-def test_several_functions_of_which_none_names_the_source_are_an_error_that_names_them() -> None:
+def test_if_no_function_names_the_source_an_error_names_the_functions() -> None:
     with pytest.raises(DecodeError, match=r"Message of 'other' could be for any of orders \(on.queue\), invoices"):
         called(fake.message(channel="other"), orders, invoices)
 
 
-def test_an_event_that_no_function_takes_is_an_error_that_says_what_they_take() -> None:
+def test_if_no_function_takes_the_event_an_error_says_what_they_take() -> None:
     with pytest.raises(
         DecodeError, match=r"no function takes a ScheduleEvent of 'nightly'; there are orders \(Message\)"
     ):
@@ -126,13 +126,13 @@ def test_an_event_that_no_function_takes_is_an_error_that_says_what_they_take() 
 NOTIFICATION: Message[Any] = fake.message({"inside": "object"}, channel="notifications")
 
 
-def test_what_is_inside_goes_to_who_asks_for_it_if_no_function_takes_messages() -> None:
+def test_an_event_inside_goes_to_its_function_if_no_function_takes_messages() -> None:
     assert [("any_object", ["ObjectEvent"])] == called(NOTIFICATION, any_object)
     assert [("pictures", ["ObjectEvent"])] == called(NOTIFICATION, pictures, created, nightly)
     assert [("anything", ["Message"])] == called(NOTIFICATION, anything)
 
 
-def test_what_is_inside_of_what_is_inside_goes_to_who_asks_for_it() -> None:
+def test_an_event_two_levels_inside_goes_to_its_function() -> None:
     event = fake.message({"inside": "event"})
     assert [("any_object", ["ObjectEvent"])] == called(event, any_object)
     assert [("created", ["CloudEvent"])] == called(event, created)
@@ -154,7 +154,7 @@ def test_a_message_is_for_the_function_that_takes_its_channel_whatever_is_inside
     assert [("orders", ["Message"])] == called(NOTIFICATION, orders, *others)
 
 
-def test_what_is_inside_of_a_channel_that_nobody_takes_goes_to_who_asks_for_it() -> None:
+def test_an_event_inside_an_untaken_channel_goes_to_its_function() -> None:
     assert [("pictures", ["ObjectEvent"])] == called(NOTIFICATION, pictures, orders, invoices)
     with pytest.raises(DecodeError, match="could be for any of orders"):
         called(fake.message({}, channel="notifications"), pictures, orders, invoices)
@@ -167,18 +167,18 @@ def test_a_trigger_may_say_by_which_channel_its_events_come() -> None:
         assert [("orders", ["Message"])] == called(fake.message(text, channel="orders"), relayed, orders)
 
 
-def test_a_message_and_what_is_inside_may_go_to_two_functions() -> None:
+def test_a_message_and_the_event_inside_may_go_to_two_functions() -> None:
     both = called(NOTIFICATION, notifications, relayed, pictures)
     assert [("notifications", ["Message"]), ("relayed", ["ObjectEvent"])] == both
     assert [("notifications", ["Message"])] == called(fake.message({}, channel="notifications"), notifications, relayed)
 
 
-def test_a_message_that_holds_nothing_for_those_that_its_channel_is_for_is_an_error() -> None:
+def test_a_message_that_holds_nothing_for_its_channels_functions_is_an_error() -> None:
     with pytest.raises(DecodeError, match=r"'notifications' holds nothing for relayed .*via='notifications'"):
         called(fake.message({}, channel="notifications"), relayed, orders)
 
 
-def test_what_is_inside_for_which_there_are_several_by_one_channel_goes_to_the_one_that_names_it() -> None:
+def test_of_several_functions_by_one_channel_the_one_that_names_the_source_gets_the_event_inside() -> None:
     @portable(on.object("thumbnails", via="notifications"))
     def thumbnails(event: ObjectEvent[Any]) -> None: ...
 
@@ -191,7 +191,7 @@ def test_what_is_inside_for_which_there_are_several_by_one_channel_goes_to_the_o
         called(NOTIFICATION, thumbnails, pages)
 
 
-def test_the_only_function_by_a_channel_gets_what_is_inside_whatever_its_source_is_called() -> None:
+def test_the_only_function_by_a_channel_gets_the_event_inside_whatever_its_source() -> None:
     @portable(on.object("logical", via="notifications"))
     def logical(event: ObjectEvent[Any]) -> None: ...
 
@@ -200,7 +200,7 @@ def test_the_only_function_by_a_channel_gets_what_is_inside_whatever_its_source_
     assert [("notifications", ["Message"]), ("logical", ["ObjectEvent"])] == both
 
 
-def test_a_function_for_any_event_gets_what_each_of_its_triggers_is_for() -> None:
+def test_a_function_for_any_event_gets_the_events_of_each_trigger() -> None:
     @portable(on.queue("orders"), on.object("uploads", via="notifications"))
     def several(event: Event[Any]) -> None: ...
 
@@ -208,7 +208,7 @@ def test_a_function_for_any_event_gets_what_each_of_its_triggers_is_for() -> Non
     assert [("several", ["Message"])] == called(fake.message({"inside": "object"}, channel="orders"), several)
 
 
-def test_a_function_whose_queue_trigger_comes_with_another_kind_says_what_its_queue_holds() -> None:
+def test_a_queue_trigger_beside_another_kind_names_the_queue_of_its_events() -> None:
     @portable(on.queue("notifications"))
     def held(event: ObjectEvent[Any]) -> None: ...
 
@@ -275,7 +275,7 @@ def test_a_notification_in_a_topics_message_in_a_queue_goes_to_whom_the_queue_or
     assert [("by_queue", ["ObjectEvent"]), ("mixed_alerts", ["Message"])] == sorted(both)
 
 
-def test_what_cannot_be_read_inside_is_a_message_to_who_takes_it_and_an_error_to_who_says_that_it_is_inside() -> None:
+def test_unreadable_contents_are_a_message_to_its_taker_and_an_error_to_via() -> None:
     def unreadable(event: Event[Any]) -> list[Event[Any]]:
         raise DecodeError("no such notification")
 
@@ -327,7 +327,7 @@ def test_a_message_that_a_function_takes_is_not_looked_into() -> None:
         assert 1 == len(Dispatcher(bindings(*functions), fails).calls(NOTIFICATION))
 
 
-def test_a_source_that_one_trigger_names_is_no_others_even_if_that_one_does_not_want_the_event() -> None:
+def test_a_source_named_by_one_trigger_is_never_another_functions() -> None:
     @portable(on.object("elsewhere"))
     def elsewhere(event: ObjectEvent[Any]) -> None: ...
 
@@ -335,12 +335,12 @@ def test_a_source_that_one_trigger_names_is_no_others_even_if_that_one_does_not_
     assert [("elsewhere", ["ObjectEvent"])] == called(fake.object("elsewhere", "a.txt"), pictures, elsewhere)
 
 
-def test_all_that_one_envelope_holds_is_handed_over() -> None:
+def test_every_event_inside_an_envelope_is_delivered() -> None:
     event = fake.message({"inside": "objects"})
     assert [("any_object", ["ObjectEvent", "ObjectEvent"])] == called(event, any_object)
 
 
-def test_what_a_trigger_does_not_want_is_done_without_a_call() -> None:
+def test_an_event_that_no_trigger_wants_is_acknowledged_without_a_call() -> None:
     assert [] == called(fake.object("uploads", "a.txt"), pictures)
     assert [] == called(fake.object("uploads", "a.png", action="deleted"), pictures)
     assert [("pictures", ["ObjectEvent"])] == called(fake.object("uploads", "a.png"), pictures)
@@ -349,7 +349,7 @@ def test_what_a_trigger_does_not_want_is_done_without_a_call() -> None:
     assert [("removed", ["ChangeEvent"])] == called(fake.change("users", before={}), removed)
 
 
-def test_what_one_function_does_not_want_another_still_gets() -> None:
+def test_an_event_that_one_function_does_not_want_still_reaches_another() -> None:
     event = fake.message({"inside": "event"}, channel="orders")
 
     @portable(on.event("order.deleted"))
@@ -410,7 +410,7 @@ def test_a_trigger_that_cannot_call_the_handler_is_refused(trigger: Any, annotat
         (on.queue("orders"), Event),
     ],
 )
-def test_a_message_may_call_a_handler_of_what_is_inside(trigger: Any, annotation: Any) -> None:
+def test_a_message_may_call_a_handler_of_the_event_inside(trigger: Any, annotation: Any) -> None:
     def handler(event): ...
 
     handler.__annotations__ = {"event": annotation}
@@ -447,7 +447,7 @@ def test_concurrency_is_for_async_handlers_alone() -> None:
         portable(concurrency=0)(handler)
 
 
-def test_a_batch_of_what_does_not_come_in_batches_is_refused() -> None:
+def test_a_batch_of_a_kind_without_batches_is_refused() -> None:
     def handler(event: Batch[ObjectEvent[Any]]) -> None: ...
 
     with pytest.raises(ConfigurationError, match=r"Batch\[ObjectEvent\]; possible are Batch\[Message\]"):

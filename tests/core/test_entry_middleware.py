@@ -180,9 +180,7 @@ def test_every_story_holds_inside_of_an_entrys_middleware(harness: Harness, use:
 
 @on_every_service
 @pytest.mark.parametrize("status", [404, 405])
-def test_middleware_of_an_entry_may_answer_for_what_no_function_does(
-    provider: str, via: str | None, status: int
-) -> None:
+def test_middleware_of_an_entry_may_answer_instead_of_a_404(provider: str, via: str | None, status: int) -> None:
     def forgiving(event: Any, ctx: Context, call_next: Any) -> Any:
         try:
             return call_next(event, ctx)
@@ -309,7 +307,7 @@ def test_a_request_whose_headers_lambda_cannot_read_is_marked_if_all_are_allowed
 @pytest.mark.parametrize(
     "change", [{"rawPath": 7}, {"rawPath": None}, {"pathParameters": 7}, {"requestContext": {"http": {}}}]
 )
-def test_whatever_of_a_request_is_missing_the_answer_has_the_entrys_headers(change: dict[str, Any]) -> None:
+def test_even_the_answer_to_an_incomplete_request_has_the_entrys_headers(change: dict[str, Any]) -> None:
     answer: Any = aws_entry(order, use=[cors()])({**payload(posted("/orders"), "http_api"), **change}, None)
     assert (400, "*") == (answer["statusCode"], answer["headers"]["access-control-allow-origin"])
 
@@ -458,7 +456,7 @@ def allowed(answer: Answer) -> str | None:
 
 
 @on_every_service
-def test_what_no_function_answers_has_the_functions_cors(provider: str, via: str | None) -> None:
+def test_an_answer_without_a_function_has_the_functions_cors(provider: str, via: str | None) -> None:
     for request, status in (
         (posted("/order"), 404),
         (posted("/orders", b"123456789"), 413),
@@ -471,7 +469,7 @@ def test_what_no_function_answers_has_the_functions_cors(provider: str, via: str
 
 
 @on_every_service
-def test_of_functions_with_several_cors_a_404_has_that_which_allows_the_origin(provider: str, via: str | None) -> None:
+def test_of_several_cors_a_404_has_the_one_that_allows_the_origin(provider: str, via: str | None) -> None:
     functions = [shop_order, report, health]
     for origin, credentials in (
         ("https://shop.example", None),
@@ -504,7 +502,7 @@ def test_an_entrys_own_middleware_takes_the_place_of_the_functions_cors() -> Non
     assert "*" == allowed(deliver(shop_order, posted("/order"), use=[cors()]))
 
 
-def test_other_middleware_of_a_function_is_not_around_a_404_but_around_its_413() -> None:
+def test_other_middleware_of_a_function_is_around_its_413_and_not_around_a_404() -> None:
     function = portable(on.http("POST", "/orders", max_body=1), use=[asynchronous("own")])(lambda request: None)
     assert 404 == deliver(function, posted("/order")).status
     assert [] == SEEN
@@ -522,7 +520,7 @@ def test_other_middleware_of_a_function_is_not_around_a_404_but_around_its_413()
         ("x", "is a list"),
     ],
 )
-def test_what_is_no_middleware_is_refused_by_the_entry(entry: Any, use: Any, why: str) -> None:
+def test_an_entry_refuses_a_value_that_is_not_middleware(entry: Any, use: Any, why: str) -> None:
     for function in (order, ship):
         with pytest.raises(ConfigurationError, match=f"the entry.*{why}|{why}.*"):
             entry(function, use=use)

@@ -189,7 +189,7 @@ def test_tasks_leave_no_frames_behind(make: Any, provider: str) -> None:
     assert (5, 0) == (len(held), kept())
 
 
-def test_what_lambda_is_told_has_the_frames_of_this_invocation_alone() -> None:
+def test_lambda_gets_only_the_frames_of_this_invocation() -> None:
     error = broken()
 
     @portable(on.task("work"))
@@ -205,7 +205,7 @@ def test_what_lambda_is_told_has_the_frames_of_this_invocation_alone() -> None:
 
 
 @pytest.mark.parametrize("make", [broken, not_found])
-def test_the_log_shows_where_it_was_raised_each_time(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_shows_the_raising_line_each_time(make: Any, caplog: pytest.LogCaptureFixture) -> None:
     error = make()
 
     @portable(on.queue("orders"))
@@ -242,7 +242,7 @@ def test_handlers_that_write_later_still_have_the_traceback() -> None:
     assert "in raising" in logging.Formatter().formatException(record.exc_info)  # type: ignore[arg-type]  # it has one
 
 
-def test_a_delivery_still_says_what_was_raised() -> None:
+def test_a_delivery_still_has_the_error() -> None:
     @portable(on.queue("orders"))
     def message(message: Message) -> None:
         raising(broken())

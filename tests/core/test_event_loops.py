@@ -242,7 +242,7 @@ def test_a_thread_that_waits_runs_the_loop_when_the_one_before_is_done() -> None
     assert [threading.current_thread().name, "second"] == ran
 
 
-def test_threads_race_for_the_loop_and_none_is_left_behind() -> None:
+def test_threads_that_race_for_the_loop_all_finish() -> None:
     async def work(number: int) -> int:
         if number % 3 == 0:
             await asyncio.sleep(0)
@@ -317,7 +317,7 @@ print(*names)
     assert "MainThread MainThread portable_fn" == in_a_process(code)
 
 
-def test_context_variables_are_those_given() -> None:
+def test_the_context_variables_are_the_passed_ones() -> None:
     who: ContextVar[str] = ContextVar("who", default="nobody")
     variables = copy_context()
     variables.run(who.set, "Ada")
@@ -335,7 +335,7 @@ def test_context_variables_are_those_given() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
-def test_whatever_is_raised_is_raised_and_the_loop_lives_on(error: type[BaseException]) -> None:
+def test_every_error_is_raised_and_the_loop_lives_on(error: type[BaseException]) -> None:
     async def raises() -> None:
         raise error("why")
 
@@ -348,7 +348,7 @@ def test_whatever_is_raised_is_raised_and_the_loop_lives_on(error: type[BaseExce
         assert "lives" == runs(returns(), copy_context())
 
 
-def test_what_cancels_its_own_task_ends_as_it_would_alone() -> None:
+def test_work_that_cancels_its_own_task_ends_as_it_would_alone() -> None:
     async def returns() -> str:
         task = asyncio.current_task()
         assert task is not None
@@ -501,7 +501,7 @@ def test_a_raised_error_keeps_no_frame_alive() -> None:
 # Processes
 
 
-def test_a_process_that_is_forked_has_a_loop_of_its_own() -> None:
+def test_a_forked_process_has_its_own_loop() -> None:
     code = """
 import asyncio, os, sys
 from contextvars import copy_context
@@ -528,7 +528,7 @@ for runs in (run, run_in_thread):
 
 
 @pytest.mark.parametrize("runs", ["run", "run_in_thread"])
-def test_what_is_left_ends_and_the_loop_is_closed_when_the_process_ends(runs: str) -> None:
+def test_remaining_work_ends_and_the_loop_is_closed_at_the_end_of_the_process(runs: str) -> None:
     code = f"""
 import asyncio
 from contextvars import copy_context
@@ -636,7 +636,7 @@ def entries() -> dict[str, Callable[[], Any]]:
 @pytest.mark.filterwarnings("ignore:coroutine")
 @pytest.mark.parametrize("where", ["a task on Lambda", "HTTP on Lambda", "Google"])
 @pytest.mark.parametrize("runs", ["asyncio", "run", "run_in_thread"])
-def test_an_entry_that_would_wait_for_its_own_loop_says_what_to_do(where: str, runs: str) -> None:
+def test_an_entry_that_would_wait_for_its_own_loop_raises_an_error_with_advice(where: str, runs: str) -> None:
     call = entries()[where]
 
     async def directly() -> str:

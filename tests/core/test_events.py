@@ -26,7 +26,7 @@ from portable_fn.testing.stories.events import every_event
 
 
 @pytest.mark.parametrize("event", every_event(), ids=lambda event: type(event).__name__)
-def test_every_kind_has_what_an_event_has(event: Event[Any]) -> None:
+def test_every_kind_has_the_fields_of_an_event(event: Event[Any]) -> None:
     assert event.id
     assert event.source
     assert () == event.envelopes
@@ -92,7 +92,7 @@ def test_a_field_that_cannot_be_read_is_a_decode_error_that_names_it() -> None:
     assert "A" == Ours({"subject": "a"}).subject
 
 
-def test_a_changes_data_is_the_row_as_it_is_or_was() -> None:
+def test_the_data_of_a_change_is_the_new_row_or_the_removed_one() -> None:
     assert ({"n": 2}, {"n": 1}) == (
         fake.change(before={"n": 1}, after={"n": 2}).data,
         fake.change(before={"n": 1}).data,
@@ -124,7 +124,7 @@ def test_a_batch_is_a_sequence() -> None:
 
 
 @pytest.mark.parametrize("after", [-1, "30", True, float("nan"), float("inf"), 1e10])
-def test_a_delay_that_is_none_is_refused(after: Any) -> None:
+def test_a_malformed_delay_is_refused(after: Any) -> None:
     with pytest.raises(ValueError, match="after is a number of seconds"):
         Retry(after=after)
 
@@ -181,7 +181,7 @@ def test_typed_data_is_validated_for_every_kind_that_has_some() -> None:
         task(fake.task({}))
 
 
-def test_a_portable_function_called_with_an_event_returns_what_the_handler_returned() -> None:
+def test_a_portable_function_called_with_an_event_returns_the_handlers_result() -> None:
     @portable
     def handler(event: Message[Any], ctx: Any) -> str:
         return f"{event.data} {ctx.provider}"

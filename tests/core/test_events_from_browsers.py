@@ -131,7 +131,7 @@ def hit(
 
 
 @pytest.mark.parametrize("road", ROADS, ids=str)
-def test_what_a_sender_sends_is_taken(road: str) -> None:
+def test_a_senders_event_is_accepted(road: str) -> None:
     path, body, content_type, headers, who = ROADS[road]
     status, _, answer = hit(asgi_entry(*FUNCTIONS), path, body, content_type, headers)
     assert (status in (200, 202), [who]) == (True, called), answer
@@ -139,7 +139,7 @@ def test_what_a_sender_sends_is_taken(road: str) -> None:
 
 @pytest.mark.parametrize("content_type", OF_PAGES, ids=str)
 @pytest.mark.parametrize("road", [road for road in ROADS if road != "a CloudEvent in headers"], ids=str)
-def test_what_a_page_can_send_by_its_content_type_is_taken_by_no_road(
+def test_no_pipeline_accepts_a_content_type_that_a_page_can_send(
     road: str, content_type: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, body, _, headers, _ = ROADS[road]
@@ -167,7 +167,7 @@ def test_what_a_page_can_send_by_its_content_type_is_taken_by_no_road(
     ids=str,
 )
 @pytest.mark.parametrize("road", ROADS, ids=str)
-def test_what_a_browser_sends_for_another_site_is_refused_whatever_its_content_type(
+def test_a_browsers_request_for_another_site_is_refused_whatever_its_content_type(
     road: str, headers: dict[str, str]
 ) -> None:
     path, body, content_type, more, _ = ROADS[road]
@@ -201,7 +201,7 @@ def test_a_call_with_a_token_needs_no_content_type_for_an_empty_body(monkeypatch
     assert ["double", "double"] == called
 
 
-def test_a_functions_own_path_takes_what_it_likes() -> None:
+def test_a_functions_own_path_accepts_any_request() -> None:
     application = asgi_entry(*FUNCTIONS)
     status, _, body = hit(application, "/orders/new", "x", "text/plain", {"origin": "https://evil.test"})
     assert (200, b"text/plain", ["new"]) == (status, body, called)
@@ -210,7 +210,7 @@ def test_a_functions_own_path_takes_what_it_likes() -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/dapr/subscribe"), ("OPTIONS", "/orders"), ("OPTIONS", "/nightly")], ids=str
 )
-def test_what_dapr_asks_for_needs_the_token_too(method: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_daprs_own_requests_need_the_token_too(method: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     application = asgi_entry(*FUNCTIONS)
     assert 200 == hit(application, path, None, None, method=method)[0]
     monkeypatch.setenv("APP_API_TOKEN", "right")
@@ -325,7 +325,7 @@ PUSH = {
         ({}, "application/json", {"x-cloudtasks-queuename": "orders", "x-cloudtasks-taskname": "1"}),
     ],
 )
-def test_what_a_browser_sends_to_google_for_another_site_is_refused(
+def test_a_browsers_request_to_google_for_another_site_is_refused(
     body: Any, content_type: str | None, headers: dict[str, str]
 ) -> None:
     application = gcp_entry(double, ship, nightly, paid)
@@ -343,7 +343,7 @@ def test_a_function_on_google_for_a_pages_requests_gets_them() -> None:
     assert (200, b"text/plain") == (answer.status_code, answer.get_data())
 
 
-def test_a_refusal_says_nothing_of_what_was_sent(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_repeats_nothing_of_the_request(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         _, _, body = hit(asgi_entry(double), "/double", {"secret": "hunter2"}, "text/plain")
     assert b"hunter2" not in body

@@ -115,7 +115,7 @@ def test_a_message_that_only_looks_like_an_envelope_is_a_message(functions: tupl
     assert ["m-1"] == seen
 
 
-def test_what_cannot_be_read_of_a_queue_that_nobody_takes_is_for_no_function() -> None:
+def test_an_unreadable_message_of_an_untaken_queue_reaches_no_function() -> None:
     @portable(on.queue("invoices"))
     def invoices(message: Message) -> None:
         seen.append(message.id)
@@ -125,7 +125,7 @@ def test_what_cannot_be_read_of_a_queue_that_nobody_takes_is_for_no_function() -
     assert [] == seen
 
 
-def test_an_event_whose_detail_only_looks_like_records_is_for_who_takes_any_event() -> None:
+def test_an_event_whose_detail_only_looks_like_records_reaches_the_function_for_any_event() -> None:
     @portable
     def anything(event: Event) -> None:
         seen.append(event.id)
@@ -148,12 +148,12 @@ def test_an_event_whose_detail_only_looks_like_records_is_for_who_takes_any_even
         {"version": "2.0", "rawPath": "/", "requestContext": {"http": {"method": "GET"}}},
     ],
 )
-def test_what_a_state_machine_hands_on_is_the_input_of_a_function_of_tasks_whatever_it_looks_like(input: Any) -> None:
+def test_a_state_machines_input_is_a_tasks_whatever_it_looks_like(input: Any) -> None:
     assert "stepped" == invoke(input, step)
     assert [input] == seen
 
 
-def test_an_event_of_a_bus_is_a_tasks_input_where_no_function_beside_it_takes_it() -> None:
+def test_an_event_of_a_bus_is_a_tasks_input_if_no_other_function_takes_it() -> None:
     assert "stepped" == invoke(BUS_EVENT, step, orders)
     assert None is invoke(BUS_EVENT, step, any_event)
     assert [BUS_EVENT] == seen
@@ -290,7 +290,7 @@ def settles(batch: Batch[Message]) -> None:
             batch.reject(message)
 
 
-def test_what_comes_again_behind_a_retry_of_its_group_is_not_in_the_dead_letters_already(
+def test_a_message_retried_behind_its_group_is_not_dead_lettered_yet(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sent: list[str] = []

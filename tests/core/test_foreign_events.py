@@ -91,7 +91,7 @@ def sent(functions: Any, type: str, **more: Any) -> int:
     [[ship], [paid], [of_shop], [uploads], [objects], [ship, paid, uploads, double], [objects, ship]],
     ids=named,
 )
-def test_an_event_of_another_provider_is_refused_so_that_it_comes_again_and_the_log_says_what_takes_it(
+def test_an_event_of_another_provider_is_retried_and_the_log_says_what_takes_it(
     functions: Any, type: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Knative, Eventarc and Event Grid retry a 503, and dead-letter what fails too often.
@@ -150,7 +150,7 @@ def test_a_function_for_any_event_at_all_gets_it() -> None:
     assert [("anything", "CloudEvent")] == called
 
 
-def test_what_a_function_for_others_of_the_provider_filters_is_done_and_no_message_to_another() -> None:
+def test_an_event_that_a_function_filters_out_is_acknowledged_and_reaches_no_other() -> None:
     @portable(on.event("google.cloud.storage.object.v1.deleted"))
     def deleted(event: CloudEvent) -> None:
         raise AssertionError
@@ -166,7 +166,7 @@ def test_an_event_of_nobodys_type_is_still_a_message_to_the_only_function_for_me
     assert [("ship", "order.created"), ("ship", "googly.cloud")] == called
 
 
-def test_what_dapr_or_kafka_carries_in_a_topic_is_the_topics_whatever_its_type() -> None:
+def test_an_event_in_a_topic_of_dapr_or_kafka_is_the_topics_whatever_its_type() -> None:
     assert 202 == sent([ship, paid], FINALIZED, topic="orders", pubsubname="pubsub")
     message = cloud_event(FINALIZED, topic="orders", pubsubname="pubsub")
     assert 200 == hit(entry(ship, paid), "/portable_fn/orders", message, CLOUD_EVENTS)[0]
@@ -198,7 +198,7 @@ BODIES = [
 @pytest.mark.parametrize(("body", "what"), BODIES, ids=["a push", "Event Grid", "EventBridge", "SNS", "S3"])
 @pytest.mark.parametrize("path", ["/", "/push", "/portable_fn/orders"])
 @pytest.mark.parametrize("functions", [[ship], [ship, paid, double], [ship, uploads]], ids=named)
-def test_what_another_provider_posts_is_refused_and_the_log_says_what_takes_it(
+def test_a_post_of_another_provider_is_refused_and_the_log_says_what_takes_it(
     functions: Any, path: str, body: Any, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):
@@ -209,7 +209,7 @@ def test_what_another_provider_posts_is_refused_and_the_log_says_what_takes_it(
     assert what.encode() in answer
 
 
-def test_a_task_that_is_called_by_its_name_gets_what_it_is_called_with() -> None:
+def test_a_task_called_by_its_name_gets_its_input() -> None:
     application = entry(double)
     assert 400 == hit(application, "/", PUSH, "application/json")[0]
     assert [] == called

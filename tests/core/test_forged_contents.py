@@ -351,7 +351,7 @@ CARRIED = [
 
 
 @pytest.mark.parametrize(("provider", "service", "function", "event"), CARRIED)
-def test_what_a_message_holds_reaches_the_function_that_names_the_messages_channel(
+def test_an_event_inside_a_message_reaches_the_function_that_names_the_channel(
     provider: str, service: str, function: Any, event: Event[Any]
 ) -> None:
     assert ["acknowledged"] == deliver([orders, *OTHERS, function], event, to=provider, via=service).outcomes
@@ -359,7 +359,7 @@ def test_what_a_message_holds_reaches_the_function_that_names_the_messages_chann
 
 
 @pytest.mark.parametrize(("provider", "service", "function", "event"), CARRIED)
-def test_the_service_by_which_a_function_says_that_its_events_come_is_the_one_that_deliver_takes(
+def test_deliver_uses_the_service_that_the_functions_via_names(
     provider: str, service: str, function: Any, event: Event[Any]
 ) -> None:
     assert ["acknowledged"] == deliver([orders, function], event, to=provider).outcomes
@@ -368,7 +368,7 @@ def test_the_service_by_which_a_function_says_that_its_events_come_is_the_one_th
 
 
 @pytest.mark.parametrize(("provider", "service", "function", "event"), CARRIED)
-def test_both_the_function_for_messages_and_the_one_for_what_they_hold_get_a_message_that_both_name(
+def test_a_channel_named_by_two_functions_delivers_the_message_and_the_event_inside(
     provider: str, service: str, function: Any, event: Event[Any]
 ) -> None:
     @portable(on.queue("notifications"))
@@ -393,7 +393,7 @@ def test_both_the_function_for_messages_and_the_one_for_what_they_hold_get_a_mes
         ("azure", "event_grid_storage_queue"),
     ],
 )
-def test_the_message_is_what_is_acknowledged_or_retried_for_what_it_holds(provider: str, service: str) -> None:
+def test_the_message_has_the_outcome_of_the_event_inside(provider: str, service: str) -> None:
     sent = [fake.object("uploads", key, id=key) for key in ("a.png", "fail.png", "b.png")]
     delivery = deliver([orders, thumbnail], sent, to=provider, via=service)
     assert ["acknowledged", "retried", "acknowledged"] == delivery.outcomes
@@ -418,7 +418,7 @@ class LambdaContext:
         return 30_000
 
 
-def test_what_fails_inside_of_a_message_is_told_by_the_messages_id() -> None:
+def test_a_failure_inside_a_message_is_reported_by_the_messages_id() -> None:
     text = json.loads(
         json.dumps(S3).replace("ObjectRemoved:Delete", "ObjectCreated:Put").replace("victim.txt", "fail.png")
     )
@@ -428,7 +428,7 @@ def test_what_fails_inside_of_a_message_is_told_by_the_messages_id() -> None:
     assert ["thumbnail", "orders"] == names()
 
 
-def test_what_a_message_holds_is_no_other_queues() -> None:
+def test_an_event_inside_a_message_reaches_no_function_of_another_queue() -> None:
     for function in (thumbnail, audit, sweep, book, read):
         for name, text in TEXTS.items():
             calls.clear()
@@ -458,7 +458,7 @@ def test_the_detail_of_an_event_that_anybody_may_put_on_a_bus_poses_as_nothing_e
         assert [("paid", detail)] == calls
 
 
-def test_what_a_pipe_puts_on_a_bus_is_for_the_function_that_says_so() -> None:
+def test_an_event_that_a_pipe_puts_on_a_bus_reaches_the_function_that_says_so() -> None:
     record = bus(
         "Pipe accounts",
         "Event from aws:dynamodb",
@@ -503,7 +503,7 @@ def test_an_email_holds_nothing_for_other_functions() -> None:
     assert (["feedback"], ["acknowledged"]) == (names(), delivery.outcomes)
 
 
-def test_a_reject_of_what_a_message_holds_goes_where_the_trigger_of_that_channel_says() -> None:
+def test_a_rejected_event_inside_a_message_goes_to_the_dead_letters_of_its_channels_trigger() -> None:
     @portable(
         on.object("uploads", via="first", dead_letter="first-dead"),
         on.object("uploads", via="second", dead_letter="second-dead"),
@@ -571,7 +571,7 @@ def test_a_messages_text_is_read_once_however_many_functions_there_are(
 
 
 @pytest.mark.parametrize("beside", [[], [orders], [orders, uploads]], ids=len)
-def test_a_function_for_batches_of_what_messages_hold_gets_them_whole(beside: list[Any]) -> None:
+def test_a_batch_function_for_events_inside_messages_gets_the_whole_batch(beside: list[Any]) -> None:
     @portable(on.change("accounts", via="changes"))
     def rows(changes: Batch[ChangeEvent]) -> None:
         calls.append(("rows", [change.after for change in changes]))
@@ -582,7 +582,7 @@ def test_a_function_for_batches_of_what_messages_hold_gets_them_whole(beside: li
     assert [("rows", [{"id": "1"}, {"id": "2"}, {"id": "3"}])] == calls
 
 
-def test_a_worker_gives_a_queue_to_its_function_for_batches_and_to_who_gets_what_it_holds() -> None:
+def test_a_worker_delivers_a_queue_to_its_batch_function_and_to_functions_for_the_events_inside() -> None:
     @portable(on.queue("notifications"))
     def batch(messages: Batch[Message]) -> None:
         calls.append(("batch", len(messages)))

@@ -77,7 +77,7 @@ Of = TypeAliasType("Of", Message[T], type_params=(T,))
         (Annotated[Order, "an alias"], Message, False, True),
     ],
 )
-def test_what_an_annotation_says_beside_the_kind_changes_nothing(
+def test_other_parts_of_an_annotation_than_the_kind_change_nothing(
     annotation: Any, kind: type[Any], takes_batch: bool, validates: bool
 ) -> None:
     def handler(order, ctx=None): ...  # type: ignore[no-untyped-def]
@@ -103,7 +103,7 @@ def test_an_annotated_handler_is_called_with_its_data_on_every_provider(provider
 
 
 @pytest.mark.parametrize("annotation", [Message | ObjectEvent, Optional[int], Union[Message, ObjectEvent, None]])  # noqa: UP007, UP045
-def test_several_kinds_are_none(annotation: Any) -> None:
+def test_an_annotation_of_several_kinds_is_refused(annotation: Any) -> None:
     def handler(event): ...  # type: ignore[no-untyped-def]
 
     handler.__annotations__ = {"event": annotation}
@@ -172,7 +172,7 @@ class LambdaContext: ...
         (with_value, ["keyword-only", "def with_value(request, *, limit=…)"]),
     ],
 )
-def test_a_handler_of_another_framework_is_refused_with_what_to_write(handler: Any, words: list[str]) -> None:
+def test_a_handler_of_another_framework_is_refused_with_advice(handler: Any, words: list[str]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         portable(on.http("GET", "/items/{id}"))(handler)
     assert [] == [word for word in words if word not in str(caught.value)], str(caught.value)
@@ -192,7 +192,7 @@ def of_values(order: str) -> None: ...
         (of_three, on.queue("orders"), ["for more, make a function that returns the handler"]),
     ],
 )
-def test_what_to_write_is_of_the_triggers_kind(handler: Any, trigger: Any, words: list[str]) -> None:
+def test_the_advice_fits_the_triggers_kind(handler: Any, trigger: Any, words: list[str]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         portable(trigger)(handler)
     assert [] == [word for word in words if word not in str(caught.value)], str(caught.value)
@@ -207,7 +207,7 @@ def third(request: Request, ctx: Context, more: int = 1) -> None: ...
 
 
 @pytest.mark.parametrize("handler", [keyword, event, third])
-def test_what_can_be_called_is_not_refused(handler: Any) -> None:
+def test_a_handler_that_can_be_called_is_not_refused(handler: Any) -> None:
     portable(on.http("GET", "/{event}/{context}/{limit}/{more}"))(handler)
 
 
@@ -230,7 +230,7 @@ def test_what_can_be_called_is_not_refused(handler: Any) -> None:
         (fake.batch([1, 2]), "Records", ["a Batch is not a dict", "batch[0].data"]),
     ],
 )
-def test_an_event_read_as_a_dict_says_what_to_read(given: Any, key: object, words: list[str]) -> None:
+def test_an_event_read_as_a_dict_raises_an_error_with_advice(given: Any, key: object, words: list[str]) -> None:
     with pytest.raises(TypeError) as caught:
         given[key]
     assert [] == [word for word in words if word not in str(caught.value)], str(caught.value)
@@ -252,7 +252,7 @@ def test_a_request_has_no_get_and_says_so() -> None:
         ("invoked_function_arn", "ctx.native"),
     ],
 )
-def test_a_context_read_as_lambdas_says_what_to_read(name: str, instead: str) -> None:
+def test_a_context_read_as_lambdas_raises_an_error_with_advice(name: str, instead: str) -> None:
     context = Context()
     assert not hasattr(context, name)
     with pytest.raises(AttributeError, match=instead):
@@ -292,9 +292,7 @@ def test_an_answer_in_lambdas_form_is_an_error_that_names_response(
         {"body": "x", "headers": {}},
     ],
 )
-def test_a_result_that_is_no_answer_of_lambdas_is_json(
-    result: dict[str, Any], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_result_unlike_lambdas_answers_is_json(result: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     @portable
     def handler(request: Request) -> dict[str, Any]:
         return result

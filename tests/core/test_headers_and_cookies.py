@@ -167,7 +167,7 @@ def test_a_traceparent_is_read(flags: str, sampled: bool) -> None:
         f"00-{TRACE[0]}-{TRACE[1]}",
     ],
 )
-def test_a_malformed_traceparent_is_none(value: str | None) -> None:
+def test_a_malformed_traceparent_is_ignored(value: str | None) -> None:
     assert parse_traceparent(value) is None
 
 

@@ -131,7 +131,7 @@ def test_a_tasks_keys_are_written_on_every_provider(provider: str) -> None:
     ],
 )
 @pytest.mark.parametrize("place", ["alone", "in a list", "in a dataclass"])
-def test_a_key_that_is_no_text_or_another_keys_text_is_an_error(
+def test_a_key_that_json_cannot_have_or_a_repeated_key_is_an_error(
     value: Any, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     value = PLACES[place](value)

@@ -93,13 +93,13 @@ def test_an_extension_of_a_wrong_name_or_value_is_left_out(members: dict[str, An
 @pytest.mark.parametrize(
     "time", ["yesterday", "", 5, -1.5, True, [], {}, "0001-01-01T00:00:00+14:00", "\ud800", "9" * 400]
 )
-def test_a_time_that_is_none_is_absent(time: object) -> None:
+def test_a_malformed_time_is_absent(time: object) -> None:
     for event in in_each_form({"time": time}):
         assert ("1", None) == (event.id, event.time)
 
 
 @pytest.mark.parametrize("value", [1.5, [], {}, "\ud800"])
-def test_an_attribute_that_is_no_text_is_absent(value: object) -> None:
+def test_an_attribute_that_is_not_text_is_absent(value: object) -> None:
     for event in in_each_form({"subject": value, "dataschema": value, "datacontenttype": value, "data": {"a": 1}}):
         assert ("1", "", "", "", {"a": 1}) == (event.id, event.subject, event.schema, event.content_type, event.data)
 
@@ -121,7 +121,7 @@ def test_an_event_whose_identity_or_order_cannot_be_read_is_refused(name: str, v
 
 
 @pytest.mark.parametrize("name", ["id", "source", "type", "partitionkey"])
-def test_an_id_that_is_no_text_is_not_repaired_into_another_one(name: str) -> None:
+def test_an_id_that_is_not_text_is_not_repaired_into_another_one(name: str) -> None:
     with pytest.raises(DecodeError, match=f"{name} is percent-encoded, but not as UTF-8"):
         cloudevents.binary({**HEADERS, f"ce-{name}": "a%FF"}, b"")
     with pytest.raises(DecodeError, match=f"'{name}' is not UTF-8"):
@@ -178,7 +178,7 @@ def test_a_time_that_can_be_read_is_there() -> None:
     "name", ["ce-id", "ce-source", "ce-type", "ce-partitionkey", "ce-tenant", "ce-subject", "x-other"]
 )
 @pytest.mark.parametrize("value", [b"\xff", b"a\xe9", b"%41\xff", b'"\xff"'])
-def test_a_header_that_is_not_utf_8_is_no_id(name: str, value: bytes) -> None:
+def test_a_header_that_is_not_utf_8_cannot_be_an_id(name: str, value: bytes) -> None:
     known = {**{header.encode(): text.encode() for header, text in HEADERS.items()}, name.encode(): value}
     environ = {
         f"HTTP_{header.decode().upper().replace('-', '_')}": text.decode("latin-1") for header, text in known.items()
@@ -290,7 +290,7 @@ def test_side_data_of_a_document_may_be_anything(odd: Any) -> None:
         assert ("1", "users", {"id": "ada"}, {"n": 1}) == (made.id, made.table, made.key, made.after)
 
 
-def test_a_document_of_protobuf_whose_creation_is_no_time_arrives() -> None:
+def test_a_protobuf_document_with_a_malformed_creation_time_arrives() -> None:
     name = b"projects/p/databases/d/documents/users/ada"
     nanos_beyond_a_second = b"\x10\xff\xff\xff\xff\x0f"
     document = b"\x0a" + bytes([len(name)]) + name + b"\x1a\x06" + nanos_beyond_a_second
@@ -324,7 +324,7 @@ def test_a_first_generation_event_arrives_without_a_time_that_can_be_read(odd: A
         of_google({"value": {**DOCUMENT, "updateTime": 5}}, "google.cloud.firestore.document.v1.written", DATABASE),
     ],
 )
-def test_what_identifies_or_orders_an_event_of_google_must_be_readable(request_: Any) -> None:
+def test_the_identity_and_order_of_a_google_event_must_be_readable(request_: Any) -> None:
     with pytest.raises(DecodeError):
         google_event(request_)
 
@@ -405,7 +405,7 @@ def test_an_endpoint_is_a_host_with_or_without_port_and_scheme(variable: str, mo
             api.origin(variable)
 
 
-def test_a_metadata_server_that_is_not_there_is_told_with_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_metadata_server_is_an_error_that_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
     monkeypatch.setenv("GCE_METADATA_HOST", "127.0.0.1:1")
     with pytest.raises(PortableError, match="set GOOGLE_CLOUD_PROJECT"):
@@ -474,7 +474,7 @@ def test_side_data_of_azures_messages_may_be_anything(odd: Any) -> None:
     assert "t1" == azure_messages.kafka(record, "clicks", 1).attributes["tenant"]
 
 
-def test_what_the_worker_cannot_read_is_absent() -> None:
+def test_fields_that_the_worker_cannot_read_are_absent() -> None:
     made = azure_messages.storage_queue(half_readable(id="m", get_body=lambda: b""), "orders")
     assert ("m", None, None) == (made.id, made.time, made.attempt)
     known = {"message_id": "m", "sequence_number": 7, "session_id": "s", "get_body": lambda: b"", "body": b""}
@@ -552,7 +552,7 @@ def test_side_data_of_azures_rows_and_timers_may_be_anything(odd: Any) -> None:
 
 
 @pytest.mark.parametrize("odd", [None, "", True, 1.5, [], {}, object(), b"\xff", Mock()], ids=named)
-def test_what_identifies_an_event_of_azures_must_be_readable(odd: Any) -> None:
+def test_the_identity_of_an_azure_event_must_be_readable(odd: Any) -> None:
     metadata = {"PartitionContext": {"PartitionId": odd}}
     unreadable: list[tuple[Any, Any]] = [
         (azure_messages.storage_queue, azure_native(id=odd)),

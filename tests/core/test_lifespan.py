@@ -136,7 +136,7 @@ def test_requests_at_once_share_one_attempt() -> None:
     asyncio.run(main())
 
 
-def test_a_startup_that_takes_longer_than_its_time_goes_on_and_is_not_begun_twice() -> None:
+def test_a_startup_that_exceeds_its_time_goes_on_and_is_not_repeated() -> None:
     app = App()
     function = asgi_app(app, startup_timeout=0.01)
     application = entry(function)

@@ -86,7 +86,7 @@ def heard(setup: str = "", after: str = "", **environment: str) -> list[str]:
 # Levels
 
 
-def test_info_is_shown_where_nobody_has_set_up_logging() -> None:
+def test_info_is_shown_unless_logging_is_set_up() -> None:
     assert ["info line", "warning line", "error line"] == heard()
 
 
@@ -97,7 +97,7 @@ def test_the_level_is_a_variable_whatever_its_case(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["verbose", "10", "INFO;DEBUG"])
-def test_a_word_that_is_no_level_is_warned_of_once_and_info_is_shown(word: str) -> None:
+def test_an_unknown_level_logs_one_warning_and_info_is_shown(word: str) -> None:
     warning, *lines = heard(after="Context(function='g').log.info('info line')", PORTABLE_FN_LOG_LEVEL=word)
     assert warning.endswith(
         f"PORTABLE_FN_LOG_LEVEL is one of debug, info, warning, error, critical, not {word!r}: info is shown"
@@ -128,7 +128,7 @@ ON_ROOT = OWN_HANDLER % "'root': {'level': 'INFO', 'handlers': ['h']}"
         (f"logging.config.dictConfig({ON_ROOT})", ["info line", "warning line", "error line"]),
     ],
 )
-def test_what_the_program_sets_up_wins_and_each_line_is_shown_once(setup: str, shown: list[str]) -> None:
+def test_the_programs_logging_wins_and_each_line_is_shown_once(setup: str, shown: list[str]) -> None:
     assert shown == heard(setup)
 
 
@@ -149,14 +149,14 @@ def test_logging_that_is_set_up_later_takes_over_without_duplicates() -> None:
     assert ["own debug line", "own info line"] == lines
 
 
-def test_lambdas_level_holds_where_none_is_set_in_code() -> None:
+def test_lambdas_level_applies_unless_the_code_sets_one() -> None:
     lambda_level = {"AWS_LAMBDA_LOG_LEVEL": "WARN"}
     assert ["warning line", "error line"] == heard(**lambda_level)
     assert ["info line", "warning line", "error line"] == heard(PORTABLE_FN_LOG_LEVEL="info", **lambda_level)
     assert ["info line", "warning line", "error line"] == heard(AWS_LAMBDA_LOG_LEVEL="odd")
 
 
-def test_only_what_portable_fn_and_its_functions_log_is_raised() -> None:
+def test_only_records_of_portable_fn_and_its_functions_are_raised() -> None:
     other = "logging.getLogger('mine').info('info of mine')\nlogging.getLogger('mine').warning('warning of mine')"
     assert ["info line", "warning line", "error line", "warning of mine"] == heard(after=other)
 
@@ -177,7 +177,7 @@ def test_a_line_has_its_level_time_and_invocation() -> None:
         ({"AWS_LAMBDA_RUNTIME_API": "x", "AWS_LAMBDA_LOG_FORMAT": "JSON"}, "level", "timestamp", "requestId"),
     ],
 )
-def test_a_line_is_an_object_where_the_platform_reads_that(
+def test_a_line_is_an_object_if_the_platform_reads_objects(
     environment: dict[str, str], level: str, time: str, invocation: str
 ) -> None:
     code = """
@@ -216,13 +216,13 @@ def test_the_place_of_a_line_is_the_handlers_own(caplog: pytest.LogCaptureFixtur
     ]
 
 
-def test_what_a_call_adds_comes_beside_the_ids(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_extra_of_a_call_is_added_to_the_ids(caplog: pytest.LogCaptureFixture) -> None:
     Context(invocation_id="i-1").log.info("x", extra={"order": 7})
     record: Any = caplog.records[0]
     assert (7, "i-1", "i-1") == (record.order, record.invocation_id, record.correlation_id)
 
 
-def test_in_a_worker_the_console_is_told_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_worker_the_console_gets_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, str]] = []
     methods = {name: (lambda text, name=name: seen.append((name, text))) for name in ("debug", "info", "warn", "error")}
     monkeypatch.setitem(sys.modules, "js", SimpleNamespace(console=SimpleNamespace(**methods)))  # type: ignore[arg-type]  # it is a module there
@@ -239,7 +239,7 @@ def test_in_a_worker_the_console_is_told_the_level(monkeypatch: pytest.MonkeyPat
     assert expected == seen
 
 
-def test_a_closed_stderr_is_no_error() -> None:
+def test_a_closed_stderr_does_not_matter() -> None:
     code = "import sys\nfrom portable_fn import Context\nsys.stderr = None\nContext().log.info('x')"
     assert [] == said(code)
 
@@ -268,7 +268,7 @@ def ship(order: Message, ctx: Context) -> None:
     ctx.log.info("shipping")
 
 
-def test_caplog_has_what_is_shown(caplog: pytest.LogCaptureFixture) -> None:
+def test_caplog_has_the_shown_records(caplog: pytest.LogCaptureFixture) -> None:
     assert ["in detail", "shipping"] == [record.getMessage() for record in deliver(ship, fake.message({})).logs]
     ship(fake.message({}), fake.context())
     assert ["shipping"] * 2 == [record.getMessage() for record in caplog.records]

@@ -221,7 +221,7 @@ def test_a_message_with_too_many_values_is_unreadable() -> None:
 
 @pytest.mark.parametrize("spaces", [0, 65_530, 65_535, 65_536, 65_537, 131_072])
 @pytest.mark.parametrize("inside", ["", "\\", "\\\\", '\\"', '\\\\\\"', "[", "]", "\\u005b"])
-def test_a_text_is_looked_at_in_parts_as_it_is_in_one(spaces: int, inside: str) -> None:
+def test_a_text_is_measured_in_parts_as_in_one(spaces: int, inside: str) -> None:
     string = json.dumps("x" * 3 + inside)
     deep, too_deep = ("[" * depth + string + "]" * depth for depth in (MAX_JSON_DEPTH, MAX_JSON_DEPTH + 1))
     filler = json.dumps("[" * spaces + inside)

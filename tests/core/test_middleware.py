@@ -61,7 +61,7 @@ def test_async_middleware_goes_around_sync_and_async_handlers(is_async: bool) ->
     assert (response.body, response.headers["x-tag"]) == (b"x", "awaited")
 
 
-def test_middleware_can_answer_itself_and_sees_what_the_handler_raises() -> None:
+def test_middleware_can_answer_itself_and_sees_the_handlers_error() -> None:
     def guard(event: Any, ctx: Context, call_next: Any) -> Any:
         if "authorization" not in event.headers:
             return Response(401)
@@ -110,7 +110,7 @@ def test_any_origin_is_a_star_without_vary() -> None:
     assert "access-control-allow-credentials" not in response.headers
 
 
-def test_any_origin_is_told_without_being_asked_since_caches_keep_the_answer_for_all() -> None:
+def test_any_origin_is_allowed_without_an_origin_since_caches_keep_the_answer_for_all() -> None:
     response = answer(fake.request("GET", "/x"), shared(expose=["x-a"]))
     assert response.headers["access-control-allow-origin"] == "*"
     assert response.headers["access-control-expose-headers"] == "x-a"
@@ -126,7 +126,7 @@ def test_origins_have_no_case_and_odd_header_names_are_not_echoed() -> None:
     ("use", "why"),
     [(cors, "is a list"), ([cors], r"cors is called: cors\(\)"), ([None], "middleware is a function"), ([print], None)],
 )
-def test_what_is_no_middleware_is_refused_at_decoration(use: Any, why: str | None) -> None:
+def test_a_value_that_is_not_middleware_is_refused_at_decoration(use: Any, why: str | None) -> None:
     def handler(request: Request) -> None: ...
 
     if why is None:
@@ -152,7 +152,7 @@ def test_middleware_that_forgets_to_return_or_to_await_is_a_500_that_says_so(cap
         assert why in str(caplog.records[-1].exc_info)
 
 
-def test_inner_middleware_may_return_what_a_handler_may() -> None:
+def test_inner_middleware_may_return_every_result_of_a_handler() -> None:
     def inner(event: Any, ctx: Context, call_next: Any) -> Any:
         return {"inner": True}
 
@@ -177,7 +177,7 @@ def test_several_origins_are_named_back_one_by_one_with_vary() -> None:
         assert response.headers["vary"] == "Accept, Origin"
 
 
-def test_a_preflight_says_what_is_allowed_for_how_long() -> None:
+def test_a_preflight_names_the_allowed_methods_and_their_time() -> None:
     response = answer(preflight(), shared(origins="https://a.example", headers=["x-token", "x-other"], max_age=60))
     assert response.status == 204
     assert response.headers["access-control-allow-origin"] == "https://a.example"

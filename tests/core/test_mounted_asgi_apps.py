@@ -143,7 +143,7 @@ def test_a_mounted_sub_application_is_routed(way: dict[str, str]) -> None:
     assert "Ada" == answer.json()["hello"]
 
 
-def test_the_scope_has_what_the_provider_says(way: dict[str, str]) -> None:
+def test_the_scope_has_the_providers_facts(way: dict[str, str]) -> None:
     answer = deliver(asgi_app(STARLETTE), fake.request("GET", "/seen", host="api.example.com"), **way).json()
     assert (way["to"], "203.0.113.7") == (answer["provider"], answer["client"])
     assert f"{answer['root_path']}/seen" == answer["path"] == answer["raw_path"]
@@ -370,7 +370,7 @@ def test_a_body_that_ends_too_early_cuts_the_stream() -> None:
         call(app)
 
 
-def test_the_application_waits_for_who_reads_and_hears_when_nobody_does() -> None:
+def test_the_application_waits_for_its_reader_and_learns_when_it_goes() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             return
@@ -440,18 +440,18 @@ def test_the_server_of_the_scope_is_the_host_that_was_called(url: str, server: t
     assert (scheme, server, [(b"host", host)]) == (scope["scheme"], scope["server"], scope["headers"])
 
 
-def test_a_request_without_a_host_has_none_in_its_headers() -> None:
+def test_a_request_without_a_host_gets_no_host_header() -> None:
     assert [] == http_scope(Request("GET", "/", headers={}), Context(), {})["headers"]
 
 
-def test_each_event_loop_has_a_lifespan_of_its_own_and_those_of_closed_loops_are_forgotten() -> None:
+def test_each_event_loop_has_its_own_lifespan_and_those_of_closed_loops_are_forgotten() -> None:
     function: Any = asgi_app(STARLETTE)
     for _ in range(3):
         assert 200 == asyncio.run(function(fake.request("GET", "/seen"), fake.context())).status
     assert 1 == len(function.__portable__.handler.__mount__._lifespans)
 
 
-def test_what_an_application_sends_to_a_client_that_has_gone_is_an_os_error() -> None:
+def test_sending_to_a_client_that_has_gone_is_an_os_error() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             return

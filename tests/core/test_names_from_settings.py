@@ -136,7 +136,7 @@ def test_azure_registers_the_names_that_the_settings_have(monkeypatch: pytest.Mo
     assert "prod-orders" == function.get_trigger().queue_name
 
 
-def test_dapr_is_told_the_names_that_the_variables_have(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dapr_gets_the_names_in_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDERS_QUEUE", "prod-orders")
     [one] = subscriptions(bindings(ship), "pubsub")
     assert ("prod-orders", "orders-dead") == (one["topic"], one["deadLetterTopic"])

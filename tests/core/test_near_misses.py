@@ -22,7 +22,7 @@ from portable_fn.errors import ConfigurationError
         ("nothing_like_it", "on has no 'nothing_like_it'"),
     ],
 )
-def test_on_says_what_a_trigger_is_called_here(name: str, hint: str) -> None:
+def test_on_suggests_the_triggers_name(name: str, hint: str) -> None:
     with pytest.raises(AttributeError) as caught:
         getattr(on, name)
     assert hint == str(caught.value)

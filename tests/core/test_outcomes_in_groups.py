@@ -90,7 +90,7 @@ MEANINGS = [
 
 @pytest.mark.parametrize("style", ["each", "each of many", "whole", "beside another"])
 @pytest.mark.parametrize(("errors", "outcome"), MEANINGS, ids=repr)
-def test_outcomes_of_a_task_group_are_what_they_are_alone(errors: Any, outcome: Any, style: str) -> None:
+def test_outcomes_in_a_task_group_mean_the_same_as_alone(errors: Any, outcome: Any, style: str) -> None:
     async def each(message: Message) -> None:
         await together(*errors)
 
@@ -138,7 +138,7 @@ def test_a_tasks_caller_sees_an_outcome_of_a_group_as_alone(error: Exception, pr
     assert (expected.outcomes, expected.error) == (delivery.outcomes, delivery.error)
 
 
-def test_what_isnt_an_outcome_stays_the_group_that_was_raised() -> None:
+def test_a_group_with_another_error_stays_a_group() -> None:
     group = ExceptionGroup("g", [ValueError("x"), Retry("busy")])
     assert group is meant(group)
     error = ValueError("x")

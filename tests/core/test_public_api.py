@@ -140,7 +140,7 @@ def test_the_api_reference_documents_every_public_module_for_adapters() -> None:
     assert adapter_modules() - INTERNAL == names
 
 
-def test_public_modules_name_what_is_public() -> None:
+def test_public_modules_list_their_public_names() -> None:
     modules = [f"portable_fn.adapter.{name}" for name in adapter_modules() - INTERNAL]
     modules += [f"portable_fn.{module.name}" for module in iter_modules(portable_fn.__path__) if not module.ispkg]
     for name in sorted({*modules} - {"portable_fn.__main__", "portable_fn.mount_wsgi", "portable_fn.record"}):

@@ -109,7 +109,7 @@ def test_a_path_template_that_cannot_be_is_refused(path: str) -> None:
         on.http("GET", path)
 
 
-def test_what_is_no_trigger_or_method_is_refused() -> None:
+def test_an_unknown_trigger_or_method_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="triggers"):
         portable("GET", "/")  # type: ignore[call-overload]
     for method in ("GET /", "*", "/x", None, [], [None]):
@@ -158,7 +158,7 @@ def any_number(*args: Any) -> Any:
         (functools.partial(any_number), False),
     ],
 )
-def test_what_can_be_called_so_is_middleware(use: Any, is_async: bool) -> None:
+def test_a_value_that_can_be_called_so_is_middleware(use: Any, is_async: bool) -> None:
     @portable(on.http(), use=[use])
     def handler(request: Request, ctx: Context) -> str:
         return ctx.invocation_id
@@ -258,7 +258,9 @@ def of_three(event, ctx, more, *, most): ...  # type: ignore[no-untyped-def]
         ),
     ],
 )
-def test_a_refused_declaration_names_what_was_seen(handler: Any, options: dict[str, Any], words: list[str]) -> None:
+def test_the_error_of_a_refused_declaration_names_its_cause(
+    handler: Any, options: dict[str, Any], words: list[str]
+) -> None:
     options = dict(options)
     if annotation := options.pop("annotation", None):
         handler.__annotations__["event"] = annotation

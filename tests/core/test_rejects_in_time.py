@@ -66,7 +66,7 @@ def test_a_send_gets_half_of_the_time_that_is_left(handler: Any) -> None:
 
 
 @STYLES
-def test_without_a_deadline_nothing_limits_a_send_but_the_adapter(handler: Any) -> None:
+def test_without_a_deadline_only_the_adapter_limits_sending(handler: Any) -> None:
     given: list[float | None] = []
 
     def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
@@ -100,7 +100,7 @@ def test_sending_the_rejects_of_an_async_handler_holds_up_no_event_loop(handler:
     assert get_ident() not in threads
 
 
-def test_sending_what_several_async_handlers_reject_or_is_not_valid_holds_up_no_event_loop() -> None:
+def test_sending_rejected_and_invalid_events_of_several_async_handlers_blocks_no_event_loop() -> None:
     threads: list[int] = []
 
     def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:

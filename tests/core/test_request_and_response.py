@@ -44,7 +44,7 @@ def test_a_request_without_an_id_takes_the_callers_or_a_new_one_and_keeps_it() -
     assert request.id == request.id != Request().id
 
 
-def test_data_is_none_for_an_empty_body_and_a_dict_for_a_form() -> None:
+def test_data_of_an_empty_body_is_absent_and_of_a_form_is_a_dict() -> None:
     assert fake.request("POST").data is None
     assert fake.request("POST", form={"a": "1"}).data == {"a": "1"}
     headers = {"content-type": "application/x-www-form-urlencoded"}
@@ -65,7 +65,7 @@ def test_data_is_none_for_an_empty_body_and_a_dict_for_a_form() -> None:
         (b'{"a":' * 201 + b"1" + b"}" * 201, "nested"),
     ],
 )
-def test_json_that_is_none_is_a_400_that_says_why(body: bytes, why: str) -> None:
+def test_malformed_json_is_a_400_that_says_why(body: bytes, why: str) -> None:
     with pytest.raises(HTTPError, match=why) as caught:
         fake.request("POST", body=body).json()
     assert caught.value.status == 400
@@ -85,7 +85,7 @@ def test_json_in_its_own_charset_and_with_a_byte_order_mark_is_read() -> None:
 @pytest.mark.parametrize(
     "charset", ["nonsense", "punycode", "undefined", "unicode_escape", "rot13", "zip", "idna", "a\0b"]
 )
-def test_a_charset_that_is_none_is_a_415(charset: str) -> None:
+def test_an_unknown_charset_is_a_415(charset: str) -> None:
     request = fake.request("POST", body=b"x", headers={"content-type": f"text/plain; charset={charset}"})
     for read in (lambda: request.text, request.json):
         with pytest.raises(HTTPError, match="unknown") as caught:
@@ -98,7 +98,7 @@ def test_a_wide_and_flat_json_text_is_not_too_deep() -> None:
     assert fake.request("POST", json=value).json() == value
 
 
-def test_what_a_request_shows_of_itself_has_no_secrets() -> None:
+def test_the_repr_of_a_request_has_no_secrets() -> None:
     request = fake.request("POST", "/x?token=a-secret", headers={"authorization": "a-secret"}, body="a-secret")
     assert repr(request) == "Request(method='POST', raw_path='/x', id='request-1')"
 
@@ -328,7 +328,9 @@ def test_a_problem_without_a_title_has_that_of_its_status(status: int, title: st
     assert title == problem.title(status)
 
 
-def test_a_form_without_its_parser_or_of_too_many_parts_says_what_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_form_without_its_parser_or_with_too_many_parts_is_refused_with_advice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def form(parts: int) -> Request[Any]:
         part = b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n'
         return fake.request(
@@ -346,7 +348,7 @@ def test_a_form_without_its_parser_or_of_too_many_parts_says_what_is_possible(mo
         _ = form(1).form
 
 
-def test_typed_data_without_pydantic_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_typed_data_without_pydantic_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pydantic", None)
     with pytest.raises(ConfigurationError, match=r"portable-fn\[pydantic\]"):
         Validator(int)
@@ -384,7 +386,7 @@ def test_a_request_part_that_cannot_be_read_is_a_400(fields: dict[str, Any], rea
 
 
 @pytest.mark.parametrize(("forwarded", "scheme"), [(None, "http"), ("https, http", "http"), ("http,HTTPS ", "https")])
-def test_the_scheme_is_what_the_last_proxy_saw(forwarded: str | None, scheme: str) -> None:
+def test_the_scheme_is_the_last_proxys(forwarded: str | None, scheme: str) -> None:
     headers = Headers({} if forwarded is None else {"x-forwarded-proto": forwarded})
     assert scheme == forwarded_scheme(headers, "http")
 

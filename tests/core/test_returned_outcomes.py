@@ -87,7 +87,7 @@ def test_no_provider_acknowledges_it(result: Any, style: str, provider: str) -> 
 
 
 @pytest.mark.parametrize(("result", "name"), OUTCOMES, ids=repr)
-def test_the_error_names_what_to_raise(result: Any, name: str) -> None:
+def test_the_error_names_the_outcome_to_raise(result: Any, name: str) -> None:
     delivery = deliver(returning(result, "each"), [fake.message({})], to="aws")
     assert ("EncodeError", f"the function returned {name}, which means nothing: raise {name}") == delivery.error
 
@@ -115,7 +115,7 @@ def test_it_is_an_error_beside_other_functions_too(beside: bool) -> None:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_task_may_return_any_json_but_no_exception(provider: str) -> None:
+def test_a_task_may_return_any_json_and_no_exception(provider: str) -> None:
     @portable(on.task("work"))
     def work(task: Task) -> Any:
         return HTTPError(404) if task.data == "error" else task.data

@@ -89,13 +89,13 @@ def test_a_slash_at_the_end_makes_no_difference_on_any_provider(
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("path", ["/items//", "//items", "//", "/items/7//", "/items//7", "//items/"])
-def test_of_several_slashes_none_is_left_out(provider: str, path: str) -> None:
+def test_no_slash_of_several_is_left_out(provider: str, path: str) -> None:
     functions = [get("/", "root"), get("/items"), get("/items/{id}")]
     assert deliver(functions, fake.request("GET", path), to=provider).status == 404
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_methods_of_a_path_with_a_slash_at_the_end_are_those_of_the_path_without(provider: str) -> None:
+def test_a_path_with_a_slash_at_the_end_has_the_methods_of_the_path_without(provider: str) -> None:
     functions = [get("/items"), named("add", on.http("POST", "/items/"))]
 
     def answered(method: str, path: str) -> Answer:
@@ -135,12 +135,12 @@ def test_of_two_paths_that_differ_by_a_slash_each_has_its_own_function(path: str
         ("/items//", ("/{rest+}", {"rest": "items//"})),
     ],
 )
-def test_what_takes_the_rest_gives_way_to_a_more_specific_path_without_the_slash(path: str, expected: Any) -> None:
+def test_a_rest_parameter_gives_way_to_a_more_specific_path_without_the_slash(path: str, expected: Any) -> None:
     functions = [get("/items"), get("/items/{id}"), get("/docs/{page+}"), get("/{x}/{y}/{z}/{more}"), get("/{rest+}")]
     assert expected == found(path, *functions)
 
 
-def test_a_function_without_a_trigger_gets_no_path_that_another_has_but_for_a_slash() -> None:
+def test_a_function_without_a_trigger_gets_no_path_that_another_has_except_for_a_slash() -> None:
     functions = [named("every"), get("/items")]
     assert ("/items", {}) == found("/items/", *functions)
     assert 405 == found("/items/", *functions, method="POST")
@@ -219,7 +219,7 @@ def test_a_gateways_template_without_its_parameters_is_read_by_the_path() -> Non
     assert {"id": "7"} == told(rest("/items/7", "/items/{id}", None), item)["params"]
 
 
-def test_a_more_specific_function_wins_over_the_one_that_the_gateway_means() -> None:
+def test_a_more_specific_function_wins_over_the_gateways_route() -> None:
     functions = [get("/items/{id}"), get("/items/new")]
     for path in ("/items/new", "/items/new/"):
         assert "/items/new" == told(rest(path, "/items/{id}", {"id": "new"}), *functions)["function"]
@@ -318,7 +318,7 @@ VALUES = st.lists(
     encoded=st.booleans(),
     slash=st.sampled_from(["", "/"]),
 )
-def test_whatever_the_base_path_and_the_parameters_are_the_two_are_told_apart(
+def test_the_base_path_is_separated_from_every_parameter(
     base: list[str], before: list[str], values: list[str], greedy: bool, encoded: bool, slash: str
 ) -> None:
     if greedy:
@@ -383,7 +383,7 @@ def test_the_apis_own_domain_has_the_stage_and_no_base_path() -> None:
     assert ("/prod", "/") == split({**event, "path": "/", "resource": "/"})
 
 
-def test_an_event_written_by_hand_whose_resource_is_the_root_keeps_its_path() -> None:
+def test_a_handwritten_event_with_the_root_as_resource_keeps_its_path() -> None:
     event = rest("/items", "/", None)
     event["requestContext"] = {}
     assert "/items" == told(event, everything)["raw_path"]
@@ -465,7 +465,7 @@ def test_functions_behind_a_root_path_have_their_own_paths(provider: str, via: s
     ]
 
 
-def test_a_root_path_is_compared_as_it_is_decoded_and_kept_as_it_was_sent() -> None:
+def test_a_root_path_is_compared_decoded_and_kept_as_sent() -> None:
     for root_path, path, kept in (
         ("/v1", "/%76%31/a", "/%76%31"),
         ("/b%C3%BCcher", "/b%c3%bccher/a", "/b%c3%bccher"),
@@ -485,7 +485,7 @@ def test_a_root_path_comes_after_a_base_path_and_a_stage() -> None:
     assert ("/prod/v1", "/items/7") == (seen["root_path"], seen["raw_path"])
 
 
-def test_the_gateways_parameters_are_those_of_the_template_behind_the_root_path() -> None:
+def test_the_gateways_parameters_belong_to_the_template_after_the_root_path() -> None:
     event = http_api("/v1/items/a/b", "GET /v1/items/{id}", {"id": "a/b"})
     assert {"id": "a/b"} == told(event, get("/items/{id}"), root_path="/v1")["params"]
     assert 404 == told(event, get("/items/{id}"))
@@ -519,7 +519,7 @@ def test_an_asgi_application_knows_the_base_path_of_a_custom_domain() -> None:
 @pytest.mark.parametrize(
     "root_path", ["v1", "/v1/", "/", "//v1", "/v1//a", "/{x}", "/v1?a", "/v1#a", "/a b", "/a\n", "/a\\b", None, 1, b"/v1"]
 )  # fmt: skip
-def test_a_root_path_that_is_none_is_refused_by_the_entry(entry: Any, root_path: Any) -> None:
+def test_a_malformed_root_path_is_refused_by_the_entry(entry: Any, root_path: Any) -> None:
     with pytest.raises(ConfigurationError, match="root_path is"):
         entry(everything, root_path=root_path)
 
@@ -528,7 +528,7 @@ def test_a_root_path_that_is_none_is_refused_by_the_entry(entry: Any, root_path:
 def ship(order: Message) -> None: ...
 
 
-def test_a_root_path_that_is_none_is_refused_without_http_functions_too() -> None:
+def test_a_malformed_root_path_is_refused_without_http_functions_too() -> None:
     for entry in (aws_entry, gcp_entry, azure_entry, cloudflare_entry, asgi_entry):
         with pytest.raises(ConfigurationError, match="root_path is"):
             entry(ship, root_path="v1")

@@ -52,7 +52,7 @@ def test_literal_segments_win_over_parameters_and_parameters_over_the_rest() -> 
         assert routed(target, *functions) == {"function": name, "params": params}, target
 
 
-def test_head_is_answered_by_get_and_by_its_own_function_where_there_is_one() -> None:
+def test_head_is_answered_by_its_own_function_or_by_get() -> None:
     get, head = named("get", on.http("GET", "/")), named("head", on.http("HEAD", "/"))
     assert answer(fake.request("HEAD"), get).headers["content-length"] == "30"
     assert answer(fake.request("HEAD"), get, head).headers["content-length"] == "31"
@@ -71,7 +71,7 @@ def test_a_less_specific_path_answers_a_method_that_the_more_specific_one_lacks(
     assert routed("/x/1", *functions)["function"] == "get"
 
 
-def test_a_function_without_a_trigger_answers_what_no_other_does() -> None:
+def test_a_function_without_a_trigger_answers_the_remaining_requests() -> None:
     assert routed("/anything", named("bare"), named("one", on.http("GET", "/one"))) == {
         "function": "bare",
         "params": {},
@@ -145,7 +145,7 @@ def test_the_servers_cancellation_of_an_async_handler_is_not_answered() -> None:
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, SystemExit, KeyboardInterrupt, StopIteration])
-def test_whatever_an_async_handler_raises_is_a_500(error: type[BaseException]) -> None:
+def test_every_error_of_an_async_handler_is_a_500(error: type[BaseException]) -> None:
     @portable
     async def odd(request: Request) -> None:
         raise error

@@ -76,7 +76,7 @@ def test_a_stream_is_made_while_the_chunk_before_is_sent_and_no_further() -> Non
     asyncio.run(main())
 
 
-def test_a_stream_that_nobody_has_begun_to_read_is_closed() -> None:
+def test_an_unread_stream_is_closed() -> None:
     class File:
         closed = False
 
@@ -103,7 +103,7 @@ def test_a_stream_that_swallows_its_cancellation_is_closed() -> None:
     asyncio.run(main())
 
 
-def test_what_a_stream_raises_when_it_is_closed_is_raised() -> None:
+def test_the_error_of_closing_a_stream_is_raised() -> None:
     async def main() -> None:
         driven = Driven(Counting().fails_when_closed(), copy_context())
         assert b"1" == await driven.next()
@@ -131,7 +131,7 @@ def test_a_stream_whose_task_is_cancelled_by_itself_ends() -> None:
     assert [b"1"] == asyncio.run(asyncio.wait_for(main(), 5))
 
 
-def test_chunks_outside_of_a_loop_are_closed_where_their_reader_stops() -> None:
+def test_chunks_outside_a_loop_are_closed_when_their_reader_stops() -> None:
     with asyncio.Runner() as runner:
 
         def run(coroutine: Coroutine[Any, Any, Any], variables: object) -> Any:
@@ -164,7 +164,7 @@ def test_an_iterable_that_cannot_be_closed_needs_no_closing(begun: bool) -> None
     asyncio.run(main([b"x"]))
 
 
-def test_a_sync_stream_that_nobody_has_begun_to_read_is_closed() -> None:
+def test_an_unread_sync_stream_is_closed() -> None:
     closed: list[str] = []
 
     class Closing(list[bytes]):

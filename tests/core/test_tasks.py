@@ -100,7 +100,7 @@ def send(request: pytest.FixtureRequest) -> Iterator[Send]:
 
 
 @pytest.mark.parametrize("what", tasks.ODD)
-def test_whatever_a_handler_does_to_its_task_is_answered(alone: Send, what: str) -> None:
+def test_a_handler_that_changes_its_task_is_answered(alone: Send, what: str) -> None:
     answer = alone(fake.request("GET", f"/odd/{what}"))
     if what == "cancels_itself_and_returns":
         assert (200, "ended") == (answer.status, answer.text)
@@ -110,9 +110,7 @@ def test_whatever_a_handler_does_to_its_task_is_answered(alone: Send, what: str)
 
 
 @pytest.mark.parametrize("what", tasks.ODD)
-def test_whatever_background_work_does_to_its_task_the_answer_goes_out_and_other_work_is_done(
-    alone: Send, what: str
-) -> None:
+def test_background_work_that_changes_its_task_costs_no_answer_and_no_other_work(alone: Send, what: str) -> None:
     before = worked(alone).count(what)
     assert "ended" == alone(fake.request("GET", f"/odd-background/{what}")).text
     end = time.monotonic() + 5

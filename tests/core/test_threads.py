@@ -48,7 +48,7 @@ def test_forty_run_at_once_and_the_next_ones_wait() -> None:
     assert 40 == highest == threads.MOST
 
 
-def test_no_more_threads_are_begun_than_are_needed() -> None:
+def test_only_as_many_threads_as_needed_are_started() -> None:
     before = {one.name for one in threading.enumerate()}
 
     async def one_after_the_other() -> set[int]:
@@ -86,7 +86,7 @@ def test_they_have_a_copy_of_the_context_variables() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration])
-def test_whatever_one_raises_is_raised_and_costs_no_thread(error: type[BaseException]) -> None:
+def test_every_error_is_raised_and_costs_no_thread(error: type[BaseException]) -> None:
     def fails() -> None:
         raise error("here")
 
@@ -105,7 +105,7 @@ def test_whatever_one_raises_is_raised_and_costs_no_thread(error: type[BaseExcep
     assert "next" == last
 
 
-def test_what_is_cancelled_before_it_began_is_not_called() -> None:
+def test_a_function_cancelled_before_it_started_is_not_called() -> None:
     called: list[str] = []
     begun, go = threading.Barrier(threads.MOST + 1), threading.Event()
 
@@ -153,7 +153,7 @@ def run_alone(code: str) -> str:
     return done.stdout
 
 
-def test_the_process_ends_when_what_they_do_has_ended() -> None:
+def test_the_process_ends_when_their_work_has_ended() -> None:
     code = """
 import asyncio, time
 from portable_fn.adapter import threads
@@ -171,7 +171,7 @@ asyncio.run(leaves())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_process_that_was_forked_has_threads_of_its_own() -> None:
+def test_a_forked_process_has_its_own_threads() -> None:
     code = """
 import asyncio, os
 from portable_fn.adapter import threads

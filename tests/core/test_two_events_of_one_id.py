@@ -144,7 +144,7 @@ def test_rejected_messages_of_one_id_are_each_sent_to_cloudflares_dead_letters()
 
 
 @pytest.mark.parametrize("to", ["gcp", "azure", "cloudflare", "asgi"])
-def test_what_is_delivered_alone_is_handled_whatever_its_id(to: str) -> None:
+def test_an_event_delivered_alone_is_handled_whatever_its_id(to: str) -> None:
     for number in (1, 2):
         assert ["acknowledged"] == deliver(ship, fake.message({"n": number}, id="order-1"), to=to).outcomes
     assert 2 == len(seen)

@@ -75,7 +75,7 @@ def test_data_that_fails_validation_is_a_422_that_names_the_fields_and_keeps_the
     assert answer(fake.request("POST", body=b"{"), create).status == 400
 
 
-def test_a_strict_model_takes_what_json_can_say_of_it() -> None:
+def test_a_strict_model_accepts_json_forms_of_its_values() -> None:
     class Strict(pydantic.BaseModel, strict=True):
         at: datetime
         id: uuid.UUID
@@ -89,7 +89,7 @@ def test_a_strict_model_takes_what_json_can_say_of_it() -> None:
     assert handler(fake.request(json=data)) == 2026
 
 
-def test_a_request_is_validated_anew_by_each_call() -> None:
+def test_each_call_validates_its_request_again() -> None:
     seen: list[object] = []
 
     @portable
@@ -111,7 +111,7 @@ def test_thousands_of_faults_are_a_hundred_and_a_count() -> None:
 
 
 @pytest.mark.parametrize("kind", ["message", "batch", "task", "request"])
-def test_data_is_what_json_can_say_of_a_strict_type_in_every_kind(kind: str) -> None:
+def test_a_strict_type_accepts_json_forms_in_every_kind(kind: str) -> None:
     """A time is a str in JSON, which a strict model takes from JSON alone."""
     event: Any = {
         "message": fake.message({"at": "2026-01-02T03:04:05Z"}),
@@ -145,20 +145,22 @@ def test_a_handler_of_typed_data_gets_its_context() -> None:
         (of_typed, fake.message(body=""), Reject, ["data is not valid"]),
     ],
 )
-def test_data_that_is_not_valid_says_where(handler: Any, event: Any, error: type[Exception], words: list[str]) -> None:
+def test_the_error_of_invalid_data_names_its_place(
+    handler: Any, event: Any, error: type[Exception], words: list[str]
+) -> None:
     with pytest.raises(error) as caught:
         Binding(handler).bind_data(event)
     assert [] == [word for word in words if word not in str(caught.value)], str(caught.value)
 
 
-def test_a_handler_without_a_type_of_data_leaves_the_data_as_it_is() -> None:
+def test_a_handler_without_a_type_of_data_gets_the_data_unchanged() -> None:
     event = fake.message({"at": 1})
     Binding(of_message).bind_data(event)
     assert {"at": 1} == event.data
 
 
 @pytest.mark.parametrize(("count", "told"), [(99, None), (100, None), (101, 101)])
-def test_the_number_of_faults_is_told_where_some_are_left_out(count: int, told: int | None) -> None:
+def test_the_error_counts_the_faults_if_some_are_left_out(count: int, told: int | None) -> None:
     @portable
     def handler(request: Request[list[int]]) -> None: ...
 

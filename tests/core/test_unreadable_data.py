@@ -70,7 +70,7 @@ def click(body: bytes | str, id: str = "m-1", **fields: Any) -> Message[Any]:
 
 @pytest.mark.parametrize("handler", HANDLERS)
 @pytest.mark.parametrize("body", [b"{page: /", b"nothing", b'{"page": NaN}', b"[" * 300], ids=repr)
-def test_what_is_no_json_is_dead_lettered_whatever_the_handler_is_like(body: bytes, handler: Any) -> None:
+def test_malformed_json_is_dead_lettered_for_every_handler(body: bytes, handler: Any) -> None:
     function = portable(*TRIGGERS)(handler)
     events = [click(b'{"page": "/"}', "m-0"), click(body), click(b'{"page": "/"}', "m-2")]
     for provider, service in (("aws", "kinesis"), ("azure", "event_hubs")):
@@ -81,14 +81,14 @@ def test_what_is_no_json_is_dead_lettered_whatever_the_handler_is_like(body: byt
 
 @pytest.mark.parametrize(("provider", "service"), BINARY)
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_bytes_that_are_no_text_are_dead_lettered(handler: Any, provider: str, service: str) -> None:
+def test_bytes_that_are_not_text_are_dead_lettered(handler: Any, provider: str, service: str) -> None:
     function = portable(*TRIGGERS)(handler)
     assert ["dead-lettered"] == deliver(function, [click(b'\x1f\x8b{"page"')], to=provider, via=service).outcomes
 
 
 # A message of bytes is bytes on Cloudflare, whose data can be read.
 @pytest.mark.parametrize(("provider", "service"), [*BINARY, ("cloudflare", "queue")])
-def test_so_are_those_of_a_handler_that_reads_text(provider: str, service: str) -> None:
+def test_bytes_that_are_not_text_are_dead_lettered_for_a_handler_that_reads_text(provider: str, service: str) -> None:
     function = portable(*TRIGGERS)(reads_text)
     assert ["dead-lettered"] == deliver(function, [click(b"\xff\xfe")], to=provider, via=service).outcomes
 
@@ -157,7 +157,7 @@ def test_an_event_that_is_read_inside_of_a_message_is_dead_lettered_too() -> Non
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_what_could_be_for_another_function_is_retried(is_async: bool) -> None:
+def test_an_unreadable_event_that_another_function_may_take_is_retried(is_async: bool) -> None:
     async def later(event: CloudEvent) -> None: ...
     def now(event: CloudEvent) -> None: ...
 
@@ -177,7 +177,7 @@ def test_a_decode_error_of_something_else_is_an_error_like_any_other() -> None:
     assert ["retried"] == deliver(handler, [click("{}")], to="aws").outcomes
 
 
-def test_what_follows_in_order_is_handled_once_it_is_in_the_dead_letters_and_waits_if_it_cannot_be() -> None:
+def test_later_events_of_a_key_wait_until_it_is_dead_lettered() -> None:
     function = portable(*TRIGGERS)(reads_data)
     bad, good = click("{page: /", "m-1"), click('{"page": "/"}', "m-2")
     for taken, expected in ((True, ["Reject", "Done"]), (False, ["Retry", "Retry"])):
@@ -207,7 +207,7 @@ class Batches:
         return handler
 
 
-def test_a_batch_is_handled_without_those_that_it_cannot_read() -> None:
+def test_a_batch_is_handled_without_unreadable_messages() -> None:
     batches = Batches()
     sent = [click('{"page": "/"}', "m-0"), click("{", "m-1"), click('{"page": "again"}', "m-2"), click("[", "m-3")]
     consumer = Consumer(Dispatcher(bindings(batches.function())), dead_letter=lambda *_: True)
@@ -223,7 +223,7 @@ def test_a_batch_that_holds_nothing_else_is_not_handled_again() -> None:
     assert [["m-1"]] == batches.seen
 
 
-def test_one_of_a_batch_that_nobody_takes_is_retried_with_what_follows_it() -> None:
+def test_an_unreadable_message_without_a_destination_is_retried_with_the_later_ones() -> None:
     batches = Batches()
     consumer = Consumer(
         Dispatcher(bindings(batches.function())), key=lambda event: event.key, dead_letter=lambda *_: False

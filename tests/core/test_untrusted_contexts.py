@@ -169,7 +169,7 @@ def test_an_attempt_is_the_hosts_retry_or_the_first() -> None:
 
 
 @pytest.mark.parametrize("seconds", ["", "0", "-5", "1e3", "²", "٣", "60.5", " 60", "9" * 400, "nan", "999999999"])
-def test_a_time_limit_of_google_that_is_none_is_no_deadline(seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_time_limit_of_google_sets_no_deadline(seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", seconds)
     context = google_decode.GCPContext(fake.request("POST"), False)
     assert (None, None) == (context.remaining(), context.deadline)
@@ -207,7 +207,7 @@ def test_headers_of_google_may_be_missing_or_repeated(headers: list[tuple[bytes,
 
 
 @pytest.mark.parametrize("ctx", [None, object(), SimpleNamespace(), SimpleNamespace(waitUntil=None)], ids=named)
-def test_background_work_is_done_where_a_worker_has_no_wait_until(ctx: Any) -> None:
+def test_background_work_is_done_if_a_worker_has_no_wait_until(ctx: Any) -> None:
     @portable(on.http("GET", "/"))
     def fetch(request: Request, ctx: Context) -> str:
         ctx.background(work("fetch"))
@@ -262,7 +262,7 @@ def test_messages_of_a_batch_that_does_not_tell_its_queue_are_retried_one_by_one
 
 
 @pytest.mark.parametrize("odd", [None, 7, Mock(), object(), {}], ids=lambda one: type(one).__name__)
-def test_what_the_edge_says_of_a_request_may_be_anything(odd: Any) -> None:
+def test_the_edges_facts_about_a_request_may_be_malformed(odd: Any) -> None:
     cf: Any = SimpleNamespace(
         colo=odd, tlsClientAuth=SimpleNamespace(certVerified="SUCCESS", to_py=lambda: {"certSubjectDN": odd})
     )

@@ -147,7 +147,7 @@ def call(task: Task[Model]) -> None: ...
 
 
 @pytest.mark.parametrize(("data", "pointer", "kind", "detail"), FAULTS)
-def test_an_answer_names_pointer_and_type_of_what_is_not_valid(
+def test_an_answer_names_pointer_and_type_of_invalid_data(
     data: dict[str, Any], pointer: str, kind: str, detail: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -172,7 +172,7 @@ def test_a_log_and_a_dead_letters_reason_do_so_too(
 
 @pytest.mark.parametrize("provider", ADAPTERS)
 @pytest.mark.parametrize(("data", "pointer", "kind", "detail"), FAULTS[:12:3])
-def test_a_tasks_caller_is_told_so_too(
+def test_a_tasks_caller_gets_the_same_error(
     data: dict[str, Any], pointer: str, kind: str, detail: str, provider: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -210,14 +210,14 @@ def test_nothing_of_the_input_hangs_on_the_error() -> None:
             assert not isinstance(error, pydantic.ValidationError)
 
 
-def test_a_form_is_told_as_json_is() -> None:
+def test_errors_of_a_form_look_like_those_of_json() -> None:
     answer = deliver(take, fake.request("POST", "/", form={"number": SECRET, SECRET: "1"}))
     assert ["#/number", "#/*"] == [error["pointer"] for error in answer.json()["errors"]]
     assert SECRET not in answer.text
 
 
 @pytest.mark.parametrize("text", [f"[1e99{'9' * 20}]", '["a" "hunter2"]', '{"hunter2"}', "[hunter2]", '["\\hunter2"]'])
-def test_malformed_json_is_told_by_its_place(text: str) -> None:
+def test_the_error_of_malformed_json_names_its_place(text: str) -> None:
     with pytest.raises(ValueError, match=r"char|characters") as caught:
         parse_json(text)
     assert SECRET not in str(caught.value)
@@ -279,7 +279,7 @@ def test_a_million_faults_take_no_memory(name: str) -> None:
     assert count >= told
 
 
-def test_what_is_valid_is_the_same_whatever_its_length() -> None:
+def test_valid_data_is_the_same_whatever_its_length() -> None:
     value = [{"a": number, "b": 1, "c": 2} for number in range(5000)]
     text = json.dumps(value)
     assert len(text) > 65_536
@@ -291,7 +291,7 @@ def test_what_is_valid_is_the_same_whatever_its_length() -> None:
     assert [("#/3/b", "int_parsing")] == [(error["pointer"], error["type"]) for error in caught.value.errors]
 
 
-def test_a_pydantic_that_can_not_stop_early_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pydantic_that_cannot_stop_early_still_validates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("portable_fn.invalid.first_fault_validator", lambda schema: None)
     with pytest.raises(InvalidData) as caught:
         Validator(list[int]).from_json("[" + '"x",' * 20_000 + "1]")
@@ -321,7 +321,7 @@ TOLD: list[tuple[BaseException, tuple[str, str]]] = [
 
 @pytest.mark.parametrize("provider", ["gcp", "asgi"])
 @pytest.mark.parametrize(("error", "told"), TOLD)
-def test_what_was_raised_for_the_caller_reaches_him_over_http(
+def test_an_error_for_the_caller_reaches_them_over_http(
     error: BaseException, told: tuple[str, str], provider: str
 ) -> None:
     @portable(on.task("call"))
@@ -354,7 +354,7 @@ def test_anything_else_is_in_the_log_alone(
 
 
 @pytest.mark.parametrize("provider", ["aws", "azure", "cloudflare"])
-def test_who_calls_by_the_platform_is_told_everything(provider: str) -> None:
+def test_a_caller_by_the_platform_gets_every_error(provider: str) -> None:
     @portable(on.task("call"))
     def raises(task: Task) -> None:
         raise RuntimeError("no lamps")

@@ -161,7 +161,7 @@ def test_the_token_is_neither_an_attribute_nor_a_dead_letters(monkeypatch: pytes
     assert {} == binding.attributes
 
 
-def test_http_functions_answer_whoever_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_functions_answer_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(callers.TOKEN, "s3same")
     for service in ("http", "http_async"):
         assert 200 == google_answer(fake.request("GET", "/open"), service, *FUNCTIONS)

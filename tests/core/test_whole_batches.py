@@ -50,18 +50,18 @@ WHOLE = pytest.mark.parametrize("function", [whole, whole_async])
 
 
 @WHOLE
-def test_a_batch_handler_settles_single_messages_and_the_rest_is_done(function: Any) -> None:
+def test_a_batch_handler_sets_the_outcome_of_single_messages_and_the_rest_is_acknowledged(function: Any) -> None:
     assert ["done", "retry", "reject", "done"] == outcomes(function, messages(1, "retry", "reject", 2), rejects=True)
     assert ["0", "1", "2", "3"] == calls
 
 
 @WHOLE
-def test_a_batch_handler_that_fails_has_all_retried_but_what_it_rejected(function: Any) -> None:
+def test_a_failed_batch_is_retried_except_for_rejected_messages(function: Any) -> None:
     assert ["retry", "reject", "retry"] == outcomes(function, messages(1, "reject", "fail"), rejects=True)
 
 
 @WHOLE
-def test_after_a_retried_message_of_a_batch_the_rest_of_its_key_comes_again(function: Any) -> None:
+def test_after_a_retried_message_of_a_batch_the_rest_of_its_key_is_retried(function: Any) -> None:
     sent = messages(1, "retry", 2, 3, keys="aaab")
     assert ["done", "retry", "retry", "done"] == outcomes(function, sent, key=by_key)
 
@@ -103,9 +103,7 @@ def test_a_batch_takes_no_message_of_another() -> None:
     ],
 )
 @pytest.mark.parametrize("style", ["each", "later", "at once", "batch", "batch later"])
-def test_what_stops_a_key_is_the_same_for_every_style_of_handler(
-    items: list[Any], expected: list[str], style: str
-) -> None:
+def test_a_key_stops_alike_for_every_style_of_handler(items: list[Any], expected: list[str], style: str) -> None:
     def now(event: Message[int]) -> None: ...
     async def later(event: Message[int]) -> None: ...
     def batch(events: Batch[Message[int]]) -> None: ...
@@ -144,7 +142,7 @@ def test_a_batch_handler_gets_the_window_and_the_state_and_may_give_another(besi
     assert [(window, {"sum": 1}, 1), (window, {"sum": 2}, 1)] == calls
 
 
-def test_the_last_of_a_window_is_told_even_where_it_has_no_events() -> None:
+def test_the_last_batch_of_a_window_is_delivered_even_without_events() -> None:
     @portable
     def counts(batch: Batch[Message[Any]]) -> None:
         calls.append(len(batch))
@@ -157,7 +155,7 @@ def test_the_last_of_a_window_is_told_even_where_it_has_no_events() -> None:
     assert [0, 0] == calls
 
 
-def test_what_a_batch_settled_stands_where_it_rejects_the_rest() -> None:
+def test_outcomes_that_a_batch_handler_set_stand_when_it_rejects_the_rest() -> None:
     @portable
     def rejects(batch: Batch[Message[Any]]) -> None:
         batch.retry(batch[0], after=7, why="busy")
@@ -170,7 +168,7 @@ def test_what_a_batch_settled_stands_where_it_rejects_the_rest() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_batch_handlers_each_get_their_own_and_nothing_overtakes_one_that_cannot_be_read(
+def test_batch_handlers_get_their_own_messages_and_nothing_overtakes_an_unreadable_one(
     is_async: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     def batches(name: str) -> Any:
@@ -206,7 +204,7 @@ def test_batch_handlers_each_get_their_own_and_nothing_overtakes_one_that_cannot
 
 
 @pytest.mark.parametrize("rejecting", ["batch", "single"])
-def test_what_either_a_batch_handler_or_another_rejects_is_rejected(rejecting: str) -> None:
+def test_a_message_rejected_by_a_batch_handler_or_another_is_rejected(rejecting: str) -> None:
     @portable(on.queue("orders"))
     def together(batch: Batch[Message[Any]]) -> None:
         if rejecting == "batch":
@@ -220,7 +218,7 @@ def test_what_either_a_batch_handler_or_another_rejects_is_rejected(rejecting: s
     assert ["reject"] == outcomes((together, one), messages(1), rejects=True)
 
 
-def test_a_source_has_the_dead_letters_of_its_trigger_or_where_its_place_cannot_be_read_of_any() -> None:
+def test_an_event_is_sent_to_its_triggers_dead_letters_or_to_any_if_its_source_is_unreadable() -> None:
     class Unreadable(Message[Any]):
         @property
         def channel(self) -> str:  # type: ignore[override]  # as an adapter reads one late
@@ -247,7 +245,7 @@ def test_a_source_has_the_dead_letters_of_its_trigger_or_where_its_place_cannot_
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another function"])
-def test_a_batch_has_only_what_its_trigger_wants(beside: bool) -> None:
+def test_a_batch_has_only_messages_that_its_trigger_wants(beside: bool) -> None:
     seen: list[object] = []
 
     @portable(on.change("users", "removed"))
