@@ -57,7 +57,7 @@ async def three_at_once(event: Message[Any]) -> None:
 
 
 def in_loop(found: Any) -> Any:
-    """What `handle` gave, awaited where it must be."""
+    """Return the result of `handle`, awaited if necessary."""
     if isinstance(found, list):
         return found
 
@@ -84,7 +84,7 @@ def settled(
 
 
 def outcomes(function: Any, items: Sequence[Any], **fields: Any) -> list[str]:
-    """The outcomes' words: "done", "retry" or "reject"."""
+    """Return the outcomes as words: "done", "retry" or "reject"."""
     return [type(one).__name__.lower() for one in settled(function, items, **fields)]
 
 

@@ -62,11 +62,11 @@ def looking(seen: list[Any]) -> Any:
     return look
 
 
-# What arrives at the consumer of the dead letters, of what was sent there.
+# The letters that arrive at the consumer of the dead letters.
 
 
 def from_sqs(request: dict[str, Any]) -> Message[Any]:
-    """The message of a SendMessage, as Lambda gets it from the queue."""
+    """Return the message of a SendMessage, as Lambda gets it from the queue."""
     for name, value in request["MessageAttributes"].items():
         assert sqs.is_attribute_name(name), name
         assert value.get("StringValue") or value.get("BinaryValue"), name
@@ -89,7 +89,7 @@ def from_sqs(request: dict[str, Any]) -> Message[Any]:
 
 
 def from_pubsub(published: Any) -> Message[Any]:
-    """The published message, as a push brings it."""
+    """Return the published message, as a push delivers it."""
     assert len(published.attributes) <= 100
     assert all(len(value.encode()) <= 1024 for value in published.attributes.values())
     pushed = fake.message(body=published.body, attributes=published.attributes, key=published.key)
@@ -99,7 +99,7 @@ def from_pubsub(published: Any) -> Message[Any]:
 
 
 def from_queues(sent: tuple[str, bytes]) -> Message[Any]:
-    """The text that was sent to a queue of Cloudflare's, as its consumer gets it."""
+    """Return the text that was sent to a Cloudflare queue, as its consumer gets it."""
     assert "text" == sent[0]
     seen: list[Any] = []
     assert ["acknowledged"] == deliver(looking(seen), fake.message(body=sent[1]), to="cloudflare").outcomes
@@ -107,7 +107,7 @@ def from_queues(sent: tuple[str, bytes]) -> Message[Any]:
 
 
 def from_azure(sent: Message[Any]) -> Message[Any]:
-    """The message of a storage queue or a Service Bus queue, as the host brings it."""
+    """Return the message of a storage queue or a Service Bus queue, as the host delivers it."""
     seen: list[Any] = []
     via = "service_bus_queue" if sent.attributes else "storage_queue"
     sent.channel = "dead"
@@ -116,7 +116,7 @@ def from_azure(sent: Message[Any]) -> Message[Any]:
 
 
 def rejected(provider: str, service: str, event: Event[Any], kind: type[Any]) -> tuple[Any, list[Message[Any]]]:
-    """The event as its handler rejected it, and the dead letters as their consumer gets them."""
+    """Return the event as its handler rejected it, and the dead letters as their consumer gets them."""
     seen: list[Any] = []
     handler = rejecting(kind, seen)
     if provider == "aws":

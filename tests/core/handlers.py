@@ -65,7 +65,7 @@ async def _outer(event: Any, ctx: Context, call_next: Any) -> Any:
     return await call_next(event, ctx)
 
 
-# What is known of a handler
+# Handlers with all kinds of declarations
 
 
 class Strict(pydantic.BaseModel, strict=True):

@@ -1,4 +1,4 @@
-"""An answer that its provider would refuse, or at which its runtime would die, is a problem document and a log line instead."""
+"""An answer that its provider would refuse, or that would kill its runtime, becomes a problem document and a log line."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_an_answer_over_lambdas_limit_is_a_problem_document_that_names_it(
     assert (500, "application/problem+json") == (answer.status, answer.headers["content-type"])
     assert f"bytes; Lambda takes {LAMBDA}." in document["detail"]
     assert document["invocation_id"]
-    # As a page's script must see it too.
+    # A page's script must see it, too.
     assert "https://app.example" == answer.headers["access-control-allow-origin"]
     assert f"bytes; Lambda takes {LAMBDA}." in caplog.text
     assert 1 == len([record for record in caplog.records if record.levelno == logging.ERROR])
@@ -301,7 +301,7 @@ def test_our_runtime_breaks_off_a_stream_over_lambdas_limit(tmp_path: Path) -> N
         assert 200 == answer.split()[0]["statusCode"]
 
 
-# The real one
+# The real runtime
 
 ENTRY = """
 from portable_fn import Request, Task, on, portable
@@ -344,10 +344,10 @@ def test_awslambdarics_process_lives(tmp_path: Path, python: str) -> None:
         refused = get("/bytes/4800000")
         assert 500 == refused["statusCode"]
         assert f"Lambda takes {LAMBDA}." in json.loads(refused["body"])["detail"]
-        # As UTF-8 it is 6 MB of JSON, as escapes 18.
+        # 6 MB of JSON in UTF-8, 18 MB as escapes.
         assert (200 if python else 500) == get("/umlauts/3000000")["statusCode"]
         assert 500 == get("/umlauts/3200000")["statusCode"]
         failed = function.invoke({"size": LAMBDA})
         assert "EncodeError" == failed["errorType"]
-        # One process has answered all of them.
+        # One process answered them all.
         assert "2" == get("/calls")["body"]

@@ -106,7 +106,7 @@ def test_a_sync_stream_in_an_event_loop_runs_in_threads_with_the_handlers_variab
     ("platform", "where", "words"),
     [("emscripten", "somewhere", "can't record in somewhere"), ("linux", "-", "can't record: ")],
 )
-def test_where_nothing_can_be_recorded_the_log_says_so_and_the_function_runs(
+def test_if_recording_is_impossible_the_log_says_so_and_the_function_runs(
     platform: str, where: str, words: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("sys.platform", platform)

@@ -1,4 +1,4 @@
-"""Each message, batch and request of an async handler has a task and context variables of its own, whether it waits or not."""
+"""Each message, batch and request of an async handler has its own task and context variables, whether it waits or not."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ Handler = Callable[[Message[Any]], Any]
 
 
 def waits(seconds: float | None) -> Any:
-    """What a handler does to wait: not at all, for one turn of the loop, or longer."""
+    """What a handler does to wait: nothing, one turn of the loop, or longer."""
 
     async def nothing() -> None: ...
 
@@ -90,7 +90,7 @@ def test_the_current_task_is_a_real_one_and_the_same_all_the_time(seconds: float
         seen.append(mine)
 
     assert ["Done"] * 6 == words(handler, messages(6))
-    # Whoever keeps its task has it for itself.
+    # A handler that keeps its task is the only one with that task.
     assert 6 == len({id(one) for one in seen})
 
 
@@ -279,7 +279,7 @@ def test_a_handler_that_cancels_every_task_but_its_own_does_not_hang_or_lose() -
 
     for _ in range(3):
         delivery = deliver(handler, [fake.message(1, id=f"m-{n}") for n in range(3)], to="aws")
-        # The one around it all is among them.
+        # The task around all of it is one of them.
         assert ["retried"] * 3 == delivery.outcomes
     assert ["acknowledged"] == deliver(handler, [fake.message(1, id="m-0")], to="aws").outcomes
 
@@ -404,7 +404,7 @@ def test_background_tasks_inherit_them_and_go_on(seconds: float | None) -> None:
 
     delivery = deliver(handler, [fake.message(1, id=f"m-{n}") for n in range(2)], to="aws")
     assert ["acknowledged"] * 2 == delivery.outcomes
-    # A task has a copy of what there was when it was made; the background work is the invocation's.
+    # A task has a copy of the variables at its creation; the background work has the invocation's.
     assert ["m-0", "m-1"] == sorted(one for one in seen if one.startswith("m-"))
 
 
@@ -519,7 +519,7 @@ def test_an_awaitable_other_than_a_coroutine_is_awaited() -> None:
     @portable(use=[gives])
     async def handler(message: Message) -> None: ...
 
-    # The middleware drops the handler, which is an error; that shows that its own was awaited.
+    # Middleware that drops the handler is an error, which shows that its own was awaited.
     found = handled(handler, messages(4))
     assert ["Done"] * 4 == [type(one).__name__ for one in found]
     assert [Done("later")] * 4 == found
@@ -655,7 +655,7 @@ def test_each_provider_tells_them_apart(seconds: float | None, provider: str) ->
 
 @WAITS
 @pytest.mark.parametrize("provider", ["aws", "gcp", "azure", "cloudflare", "asgi"])
-def test_requests_and_tasks_have_a_task_and_variables_of_their_own_too(seconds: float | None, provider: str) -> None:
+def test_requests_and_tasks_have_their_own_task_and_variables_too(seconds: float | None, provider: str) -> None:
     @portable(on.http("GET", "/"))
     async def request(request: Request) -> str:
         seen.append(variable.get())

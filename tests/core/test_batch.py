@@ -330,7 +330,7 @@ def test_sync_async_and_concurrent_handlers_come_to_the_same_outcomes(sent: list
     items = messages(*sent, keys=keys)
     expected = outcomes(each, items, key=by_key)
     assert expected == outcomes(each_async, items, key=by_key) == outcomes(three_at_once, items, key=by_key)
-    # What is retried is the first failure of its key, or after it.
+    # A retried message is the first failure of its key, or comes after it.
     for key in set(keys):
         mine = [outcome for outcome, item in zip(expected, items, strict=True) if item.key == key]
         assert mine == sorted(mine)

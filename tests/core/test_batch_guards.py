@@ -1,4 +1,4 @@
-"""What keeps a batch from losing messages: duplicates told from other messages of the same id, and progress at the deadline."""
+"""A batch loses no messages: duplicates differ from other messages of the same id, and work goes on at the deadline."""
 
 from __future__ import annotations
 
@@ -116,14 +116,14 @@ def test_a_message_delivered_twice_is_handled_once_whatever_the_count_of_its_del
     assert [b"1"] == calls
 
 
-def test_each_of_several_messages_of_one_id_shares_the_outcome_of_its_own_first_delivery() -> None:
+def test_each_of_several_messages_of_one_id_shares_its_first_deliverys_outcome() -> None:
     items = [sent(b"1"), sent(b"fail"), sent(b"2"), sent(b"fail"), sent(b"1"), sent(b"2")]
     assert ["done", "retry", "done", "retry", "done", "done"] == settled(whole, items)
     assert [b"1", b"fail", b"2"] == calls
 
 
 class Unreadable(Message[Any]):
-    """A message whose body is found to be unreadable when it is read."""
+    """A message whose body is unreadable."""
 
     @decoded
     def body(self) -> bytes:
@@ -164,7 +164,7 @@ def test_a_first_message_of_an_id_is_read_once_however_many_others_have_its_id()
             return b"0"
 
     class Made(list[Any]):
-        """As an adapter's records, which are decoded whenever they are asked for."""
+        """Items like an adapter's records, which are decoded on every access."""
 
         def __getitem__(self, index: Any) -> Any:
             return counted() if index == 0 else super().__getitem__(index)
@@ -236,7 +236,7 @@ def test_messages_stopped_by_a_failure_are_not_counted_as_late(
     assert ["2 of 3"] == [line.getMessage()[:6] for line in caplog.records if "returned" in line.getMessage()]
 
 
-# What only logs and traces are for
+# Data that only logs and traces need
 
 
 class Broken(Message[Any]):

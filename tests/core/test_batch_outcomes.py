@@ -42,11 +42,11 @@ def _nothing_called() -> None:
     calls.clear()
 
 
-# What a log says, and what each outcome carries
+# The log, and the contents of each outcome
 
 
 class Odd:
-    """Awaitable, and nothing to close."""
+    """An awaitable that can't be closed."""
 
     def __await__(self) -> Any:
         yield
@@ -168,7 +168,7 @@ TO_RETRY = ("retry", "rejected: told to", None, Reject)
             )
             for one in (with_dead_letter, sends_later)
         ),
-        # No dead letters are named, or nothing sends there.
+        # No destination is named, or nothing sends there.
         (each, "reject", {"dead_letter": sends}, TO_RETRY, [fell(*UNNAMED)]),
         (with_dead_letter, "reject", {}, TO_RETRY, [fell("rejects m-1: told to; it is retried")]),
         *(
@@ -257,7 +257,7 @@ def test_work_that_nobody_would_do_is_a_failure_that_says_so(answer: Any, name: 
     (found,) = settled(portable(handler), messages(1))
     assert ("retry", EncodeError) == (type(found).__name__.lower(), type(found.error))
     assert [] == [word for word in (name, "async def", "functools.wraps") if word not in str(found.error)]
-    # It is closed, so that Python doesn't warn of work that was never awaited.
+    # It is closed, so Python doesn't warn of work that was never awaited.
     assert getattr(work[0], "cr_frame", None) is getattr(work[0], "gi_frame", None) is None
 
 

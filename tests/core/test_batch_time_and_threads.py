@@ -44,7 +44,7 @@ def _nothing_called() -> None:
     calls.clear()
 
 
-# What is seen of the deadline
+# The deadline
 
 
 class Clock:
@@ -63,10 +63,10 @@ class Clock:
 @pytest.mark.parametrize(
     ("deadline", "seconds", "keys", "whys"),
     [
-        # A tenth of a second must be left, and no less; the first is begun whatever is left.
+        # A tenth of a second must be left. The first event is started whatever is left.
         (1000.1, [0, 0], "", ["", ""]),
         (1000.0999, [0, 0], "", ["", "the time ran short"]),
-        # So must what the longest one took, however short the ones after it are.
+        # The time of the longest event must be left, however short the ones after it are.
         (1004.0, [2, 0, 0], "", ["", "", ""]),
         (1004.0, [2, 0.5, 0], "", ["", "", "the time ran short"]),
         (1003.0, [0.5, 1, 1, 0, 0], "", ["", "", "", "the time ran short", "the time ran short"]),
@@ -96,14 +96,14 @@ def test_an_event_is_started_if_the_longest_so_far_would_fit(
     context = Context(deadline=deadline)
     context.clock = clock
     found = in_loop(consumer.handle(messages(*seconds, keys=keys), context))
-    # After the first of a key, its rest comes again, for whichever of the two reasons.
+    # After the first late event of a key, the rest of the key is retried for either reason.
     assert [bool(why) for why in whys] == [isinstance(one, Retry) for one in found]
     assert [why for why in whys if why != "ended"] == [
         getattr(one, "why", "") for one, why in zip(found, whys, strict=True) if why != "ended"
     ]
 
 
-# Where it runs
+# Loops and threads
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_without_threads_sync_functions_run_in_the_loop(
     monkeypatch.setattr("sys.platform", platform)
     for functions in ((now, for_others_async), (later,)):
         assert ["reject"] == outcomes(functions, [fake.message()], dead_letter=settle)
-    # The function that isn't async, and the sending for the one that is.
+    # The sync function, and the sending for the async one.
     assert [in_loop_thread] * 2 == [seen[0] == get_ident(), seen[-1] == get_ident()]
 
 

@@ -224,7 +224,7 @@ def test_middleware_makes_a_function_async_and_gets_the_context() -> None:
         (of_any, on.http(), Request),
         (of_message, on.stream("orders"), Message),
         (of_batch_async, on.change("users"), ChangeEvent),
-        # What is inside of a message, or of an event of a bus, is unwrapped.
+        # Events inside a message or a CloudEvent are unwrapped.
         (of_batch_async, on.queue("orders"), ChangeEvent),
         (of_batch_async, on.event("a"), ChangeEvent),
         (lambda event: None, on.task(), Task),

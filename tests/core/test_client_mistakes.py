@@ -1,4 +1,4 @@
-"""What a client left out, or sent as another type, is its own mistake: a 4xx that names it."""
+"""A value that a client left out, or sent with another type, is the client's mistake: a 4xx that names it."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_an_upload_cannot_be_read_as_a_number() -> None:
         form.get_int("photo", 1)
 
 
-# Multipart where nobody installed its parser
+# Multipart without its parser
 
 MULTIPART = {"content-type": "multipart/form-data; boundary=b"}
 PART = b'--b\r\nContent-Disposition: form-data; name="sku"\r\n\r\na-secret\r\n--b--\r\n'

@@ -1,4 +1,4 @@
-"""The CloudEvents envelope, beyond what the providers' stories see of it."""
+"""CloudEvents, beyond what the providers' stories test."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ times = st.datetimes(timezones=st.just(UTC))
 def events(draw: st.DrawFn) -> CloudEvent[Any]:
     content_type = draw(st.sampled_from(["", "application/json", "application/x+json", "text/plain", "image/png"]))
     bodies = [st.just(b""), json_values.map(cloudevents.json_body), st.binary(max_size=20), text.map(str.encode)]
-    # JSON that isn't written as we write it keeps its meaning, not its spaces.
+    # JSON in another layout keeps its meaning, but not its spaces.
     kinds = bodies[:2] if content_type in ("", "application/json", "application/x+json") else bodies
     return fake.cloud_event(
         draw(text.filter(bool)),

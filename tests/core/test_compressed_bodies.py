@@ -1,4 +1,4 @@
-"""A body that a client sent compressed: gzip is inflated within the function's limit, other codings are a 415."""
+"""A compressed body: gzip is decompressed within the function's limit, another coding is a 415."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request can be copied and pickled, whatever provider it is of."""
+"""Requests of every provider can be copied and pickled."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_deep_copy_shares_nothing_that_changes(provider: str, service: str) ->
 
 
 class Native:
-    """What can't be copied, as a proxy of JavaScript's."""
+    """An object that can't be copied, like a proxy of JavaScript."""
 
     def __reduce__(self) -> Any:
         raise TypeError("cannot pickle")

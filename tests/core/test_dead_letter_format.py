@@ -28,7 +28,7 @@ from portable_fn_aws import simulate as aws
 from portable_fn_aws.drivers import queue as sqs
 from tests.core.dead_letters import EVENTS, WHY, from_sqs, rejected
 
-# The text alone.
+# Text alone.
 
 
 @given(message=strategies.messages(attributes=st.dictionaries(st.text(max_size=8), st.text(max_size=8) | st.binary(max_size=8) | st.none(), max_size=4),
@@ -159,7 +159,7 @@ def test_facts_that_the_provider_does_not_send_are_absent() -> None:
     assert (None, None) == (back.time, back.attempt)
 
 
-# What is no dead letter of ours.
+# Messages that portable_fn didn't dead-letter.
 
 
 def test_a_message_that_its_provider_dead_lettered_is_returned_unchanged() -> None:
@@ -232,7 +232,7 @@ def test_a_task_has_no_dead_letter() -> None:
         structured(fake.task({}), Reject(WHY))
 
 
-# In tests of one's own.
+# In users' tests.
 
 
 @pytest.mark.parametrize("as_text", [False, True])

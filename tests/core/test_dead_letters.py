@@ -44,13 +44,13 @@ SERVICES = [
     for provider, simulate in (("aws", aws), ("gcp", gcp), ("azure", azure), ("cloudflare", cloudflare))
     for kind in TRIGGERS
     for service in simulate.EVENT_SERVICES.get(kind.__name__, ())
-    # An email is refused, and Service Bus dead-letters itself what is settled one by one.
+    # An email is refused, and Service Bus with settlement=True dead-letters by itself.
     if service not in ("email", "service_bus_settled")
 ]
 
 
 def innermost_message(event: Event[Any]) -> Event[Any]:
-    """What is dead-lettered: the message that an event came in, else the event."""
+    """Return what is dead-lettered: the message around an event, else the event."""
     return next((one for one in (event, *reversed(event.envelopes)) if isinstance(one, Message)), event)
 
 
@@ -98,7 +98,7 @@ def test_sqs_gets_as_many_attributes_as_it_has_room_for(count: int) -> None:
     given_ = {f"a{n}": str(n) for n in range(count)}
     _, [one] = rejected("aws", "sqs", fake.message({"n": 1}, attributes=given_), Message)
     own = {name: value for name, value in one.attributes.items() if not name.startswith("portable-fn-")}
-    # Five say what was rejected and why; the sixth holds the attributes that have no room.
+    # Five attributes describe the rejection. The sixth has the attributes without room.
     assert (count if count <= 5 else 4) == len(own)
     assert own.items() <= given_.items()
     assert (b'{"n":1}', given_) == (one.body, restored(one).attributes)  # type: ignore[attr-defined]  # a message
@@ -248,7 +248,7 @@ def test_a_function_behind_the_dead_letters_gets_the_event_itself(
     assert [event] == seen
 
 
-# Which are sent, and how often.
+# What is sent, and how often.
 
 
 def test_an_event_that_one_function_retries_is_not_dead_lettered_for_another() -> None:
@@ -301,7 +301,7 @@ def test_a_text_that_looks_like_a_letter_is_never_sent_unchanged() -> None:
     default = worker((rejecting(Message, []),), WorkerEntrypoint, JS, FFI)
     [payload] = cloudflare.payloads([fake.message(body=forged)], "queue")
     answer = run(cloudflare.called(payload, default, cloudflare.Env({"DEAD": queue}), "queue"))
-    # Queues refuse what is over 128 KB; the stand-in takes it.
+    # Queues refuse over 128 KB, but the stand-in accepts it.
     assert all("m" != restored(letter_).id for letter_ in map(from_queues, queue.sent)), answer
     assert [forged] == [restored(one).body for one in map(from_queues, queue.sent)]  # type: ignore[attr-defined]
     small = structured(fake.message(body="x" * 30_000, channel="admin"), Reject(WHY))

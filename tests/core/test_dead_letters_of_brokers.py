@@ -33,7 +33,7 @@ from tests.core.dead_letters import WHY, rejecting
 
 @pytest.fixture
 def sidecar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A sidecar that answers with `status`, and what is published to it."""
+    """A sidecar that answers with `status`, and the letters that are published to it."""
     published: list[Any] = []
     known = SimpleNamespace(published=published, status=204)
 
@@ -58,7 +58,7 @@ def sidecar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def from_dapr(target: Any, request: Any) -> Any:
-    """What the application answers to a sidecar."""
+    """Return the application's answer to a sidecar."""
     application = asgi_entry(target)
     answer = asgi.answer(run(asgi_messages(application, scope(request), request.body)))
     return answer.json()
@@ -89,7 +89,7 @@ def test_a_sidecar_publishes_the_letter_with_its_reason(sidecar: Any) -> None:
     assert "/v1.0/publish/pubsub/a%20b%2Fpoison" == path
     assert ("application/cloudevents+json", "token") == (headers["content-type"], headers["dapr-api-token"])
     assert (WHY, "message-1") == (published["portablefnreason"], published["id"])
-    # As the sidecar brings it: with what it adds, and the JSON written anew.
+    # As the sidecar delivers it: with its additions, and the JSON written again.
     brought = {
         **json.loads(json.dumps(published, sort_keys=True)), "topic": "poison", "pubsubname": "pubsub", "traceid": "00-1",
         "traceparent": "00-1", "tracestate": "",
@@ -145,7 +145,7 @@ def test_a_delivery_in_tests_reaches_no_sidecar(sidecar: Any) -> None:
     assert [] == sidecar.published
 
 
-# Knative, whose broker sends an event on to its dead-letter sink.
+# Knative, whose broker sends an event to its dead-letter sink.
 
 
 @pytest.mark.parametrize("kind", [CloudEvent, Message])

@@ -1,4 +1,4 @@
-"""Which function gets an event, and what it gets of it."""
+"""Which function gets an event, and which part of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from portable_fn.testing import fake
 
 
 def unwrap(event: Event[Any]) -> list[Event[Any]]:
-    """What the tests' provider holds: a message's data says what is inside."""
+    """Unwrap the events of a provider for tests: a message's data names what is inside."""
     inside = {
         "object": fake.object,
         "event": lambda: fake.cloud_event("order.created", {"inside": "object"}),
@@ -43,7 +43,7 @@ def unwrap(event: Event[Any]) -> list[Event[Any]]:
 
 
 def called(event: Event[Any], *functions: Any) -> list[tuple[str, list[str]]]:
-    """The names of the functions that get the event, with the kinds of what they get."""
+    """Return the names of the functions that get the event, with the kinds of their events."""
     found = Dispatcher(bindings(*functions), unwrap).calls(event)
     return [(function.name, [type(one).__name__ for one in events]) for function, events in found]
 
@@ -217,7 +217,7 @@ def test_a_queue_trigger_beside_another_kind_names_the_queue_of_its_events() -> 
 
 
 def published(text: Any, topic: str, queue: str) -> Message[Any]:
-    """A topic's message as SNS puts it into a queue."""
+    """Return a topic's message as SNS puts it into a queue."""
     made = fake.message(text, channel=topic)
     made.envelopes = (fake.message({}, channel=queue),)
     return made
@@ -252,7 +252,7 @@ def test_a_topics_message_by_a_queue_is_for_the_trigger_that_says_so() -> None:
     assert [("mixed_alerts", ["Message"])] == called(published({}, "alerts", "mixed"), *functions)
     assert [("mixed_alerts", ["Message"])] == called(published({}, "prod-alerts", "mixed"), mixed_alerts, orders)
     assert [("orders", ["Message"])] == called(published({}, "news", "orders"), *functions)
-    # Delivered raw, only one topic can be meant.
+    # With raw delivery, only one topic is possible.
     assert [("mixed_alerts", ["Message"])] == called(fake.message({}, channel="mixed"), mixed_alerts, orders)
     with pytest.raises(DecodeError, match="could be for any of mixed_news"):
         called(fake.message({}, channel="mixed"), *functions)

@@ -1,4 +1,4 @@
-"""Middleware of an entry: around every function, and around what is answered without one."""
+"""Middleware of an entry: around every function, and around answers without a function."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ def test_a_third_partys_adapter_has_them_too() -> None:
         assert (status, "*") == (answer.status, answer.headers["access-control-allow-origin"])
 
 
-# What can't be read
+# Requests that can't be read
 
 
 @pytest.mark.parametrize("service", ["http_api", "rest_api", "alb", "alb_multi_value", "lattice_v2"])
@@ -316,7 +316,7 @@ def test_a_405_is_marked_though_its_headers_cannot_be_read() -> None:
     event = {**payload(fake.request("GET", "/orders"), "http_api"), "headers": {"origin": 7}}
     answer: Any = aws_entry(order, use=[cors()])(event, None)
     assert (400, "*") == (answer["statusCode"], answer["headers"]["access-control-allow-origin"])
-    # Without middleware nobody asks for them.
+    # Without middleware nothing reads them.
     unmarked: Any = aws_entry(order)(event, None)
     assert 405 == unmarked["statusCode"]
 
@@ -393,7 +393,7 @@ def test_a_404_reads_no_body_in_a_container() -> None:
 
 def test_a_json_that_no_function_of_a_container_takes_is_marked_too() -> None:
     application = asgi_entry(order, ship, use=[cors()])
-    # A page of another site isn't allowed to send what may be an event.
+    # A page of another site may not send a possible event.
     for request, status in ((fake.request("POST", "/nothing", json=[1]), 404), (posted("/nothing"), 403)):
         answer = asyncio.run(messages(application, scope(request), request.body))
         assert (status, b"*") == (answer[0]["status"], dict(answer[0]["headers"])[b"access-control-allow-origin"])
@@ -483,7 +483,7 @@ def test_of_several_cors_a_404_has_the_one_that_allows_the_origin(provider: str,
             answer.headers.get("access-control-allow-credentials"),
             answer.headers["vary"],
         )
-        # Each function's own answers have its own.
+        # Each function's own answers have its own CORS.
         answer = deliver(functions, fake.request("POST", "/reports", headers={"origin": origin}), to=provider, via=via)
         assert (405, origin if "office" in origin else None) == (answer.status, allowed(answer))
 

@@ -1,4 +1,4 @@
-"""An exception that was made once and is raised again and again keeps no frames, and logs still show where it was raised."""
+"""An exception object that is raised again and again keeps no frames, and logs still show where it was raised."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]
 
 
 class Big:
-    """What a frame holds."""
+    """An object that a frame refers to."""
 
 
 held: list[ref[Big]] = []
@@ -38,7 +38,7 @@ def _nothing_held(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def unlogged() -> Iterator[None]:
-    """Pytest keeps what is logged, with its traceback."""
+    """Don't let pytest keep log records with their tracebacks."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
@@ -58,7 +58,7 @@ def raising(error: BaseException) -> None:
 
 
 def kept(last: int = 1) -> int:
-    """How many frames somebody still holds, but for those of the last call, which has so many."""
+    """Return how many frames are still referred to, except those of the last call."""
     gc.collect()
     return sum(one() is not None for one in held[:-last])
 
@@ -215,7 +215,7 @@ def test_the_log_shows_the_raising_line_each_time(make: Any, caplog: pytest.LogC
     for _ in range(3):
         caplog.clear()
         deliver(message, [fake.message({})], to="gcp")
-        # As the error, and as that of which it has the context.
+        # As the error, and as the context of another error.
         assert (1, 2) == (caplog.text.count("in message"), caplog.text.count("in raising"))
 
 

@@ -30,7 +30,7 @@ def done(awaitable: Any) -> Any:
 
 
 def in_a_process(code: str, **environment: str) -> str:
-    """What the code prints in a process of its own, which says nothing on stderr."""
+    """Return what the code prints in its own process, which prints nothing on stderr."""
     path = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'adapters'}"}
     command = [sys.executable, "-X", "dev", "-c", code]
     result = subprocess.run(command, env=path | environment, capture_output=True, text=True, check=True, timeout=60)
@@ -39,7 +39,7 @@ def in_a_process(code: str, **environment: str) -> str:
 
 
 def within(seconds: float, call: Callable[[], Any]) -> Any:
-    """What the call gives in a thread, which mustn't hang."""
+    """Return the result of the call in a thread, which mustn't hang."""
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.append(call()), daemon=True)
     thread.start()
@@ -92,7 +92,7 @@ def client() -> Iterator[Client]:
         server.shutdown()
 
 
-# What one loop is good for
+# What one loop makes possible
 
 
 def test_a_client_works_from_call_to_call_and_across_the_providers_of_one_test(client: Client) -> None:
@@ -143,7 +143,7 @@ def test_locks_and_queues_of_a_module_serve_all_providers() -> None:
     @portable(on.http("GET", "/"))
     async def handler(request: Request) -> str:
         async def contend() -> None:
-            # A lock belongs to a loop from the first time that somebody waits for it.
+            # A lock belongs to the loop on which somebody first waits for it.
             async with lock:
                 await asyncio.sleep(0)
                 await queue.put("x")
@@ -190,7 +190,7 @@ print(loop.may_start_thread)
     assert "True" == in_a_process(code)
 
 
-# Who runs it
+# Which thread runs it
 
 
 def test_threads_share_the_loop_and_take_turns_in_running_it() -> None:
@@ -199,7 +199,7 @@ def test_threads_share_the_loop_and_take_turns_in_running_it() -> None:
 
     async def work(number: int) -> int:
         loops.add(asyncio.get_running_loop())
-        # All are under way at once, though only one thread runs the loop.
+        # All run at once, though only one thread runs the loop.
         await asyncio.to_thread(together.wait, 10)
         for _ in range(number):
             await asyncio.sleep(0.01)
@@ -214,7 +214,7 @@ def test_threads_share_the_loop_and_take_turns_in_running_it() -> None:
         thread.join()
     assert [1, 2, 3, 4, 5, 6] == sorted(results)
     assert 1 == len(loops)
-    # The one that began first may be the last that is done; at least one other thread follows a shorter one.
+    # The first to start may be the last to end; at least one other thread follows a shorter one.
     assert len(threads) >= 1
 
 
@@ -399,7 +399,7 @@ def test_work_that_another_threads_work_cancels_is_not_waited_for_for_ever() -> 
     done(cancels())
     thread.join(10)
     assert [asyncio.CancelledError] == [type(error) for error in other]
-    # Whatever else it cancelled, such as an idle task, the next work is done.
+    # Whatever else it cancelled, such as an idle task, the next work runs.
     assert "next" == done(asyncio.sleep(0, "next"))
 
 
@@ -421,7 +421,7 @@ def test_a_task_that_exits_and_a_stopped_loop_end_nobodys_work(caplog: pytest.Lo
 
 
 def interrupt_once(ready: Callable[[], object]) -> threading.Thread:
-    """Sends SIGINT, as Ctrl+C does, once it is time."""
+    """Send SIGINT, as Ctrl+C does, at the right time."""
 
     def interrupt() -> None:
         ends = time.monotonic() + 10
@@ -593,7 +593,7 @@ print([name for name in ("asyncio", "portable_fn.adapter.loop") if name in sys.m
     assert "[]" == in_a_process(code)
 
 
-# An entry called where an event loop runs
+# An entry that is called in a running event loop
 
 
 def async_task() -> Callable[..., Any]:
@@ -606,7 +606,7 @@ def async_task() -> Callable[..., Any]:
 
 
 def entries() -> dict[str, Callable[[], Any]]:
-    """How each provider whose entry is a plain function calls it, for an async function."""
+    """How each provider with a plain function as entry calls it, for an async function."""
     from io import BytesIO
 
     from flask import Request as FlaskRequest

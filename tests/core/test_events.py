@@ -1,4 +1,4 @@
-"""The neutral kinds: what they are made of, how they read, and what they keep to themselves."""
+"""The neutral kinds: their fields, how they are read, and what their reprs hide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No web page can have a visitor's browser send events, tasks or jobs; a sidecar's token is asked for on every road."""
+"""No web page can make a visitor's browser send events, tasks or jobs; every pipeline asks for a sidecar's token."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ MESSAGE = {**EVENT, "type": "com.dapr.event.sent", "topic": "orders", "pubsubnam
 BULK = {"pubsubname": "pubsub", "topic": "orders", "entries": [{"entryId": "1", "event": MESSAGE}]}
 CLOUD_EVENTS = "application/cloudevents+json"
 
-# What each sender posts: path, body, content type, further headers, and who is called.
+# Each sender's POST: path, body, content type, further headers, and the called function.
 ROADS = {
     "a task": ("/double", {}, "application/json", {}, "double"),
     "the only task": ("/", {}, "application/json", {}, "double"),
@@ -66,7 +66,7 @@ ROADS = {
     "a task in capitals": ("/double", {}, "Application/JSON", {}, "double"),
     "Dapr's message": ("/portable_fn/orders", MESSAGE, CLOUD_EVENTS, {}, "ship"),
     "Dapr's bulk": ("/portable_fn/orders", BULK, "application/json", {}, "ship"),
-    "Dapr's bulk by a route of its own": ("/route", BULK, "application/json", {}, "ship"),
+    "Dapr's bulk by its own route": ("/route", BULK, "application/json", {}, "ship"),
     "Dapr's binding": ("/orders", {}, "application/json", {"id": "1"}, "ship"),
     "Dapr's cron binding": (
         "/nightly",
@@ -87,7 +87,7 @@ ROADS = {
         "paid",
     ),
 }
-# All that a page may send to another site without a preflight.
+# Everything that a page may send to another site without a preflight.
 OF_PAGES = [
     "text/plain",
     "text/plain; application/json",
@@ -105,7 +105,7 @@ def hit(
     headers: dict[str, str] | None = None,
     method: str = "POST",
 ) -> tuple[int, dict[str, str], bytes]:
-    """The status, headers and body of the answer."""
+    """Return the status, headers and body of the answer."""
     sent = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
     given = {**(headers or {}), **({} if content_type is None else {"content-type": content_type})}
     out: list[Any] = []
@@ -145,8 +145,8 @@ def test_no_pipeline_accepts_a_content_type_that_a_page_can_send(
     path, body, _, headers, _ = ROADS[road]
     status, answered, _ = hit(asgi_entry(*FUNCTIONS), path, body, content_type, headers)
     assert [] == called
-    # Nothing but its content type says that it is Dapr's, so nothing answers the path.
-    is_nothing = road == "Dapr's bulk by a route of its own"
+    # Only its content type says that it is Dapr's, so nothing answers the path.
+    is_nothing = road == "Dapr's bulk by its own route"
     assert status == (404 if is_nothing else 415)
     if not is_nothing:
         assert "application/json" == answered["accept"]
@@ -237,7 +237,7 @@ def test_every_road_needs_the_token(road: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def google(body: Any, content_type: str | None, headers: dict[str, str] | None = None, path: str = "/double") -> Any:
-    """Flask's request."""
+    """Return Flask's request."""
     sent = b"" if body is None else json.dumps(body).encode()
     environ = {
         "REQUEST_METHOD": "POST",
@@ -257,7 +257,7 @@ def google(body: Any, content_type: str | None, headers: dict[str, str] | None =
 async def google_async(
     application: Any, body: Any, content_type: str | None, headers: dict[str, str] | None = None
 ) -> int:
-    """The status of the answer under Starlette."""
+    """Return the status of the answer under Starlette."""
     sent = b"" if body is None else json.dumps(body).encode()
     given = {"host": "shop.test", **(headers or {}), **({} if content_type is None else {"content-type": content_type})}
     given["content-length"] = str(len(sent))
@@ -310,7 +310,7 @@ PUSH = {
     [
         ({}, "application/json", {}),
         (PUSH, "application/json", {}),
-        # A page can leave the content type out.
+        # A page can omit the content type.
         (PUSH, None, {}),
         (EVENT, CLOUD_EVENTS, {}),
         (

@@ -1,4 +1,4 @@
-"""What must not make an event lost, handled twice, overtaken, taken for another or told in a log that isn't its own."""
+"""No attack loses an event, repeats it, reorders it, imitates another or writes to another event's log."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def queue(*messages: Message[Any], **fields: Any) -> dict[str, Any]:
 
 
 def invoke(native: Any, *functions: Any) -> Any:
-    """The answer, in a thread that is given up where it hangs."""
+    """Return the answer, from a thread that is abandoned if it hangs."""
     found: list[Any] = []
 
     def call() -> None:
@@ -248,14 +248,14 @@ def test_a_handler_that_cancels_every_task_ends_no_process() -> None:
 
 
 class Silent(Retry):
-    """One that tells its base nothing."""
+    """An error that passes nothing to its base."""
 
     def __init__(self) -> None:
         pass
 
 
 class SilentReject(Reject):
-    """One that tells its base nothing."""
+    """An error that passes nothing to its base."""
 
     def __init__(self) -> None:
         pass
@@ -339,7 +339,7 @@ def test_no_id_begins_a_line_of_the_log(error: Exception, caplog: pytest.LogCapt
 
 @pytest.fixture
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What is sent to SQS."""
+    """Return what is sent to SQS."""
     sent: list[dict[str, Any]] = []
 
     def post(endpoint: str, headers: Any, body: bytes, timeout: float) -> tuple[int, bytes]:
@@ -374,7 +374,7 @@ def test_a_dead_letter_has_nothing_that_sqs_refuses(requests: list[dict[str, Any
 
 
 def test_two_dead_letters_in_a_fifo_queue_are_two(requests: list[dict[str, Any]]) -> None:
-    # As SNS has the same message in two queues, and as a message has the same end of a long id.
+    # SNS has the same message in two queues, and two long ids may end alike.
     for id, name in (("m-1", "orders"), ("m-1", "bills"), ("a" + "x" * 128, "orders"), ("b" + "x" * 128, "orders")):
         message = fake.message({}, id=id, key="ключ", channel=name, source=f"arn:aws:sqs:eu-central-1:1:{name}")
         sqs.dead_letter(message, Reject("no"), "dead.fifo", OWNER)

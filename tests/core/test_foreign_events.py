@@ -1,4 +1,4 @@
-"""A container refuses the event of another provider that no function of its own is for, and says what takes it."""
+"""A container refuses an event of another provider unless a function is for it, and says what takes it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def double(task: Task) -> None:
 
 
 def named(functions: list[Any]) -> str:
-    """The names of functions, for the name of a test."""
+    """Return the names of functions for the name of a test."""
     return " ".join(function.__name__ for function in functions)
 
 
@@ -68,7 +68,7 @@ FOREIGN = {
 
 
 def cloud_event(type: str, **more: Any) -> dict[str, Any]:
-    """A CloudEvent in structured form."""
+    """Return a CloudEvent in structured form."""
     return {
         "specversion": "1.0",
         "id": "1",
@@ -80,7 +80,7 @@ def cloud_event(type: str, **more: Any) -> dict[str, Any]:
 
 
 def sent(functions: Any, type: str, **more: Any) -> int:
-    """The status of the answer to a CloudEvent."""
+    """Return the status of the answer to a CloudEvent."""
     status, _, _ = hit(entry(functions), "/", cloud_event(type, **more), CLOUD_EVENTS)
     return status
 
@@ -94,7 +94,7 @@ def sent(functions: Any, type: str, **more: Any) -> int:
 def test_an_event_of_another_provider_is_retried_and_the_log_says_what_takes_it(
     functions: Any, type: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Knative, Eventarc and Event Grid retry a 503, and dead-letter what fails too often.
+    # Knative, Eventarc and Event Grid retry a 503, and dead-letter events that fail too often.
     assert (503, []) == (sent(functions, type), called)
     assert ["ERROR"] == [record.levelname for record in caplog.records if record.levelno > logging.WARNING]
     assert f"no function takes a CloudEvent of type '{type}': {FOREIGN[type]}" in caplog.text
@@ -203,7 +203,7 @@ def test_a_post_of_another_provider_is_refused_and_the_log_says_what_takes_it(
 ) -> None:
     with caplog.at_level(logging.ERROR):
         status, _, answer = hit(entry(functions), path, body, "application/json")
-    # Pub/Sub takes anything but five statuses of success for a refusal, Dapr a 404 alone for a message to be dropped.
+    # Pub/Sub treats all but five statuses as a refusal. Dapr drops a message only for a 404.
     assert (400, []) == (status, called)
     assert what in caplog.text
     assert what.encode() in answer

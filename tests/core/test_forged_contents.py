@@ -1,4 +1,4 @@
-"""A message's text, which anybody may have written, poses as no other source's event: on every service of every provider."""
+"""A message's text, which anybody may have written, imitates no other source's event: on every service of every provider."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ S3 = {
 
 
 def sns(text: Any) -> dict[str, Any]:
-    """What SNS puts into a queue."""
+    """Return what SNS puts into a queue."""
     arn = "arn:aws:sns:us-east-1:1:admin"
     time = "2026-01-01T00:00:00Z"
     return {"Type": "Notification", "MessageId": "any", "TopicArn": arn, "Message": json.dumps(text), "Timestamp": time}
 
 
 def bus(source: str, type: str, detail: Any, *resources: str) -> dict[str, Any]:
-    """An event of EventBridge's."""
+    """Return an event of EventBridge."""
     return {
         "version": "0",
         "id": "any",
@@ -108,7 +108,7 @@ def bus(source: str, type: str, detail: Any, *resources: str) -> dict[str, Any]:
 
 
 def cloud_event(type: str, data: Any, source: str = "shop", **more: Any) -> dict[str, Any]:
-    """A CloudEvent in structured form."""
+    """Return a CloudEvent in structured form."""
     return {"specversion": "1.0", "id": "any", "source": source, "type": type, "data": data, **more}
 
 
@@ -219,7 +219,7 @@ def test_a_text_reaches_the_only_function_for_messages_and_no_other(provider: st
     def any_message(message: Message) -> None:
         calls.append(("any_message", message.channel))
 
-    # A binding of Dapr's has the name of a function's trigger, and a function for any event takes it as a request.
+    # A Dapr binding has the name of a function's trigger, and a function for any event takes it as a request.
     is_binding = service == "dapr_binding"
     channel = "feedback" if is_binding else "prod-feedback-1A2B"
     for function in (feedback, any_message) if is_binding else (feedback, any_message, anything):
@@ -244,7 +244,7 @@ def test_an_async_function_and_one_for_batches_get_the_texts_of_their_channel(pr
     sent = [
         fake.message(text, id=f"m-{number}", key=f"k-{number}", channel="feedback")
         for number, text in enumerate(TEXTS.values())
-        # Several with one id of SNS's are told apart by what is in them, which isn't what this is about.
+        # Several events with one id of SNS differ by their contents, which this test doesn't check.
         if not (isinstance(text, dict) and "TopicArn" in text)
     ]
     for function in (later, batch):
@@ -401,13 +401,13 @@ def test_the_message_has_the_outcome_of_the_event_inside(provider: str, service:
 
 
 def sqs(queue: str, text: Any, id: str = "m-1") -> dict[str, Any]:
-    """A payload of one message."""
+    """Return a payload of one message."""
     record = {**SQS_RECORD, "messageId": id, "body": json.dumps(text)}
     return {"Records": [{**record, "receiptHandle": "h", "eventSourceARN": f"arn:aws:sqs:us-east-1:1:{queue}"}]}
 
 
 class LambdaContext:
-    """As Lambda gives it."""
+    """Return it as Lambda delivers it."""
 
     aws_request_id = "request-1"
     function_name = "function"

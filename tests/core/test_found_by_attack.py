@@ -1,4 +1,4 @@
-"""What an attacker found in pools of threads, answers of many cookies, redrives and packed records."""
+"""What an attacker found: in pools of threads, answers with many cookies, redrives and packed records."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_threads_that_cannot_be_started_take_no_place_in_the_pool(monkeypatch: p
     try:
         assert None is asyncio.run(put())[0]
         with monkeypatch.context() as patch:
-            # The one that there is does the work.
+            # The only thread does the work.
             patch.setattr(threading.Thread, "start", no_more)
             assert None is asyncio.run(put())[0]
     finally:
@@ -64,7 +64,7 @@ def test_dead_letters_have_a_queue_that_azures_host_does_not_use() -> None:
 
 
 class Letters:
-    """Three dead letters, of which the first came from a subscription that is gone."""
+    """Three dead letters. The first one's subscription is gone."""
 
     def __init__(self) -> None:
         self.left = [fake.message({}, id=id) for id in ("1", "2", "3")]

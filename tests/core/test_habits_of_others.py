@@ -1,4 +1,4 @@
-"""Handlers declared or written as another framework has them: an error that names the right way, and annotations that say more."""
+"""Handlers in the style of another framework: an error names the right way, and longer annotations work."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_an_alias_that_cannot_be_resolved_is_named() -> None:
         Binding(handler)
 
 
-# Parameters as FastAPI and Lambda have them
+# Parameters as in FastAPI and Lambda
 
 
 def by_id(id: int) -> None: ...
@@ -211,7 +211,7 @@ def test_a_handler_that_can_be_called_is_not_refused(handler: Any) -> None:
     portable(on.http("GET", "/{event}/{context}/{limit}/{more}"))(handler)
 
 
-# What handlers of Lambda do with their event and answer
+# What Lambda handlers do with their event and answer
 
 
 @pytest.mark.parametrize(

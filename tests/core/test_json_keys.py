@@ -1,4 +1,4 @@
-"""What can be written as a value of JSON can be written as a key, the same way."""
+"""A value that JSON can have can also be a key, written alike."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Counts(pydantic.BaseModel):
 class Unordered(dict[Any, Any]): ...
 
 
-# A key, and the text by which it is written as a value too.
+# A key, and the text of the same value.
 KEYS: list[tuple[Any, str]] = [
     (UUID(int=7), "00000000-0000-0000-0000-000000000007"),
     (date(2026, 11, 30), "2026-11-30"),

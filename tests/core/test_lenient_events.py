@@ -1,4 +1,4 @@
-"""One part of an event that can't be read doesn't cost the whole event; what its identity or its order depends on does."""
+"""An unreadable field doesn't cost the whole event, unless its identity or order depends on it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from portable_fn_gcp.events import firestore
 
 
 def named(one: object) -> str:
-    """A test's name for the value, which is the same in every process."""
+    """Return a test's name for the value, which is the same in every process."""
     return type(one).__name__ if isinstance(one, Mock) or type(one) is object else ascii(one)[:40]
 
 
@@ -54,7 +54,7 @@ def named(one: object) -> str:
 
 
 def named(odd: object) -> str:
-    """A name for a test that is the same in every process."""
+    """Return a name for a test that is the same in every process."""
     return repr(odd).partition(" id=")[0].partition(" at 0x")[0][:40]
 
 
@@ -63,7 +63,7 @@ HEADERS = {f"ce-{name}": value for name, value in EVENT.items()}
 
 
 def in_each_form(members: dict[str, Any]) -> list[CloudEvent[Any]]:
-    """The event with the members, alone, in a batch and in a message."""
+    """Return the event with the members, alone, in a batch and in a message."""
     value = {**EVENT, **members}
     body = json.dumps(value).encode()
     batch = cloudevents.batched(json.dumps([value]).encode())
@@ -207,7 +207,7 @@ DOCUMENT = {"name": "projects/p/databases/(default)/documents/users/ada", "field
 
 
 def google_event(request: Any) -> Any:
-    """The event of the request, or what is inside of it."""
+    """Return the event of the request, or the event inside it."""
     name, value = google_events.source(request)
     (event,) = google_events.READ[name](request, value)
     assert isinstance(event, Event), event
@@ -220,7 +220,7 @@ def push(message: dict[str, Any], **more: Any) -> Any:
 
 
 def raw(value: Any) -> Any:
-    """A request whose JSON may say what UTF-8 can't."""
+    """Return a request whose JSON may contain what UTF-8 can't have."""
     return fake.request("POST", headers={"content-type": "application/json"}, body=json.dumps(value).encode())
 
 
@@ -416,7 +416,7 @@ def test_a_missing_metadata_server_is_an_error_that_says_what_to_set(monkeypatch
 
 
 def half_readable(**fields: Any) -> Any:
-    """A native of the worker's of which nothing else can be read."""
+    """Return a native object of the worker with no other readable attribute."""
 
     class HalfReadable(SimpleNamespace):
         def __getattr__(self, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""A mounted application's startup and shutdown: tried again, told to the server, in every process."""
+"""A mounted application's startup and shutdown: repeated after a failure, announced by the server, in every process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVERYWHERE = ("aws", "gcp", "azure", "cloudflare", "asgi")
 
 
 class App:
-    """An application that writes down what it hears and fails to start as often as `fails` says."""
+    """An application that notes what it receives and fails to start `fails` times."""
 
     def __init__(self, fails: int = 0, *, raises: bool = False, name: str = "app") -> None:
         self.told: list[str] = []
@@ -178,7 +178,7 @@ def test_the_application_starts_before_the_server_is_ready_and_shuts_down_with_i
         server = Server(entry(asgi_app(app)))
         assert {"type": "lifespan.startup.complete"} == await server.says("startup")
         assert ["startup"] == app.told
-        # The state that the startup left is the requests'.
+        # The requests get the state that the startup left.
         assert [(200, b"1")] * 2 == [await server.get() for _ in range(2)]
         assert {"type": "lifespan.shutdown.complete"} == await server.says("shutdown")
         assert ["startup", "shutdown"] == app.told
@@ -288,7 +288,7 @@ def test_without_a_servers_lifespan_it_starts_with_the_first_request_and_shuts_d
         sent = await messages(entry(asgi_app(app)), scope(fake.request()), b"")
         assert 200 == sent[0]["status"]
 
-    # It cancels what is left, and waits for it.
+    # It cancels the rest, and waits for it.
     asyncio.run(main())
     assert ["startup", "shutdown"] == app.told
 
@@ -346,12 +346,12 @@ def test_a_process_that_ends_shuts_the_application_down() -> None:
 
 ASGI = PRINTING + "from portable_fn_asgi import entry\nmain = entry(app)\n"
 GOOGLE = PRINTING + "from portable_fn_gcp import entry\nmain = entry(app)\n"
-# Which environment, file and command; whether the application starts before the first request, and shuts down.
+# Environment, file and command; whether the application starts before the first request, and shuts down.
 SERVERS: dict[str, tuple[str, str, str, bool, bool]] = {
     "uvicorn": ("asgi", ASGI, "uvicorn main:main --port PORT", True, True),
     "hypercorn": ("knative", ASGI, "hypercorn main:main --bind 127.0.0.1:PORT", True, True),
     "functions-framework": ("gcp", GOOGLE, "functions_framework --target main --host 127.0.0.1 --port PORT", False, True),
-    # Its uvicorn ends by the signal, and nothing that asyncio or atexit has waiting is run.
+    # Its uvicorn ends by the signal, without running what asyncio or atexit still has.
     "functions-framework --asgi": (
         "gcp", GOOGLE, "functions_framework --target main --asgi --host 127.0.0.1 --port PORT", False, False
     ),

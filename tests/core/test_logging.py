@@ -1,4 +1,4 @@
-"""What ctx.log writes is shown from INFO on, once a line, unless the program or the platform says otherwise."""
+"""Records of ctx.log are shown from INFO on, once each, unless the program or the platform sets up logging."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ LOCAL = "from portable_fn.testing import fake\nfrom portable_fn import Context\n
 
 
 def said(code: str, **environment: str) -> list[str]:
-    """What a program of its own writes to stderr."""
+    """Return what a separate program writes to stderr."""
     path = {"PYTHONPATH": ":".join(map(str, SOURCES))}
     result = subprocess.run(
         [sys.executable, "-c", code], env=path | environment, capture_output=True, text=True, check=True, timeout=60
@@ -71,7 +71,7 @@ def said(code: str, **environment: str) -> list[str]:
 
 
 def heard(setup: str = "", after: str = "", **environment: str) -> list[str]:
-    """What is shown of a line of each level, the time and the ids left out."""
+    """Return what is shown of a line of each level, without the time and the ids."""
     code = (
         "import logging, logging.config, sys\n"
         f"{setup}\n"
@@ -335,7 +335,7 @@ def test_a_traceback_that_lambda_logs_anyhow_is_not_logged_by_us(caplog: pytest.
         assert "no lamps" in str(caught.traceback[-1].statement)
         assert [(True, False)] == [(text.startswith(shown[0]), has) for text, has in outcomes(caplog.records)]
         assert caplog.records[0].getMessage().endswith(": LookupError: no lamps")
-    # Of several each is logged, and what is raised for all has no frames of the handler's.
+    # Of several errors each is logged, and the raised one has no frames of the handler.
     caplog.clear()
     with pytest.raises(LookupError, match="no lamps") as caught:
         entry(fails)(two, None)
@@ -359,7 +359,7 @@ def test_a_traceback_that_nobody_else_logs_is_logged(caplog: pytest.LogCaptureFi
         raise SystemExit(3)
 
     (one,) = payloads([fake.message({}, id="m-1")], "sqs")
-    # One of two functions' errors can be raised.
+    # Only one of two functions' errors can be raised.
     with pytest.raises(LookupError):
         entry(first, second)(one, None)
     assert [("first failed for m-1", True), ("second failed for m-1", True)] == outcomes(caplog.records)
@@ -388,7 +388,7 @@ def lines_of(log: Sequence[str], text: str) -> list[str]:
 
 
 def shown_once(log: Sequence[str]) -> dict[str, str]:
-    """The lines of `hello`, each of which is there once; no other level is."""
+    """Return the lines of `hello`, each of which appears once, and no other level."""
     found = {}
     for text in ("an order came: lamp", "few lamps are left"):
         (found[text],) = lines_of(log, text)
@@ -471,7 +471,7 @@ def test_under_the_emulator_a_line_is_shown_once_and_basic_config_changes_nothin
     shown_once(lambda_.logs)
 
 
-# Which environment, code, command and further environment.
+# Environment, code, command and further environment.
 SERVERS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "uvicorn": ("asgi", "asgi", "uvicorn main:main --port PORT", {}),
     "uvicorn on Cloud Run": ("asgi", "asgi", "uvicorn main:main --port PORT", {"K_SERVICE": "shop"}),

@@ -1,6 +1,6 @@
-"""Reading a body takes at most six times the largest body that a function takes, whatever an attacker sends.
+"""Reading a body takes at most six times the largest body of its function, whatever an attacker sends.
 
-What would take more is refused. It counts what a process grows by: the text, the values, and what is made on the way.
+A larger one is refused. The growth of the process counts: the text, the values, and everything on the way.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from portable_fn.pairs import MAX_FIELDS
 from portable_fn.testing import deliver, fake
 
 BUDGET = MOST_TIMES * MAX_BODY
-# What else a process grows by: code, a part that is looked at, the rounding of the estimate.
+# Other growth of a process: code, the examined part, the rounding of the estimate.
 SLACK = 4 * 1024 * 1024
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 MULTIPART = {"content-type": "multipart/form-data; boundary=b"}
 
 
 def peak(call: Callable[[], object]) -> tuple[int, object]:
-    """The most memory that the call has at once, and what it gives or raises."""
+    """Return the most memory that the call has at once, and its result or error."""
     tracemalloc.start()
     try:
         found: object = call()
@@ -42,7 +42,7 @@ def peak(call: Callable[[], object]) -> tuple[int, object]:
 
 
 def filled(unit: str, size: int, head: str = "[", tail: str = "0]") -> bytes:
-    """An array of a unit over and over, of about `size` bytes."""
+    """Return an array of a repeated unit, of about `size` bytes."""
     unit_size = len(unit.encode())
     return (head + unit * ((size - len(head) - len(tail)) // unit_size) + tail).encode()
 
@@ -118,7 +118,7 @@ print(found, resident() - before)
 
 
 def growth(body: bytes, content_type: str, folder: Path, code: str = GROWTH) -> tuple[int, int]:
-    """The status of reading the body, and by how many bytes the process that reads it grows."""
+    """Return the status of reading the body, and by how many bytes the reading process grows."""
     (folder / "body").write_bytes(body)
     command = [sys.executable, "-c", code, str(folder / "body"), content_type]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -198,7 +198,7 @@ def test_a_typed_body_is_not_kept_beside_its_model() -> None:
     request = fake.request("POST", "/", body=body, headers={"content-type": "application/json"})
     taken, found = peak(lambda: take(request))
     assert len(body) // 2 == found
-    # The text and its values, 5.2 times the body, and not both and the model.
+    # The text and its values, 5.2 times the body, without the model.
     assert taken <= 7 * len(body)
 
 

@@ -1,4 +1,4 @@
-"""Middleware, and CORS among it."""
+"""Middleware, and CORS."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_value_that_is_not_middleware_is_refused_at_decoration(use: Any, why: 
     def handler(request: Request) -> None: ...
 
     if why is None:
-        portable(on.http(), use=use)(handler)  # a builtin doesn't say what it takes
+        portable(on.http(), use=use)(handler)  # a builtin doesn't describe its parameters
         return
     with pytest.raises(ConfigurationError, match=why):
         portable(on.http(), use=use)(handler)

@@ -239,7 +239,7 @@ def test_fastapi_serves_its_openapi_document(way: dict[str, str]) -> None:
     assert "/orders" in answer.json()["paths"]
 
 
-# Middleware that makes every answer several messages.
+# Middleware that sends every answer in several messages.
 
 
 def test_a_middleware_of_starlette_works(way: dict[str, str]) -> None:
@@ -256,7 +256,7 @@ def test_a_middleware_of_starlette_works(way: dict[str, str]) -> None:
     assert (b"abc", "yes") == (answer.body, answer.headers["x-marked"])
 
 
-# Applications written by hand, for what frameworks never do.
+# Applications that do what frameworks never do.
 
 
 def call(app: Any, request: Request | None = None, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`env("NAME")`: names of queues, topics, buckets, tables and dead letters that the environment has."""
+"""`env("NAME")`: names of queues, topics, buckets, tables and dead letters from the environment."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_environment_wins_over_the_default(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("ORDERS_DLQ", "prod-dead")
     [function] = bindings(ship)
     assert "prod-dead" == function.triggers[0].dead_letter
-    # What was declared is read anew by each entry.
+    # Each entry reads the declaration again.
     assert env("ORDERS_QUEUE") == ship.__portable__.triggers[0].name  # type: ignore[attr-defined]  # of @portable
 
 
@@ -99,7 +99,7 @@ def test_in_tests_a_variable_that_is_not_set_stands_for_its_own_name(provider: s
     message = fake.message({}, channel="BILLS_QUEUE")
     assert ["acknowledged"] == deliver([ship, bill], message, to=provider).outcomes
     assert [("bill", "BILLS_QUEUE")] == seen
-    # A test need not name it either where one function takes messages.
+    # If one function takes messages, a test needn't name the queue either.
     assert ["acknowledged"] == deliver(ship, fake.message({}), to=provider).outcomes
     assert "ship" == seen[-1][0]
     assert {"ORDERS_QUEUE", "ORDERS_DLQ", "BILLS_QUEUE"}.isdisjoint(os.environ)

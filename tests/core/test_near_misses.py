@@ -1,4 +1,4 @@
-"""Names that users of one provider look for, and names that are mistyped, lead to the right ones."""
+"""Other providers' names and misspelt names lead to the right names."""
 
 from __future__ import annotations
 

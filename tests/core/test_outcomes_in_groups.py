@@ -1,4 +1,4 @@
-"""What a handler raises in a TaskGroup, so inside of an ExceptionGroup, means what it means alone."""
+"""An error that a handler raises in a TaskGroup, so inside an ExceptionGroup, means the same as alone."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Later(Retry):
 
 
 async def together(*errors: BaseException) -> None:
-    """Raises all of the errors in one group."""
+    """Raise all of the errors in one group."""
 
     async def fails(error: BaseException) -> None:
         try:
             await asyncio.sleep(0)
         finally:
-            # Also where the group cancels it.
+            # Even if the group cancels it.
             raise error
 
     async with asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""What `import portable_fn` gives, and what it costs."""
+"""The public names of portable_fn, and what importing them costs."""
 
 from __future__ import annotations
 

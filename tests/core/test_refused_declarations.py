@@ -34,7 +34,7 @@ class Methods:
     def bound(self, request: Request) -> None: ...
 
 
-def second_is_no_context(request: Request, page: int = 1) -> None: ...
+def second_without_context(request: Request, page: int = 1) -> None: ...
 
 
 def context_second_by_name(ctx, request: Request) -> None: ...  # type: ignore[no-untyped-def]
@@ -83,7 +83,7 @@ def unresolved(event: Request[Decimal]) -> None: ...
         (context_first, "the event comes first"),
         (wrong_kind, r"takes dict\[str, typing.Any\], not an event; annotate Request: request.data is the body's data"),
         (unresolved, "Decimal"),
-        (second_is_no_context, "the context second"),
+        (second_without_context, "the context second"),
         (context_second_by_name, "the context second"),
         (Methods.method, "takes a function, not the method"),
         (Methods().bound, "plain function"),

@@ -122,7 +122,7 @@ def test_sending_rejected_and_invalid_events_of_several_async_handlers_blocks_no
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a server that accepts and says nothing."""
+    """Return the address of a server that accepts and never answers."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(50)

@@ -1,4 +1,4 @@
-"""`Request`, `Response` and what a handler's result means."""
+"""`Request`, `Response` and the response for a handler's result."""
 
 from __future__ import annotations
 

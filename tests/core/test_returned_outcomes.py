@@ -1,4 +1,4 @@
-"""What a function says by its result instead of raising it, or drops on the way, is an error: nothing is acknowledged by mistake."""
+"""A returned outcome, and dropped work, is an error: no event is acknowledged by mistake."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_task_may_return_any_json_and_no_exception(provider: str) -> None:
         assert result == deliver(work, [fake.task(result, name="work")], to=provider).result
     delivery: Delivery = deliver(work, [fake.task("error", name="work")], to=provider)
     assert delivery.error is not None
-    # Over HTTP the log alone says why.
+    # Over HTTP only the log says why.
     told = [delivery.error[1], *(str(record.exc_info and record.exc_info[1]) for record in delivery.logs)]
     assert "EncodeError" in delivery.error[0] or any("raise HTTPError" in text for text in told)
 
@@ -309,7 +309,7 @@ def test_sync_middleware_around_a_handler_that_only_returns_a_coroutine_may_not_
         called.append(message.id)
 
     class Work:
-        """Awaitable, and nothing else."""
+        """Only an awaitable."""
 
         def __await__(self) -> Any:
             yield

@@ -1,4 +1,4 @@
-"""Which function gets a path: a slash at its end, and what the provider has routed already."""
+"""Which function gets a path: a slash at its end, and paths that the provider has routed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def get(path: str, name: str = "") -> Any:
 
 
 def found(path: str, *functions: Any, method: str = "GET") -> tuple[str, dict[str, str]] | int:
-    """The function that answers the path and its parameters, or the status of the answer."""
+    """Return the function that answers the path and its parameters, or the status of the answer."""
     request = fake.request(method, path)
     try:
         call, *_ = Router(bindings(*functions)).find(request)
@@ -82,7 +82,7 @@ def test_a_slash_at_the_end_makes_no_difference_on_any_provider(
     ]  # fmt: skip
     answer = deliver(functions, fake.request("GET", path), to=provider)
     assert answer.status == 200, answer
-    # The path is what the client sent.
+    # The path is the client's.
     sent = path.replace("%20", " ")
     assert {"function": name, "params": params, "path": sent} == answer.json()
 
@@ -111,7 +111,7 @@ def test_a_path_with_a_slash_at_the_end_has_the_methods_of_the_path_without(prov
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        # The exact path wins, whatever is more specific.
+        # The exact path wins, however specific another is.
         ("/a", ("/{x}", {"x": "a"})),
         ("/a/", ("/a/", {})),
         ("/b/", ("/{x}/", {"x": "b"})),
@@ -157,11 +157,11 @@ def test_a_path_without_its_first_slash_is_found_nowhere(path: str) -> None:
             call(request, fake.context())
 
 
-# What API Gateway has routed
+# Paths that API Gateway has routed
 
 
 def rest(path: str, resource: str, params: Any, **fields: Any) -> dict[str, Any]:
-    """A REST API's request to its own domain."""
+    """Return a REST API's request to its own domain."""
     event = payload(fake.request("GET", path), "rest_api")
     return {**event, "path": path, "resource": resource, "pathParameters": params, **fields}
 
@@ -204,7 +204,7 @@ def test_parameters_of_another_template_than_ours_are_not_the_functions() -> Non
 
 
 def test_parameters_of_our_own_template_are_the_gateways() -> None:
-    # An HTTP API decodes the path, so that it alone knows where the parameter ended.
+    # An HTTP API decodes the path, so only it knows where the parameter ended.
     functions = [get("/items/{id}"), get("/items/{id}/parts"), get("/{rest+}")]
     seen = told(http_api("/items/a/parts", "GET /items/{id}", {"id": "a/parts"}), *functions[:1], functions[2])
     assert ("/items/{id}", {"id": "a/parts"}) == (seen["function"], seen["params"])
@@ -234,7 +234,7 @@ def test_a_slash_that_a_rest_api_leaves_out_of_its_proxy_parameter_is_there() ->
 
 
 def custom_domain(path: str, resource: str, params: Any, stage: str = "prod", **fields: Any) -> dict[str, Any]:
-    """A REST API's request behind a custom domain: `path` and the context's path are as the client called it."""
+    """Return a REST API's request behind a custom domain: `path` and the context's path are the client's."""
     event = rest(path, resource, params, **fields)
     context = {"path": path, "stage": stage, "resourcePath": resource, "domainName": "api.example.com"}
     return {**event, "requestContext": {**event["requestContext"], **context}}
@@ -270,7 +270,7 @@ def split(event: dict[str, Any]) -> tuple[str, str]:
         ("/shop", "/", None, "/shop", "/"),
         ("/shop/", "/", None, "/shop", "/"),
         ("/shop/v1", "/", {}, "/shop/v1", "/"),
-        # A mapping that has the stage's name, or one that names no stage.
+        # A mapping with the stage's name, or one without a stage's name.
         ("/prod/items/7", "/items/{id}", {"id": "7"}, "/prod", "/items/7"),
         ("/prod", "/", None, "/prod", "/"),
         ("/shop/prod/items", "/items", None, "/shop/prod", "/items"),
@@ -444,7 +444,7 @@ def test_an_entrys_root_path_is_taken_off_if_it_is_there(provider: str, via: str
             name: seen[name] for name in ("root_path", "raw_path")
         }
         if (provider, via) != ("aws", "function_url"):
-            # The client's own, but for the slash after a host or a root path.
+            # The client's path, except for the slash after a host or a root path.
             assert f"https://example.com{before}{path}".rstrip("/") == seen["url"].rstrip("/")
 
 

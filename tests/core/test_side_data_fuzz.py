@@ -1,4 +1,4 @@
-"""Whatever the side data of any service's payload says, the event arrives, under its own id, and each of its fields can be read."""
+"""Whatever the side data of a service's payload is, the event arrives with its own id, and each field can be read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ seen: list[Any] = []
 
 
 def look(event: Any, ctx: Context) -> None:
-    """Read all of the event but its data, as a log or a dead letter does."""
+    """Read everything in the event except its data, as a log or a dead letter does."""
     for name in event._fields:
         getattr(event, name)
     assert repr(event)
@@ -88,7 +88,7 @@ EVENTS: dict[str, tuple[Any, Any]] = {
     ),
 }
 
-# Which members of JSON say what an event is, of what, in which order, and what its payload is; all others are side data.
+# The JSON members that are an event's identity, source, order or payload; all others are side data.
 STRICT = frozenset(
     (
         "specversion", "id", "source", "type", "partitionkey", "data", "data_base64",
@@ -105,7 +105,7 @@ STRICT_HEADERS = frozenset(
         "content-type", "content-length", "host", "ce-specversion", "ce-id", "ce-source", "ce-type", "ce-partitionkey",
         "x-goog-pubsub-message-id", "x-goog-pubsub-subscription-name", "x-cloudtasks-queuename", "x-cloudtasks-taskname",
         "x-cloudscheduler", "x-cloudscheduler-jobname", "x-cloudscheduler-scheduletime", "id", "readtimeutc",
-        # Which object a notification is of.
+        # They name the object of a notification.
         "eventtype", "bucketid", "objectid", "objectgeneration",
     )
 )  # fmt: skip
@@ -114,7 +114,7 @@ ODD_TEXTS = ["", "x", "-1", "1e9", "9" * 400, "noon", '"', "%FF", "a, b", "=?x?q
 
 
 def members(value: Any) -> Iterator[tuple[list[Any], str]]:
-    """Where the members are that are side data."""
+    """Return the paths of the members that are side data."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name not in STRICT and not (isinstance(inner, dict) and STRICT.intersection(inner)):
@@ -138,7 +138,7 @@ def changed_at(value: Any, path: list[Any], name: str, odd: Any) -> Any:
 
 
 def mutants(request: Request[Any]) -> Iterator[tuple[str, Request[Any]]]:
-    """The request with one part of its side data changed, and all of them."""
+    """Return the request with one part of its side data changed, for all of them."""
 
     def made(headers: dict[str, str], body: bytes) -> Request[Any]:
         if "content-length" in headers:
@@ -233,20 +233,20 @@ def test_an_event_in_a_container_arrives_whatever_its_side_data_says(service: st
         )
 
 
-# --- Azure: what the worker has made of it -----------------------------------------------------------------------------
+# --- Azure: the worker's objects ---------------------------------------------------------------------------------------
 
 SIDE = (
     "insertion_time", "dequeue_count", "expiration_time", "pop_receipt", "content_type", "subject", "label", "delivery_count",
     "enqueued_time_utc", "application_properties", "user_properties", "enqueued_time", "timestamp", "headers", "iothub_metadata",
     "length", "event_time", "data_version", "time", "datacontenttype", "dataschema", "extension_attrs", "past_due",
 )  # fmt: skip
-# A row of SQL or MySQL has nothing but its payload; what Event Grid puts into a queue is JSON as elsewhere.
+# A row of SQL or MySQL has only its payload. Event Grid puts JSON into a queue, as elsewhere.
 ELSEWHERE = ("sql", "mysql", "event_grid_storage_queue")
 AZURE = [(service, kind) for kind in KINDS for service in azure.EVENT_SERVICES[kind] if service not in ELSEWHERE]
 
 
 class Mutant:
-    """A native of the worker's, one attribute of which is another one."""
+    """Return a native object of the worker with one attribute replaced."""
 
     def __init__(self, native: Any, name: str, odd: Any) -> None:
         self.__dict__.update(native_=native, **{name: odd})

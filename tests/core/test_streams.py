@@ -1,4 +1,4 @@
-"""A stream's chunks for one who asks for each: how far the stream is ahead, and how it ends."""
+"""A stream whose chunks are asked for one by one: how far it reads ahead, and how it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
 
 
 class Counting:
-    """Chunks, of which it says how many have been made and whether it was closed."""
+    """Chunks that count how many were produced, and note if they were closed."""
 
     def __init__(self) -> None:
         self.made = 0

@@ -57,7 +57,7 @@ def workerd() -> Iterator[Send]:
         yield partial(through_the_edge, running)
 
 
-# Where nobody but the handler cancels its task, and where a server does.
+# Only the handler cancels its task; on the other providers a server does, too.
 ALONE = [in_process("aws"), in_process("gcp", "http"), in_process("cloudflare")]
 SERVED = [in_process("gcp", "http_async"), in_process("azure"), in_process("asgi")]
 REAL_ALONE = [

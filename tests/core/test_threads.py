@@ -1,4 +1,4 @@
-"""Sync functions beside an event loop run in threads of their own, up to 40 at once."""
+"""Sync functions beside an event loop run in their own threads, up to 40 at once."""
 
 from __future__ import annotations
 

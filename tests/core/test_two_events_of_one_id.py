@@ -1,4 +1,4 @@
-"""Some senders choose the id of what they send: two events of one id are told apart, and none is acknowledged unseen."""
+"""Some senders choose their ids: two events of one id stay two, and no event is acknowledged unseen."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ship_together(orders: Batch[Message]) -> None:
 
 
 def of_service_bus(*sequences: str) -> list[Message[Any]]:
-    """Messages to which the sender gave one id, and one content."""
+    """Return messages with one id and one content."""
     return [fake.message({"sku": "lamp"}, id="order-1", sequence=sequence) for sequence in sequences]
 
 

@@ -112,7 +112,7 @@ def test_thousands_of_faults_are_a_hundred_and_a_count() -> None:
 
 @pytest.mark.parametrize("kind", ["message", "batch", "task", "request"])
 def test_a_strict_type_accepts_json_forms_in_every_kind(kind: str) -> None:
-    """A time is a str in JSON, which a strict model takes from JSON alone."""
+    """A time is a str in JSON. A strict model accepts it only from JSON."""
     event: Any = {
         "message": fake.message({"at": "2026-01-02T03:04:05Z"}),
         "batch": fake.message({"at": "2026-01-02T03:04:05Z"}),

@@ -1,4 +1,4 @@
-"""Data that no redelivery makes readable goes to the dead letters; what can't be identified is retried, in one line of the log."""
+"""Data that no redelivery can mend is dead-lettered; events that can't be identified are retried, with one log line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from portable_fn.providers import adapter
 from portable_fn.testing import deliver, fake
 
 PROVIDERS = ["aws", "gcp", "azure", "cloudflare", "asgi"]
-# Those that hold any bytes.
+# The services that carry any bytes.
 BINARY = [
     ("aws", "kinesis"), ("aws", "kafka"), ("aws", "rabbitmq"), ("gcp", "pubsub_push"), ("gcp", "cloud_tasks"),
     ("azure", "event_hubs"), ("azure", "kafka"), ("azure", "service_bus_queue"), ("azure", "service_bus_settled"),
@@ -86,7 +86,7 @@ def test_bytes_that_are_not_text_are_dead_lettered(handler: Any, provider: str, 
     assert ["dead-lettered"] == deliver(function, [click(b'\x1f\x8b{"page"')], to=provider, via=service).outcomes
 
 
-# A message of bytes is bytes on Cloudflare, whose data can be read.
+# On Cloudflare a message of bytes is bytes, whose data can be read.
 @pytest.mark.parametrize(("provider", "service"), [*BINARY, ("cloudflare", "queue")])
 def test_bytes_that_are_not_text_are_dead_lettered_for_a_handler_that_reads_text(provider: str, service: str) -> None:
     function = portable(*TRIGGERS)(reads_text)
@@ -138,7 +138,7 @@ def test_a_row_that_cannot_be_read_is_dead_lettered() -> None:
         api.call = call
     [(action, request, *_)] = sent
     assert ("SendMessage", [{"id": "2"}]) == (action, seen)
-    # What the provider sent is in it, for who can read it.
+    # The letter has what the provider sent, for readers who understand it.
     assert {"X": "no such type"} == json.loads(request["MessageBody"])["data"]["dynamodb"]["NewImage"]["id"]
 
 
@@ -150,7 +150,7 @@ def test_an_event_that_is_read_inside_of_a_message_is_dead_lettered_too() -> Non
     event = fake.cloud_event("click", data=GOOD)
     event.body = b"{page: /"
     assert ["dead-lettered"] == deliver(handler, [event], to="aws", via="cloudevent_kinesis").outcomes
-    # So is what can't be seen to be one: no redelivery makes it JSON.
+    # The same for data that can't be seen to be malformed: no redelivery makes it JSON.
     consumer = Consumer(Dispatcher(bindings(handler)), dead_letter=lambda *args: True)
     outcomes: Any = consumer.handle([click("{page: /")], Context())
     assert ["Reject"] == [type(one).__name__ for one in outcomes]
@@ -164,7 +164,7 @@ def test_an_unreadable_event_that_another_function_may_take_is_retried(is_async:
     function = portable(on.event("click", dead_letter="dead"))(later if is_async else now)
     assert ["retried"] == deliver(function, [click('{"page": "/"}')], to="aws").outcomes
 
-    # Two places for dead letters, and nothing says which.
+    # Two destinations, and nothing says which one.
     other = portable(on.event("other", dead_letter="elsewhere"))(later if is_async else now)
     assert ["retried"] == deliver([function, other], [click("{page: /")], to="aws").outcomes
 
@@ -191,7 +191,7 @@ def test_later_events_of_a_key_wait_until_it_is_dead_lettered() -> None:
 
 
 class Batches:
-    """A handler of batches that fails for those that it can't read."""
+    """A batch handler that fails for unreadable messages."""
 
     def __init__(self) -> None:
         self.seen: list[list[str]] = []

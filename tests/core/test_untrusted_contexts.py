@@ -1,4 +1,4 @@
-"""Nothing that a provider's context says is trusted to be there, or to be of its type."""
+"""No field of a provider's context is trusted to exist, or to have its type."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from portable_fn_gcp import decode as google_decode
 
 
 def named(odd: object) -> str:
-    """A name for a test that is the same in every process."""
+    """Return a name for a test that is the same in every process."""
     return repr(odd).partition(" id=")[0].partition(" at 0x")[0][:40]
 
 
@@ -47,7 +47,7 @@ def _nothing_seen() -> None:
 
 
 def look(ctx: Context) -> None:
-    """Read all that a handler may read, and that reaches logs."""
+    """Read everything that a handler may read, and that reaches logs."""
     ctx.log.info("here")
     texts = (ctx.invocation_id, ctx.correlation_id, ctx.function, ctx.version, ctx.region)
     assert all(isinstance(text, str) for text in texts), texts
@@ -58,7 +58,7 @@ def look(ctx: Context) -> None:
 
 
 def named(one: object) -> str:
-    """A test's name for the value, which is the same in every process."""
+    """Return a test's name for the value, which is the same in every process."""
     return type(one).__name__ if isinstance(one, Mock) or type(one) is object else ascii(one)[:40]
 
 

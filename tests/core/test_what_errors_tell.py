@@ -1,4 +1,4 @@
-"""What an answer, a log and a dead letter tell of input and of errors: names and types, and never a value."""
+"""Answers, logs and dead letters show names and types of the input, and never a value."""
 
 from __future__ import annotations
 
@@ -87,20 +87,20 @@ class Model(pydantic.BaseModel):
     @classmethod
     def check(cls, value: str) -> str:
         if value:
-            raise ValueError(f"{value} is no good")
+            raise ValueError(f"{value} is bad")
         return value
 
     @pydantic.field_validator("asserted")
     @classmethod
     def certain(cls, value: str) -> str:
-        assert not value, f"{value} is no good"
+        assert not value, f"{value} is bad"
         return value
 
     @pydantic.field_validator("own")
     @classmethod
     def customised(cls, value: str) -> str:
         if value:
-            raise PydanticCustomError("too_bad", "{value} is no good", {"value": value})
+            raise PydanticCustomError("too_bad", "{value} is bad", {"value": value})
         return value
 
 
@@ -273,7 +273,7 @@ def test_a_million_faults_take_no_memory(name: str) -> None:
     command = [sys.executable, "-c", CHECK, name, "", str(Path(__file__).parent)]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     grown, told, count = map(int, run.stdout.split())
-    # Without a bound, `more items` takes 700 MB and 10 s.
+    # Without a limit, `more items` takes 700 MB and 10 s.
     assert grown < 60_000
     assert 1 <= told <= 100
     assert count >= told
@@ -299,7 +299,7 @@ def test_a_pydantic_that_cannot_stop_early_still_validates(monkeypatch: pytest.M
     assert [{"pointer": "#", "type": "too_many", "detail": "has too many faults to be listed"}] == caught.value.errors
 
 
-# What a task raises
+# Errors of a task
 
 
 class OutOfStock(Reject):

@@ -1,4 +1,4 @@
-"""Who may send events where a function's URL is open: a token, a warning without one, and ids that a sender can't forge."""
+"""Who may send events to an open URL: a token, a warning without one, and ids that a sender can't forge."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ UNWRAPPED = {"x-goog-pubsub-message-id": "7", "x-goog-pubsub-subscription-name":
 PUSH = {"subscription": "projects/p/subscriptions/orders", "message": {"messageId": "7", "data": "e30="}}
 EVENTARC = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/shop", "ce-type": "sold"}
 
-# By the trigger, its request with further headers and a query.
+# By the trigger: its request with further headers and a query.
 Make = Callable[[dict[str, str], str], Request[Any]]
 GOOGLE: dict[str, Make] = {
     "scheduler": lambda more, query: fake.request("POST", f"/{query}", headers={**SCHEDULER, **more}),
@@ -189,7 +189,7 @@ def test_an_event_that_functions_framework_has_converted_needs_the_token_too(mon
             pytest.raises(HTTPError, match="401 An event is taken only with"),
         ):
             target(Event())
-    # Under Starlette nobody knows the request.
+    # Under Starlette nobody has the request.
     with pytest.raises(HTTPError, match="401"):
         target(Event())
     with app.test_request_context("/", headers={callers.HEADER: "s3same"}):
@@ -232,7 +232,7 @@ def asgi_answer(request: Request[Any], *functions: Any, **options: Any) -> int:
         ({callers.TOKEN: "p"}, {callers.HEADER: "p"}, True),
         ({callers.TOKEN: "p"}, {"dapr-api-token": "p"}, False),
         ({callers.TOKEN: "p"}, {}, False),
-        # A sidecar sends its own, everybody else the other one.
+        # A sidecar sends its own token, everybody else the other one.
         ({callers.TOKEN: "p", "APP_API_TOKEN": "d"}, {"dapr-api-token": "d"}, True),
         ({callers.TOKEN: "p", "APP_API_TOKEN": "d"}, {callers.HEADER: "p"}, True),
         ({callers.TOKEN: "p", "APP_API_TOKEN": "d"}, {callers.HEADER: "d", "dapr-api-token": "p"}, False),
@@ -248,7 +248,7 @@ def test_an_event_in_a_container_is_taken_with_either_token(
     assert (202 if taken else 401) == asgi_answer(event, sold)
     task = fake.request("POST", "/double", headers=headers, json={"n": 2})
     assert (200 if taken else 401) == asgi_answer(task, double)
-    # A server's log has the URL.
+    # A server's log contains the URL.
     assert (202 if not any(tokens.values()) else 401) == asgi_answer(
         fake.request("POST", "/?token=p", headers=EVENTARC, json={}), sold
     )

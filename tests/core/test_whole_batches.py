@@ -95,10 +95,10 @@ def test_a_batch_takes_no_message_of_another() -> None:
 @pytest.mark.parametrize(
     ("items", "expected"),
     [
-        # One that can't be read may be of any key; one without a key waits for nobody.
+        # An unreadable event may have any key; an event without a key waits for no other.
         ([1, None, (2, "a"), (3, None)], ["done", "retry", "retry", "done"]),
         ([(1, "a"), None, (2, "a")], ["done", "retry", "retry"]),
-        # Data that isn't valid is rejected, and retried where nobody takes that, with the rest of its key.
+        # Invalid data is rejected, and retried without a destination, with the rest of its key.
         ([("x", "a"), (1, "a"), (1, "b"), ("x", None), (1, None)], ["retry", "retry", "done", "retry", "done"]),
     ],
 )
@@ -163,7 +163,7 @@ def test_outcomes_that_a_batch_handler_set_stand_when_it_rejects_the_rest() -> N
 
     first, second = settled(rejects, messages(1, 2), rejects=True)
     assert ("busy", 7, "the rest") == (first.why, first.after, second.why)
-    # The rest of a key that comes again isn't rejected, since that would be out of order.
+    # The rest of a retried key isn't rejected, since that would be out of order.
     assert ["retry", "retry", "reject"] == outcomes(rejects, messages(1, 2, 3, keys="aab"), key=by_key, rejects=True)
 
 
@@ -188,7 +188,7 @@ def test_batch_handlers_get_their_own_messages_and_nothing_overtakes_an_unreadab
 
     functions = (batches("a"), batches("b"))
     other = portable(on.stream("c"))(ignores_async if is_async else ignores)
-    # What no function is for is retried, and holds up nobody.
+    # An event that no function takes is retried, and stops no other.
     items = sent("a", "b", "a", "c", "nowhere")
     assert ["done"] * 4 + ["retry"] == outcomes((*functions, other), items)
     assert [("a", "0", "2"), ("b", "1")] == sorted(calls)
