@@ -21,18 +21,18 @@ SECONDS = 5.0
 has_sidecar: ContextVar[bool] = ContextVar("has_sidecar", default=True)
 
 
-def dead_letter(pubsub: str, topic: str, event: Event[Any], reject: Reject, seconds: float | None) -> bool:
+def dead_letter(event: Event[Any], reject: Reject, topic: str, seconds: float | None = None, *, pubsub: str) -> bool:
     """Publish a rejected message to a topic; return whether the sidecar accepted it.
 
     The sidecar listens at DAPR_HTTP_PORT, which Dapr sets.
     https://docs.dapr.io/reference/api/pubsub_api/#publish-a-message-to-a-given-topic
 
     Args:
-        pubsub: The name of the pub/sub component.
-        topic: The topic of the dead letters.
         event: The rejected message.
         reject: Has the reason.
+        topic: The topic of the dead letters.
         seconds: The time limit; 5 at most.
+        pubsub: The name of the pub/sub component.
     """
     port = os.environ.get("DAPR_HTTP_PORT", "")
     if not port.isdecimal() or not has_sidecar.get():

@@ -163,7 +163,7 @@ class EventRouter:
         """
         from portable_fn_asgi.drivers import topic
 
-        if topic.dead_letter(self._pubsub, dead_letter, event, reject, seconds):
+        if topic.dead_letter(event, reject, dead_letter, seconds, pubsub=self._pubsub):
             return DONE
         request: Any = event.native
         return any(
