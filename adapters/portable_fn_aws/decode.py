@@ -46,7 +46,7 @@ def http_service(payload: Any) -> str | None:
     return None
 
 
-def unknown(payload: Any) -> DecodeError:
+def unknown_payload(payload: Any) -> DecodeError:
     """Return the error for a payload that isn't a request, if all functions take requests."""
     if isinstance(payload, dict):
         seen = f"an object with {', '.join(sorted(map(str, payload))[:20]) or 'no members'}"
@@ -271,7 +271,7 @@ _REQUESTS = {
 }
 
 
-def request(payload: Payload, name: str) -> Request:
+def read_request(payload: Payload, name: str) -> Request:
     """Decode the request of a service.
 
     Raises:
@@ -288,7 +288,7 @@ def request(payload: Payload, name: str) -> Request:
     return request
 
 
-def unreadable(payload: Payload) -> Request:
+def read_parts(payload: Payload) -> Request:
     """Decode the readable parts of a malformed request: method, path, headers."""
     context = payload.get("requestContext")
     http = context.get("http") if isinstance(context, dict) else None

@@ -51,7 +51,7 @@ def single_value(response: Response) -> ProxyAnswer:
     return {"statusCode": response.status, "headers": headers, "body": text, "isBase64Encoded": is_base64}
 
 
-def answer(service: str, payload: Payload) -> Callable[[Response], ProxyAnswer]:
+def encoder(service: str, payload: Payload) -> Callable[[Response], ProxyAnswer]:
     """Return the encoder for the service's answer to this payload."""
     if service == "http_api":
         return http_api

@@ -98,9 +98,9 @@ class EntryFunctions:
         variables = copy_context()
         router = self._router
         try:
-            request = decode.request(payload, service)
+            request = decode.read_request(payload, service)
         except HTTPError as exc:
-            context.event = request = decode.unreadable(payload)
+            context.event = request = decode.read_parts(payload)
             response: Any = variables.run(refuse, router, exc, request, context)
         else:
             if self._has_root_path:
@@ -109,7 +109,7 @@ class EntryFunctions:
             response = variables.run(respond, router, request, context)
         if type(response) is not Response:
             response = run(response, variables)
-        return HTTPAnswer(response, encode.answer(service, payload), context, variables)
+        return HTTPAnswer(response, encode.encoder(service, payload), context, variables)
 
     def answer_events(self, payload: Any, native: LambdaContext | None) -> Any:
         """Handle the events in the payload and return the native answer.
@@ -119,7 +119,7 @@ class EntryFunctions:
             Exception: The handler's error, if the source must see the invocation fail.
         """
         if self._events is None:
-            raise decode.unknown(payload)
+            raise decode.unknown_payload(payload)
         context = decode.AWSContext(native, self._cold_start)
         self._cold_start = False
         variables = copy_context()
@@ -151,19 +151,19 @@ class HTTPAnswer:
             finish(context, self.variables)
         answer = self.encode(response)
         if len(answer["body"]) > _ALWAYS_FITS or (response.cookies and _length(response.cookies) > _ALWAYS_FITS):
-            from portable_fn_aws.limits import fitting
+            from portable_fn_aws.limits import fit_answer
 
-            return fitting(answer, self.encode, response, context)
+            return fit_answer(answer, self.encode, response, context)
         return answer
 
     def collect(self) -> None:
         """Read the response's stream to its end; if that fails, a problem document replaces the response."""
         from portable_fn.adapter import streams
-        from portable_fn_aws.limits import limit
+        from portable_fn_aws.limits import limit_of
 
         response, context = self.response, self.context
         request = context.event or Request()
-        max_bytes, taker = limit(request.native)
+        max_bytes, taker = limit_of(request.native)
         try:
             response.body = streams.collected(response.body, self.variables, run, max_bytes)  # type: ignore[arg-type]  # a stream
         except streams.TooMuch as exc:

@@ -32,17 +32,17 @@ _WIDEST = 12
 _UTF_8 = tuple(f"AWS_Lambda_python3.{minor}" for minor in range(12, 16))
 
 
-def limit(payload: Any) -> tuple[int, str]:
+def limit_of(payload: Any) -> tuple[int, str]:
     """Return how many bytes the answer to a payload may have, and who sets this limit."""
     return (ALB, "a load balancer") if decode.http_service(payload) == "alb" else (LAMBDA, "Lambda")
 
 
-def fitting(
+def fit_answer(
     answer: ProxyAnswer, encode: Callable[[Response], ProxyAnswer], response: Response, context: AWSContext
 ) -> ProxyAnswer:
     """Return the answer, or a problem document if the answer is too large for its service."""
     request = context.event or Request()
-    max_bytes, taker = limit(request.native)
+    max_bytes, taker = limit_of(request.native)
     if (
         not response.cookies
         and len(answer["body"]) * (1 if answer["isBase64Encoded"] else _WIDEST) + 100_000 < max_bytes
@@ -54,18 +54,18 @@ def fitting(
     return encode(answer_too_large(size, max_bytes, taker, request, context, response))
 
 
-def fitting_bytes(
+def fit_written(
     written: bytes, encode: Callable[[Response], ProxyAnswer], response: Response, context: AWSContext
 ) -> bytes:
     """Return the answer written as JSON, or a written problem document if the answer is too large for its service."""
     request = context.event or Request()
-    max_bytes, taker = limit(request.native)
+    max_bytes, taker = limit_of(request.native)
     if len(written) <= max_bytes:
         return written
     return dumps(encode(answer_too_large(len(written), max_bytes, taker, request, context, response))).encode()
 
 
-def fitting_stream(response: Response, context: AWSContext) -> Response:
+def fit_stream(response: Response, context: AWSContext) -> Response:
     """Return the response to stream, or a problem document if the response is too large for Lambda."""
     size = len(response.body)  # type: ignore[arg-type]  # bytes
     if size <= STREAMED:
@@ -80,7 +80,7 @@ def json_size(value: object) -> int:
     return len(dumps(value))
 
 
-def check(value: object, text: str) -> None:
+def check_result(value: object, text: str) -> None:
     """Raise EncodeError if a task's result is too large for Lambda.
 
     Args:
@@ -91,7 +91,7 @@ def check(value: object, text: str) -> None:
         _check(json_size(value))
 
 
-def check_bytes(written: bytes) -> None:
+def check_written(written: bytes) -> None:
     """Raise EncodeError if a result, written as JSON, is too large for Lambda."""
     _check(len(written))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Answer = Callable[..., None]
 
 
-def answering(answer: Answer, recorder: Any) -> Answer:
+def record_answers(answer: Answer, recorder: Any) -> Answer:
     """Wrap `answer`, which answers one invocation, so that each call is recorded."""
 
     def recorded(api: RuntimeAPI, invocation: Invocation, *more: Any) -> None:

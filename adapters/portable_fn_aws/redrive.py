@@ -11,7 +11,7 @@ from portable_fn.adapter.dead_letter import restored, through
 from portable_fn.data import to_json
 from portable_fn.events import Event, Message
 from portable_fn_aws.drivers import api
-from portable_fn_aws.drivers import queue as sqs
+from portable_fn_aws.drivers.queue import attribute, fifo_token, is_attribute_name, legible, queue_url
 from portable_fn_aws.events.messages import FIFOMessage, SQSMessage
 
 SERVICES = ("sqs",)
@@ -71,9 +71,9 @@ class Letters:
         request = {"QueueUrl": url, **_content(event)}
         if url.endswith(".fifo"):
             key = event.key if isinstance(event, Message) else None
-            request["MessageGroupId"] = sqs.fifo_token(key or event.source)
+            request["MessageGroupId"] = fifo_token(key or event.source)
             # If the letter can't be deleted and is redriven again, SQS drops the second message.
-            request["MessageDeduplicationId"] = sqs.fifo_token(f"redriven {self.arn} {letter.id}")
+            request["MessageDeduplicationId"] = fifo_token(f"redriven {self.arn} {letter.id}")
         self._call("SendMessage", request, url, region)
 
     def delete(self, letter: Message[Any]) -> None:
@@ -91,7 +91,7 @@ class Letters:
         """Return the URL and the region of a queue; ask SQS for the URL of a name."""
         if queue not in self._urls:
             if queue.startswith(("arn:", "https://", "http://")):
-                self._urls[queue] = sqs.queue_url(queue)
+                self._urls[queue] = queue_url(queue)
             else:
                 region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
                 url = api.call("GetQueueUrl", {"QueueName": queue}, f"https://sqs.{region}.amazonaws.com/", region)
@@ -158,11 +158,11 @@ def _content(event: Event[Any]) -> dict[str, Any]:
         if event.content_type:
             original["content-type"] = event.content_type
     for name, value in original.items():
-        if not sqs.is_attribute_name(name) or not value or (isinstance(value, str) and sqs.legible(value) != value):
+        if not is_attribute_name(name) or not value or (isinstance(value, str) and legible(value) != value):
             raise ValueError(
                 f"SQS can't carry the attribute {name!r}: its name or value has characters that SQS refuses, or it is empty"
             )
-        attributes[name] = sqs.attribute(value)
+        attributes[name] = attribute(value)
     if len(attributes) > 10:
         raise ValueError(f"the message has {len(attributes)} attributes; SQS takes 10")
     return {"MessageBody": text, "MessageAttributes": attributes}
@@ -173,7 +173,7 @@ def _text(message: Message[Any]) -> str:
         text = message.body.decode()
     except UnicodeDecodeError:
         text = ""
-    if not text or sqs.legible(text) != text:
+    if not text or legible(text) != text:
         raise ValueError("SQS can't carry the body: it must be text, and not empty")
     return text
 

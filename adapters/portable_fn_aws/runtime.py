@@ -106,7 +106,7 @@ def serve(api: RuntimeAPI, target: str, mode: str | None) -> NoReturn:
         if records:
             from portable_fn_aws import recorded
 
-            answer = recorded.answering(answer, recording)
+            answer = recorded.record_answers(answer, recording)
     except BaseException as exc:
         log_error(exc)
         api.fail_init(exc)
@@ -147,9 +147,9 @@ def _answer(
 def _answer_events(api: RuntimeAPI, invocation: Invocation, result: object) -> None:
     written = json.dumps(result).encode()
     if len(written) > _ALWAYS_FITS:
-        from portable_fn_aws.limits import check_bytes
+        from portable_fn_aws.limits import check_written
 
-        check_bytes(written)
+        check_written(written)
     api.respond(invocation, written)
 
 
@@ -158,18 +158,18 @@ def _buffer(api: RuntimeAPI, invocation: Invocation, answer: HTTPAnswer) -> None
         answer.collect()
     written = json.dumps(answer.encode(answer.response)).encode()
     if len(written) > _ALWAYS_FITS:
-        from portable_fn_aws.limits import fitting_bytes
+        from portable_fn_aws.limits import fit_written
 
-        written = fitting_bytes(written, answer.encode, answer.response, answer.context)
+        written = fit_written(written, answer.encode, answer.response, answer.context)
     api.respond(invocation, written)
 
 
 def _stream(api: RuntimeAPI, invocation: Invocation, answer: HTTPAnswer) -> None:
     response = answer.response
     if isinstance(response.body, bytes) and len(response.body) > _ALWAYS_FITS:
-        from portable_fn_aws.limits import fitting_stream
+        from portable_fn_aws.limits import fit_stream
 
-        response = fitting_stream(response, answer.context)
+        response = fit_stream(response, answer.context)
     native = answer.encode(response)
     prelude = {name: value for name, value in native.items() if name not in ("body", "isBase64Encoded")}
     body = response.body

@@ -262,7 +262,7 @@ def test_only_the_recorded_http_payloads_are_requests() -> None:
             assert "malformed" in file.name
             continue
         if (service := decode.http_service(event)) is not None:
-            decode.request(event, service)
+            decode.read_request(event, service)
             requests.add(file.name)
     assert requests == HTTP
 

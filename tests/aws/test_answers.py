@@ -95,7 +95,7 @@ ANSWERS: list[tuple[Any, Response, dict[str, Any]]] = [
 @pytest.mark.parametrize(("native", "response", "expected"), ANSWERS)
 def test_a_response_is_encoded_for_its_service(native: Any, response: Response, expected: dict[str, Any]) -> None:
     before = list(response.headers.multi_items())
-    assert expected == encode.answer(service_of(native), native)(response)
+    assert expected == encode.encoder(service_of(native), native)(response)
     assert before == list(response.headers.multi_items())
 
 
@@ -117,7 +117,7 @@ def test_a_response_is_encoded_for_its_service(native: Any, response: Response, 
 )
 def test_a_body_is_sent_as_text_or_base64(headers: dict[str, str], body: Any, expected: tuple[str, bool]) -> None:
     for native in (HTTP_API, REST_API, ALB):
-        answer: Any = encode.answer(service_of(native), native)(Response(200, headers, (), body))
+        answer: Any = encode.encoder(service_of(native), native)(Response(200, headers, (), body))
         assert expected == (answer["body"], answer["isBase64Encoded"])
 
 

@@ -278,7 +278,7 @@ def test_a_payload_without_an_event_kind_is_a_task_with_a_type(file: str, type: 
 def test_a_request_isnt_an_event(file: str) -> None:
     native = payload(f"{file}.json")
     assert (service := decode.http_service(native)) is not None
-    assert isinstance(decode.request(native, service), Request)
+    assert isinstance(decode.read_request(native, service), Request)
 
 
 @pytest.mark.parametrize(("file", "source", "type"), [(file, *expected) for file, expected in BUS.items()])

@@ -230,7 +230,7 @@ def test_a_direct_call_without_a_context_has_no_id() -> None:
 
 def test_a_schedules_input_is_a_schedule_with_the_invocations_id() -> None:
     tick = ScheduleEvent(REQUEST_ID, FUNCTION, input=INPUT, native=INPUT)
-    assert all_fields(tick) == all_fields(decode_events.read_schedule(INPUT, context()))
+    assert all_fields(tick) == all_fields(decode_events.read_schedule_input(INPUT, context()))
     called = decode_events.read_call(BUS, context())
     assert ("invoke", [BUS], [all_fields(Task(REQUEST_ID, FUNCTION, BUS, name="function", native=BUS))]) == (
         called.service, called.records, [all_fields(item) for item in called.items],

@@ -108,7 +108,7 @@ def test_every_field_of_a_request_is_read(name: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("time.time", lambda: NOW)
     monkeypatch.setattr("portable_fn.http.new_id", lambda: NEW)
     service, native, expected = REQUESTS[name]
-    actual = decode.request(native, service_of(native))
+    actual = decode.read_request(native, service_of(native))
     names = (*(name for name in expected._fields if name != "headers"), "path", "native", "type")
     assert service == decode.http_service(native)
     assert list(expected.headers.multi_items()) == list(actual.headers.multi_items())
@@ -142,7 +142,7 @@ def rest_api(**fields: Any) -> dict[str, Any]:
 def test_a_path_is_split_from_its_stage_and_encoded_once(
     native: dict[str, Any], raw_path: str, path: str, root_path: str
 ) -> None:
-    request = decode.request(native, service_of(native))
+    request = decode.read_request(native, service_of(native))
     assert (raw_path, path, root_path) == (request.raw_path, request.path, request.root_path)
 
 
@@ -177,7 +177,7 @@ def test_a_path_is_split_from_its_stage_and_encoded_once(
 def test_the_principal_is_the_first_that_the_gateway_verified(
     native: dict[str, Any], expected: Principal | None
 ) -> None:
-    assert expected == decode.request(native, service_of(native)).principal
+    assert expected == decode.read_request(native, service_of(native)).principal
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_other_payloads_have_no_http_service(native: Any, expected: str | None) 
 )
 def test_the_error_for_an_unknown_payload_shows_its_member_names(native: Any, words: str) -> None:
     assert decode.http_service(native) is None
-    error = str(decode.unknown(native))
+    error = str(decode.unknown_payload(native))
     assert words in error and "(API Gateway REST and HTTP API" in error
 
 
@@ -243,7 +243,7 @@ def test_the_error_for_an_unknown_payload_shows_its_member_names(native: Any, wo
 )
 def test_a_malformed_request_is_a_400_that_says_why(service: str, native: Any, words: str) -> None:
     with pytest.raises(HTTPError) as caught:
-        decode.request(native, service)
+        decode.read_request(native, service)
     detail = str(caught.value.detail)
     assert 400 == caught.value.status
     assert detail.startswith(f"The {service} event can't be read: ") and words in detail
@@ -263,7 +263,7 @@ def test_a_malformed_request_is_a_400_that_says_why(service: str, native: Any, w
 )
 def test_a_time_with_too_many_digits_is_ignored(epoch: Any, expected: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: NOW)
-    request = decode.request(rest_api(requestTimeEpoch=epoch), "rest_api")
+    request = decode.read_request(rest_api(requestTimeEpoch=epoch), "rest_api")
     assert expected == request._time
 
 

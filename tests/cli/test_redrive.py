@@ -19,7 +19,7 @@ from portable_fn.events import Event
 from portable_fn.testing import fake
 from portable_fn_aws import redrive as aws_redrive
 from portable_fn_aws.drivers import queue as sqs
-from portable_fn_aws.events.messages import sqs as read_sqs
+from portable_fn_aws.events.messages import read_sqs
 from portable_fn_azure import redrive as azure_redrive
 from portable_fn_azure.drivers import queue as queues
 from portable_fn_gcp import redrive as gcp_redrive

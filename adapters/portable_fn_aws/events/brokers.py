@@ -78,7 +78,7 @@ class KafkaMessage(Message):
         )
 
 
-def kafka(record: Record, source: str) -> Item:
+def read_kafka(record: Record, source: str) -> Item:
     """Decode a record of a topic of that cluster."""
     try:
         return KafkaMessage(record, source)
@@ -107,7 +107,7 @@ class MQMessage(Message):
         return self.attributes if not self._correlation else {**self.attributes, "x-correlation-id": self._correlation}
 
 
-def activemq(record: Record, source: str) -> Item:
+def read_activemq(record: Record, source: str) -> Item:
     """Decode a message of an ActiveMQ broker.
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-mq.html
@@ -131,7 +131,7 @@ def activemq(record: Record, source: str) -> Item:
     return message
 
 
-def rabbitmq(record: Record, source: str, queue: str, fallback_id: str) -> Item:
+def read_rabbitmq(record: Record, source: str, queue: str, fallback_id: str) -> Item:
     """Decode a message of a RabbitMQ queue, named `queue::/host`.
 
     Args:

@@ -69,7 +69,7 @@ class BusEvent(CloudEvent):
         return self.native["detail"]
 
 
-def schedule(event: CloudEvent[Any], envelope: Mapping[str, Any]) -> ScheduleEvent[Any] | None:
+def read_schedule(event: CloudEvent[Any], envelope: Mapping[str, Any]) -> ScheduleEvent[Any] | None:
     """Decode the event of a rule with a schedule or of EventBridge Scheduler; return None for any other event."""
     if event.source not in _SCHEDULES or event.type != "Scheduled Event":
         return None

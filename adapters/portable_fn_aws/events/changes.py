@@ -98,7 +98,7 @@ class DynamoDBChange(TableChange):
         return require_text(self.native["dynamodb"]["SequenceNumber"], "the SequenceNumber of a DynamoDB record")
 
 
-def dynamodb(record: Record) -> ChangeEvent[Any] | DecodeError:
+def read_dynamodb(record: Record) -> ChangeEvent[Any] | DecodeError:
     """Decode a record of a table's stream."""
     try:
         return DynamoDBChange(record)
@@ -185,7 +185,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
 _OPERATIONS = {"insert": "inserted", "update": "updated", "replace": "updated", "delete": "removed"}
 
 
-def docdb(record: Record, source: str) -> ChangeEvent[Any] | DecodeError:
+def read_docdb(record: Record, source: str) -> ChangeEvent[Any] | DecodeError:
     """Decode an event of a collection's change stream.
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-documentdb.html

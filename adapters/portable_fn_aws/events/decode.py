@@ -89,14 +89,14 @@ def topic_partition(event: Event[Any]) -> object:
 
 # By a record's eventSource. A module is imported with its first record.
 _SOURCES: dict[str, Source] = {
-    "aws:sqs": ("sqs", "portable_fn_aws.events.messages", "sqs", None),
-    "aws:sns": ("sns", "portable_fn_aws.events.messages", "sns", None),
-    "aws:kinesis": ("kinesis", "portable_fn_aws.events.messages", "kinesis", shard),
-    "aws:ses": ("ses", "portable_fn_aws.events.messages", "ses", None),
-    "aws:dynamodb": ("dynamodb", "portable_fn_aws.events.changes", "dynamodb", shard),
-    "aws:s3": ("s3", "portable_fn_aws.events.objects", "s3", None),
+    "aws:sqs": ("sqs", "portable_fn_aws.events.messages", "read_sqs", None),
+    "aws:sns": ("sns", "portable_fn_aws.events.messages", "read_sns", None),
+    "aws:kinesis": ("kinesis", "portable_fn_aws.events.messages", "read_kinesis", shard),
+    "aws:ses": ("ses", "portable_fn_aws.events.messages", "read_ses", None),
+    "aws:dynamodb": ("dynamodb", "portable_fn_aws.events.changes", "read_dynamodb", shard),
+    "aws:s3": ("s3", "portable_fn_aws.events.objects", "read_s3", None),
 }
-_FIFO_QUEUE: Source = ("sqs", "portable_fn_aws.events.messages", "sqs_fifo", group)
+_FIFO_QUEUE: Source = ("sqs", "portable_fn_aws.events.messages", "read_sqs_fifo", group)
 
 
 def read_events(payload: Any, context: AWSContext) -> IncomingEvents:
@@ -112,9 +112,9 @@ def read_events(payload: Any, context: AWSContext) -> IncomingEvents:
         elif "detail-type" in payload and "source" in payload and "detail" in payload:
             return IncomingEvents("eventbridge", [payload], [_read_bus_event(payload)])
         elif isinstance(payload.get("awslogs"), dict):
-            from portable_fn_aws.events.logs import logs
+            from portable_fn_aws.events.logs import read_logs
 
-            batch = logs(payload["awslogs"].get("data"))
+            batch = read_logs(payload["awslogs"].get("data"))
             return IncomingEvents("logs", [payload], [] if batch is None else [batch])
         elif payload.get("Event") == "s3:TestEvent" or records == []:
             return IncomingEvents("s3", [], [])
@@ -144,7 +144,7 @@ def read_task(payload: Any, context: AWSContext) -> Task[Any]:
     )
 
 
-def read_schedule(payload: Any, context: AWSContext) -> ScheduleEvent[Any]:
+def read_schedule_input(payload: Any, context: AWSContext) -> ScheduleEvent[Any]:
     """Decode the input of a schedule, which nothing marks as such; the id is the invocation's."""
     from portable_fn.events import ScheduleEvent
 
@@ -249,33 +249,33 @@ def _read_grouped(payload: Mapping[str, Any], context: AWSContext) -> IncomingEv
     arn = payload.get("eventSourceArn")
     source = arn if isinstance(arn, str) else service
     if service in ("mq", "amq"):
-        from portable_fn_aws.events.brokers import activemq
+        from portable_fn_aws.events.brokers import read_activemq
 
         records = _list(payload.get("messages"), "messages")
-        return IncomingEvents("mq", records, [activemq(record, source) for record in records])
+        return IncomingEvents("mq", records, [read_activemq(record, source) for record in records])
     if service == "rmq":
-        from portable_fn_aws.events.brokers import rabbitmq
+        from portable_fn_aws.events.brokers import read_rabbitmq
 
         records, items = [], []
         for queue, messages in _object(payload, "rmqMessagesByQueue").items():
             for index, record in enumerate(_list(messages, "messages")):
                 records.append(record)
-                items.append(rabbitmq(record, source, queue, f"{context.invocation_id}/{queue}/{index}"))
+                items.append(read_rabbitmq(record, source, queue, f"{context.invocation_id}/{queue}/{index}"))
         return IncomingEvents("mq", records, items)
     if service == "docdb":
-        from portable_fn_aws.events.changes import docdb
+        from portable_fn_aws.events.changes import read_docdb
 
         records = _list(payload.get("events"), "events")
-        return IncomingEvents("docdb", records, [docdb(record, source) for record in records], shard)
+        return IncomingEvents("docdb", records, [read_docdb(record, source) for record in records], shard)
     return None
 
 
 def _read_kafka(records: list[Any], source: object) -> IncomingEvents:
-    from portable_fn_aws.events.brokers import kafka
+    from portable_fn_aws.events.brokers import read_kafka
 
     if not isinstance(source, str):
         raise DecodeError("the source of the Kafka records must be a string")
-    return IncomingEvents("kafka", records, [kafka(record, source) for record in records], topic_partition)
+    return IncomingEvents("kafka", records, [read_kafka(record, source) for record in records], topic_partition)
 
 
 def _object(payload: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -306,16 +306,16 @@ def _read_pipe(payload: list[Any], context: AWSContext) -> IncomingEvents | None
     if service in ("kafka", "SelfManagedKafka"):
         return _read_kafka(payload, origin)
     if service in ("mq", "amq", "rmq") and isinstance(origin, str):
-        from portable_fn_aws.events.brokers import activemq, rabbitmq
+        from portable_fn_aws.events.brokers import read_activemq, read_rabbitmq
         from portable_fn_aws.events.messages import maybe_text
 
         items: list[Item] = []
         for index, record in enumerate(payload):
             if service == "rmq":
                 queue = maybe_text(record.get("eventSourceKey")) if isinstance(record, dict) else ""
-                items.append(rabbitmq(record, origin, queue, f"{context.invocation_id}/{queue}/{index}"))
+                items.append(read_rabbitmq(record, origin, queue, f"{context.invocation_id}/{queue}/{index}"))
             else:
-                items.append(activemq(record, origin))
+                items.append(read_activemq(record, origin))
         return IncomingEvents("mq", payload, items)
     return None
 
@@ -366,9 +366,9 @@ def _unwrap_bus_event(event: CloudEvent[Any]) -> list[Event[Any]]:
 
         return neutral_inside(event)
     if event.source == "aws.s3":
-        from portable_fn_aws.events.objects import bus_event as read
+        from portable_fn_aws.events.objects import read_bus_event as read
     else:
-        from portable_fn_aws.events.bus import schedule as read  # type: ignore[assignment]  # both read an event
+        from portable_fn_aws.events.bus import read_schedule as read  # type: ignore[assignment]  # both read an event
     try:
         inner: Event[Any] | None = read(event, envelope)
         if inner is None:

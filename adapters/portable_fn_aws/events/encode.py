@@ -173,9 +173,9 @@ def plain_json(value: Any) -> Any:
         text = to_json(value)
         plain = loads(text)
         if len(text) > _ALWAYS_FITS:
-            from portable_fn_aws.limits import check
+            from portable_fn_aws.limits import check_result
 
-            check(plain, text)
+            check_result(plain, text)
         return plain
     except EncodeError:
         raise

@@ -9,8 +9,7 @@ from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.errors import ConfigurationError
 from portable_fn.events import Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.outcomes import DONE, Done, Reject, Retry
-from portable_fn_aws.events import decode as decode_events
-from portable_fn_aws.events import encode as encode_events
+from portable_fn_aws.events import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class EventRouter:
         self._dispatcher = dispatcher
         self._consumers: dict[Callable[[Any], object] | None, Consumer] = {
             key: Consumer(self._dispatcher, key=key, dead_letter=self._dead_letter)
-            for key in (None, decode_events.group, decode_events.shard, decode_events.topic_partition)
+            for key in (None, decode.group, decode.shard, decode.topic_partition)
         }
         takes = self._dispatcher.takes
         # A schedule's input looks like a direct call's: only the functions tell which it is.
@@ -81,22 +80,22 @@ class EventRouter:
             outcomes = self._handle(incoming, incoming.items, context, variables)
         if service != "invoke":
             if not [True for outcome in outcomes if outcome is not DONE]:
-                return encode_events.acknowledge_all(incoming)
+                return encode.acknowledge_all(incoming)
             if any(isinstance(outcome, Retry) for outcome in outcomes):
                 self._prepare_retries(incoming, outcomes, context)
-        return encode_events.acknowledge(incoming, outcomes, reports=self._reports, reports_always=self._reports_always)
+        return encode.acknowledge(incoming, outcomes, reports=self._reports, reports_always=self._reports_always)
 
     def _read(self, payload: Any, context: AWSContext) -> IncomingEvents:
-        incoming = None if self._takes_only_tasks else decode_events.read_events(payload, context)
+        incoming = None if self._takes_only_tasks else decode.read_events(payload, context)
         # Step Functions may pass a bus event on as the input of a task: it is one if no function takes the event.
         if incoming is None or (
             self._takes_task
             and incoming.service == "eventbridge"
             and not self._dispatcher.takes_event(incoming.items[0])
         ):
-            incoming = decode_events.read_call(payload, context)
+            incoming = decode.read_call(payload, context)
         if incoming.service == "invoke" and self._takes_schedule_input:
-            incoming.items = [decode_events.read_schedule(payload, context)]
+            incoming.items = [decode.read_schedule_input(payload, context)]
         return incoming
 
     def _handle(
@@ -113,7 +112,7 @@ class EventRouter:
                 raise
             except BaseException as exc:
                 # A handler cancelled every task of the loop. awslambdaric exits on an error that isn't an Exception.
-                raise encode_events.as_exception(exc) from exc
+                raise encode.as_exception(exc) from exc
         if incoming.places is not None:
             from portable_fn_aws.events.packed import merge
 
@@ -132,7 +131,7 @@ class EventRouter:
 
     def _is_notice(self, item: Item) -> bool:
         # A message that a function takes is a message, whatever its text looks like.
-        return isinstance(item, Event) and not self._dispatcher.takes_message(item) and decode_events.is_notice(item)
+        return isinstance(item, Event) and not self._dispatcher.takes_message(item) and decode.is_notice(item)
 
     def _prepare_retries(self, incoming: IncomingEvents, outcomes: Sequence[Outcome], context: AWSContext) -> None:
         """Set the delays of retries, and warn once that AWS loses records if the mapping lacks a setting."""
@@ -148,10 +147,10 @@ class EventRouter:
             )  # fmt: skip
 
     def _dead_letter(self, event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
-        from portable_fn_aws.drivers import queue as sqs
+        from portable_fn_aws.drivers import queue
 
         owner = "" if self._context is None else self._context.arn
-        sqs.dead_letter(event, reject, dead_letter, owner, seconds)
+        queue.dead_letter(event, reject, dead_letter, owner, seconds)
         return True
 
 
@@ -167,13 +166,12 @@ def _delay(incoming: IncomingEvents, outcomes: Sequence[Outcome], context: AWSCo
                 arn = record["eventSourceARN"]
     if not delays:
         return
-    from portable_fn_aws.drivers import api
-    from portable_fn_aws.drivers import queue as sqs
+    from portable_fn_aws.drivers import api, queue
 
     # Leave half of the time for the answer.
     remaining = context.remaining()
     try:
-        sqs.delay(arn, delays, 3600.0 if remaining is None else max(remaining / 2, 0.01))
+        queue.delay(arn, delays, 3600.0 if remaining is None else max(remaining / 2, 0.01))
     except api.SQSError as exc:
         context.log.warning(
             "a retry's delay can't be set, so the message is redelivered after the queue's visibility timeout: %s; the "

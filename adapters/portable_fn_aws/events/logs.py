@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_LOGS = 64 * 1024 * 1024
 
 
-def logs(data: Any) -> Message | DecodeError | None:
+def read_logs(data: Any) -> Message | DecodeError | None:
     """Decode a batch of CloudWatch Logs as one message; return None for a check of the subscription.
 
     The body is the batch's JSON, the id the first log event's.

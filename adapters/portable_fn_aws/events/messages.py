@@ -212,7 +212,7 @@ def _sqs_value(value: Any) -> str | bytes:
     return a2b_base64(value["binaryValue"], strict_mode=True)
 
 
-def sqs(record: Record) -> Item:
+def read_sqs(record: Record) -> Item:
     """Decode a record of a standard queue; if its body is an envelope of SNS, return the published message."""
     try:
         if '"TopicArn"' in record["body"] and (published := _published(SQSMessage(record))) is not None:
@@ -222,7 +222,7 @@ def sqs(record: Record) -> Item:
         return unreadable(exc, "an SQS record")
 
 
-def sqs_fifo(record: Record) -> Item:
+def read_sqs_fifo(record: Record) -> Item:
     """Decode a record of a FIFO queue; if its body is an envelope of SNS, return the published message."""
     try:
         message = FIFOMessage(record)
@@ -322,7 +322,7 @@ def _sns_value(value: Any) -> str | bytes:
     return text
 
 
-def sns(record: Record) -> Item:
+def read_sns(record: Record) -> Item:
     """Decode a record of SNS."""
     try:
         return SNSMessage(record["Sns"], record)
@@ -391,7 +391,7 @@ class KinesisMessage(Message):
         return require_text(self._kinesis["sequenceNumber"], "the sequenceNumber of a Kinesis record")
 
 
-def kinesis(record: Record) -> Item:
+def read_kinesis(record: Record) -> Item:
     """Decode a record of a stream."""
     try:
         return KinesisMessage(record)
@@ -399,7 +399,7 @@ def kinesis(record: Record) -> Item:
         return unreadable(exc, "a Kinesis record")
 
 
-def ses(record: Record) -> Item:
+def read_ses(record: Record) -> Item:
     """Decode a mail that SES received. The body is JSON about the mail; SES doesn't send the mail's text.
 
     The channel is the first recipient. The attributes are the headers by lower-case name; repeated ones are joined by commas.

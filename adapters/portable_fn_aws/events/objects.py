@@ -40,7 +40,7 @@ _BUS_ACTIONS = {
 }
 
 
-def s3(record: Record) -> ObjectEvent[Any] | DecodeError:
+def read_s3(record: Record) -> ObjectEvent[Any] | DecodeError:
     """Decode a record of a notification, whose key is form-encoded.
 
     S3 sends no id. The id joins the id of the request that caused the event, the sequencer, and the key, because S3 orders only the
@@ -75,7 +75,7 @@ def s3(record: Record) -> ObjectEvent[Any] | DecodeError:
         return unreadable(exc, "an S3 record")
 
 
-def bus_event(event: CloudEvent[Any], envelope: Mapping[str, Any]) -> ObjectEvent[Any] | None:
+def read_bus_event(event: CloudEvent[Any], envelope: Mapping[str, Any]) -> ObjectEvent[Any] | None:
     """Decode an object event of S3 on EventBridge, whose key isn't encoded; return None for other events of S3."""
     detail = envelope["detail"]
     if event.type not in _BUS_ACTIONS:

@@ -17,7 +17,7 @@ from portable_fn.events import BROKEN, Message
 from portable_fn.outcomes import DONE, Done, Reject, Retry
 from portable_fn.record import lazy
 from portable_fn_aws.events.logs import message_of, unzip
-from portable_fn_aws.events.messages import KinesisMessage, kinesis, maybe_text
+from portable_fn_aws.events.messages import KinesisMessage, maybe_text, read_kinesis
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class _Holder:
         self.record = record
 
     def message(self, number: int) -> Item:
-        return kinesis(self.record)
+        return read_kinesis(self.record)
 
 
 class _Refused(_Holder):
@@ -111,7 +111,7 @@ class _Refused(_Holder):
 
 def _holder(record: Any) -> _Holder:
     """Return the holder of a record's messages; a record that only looks packed holds itself."""
-    outer = kinesis(record)
+    outer = read_kinesis(record)
     if isinstance(outer, KinesisMessage):
         try:
             data = outer.body
@@ -135,7 +135,7 @@ class _Logs(_Holder):
         self.count = 0 if kind == "CONTROL_MESSAGE" else 1
 
     def message(self, number: int) -> Item:
-        outer: Any = kinesis(self.record)
+        outer: Any = read_kinesis(self.record)
         try:
             body = unzip(outer.body)
             if (batch := _batch(body)) is not None:

@@ -8,7 +8,7 @@ from portable_fn.errors import DecodeError
 from portable_fn.events import ScheduleEvent, Task
 from portable_fn.testing.native_json import NativePayload
 from portable_fn_aws import decode
-from portable_fn_aws.events import decode as decode_events
+from portable_fn_aws.events.decode import read_events
 from portable_fn_aws.simulate import EVENT_SERVICES, LambdaContext, answer
 
 
@@ -17,7 +17,7 @@ def recognises(value: Any) -> int:
     if decode.http_service(value) is not None:
         return 2
     try:
-        incoming = decode_events.read_events(value, decode.AWSContext(LambdaContext(), False))
+        incoming = read_events(value, decode.AWSContext(LambdaContext(), False))
     except DecodeError:
         return 2
     return 0 if incoming.service == "invoke" else 2

@@ -110,7 +110,7 @@ def _ids(record: Any) -> set[str]:
         ids.add(json.loads(record["body"]).get("MessageId"))
     if "s3" in record:
         # S3 sends no id.
-        ids.add(getattr(objects.s3(record), "id", None))
+        ids.add(getattr(objects.read_s3(record), "id", None))
     return ids | ({f"{_partition(record)}-{record['offset']}"} if "offset" in record else set())
 
 
