@@ -35,16 +35,16 @@ def entry(
 
     The entry file has `app = entry(functions)`.
 
-    Async functions run in the event loop, sync functions in threads, up to 40 at once. `request.client_ip` and
-    `request.scheme` are what the server says. Behind a proxy the server must trust the proxy's headers, for example with
+    Async functions run in the event loop, sync functions in threads, up to 40 at once. The server sets `request.client_ip` and
+    `request.scheme`. Behind a proxy, let the server trust the proxy's headers, for example with
     `uvicorn --proxy-headers --forwarded-allow-ips=…`. Applications that `asgi_app` mounts start up and shut down with the
-    server. WebSockets are refused; another kind of scope raises DecodeError.
+    server. WebSockets are refused; any other scope raises DecodeError.
 
-    Functions for other events get them by POST, at paths that no HTTP function answers: CloudEvents at any path, as Knative
-    sends them, tasks at their name, and the events of a Dapr sidecar. Everybody who reaches the server can send such events.
-    Keep it from the public, or set APP_API_TOKEN, as Dapr does, or PORTABLE_FN_TOKEN: then an event without the token is
-    refused. Without a token the log has a warning, unless PORTABLE_FN_CALLERS is "trusted". Web pages can't send events: they
-    must be JSON, except CloudEvents in headers, and a browser's requests for another site are refused.
+    Events arrive by POST, at paths that no HTTP function answers: CloudEvents at any path, as Knative sends them, tasks at
+    their name, and the events of a Dapr sidecar. Everybody who reaches the server can send events. Keep it from the public, or
+    set APP_API_TOKEN (as Dapr does) or PORTABLE_FN_TOKEN: then an event without the token is refused. Without a token the log
+    has a warning, unless PORTABLE_FN_CALLERS is "trusted". Web pages can't send events: an event must be JSON or have its
+    attributes in headers, and a browser's requests for another site are refused.
 
     Args:
         targets: Portable functions, or a module that has some.
@@ -164,7 +164,7 @@ async def _respond(
 
 
 def _lifespan(functions: list[Binding]) -> Application:
-    """Return what answers the server's startup and shutdown, and passes both on to mounted applications."""
+    """Return the application for the server's startup and shutdown, which passes both on to mounted applications."""
     handlers: list[Any] = [function.handler for function in functions]
     mounts = [handler.__mount__ for handler in handlers if hasattr(handler, "__mount__")]
 

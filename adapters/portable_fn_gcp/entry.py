@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "", task_errors: bool = False) -> Target:
     """Build the functions-framework target for portable functions.
 
-    Assign it to the target's name: `main = entry(functions)`.
+    The entry file has `main = entry(functions)`.
 
     One target serves Flask and Starlette (`functions-framework --asgi`). Under Flask, async functions share one event loop in
     a separate thread. Under Starlette, sync functions run in threads. Google's front end sets the client's address and the
@@ -53,11 +53,11 @@ def entry(*targets: object, use: Sequence[Middleware] = (), root_path: str = "",
     has one answer.
 
     Args:
-        targets: Portable functions, or modules of them.
-        use: Middleware around every function, and around answers without one, such as a 404.
-        root_path: The prefix of every path, such as "/v1", if a proxy doesn't remove it.
-        task_errors: Whether the caller of a task sees the class and message of every error. Otherwise it sees only those of
-            Reject, Retry, HTTPError and their subclasses.
+        targets: Portable functions, or a module that has some.
+        use: Middleware around every function, and around answers without a function, such as a 404.
+        root_path: The path before every path, such as "/v1", if a proxy leaves it there.
+        task_errors: Show the caller of a task the class and message of every error. By default the caller sees only those of
+            Reject, Retry and HTTPError and of their subclasses.
 
     Raises:
         ConfigurationError: Two functions take the same events or requests.

@@ -54,7 +54,7 @@ def playing(service: str) -> AbstractContextManager[None]:
 
 
 def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callable[[Any], Any]:
-    """Return what invokes the functions with so many seconds; it returns their error as Raised."""
+    """Return a function that invokes the functions with this time limit, and returns their error as Raised."""
     function = entry(*targets)
 
     def invoke(native: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Decode what a Dapr sidecar sends: messages and bulks of pub/sub, input bindings and jobs.
+"""Decode the requests of a Dapr sidecar: messages and bulks of pub/sub, input bindings and jobs.
 
 https://docs.dapr.io/reference/api/; headers, ids and answers are those of Dapr 1.16: pkg/runtime and components-contrib.
 """

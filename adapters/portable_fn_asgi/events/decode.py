@@ -136,7 +136,7 @@ class ForeignEvents:
 
 
 def unwrapper(kinds: set[type[Event[Any]]], foreigners: ForeignEvents) -> Callable[[Event[Any]], list[Event[Any]]]:
-    """Return what unwraps events for functions of these kinds."""
+    """Return a function that unwraps events for functions of these kinds."""
 
     def unwrap(event: Event[Any]) -> list[Event[Any]]:
         if isinstance(event, dapr.DaprMessage):

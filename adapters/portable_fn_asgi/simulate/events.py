@@ -64,7 +64,7 @@ def playing(service: str) -> Iterator[None]:
 
 
 def invoker(targets: tuple[object, ...], service: str, seconds: float) -> Callable[[Request[Any]], Any]:
-    """Return what sends a request to the application; a sidecar also asks for its subscriptions."""
+    """Return a function that sends a request to the application; for Dapr, it also asks for the subscriptions."""
     with unwarned():
         application = entry(*targets, pubsub=PUBSUB)
 

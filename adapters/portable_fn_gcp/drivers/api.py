@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Seconds for all calls that one event needs: its handler's time runs meanwhile.
 SECONDS = 10
 
-# What sends requests instead of the network, such as a simulation.
+# If set, it sends the requests instead of the network; a simulation sets it.
 transport: ContextVar[Transport | None] = ContextVar("transport", default=None)
 
 _access: tuple[str, float] = ("", 0.0)

@@ -195,7 +195,7 @@ def _of_epoch(seconds: str) -> datetime | None:
 
     whole, _, fraction = seconds.partition(".")
     digits = whole + fraction
-    # 9999-12-31T23:59:59 has 12 digits.
+    # The last second of the year 9999 has 12 digits.
     if not (whole and digits.isascii() and digits.isdecimal()) or len(whole) > 12 or int(whole) > 253402300799:
         return None
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(

@@ -71,7 +71,7 @@ def sent(target: Any, request: Request[Any], service: str = "http") -> Exchange:
 def invoker(
     targets: tuple[object, ...], service: str, seconds: float
 ) -> Callable[[Request[Any]], Answer | Raised | None]:
-    """Return what sends a trigger's request to the functions under Flask.
+    """Return a function that sends a trigger's request to the functions under Flask.
 
     It returns None for a request that isn't sent, since an earlier one of the same ordering key wasn't acknowledged. The next
     block of `playing` sends such requests again.
