@@ -107,7 +107,7 @@ class _Copy:
         return self._with_attempt()
 
     def _with_attempt(self) -> _Copy:
-        """Number the event's next delivery, if the source counts attempts."""
+        """Count the event's next delivery, if the source counts attempts."""
         if getattr(self.event, "attempt", None) is not None:
             self.event = copy(self.event)
             self.event.attempt = self.delivered + 1  # type: ignore[attr-defined]  # it has one

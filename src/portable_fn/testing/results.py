@@ -72,7 +72,7 @@ class Answer(Record):
         return self.body.decode()
 
     def json(self) -> Any:
-        """The body as JSON."""
+        """Return the body as JSON."""
         from json import loads
 
         return loads(self.body)
