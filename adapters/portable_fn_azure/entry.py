@@ -49,8 +49,8 @@ def entry(
     It has one Azure function, `http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS are answered as on the other
     providers. Each other trigger gets an Azure function with the handler's name.
 
-    If a handler is async, all HTTP handlers run on the event loop of Azure's worker: it awaits the async ones, and the others
-    block a thread. If none is, the worker calls each in a thread, and one event loop per process runs their streams and
+    If one HTTP handler is async, all of them run on the event loop of Azure's worker: it awaits the async ones and calls the
+    others in threads. If none is, the worker calls each in a thread, and one event loop per process runs their streams and
     background work.
 
     Args:

@@ -17,12 +17,12 @@ from tests.runtimes.process import Process, free_ports, serving
 
 
 class Refused(Exception):
-    """The app could not be indexed, or the host would not load one of its functions; the message is the reason."""
+    """The worker can't index the app, or the host refuses one of its functions; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """A loaded function; its bindings as function.json has them, its retry policy as RpcRetryOptions, None without one."""
+    """A loaded function, with its bindings as in function.json, and its retry policy as RpcRetryOptions or None."""
 
     name: str
     bindings: list[dict[str, Any]]
@@ -31,7 +31,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Invocation:
-    """How an invocation ended. `error` is None on success; `returned` and `outputs` are plain values."""
+    """The end of an invocation. `error` is None on success; `returned` and `outputs` are plain values."""
 
     error: str | None
     returned: Any
@@ -40,7 +40,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class AzureHost:
-    """A running host; `url` has no trailing slash and no route prefix. Access keys are never asked for."""
+    """A running host that checks no access keys; `url` has no trailing slash and no route prefix."""
 
     url: str
     functions: list[Function]
@@ -49,11 +49,11 @@ class AzureHost:
 
     @property
     def logs(self) -> list[str]:
-        """What the worker wrote and logged, by lines: RpcLog as "[Level] category: message", the host's as [host]."""
+        """The lines that the worker wrote and logged: RpcLog as "[Level] category: message", the host's as [host]."""
         return self.process.logs
 
     def logged(self, text: str, *, timeout: float = 10) -> str:
-        """The first line of `logs` that contains the text, awaited."""
+        """Wait for the first line of `logs` that contains the text, and return it."""
         return self.process.logged(text, timeout=timeout)
 
     def invoke(
@@ -88,7 +88,7 @@ class AzureHost:
         trace: Mapping[str, str] = {},
         retry: Mapping[str, int] = {},
     ) -> Invocation:
-        """The same with values that are TypedData already, in protobuf's JSON."""
+        """Invoke a function with values that are TypedData already, in protobuf's JSON."""
         request = {
             "input_data": [{"name": each, "data": value} for each, value in inputs.items()],
             "trigger_metadata": dict(metadata),
@@ -136,7 +136,10 @@ def azure_functions(
 
 
 def _typed(value: Any) -> dict[str, Any]:
-    """A value as TypedData. Source: azure-functions-host, GrpcMessageConversionExtensions.ToRpc."""
+    """Return a value as TypedData.
+
+    Source: azure-functions-host, GrpcMessageConversionExtensions.ToRpc.
+    """
     match value:
         case None:
             return {}

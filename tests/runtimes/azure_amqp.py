@@ -1,4 +1,4 @@
-"""Service Bus messages in AMQP 1.0, as the host hands them to a worker that settles them one by one.
+"""Write Service Bus messages in AMQP 1.0, as the host passes them to a worker that settles them separately.
 
 Sources: https://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-messaging-v1.0-os.html;
 Microsoft.Azure.WebJobs.Extensions.ServiceBus, ServiceBusExtensionConfigProvider.ConvertReceivedMessageToBindingData.
@@ -15,7 +15,7 @@ from portable_fn.events import Message
 
 
 def settleable(messages: list[Message[Any]], first: int = 0) -> dict[str, Any]:
-    """The messages as TypedData; their locks are `lock(first)` and so on."""
+    """Return the messages as TypedData; their locks are `lock(first)` and so on."""
     data = [
         {
             "version": "1.0",
@@ -35,7 +35,7 @@ def lock(index: int) -> str:
 
 
 def amqp(message: Message[Any], number: int) -> bytes:
-    """A message's sections; its header counts failed deliveries."""
+    """Return the sections of a message. Its header counts failed deliveries."""
     annotations = _symbol("x-opt-sequence-number") + _long(int(message.sequence or number))
     if message.time is not None:
         milliseconds = round(message.time.timestamp() * 1000)

@@ -29,8 +29,8 @@ from tests.runtimes.azure_stories import function_app
 
 SETTLED = "service_bus_settled"
 
-# One function app has a function for each kind, app of the stories and service. Its own connection keeps each from
-# competing with the others for one queue.
+# One function app has a function for each kind, app of the stories and service. Each has its own connection, so that no two
+# compete for a queue.
 _SOURCE = """
 from types import FunctionType
 
@@ -54,7 +54,7 @@ CHOSEN = {{
 
 
 def named(name, kind, app, service):
-    # Each of Azure's functions listens to its own queue, so the others of an entry get nothing from it.
+    # Each Azure function listens to its own queue, so the entry's other functions get nothing from it.
     binding = events_app.functions_for(kind, app)[0].__portable__
     handler = FunctionType(binding.handler.__code__, binding.handler.__globals__, name)
     handler.__annotations__ = binding.handler.__annotations__
@@ -75,7 +75,7 @@ _APPS = {(story.kind, story.app) for story in EVENT_STORIES}
 
 
 def _name(kind: str, app: str, service: str) -> str:
-    # An activity has the task's name.
+    # An activity has the name of its task.
     return "function" if kind == "Task" else f"{kind}_{app.replace(' ', '_')}_{service}"
 
 
@@ -90,7 +90,7 @@ def _source(services: set[str], settlement: bool = False) -> str:
 
 
 def _connections(queues: QueueServer) -> dict[str, str]:
-    """The setting of each function's own connection, which is that of its dead letters too."""
+    """Return the setting of each function's connection, which its dead letters use too."""
     return {
         _name(kind, app, service): queues.service_bus if service.startswith("service_bus") else queues.storage
         for kind, app in _APPS
@@ -99,7 +99,7 @@ def _connections(queues: QueueServer) -> dict[str, str]:
 
 
 class Worker:
-    """A worker with the stories' functions; one more, whose messages are settled one by one, runs when it is asked for."""
+    """A worker with the stories' functions. On first use, a second one starts, which settles messages separately."""
 
     def __init__(self, start: Callable[[bool], AzureHost], seen: Path, queues: QueueServer) -> None:
         self._start = start
@@ -109,7 +109,7 @@ class Worker:
         self._messages = count()
 
     def deliver_to(self, cell: EventCell) -> Callable[..., StoryRun]:
-        """Brings a cell's events to the function."""
+        """Return what delivers a cell's events to its function."""
         is_settled = cell.service == SETTLED
         if is_settled not in self._hosts:
             self._hosts[is_settled] = self._start(is_settled)
@@ -127,9 +127,9 @@ class Worker:
         return deliver
 
     def _settled(self, host: AzureHost, name: str, events: list[Event[Any]]) -> Delivery:
-        """What became of messages that are settled one by one, after the host's log."""
+        """Return the results of separately settled messages, from the host's log."""
         before = len(host.logs)
-        # A lock is good for once.
+        # A lock can be used once.
         first = next(self._messages)
         for _ in events[1:]:
             next(self._messages)
@@ -165,7 +165,7 @@ def _verb(line: str) -> tuple[str, EventResult]:
 
 
 def _lines(host: AzureHost, before: int, wanted: int) -> list[str]:
-    """What the host has logged of settlements; its output comes by another way than its answers."""
+    """Return the settlements in the host's log, which may arrive after its answers."""
     for _ in range(100):
         lines = [line for line in host.logs[before:] if line.startswith("[host] ")]
         if len(lines) >= wanted:
@@ -176,7 +176,7 @@ def _lines(host: AzureHost, before: int, wanted: int) -> list[str]:
 
 @contextmanager
 def worker(python: str) -> Iterator[Worker]:
-    """The worker of a Python version with the stories' functions."""
+    """Run the worker of a Python version with the stories' functions."""
     with TemporaryDirectory() as folder, ExitStack() as stack:
         queues = stack.enter_context(queue_server())
 

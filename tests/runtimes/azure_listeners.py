@@ -1,4 +1,4 @@
-"""What Azure's host listens to in a storage account: queues and containers, handed to the worker as the host's extensions do.
+"""Listen to the queues and containers of a storage account, and invoke the worker as the host's extensions do.
 
 Source: Microsoft.Azure.WebJobs.Extensions.Storage.Queues and .Blobs.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from tests.runtimes.azure import AzureHost, Invocation
 from tests.runtimes.azurite import Blob, QueueMessage, Storage
 
-# How often a message is tried before it goes to the poison queue. https://learn.microsoft.com/azure/azure-functions/functions-host-json#queues
+# The number of attempts before a message goes to the poison queue. https://learn.microsoft.com/azure/azure-functions/functions-host-json#queues
 TRIES = 5
 
 
@@ -37,7 +37,7 @@ def poll_queue(storage: Storage, host: AzureHost, queue: str, function: str) -> 
 
 
 def blob_created(storage: Storage, host: AzureHost, container: str, name: str, function: str) -> Invocation:
-    """Deliver a blob that the host has found."""
+    """Deliver a blob that the host found."""
     blob = storage.get(container, name)
     data = {"event": {"bytes": base64.b64encode(blob.content).decode()}}
     invocation = host.invoke_typed(function, data, metadata=_properties(blob, container, name))
@@ -47,7 +47,7 @@ def blob_created(storage: Storage, host: AzureHost, container: str, name: str, f
 
 
 def _message(message: QueueMessage) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Its data and metadata: the extension reads Base64, and .NET writes times as ISO 8601."""
+    """Return a message's data and metadata: the extension decodes base64, and .NET writes times as ISO 8601."""
     body = base64.b64decode(message.text)
     times = {
         "ExpirationTime": message.expires,
@@ -83,7 +83,7 @@ def _properties(blob: Blob, container: str, name: str) -> dict[str, Any]:
 
 
 def _put(storage: Storage, host: AzureHost, function: str, invocation: Invocation) -> None:
-    """What the function's output bindings send to storage queues."""
+    """Send the values of the function's output bindings to storage queues."""
     bindings = next(each.bindings for each in host.functions if each.name == function)
     for binding in bindings:
         if binding["type"] == "queue" and binding["name"] in invocation.outputs:

@@ -1,4 +1,4 @@
-"""Storage queues and Service Bus queues as a server of their REST interfaces, for what a function app sends to dead letters."""
+"""Serve the REST interfaces of storage queues and Service Bus queues, for the dead letters of a function app."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from portable_fn_azure.simulate.queues import Queues
 
 
 class QueueServer:
-    """A running server; `letters` are the messages that it took, as a function that reads the queue gets them."""
+    """A running server; `letters` are the messages that it accepted, as a function that reads the queue gets them."""
 
     def __init__(self, queues: Queues, port: int) -> None:
         self._queues = queues
@@ -29,13 +29,13 @@ class QueueServer:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings by which an app finds the queues, as `entry` calls them by default."""
+        """The settings of the queues, with the names that `entry` uses by default."""
         return {"AzureWebJobsStorage": self.storage, "ServiceBusConnection": self.service_bus}
 
 
 @contextmanager
 def queue_server() -> Iterator[QueueServer]:
-    """Serve queues that take what they are sent."""
+    """Serve queues that accept every message."""
     queues = Queues()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The stories' functions in the real Azure library worker behind the mock host, with Azure's front end played before it."""
+"""Run the stories' functions in the real Azure worker, behind a mock of the host and of Azure's front end."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def function_app(
 
 
 def over_front_end(host: AzureHost, request: Request, prefix: str = "/api") -> Answer:
-    """What a client receives through App Service's front end, which says who called, whom and how."""
+    """Return what a client receives through App Service's front end, which adds the client, the host and the scheme."""
     client = f"{request.client_ip or '203.0.113.7'}:54321"
     headers = [
-        # The worker's own name; the outer one is disguised.
+        # The worker's host; another header has the outer one.
         ("host", "app"),
         ("disguised-host", request.host),
         ("client-ip", client),

@@ -1,4 +1,4 @@
-"""The mock host: `python -m tests.runtimes.azure_host <app folder> <port> <seconds a function may take>`."""
+"""Run the mock host: `python -m tests.runtimes.azure_host <app folder> <port> <seconds a function may take>`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load(folder: Path, timeout: float) -> App:
     except (IndexingFailed, WorkerLost) as exc:
         return App(worker, [], [], [str(exc)], timeout)
     functions, routes, errors = [], [], []
-    # Routes are tried in the order of the functions' names, not by how specific they are.
+    # The host tries routes in the order of the functions' names, however specific the routes are.
     # Source: azure-functions-host, FunctionMetadataManager, and issue 9876; azure-webjobs-sdk-extensions#842.
     for function in sorted(indexed, key=lambda each: each.name.lower()):
         if why := refusal(function.name, function.bindings):

@@ -1,4 +1,4 @@
-"""The worker process: what Azure's proxy_worker is around the library worker, which does the work."""
+"""Run the worker process, as Azure's proxy_worker does around the library worker."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def answer(message: Any, outgoing: SimpleQueue[Any]) -> None:
 
 
 def receive(address: str, loop: asyncio.AbstractEventLoop, outgoing: SimpleQueue[Any]) -> None:
-    """Turn each message of the host into a task of the loop, where a BaseException ends as in the real worker."""
+    """Run each message of the host in a task of the loop, where a BaseException ends as in the real worker."""
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     stub = protos.FunctionRpcStub(grpc.insecure_channel(address, unlimited))
 

@@ -1,4 +1,4 @@
-"""HTTP as the host hands it to a worker and takes it back: a request to RpcHttp, RpcHttp to a response."""
+"""Translate a request to RpcHttp, and RpcHttp to a response, as the host does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAME_SITE = {"Strict": "strict", "Lax": "lax", "ExplicitNone": "none"}
 
 
 class HostFailure(Exception):
-    """The host itself fails over a worker's answer, and says 500."""
+    """The host can't encode a worker's answer, and answers 500."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Answer:
 
 
 def decoded_path(raw: str) -> str:
-    """A path as Kestrel decodes it: %2F and what is not UTF-8 stay encoded.
+    """Decode a path as Kestrel does: %2F, and bytes that aren't UTF-8, stay encoded.
 
     Source: dotnet/aspnetcore, src/Shared/UrlDecoder/UrlDecoder.cs.
     """
@@ -41,7 +41,7 @@ def decoded_path(raw: str) -> str:
 
 
 def encoded_path(decoded: str) -> str:
-    """A decoded path as PathString.ToUriComponent writes it: what looks percent-encoded is left alone.
+    """Encode a decoded path as PathString.ToUriComponent does: text that looks percent-encoded stays.
 
     Source: dotnet/aspnetcore, src/Http/Http.Abstractions/src/PathString.cs. So %41 arrives as A and %2541 as %41.
     """
@@ -51,7 +51,7 @@ def encoded_path(decoded: str) -> str:
 def rpc_request(
     method: str, scheme: str, path: str, query: str, headers: Headers, body: bytes, params: dict[str, str]
 ) -> Any:
-    """An HTTP request as RpcHttp.
+    """Write an HTTP request as RpcHttp.
 
     Source: azure-functions-host, GrpcMessageConversionExtensions.ToRpcHttp, for the capabilities this worker declares
     (RpcHttpBodyOnly and RawHttpBodyBytes, no nullable dictionaries).
@@ -63,13 +63,13 @@ def rpc_request(
         headers=joined,
         query={name: value for name, value in _joined(parse_qsl(query, True), str).items() if value},
         params=params,
-        # The host reads a body only where Content-Length is above zero: a chunked one never reaches the worker.
+        # The host reads a body only if Content-Length is above zero: a chunked one never reaches the worker.
         body=protos.TypedData(bytes=body) if body and "content-length" in joined else None,
     )
 
 
 def response(returned: Any) -> Answer:
-    """An HTTP function's return value as the response.
+    """Return an HTTP function's return value as the response.
 
     Source: azure-functions-host, HttpBinding.CreateResult and RawScriptResult.ExecuteResultAsync.
     """
@@ -92,15 +92,15 @@ def response(returned: Any) -> Answer:
 
 
 def require_ascii(headers: Headers) -> None:
-    """Kestrel sends no other header values."""
+    """Raise HostFailure for a header value that Kestrel refuses to send."""
     for name, value in headers:
         if not re.fullmatch(r"[\t\x20-\x7e]*", value):
             raise HostFailure(f"Invalid non-ASCII or control character in header {name}: {value!r}")
 
 
 def _text(text: str) -> Answer:
-    # The host takes a returned str that parses as JSON for something else: an object with a body is a whole response,
-    # .NET formats any other value again.
+    # The host parses a returned str as JSON: an object with a body is a whole response, and .NET formats any other value
+    # again.
     try:
         json.loads(text)
     except ValueError:
@@ -109,7 +109,7 @@ def _text(text: str) -> Answer:
 
 
 def _cookie(cookie: Any) -> str:
-    """A cookie as ResponseCookies.Append and SetCookieHeaderValue write it: the value percent-encoded.
+    """Write a cookie as ResponseCookies.Append and SetCookieHeaderValue do, with its value percent-encoded.
 
     Source: dotnet/aspnetcore, src/Http: Http/src/Internal/ResponseCookies.cs, Headers/src/SetCookieHeaderValue.cs.
     A present but empty domain or path is written as such (azure-functions-python-worker#1902).
@@ -135,7 +135,7 @@ def _cookie(cookie: Any) -> str:
 
 
 def _joined(pairs: Headers, key: Any = str.lower) -> dict[str, str]:
-    """Repeated values joined by a bare comma, as StringValues.ToString does; names are compared without case."""
+    """Join repeated values by a comma without a space, as StringValues.ToString does. Names ignore case."""
     values: dict[str, list[str]] = {}
     names: dict[str, str] = {}
     for name, value in pairs:

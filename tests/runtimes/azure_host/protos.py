@@ -1,4 +1,4 @@
-"""FunctionRpc, the protocol between the host and its workers, compiled; under a name of our own."""
+"""Import FunctionRpc, the compiled protocol between the host and its workers."""
 
 from __future__ import annotations
 

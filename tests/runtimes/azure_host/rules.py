@@ -1,4 +1,4 @@
-"""What the host accepts as a function, and which function an HTTP request is for."""
+"""Check a function as the host does, and find the function of an HTTP request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARAMETER = re.compile(
 
 
 def refusal(name: str, bindings: Sequence[Mapping[str, Any]]) -> str | None:
-    """Why the host would not load a function, or None.
+    """Return why the host would refuse a function, or None.
 
     Source: azure-functions-host, WorkerFunctionMetadataProvider.ValidateMetadata and FunctionDescriptorProvider.
     """
@@ -48,13 +48,13 @@ def refusal(name: str, bindings: Sequence[Mapping[str, Any]]) -> str | None:
 
 @dataclass(frozen=True)
 class Route:
-    """One HTTP function's template, as ASP.NET Core matches it: case is ignored, and so is a trailing slash."""
+    """An HTTP function's template. As in ASP.NET Core, it ignores case and a trailing slash."""
 
     pattern: re.Pattern[str]
     methods: frozenset[str] | None
 
     def params(self, method: str, path: str) -> dict[str, str] | None:
-        """The route values for a method and a decoded path, or None if it does not match."""
+        """Return the route values for a method and a decoded path, or None if the route doesn't match."""
         if self.methods is not None and method.upper() not in self.methods:
             return None
         match = self.pattern.fullmatch(path)
@@ -62,7 +62,7 @@ class Route:
 
 
 def route(prefix: str, name: str, trigger: Mapping[str, Any]) -> Route:
-    """The route of an HTTP trigger; ValueError where the host or this model of it can't serve it.
+    """Return the route of an HTTP trigger; raise ValueError if the host, or this model of it, can't serve it.
 
     An empty route is the function's name. Source: azure-functions-host, WebScriptHostHttpRoutesManager.
     """

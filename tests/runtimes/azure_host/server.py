@@ -1,4 +1,4 @@
-"""The host's HTTP side: it routes a request to a function, and answers with what the function says."""
+"""Route HTTP requests to functions, and answer with their responses, as the host does."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOT_PROXIED = {
 
 @dataclass(frozen=True)
 class App:
-    """What the host has loaded, or why it could not."""
+    """What the host loaded, or the reason why it couldn't."""
 
     worker: Worker
     functions: Sequence[Function]
@@ -95,9 +95,9 @@ class Connection(socketserver.StreamRequestHandler):
             return None
         method, target, _ = line.decode("ascii").split()
         raw = read_headers(self.rfile)
-        # Kestrel reads header values as UTF-8, and refuses what is not.
+        # Kestrel reads header values as UTF-8, and refuses others.
         headers = [(name, value.encode("latin-1").decode("utf-8")) for name, value in raw]
-        # Azure's front end tells the outer scheme and host so. Source: AppServiceHeaderFixupMiddleware.
+        # Azure's front end adds the outer scheme and host. Source: AppServiceHeaderFixupMiddleware.
         if outer := dict(headers).get("disguised-host"):
             headers = [(name, outer if name == "host" else value) for name, value in headers]
         chunks: Chunks = []
@@ -125,7 +125,7 @@ class Connection(socketserver.StreamRequestHandler):
     def _invoke(self, request: Request, app: App, function: Function, parameter: str, params: dict[str, str]) -> None:
         uri = app.worker.capabilities.get("HttpUri")
         if uri is not None:
-            # The real host sends nothing but the route values then, and the request itself by its proxy.
+            # In streaming mode the real host sends only the route values; its proxy sends the request itself.
             rpc = protos.RpcHttp(params=params)
         else:
             rpc = rpc_request(
@@ -170,7 +170,7 @@ class Connection(socketserver.StreamRequestHandler):
             answer.close()
 
     def _administer(self, request: Request, app: App) -> None:
-        """The tests' way in: /admin/functions lists them, /admin/invocations/{name} takes an InvocationRequest."""
+        """Answer the tests: /admin/functions lists the functions, /admin/invocations/{name} takes an InvocationRequest."""
         name = request.path.removeprefix("/admin/invocations/")
         answer: Mapping[str, Any]
         if request.path == "/admin/functions":
@@ -188,7 +188,7 @@ class Connection(socketserver.StreamRequestHandler):
         self._send(request.method, Answer(200, [("Content-Type", "application/json")], json.dumps(answer).encode()))
 
     def _send(self, method: str, answer: Answer) -> None:
-        """Kestrel's framing: a body without Content-Length is chunked, an empty one is of length 0."""
+        """Frame a body as Kestrel does: without Content-Length it is chunked, an empty one has length 0."""
         headers = list(answer.headers)
         declared = next((value for name, value in headers if name.lower() == "content-length"), None)
         if declared is None and method != "HEAD" and answer.status not in (204, 205, 304):
@@ -217,7 +217,7 @@ def invocation_request(function: Function, **fields: Any) -> Any:
 
 
 def retry(function: Function) -> dict[str, Any] | None:
-    """A function's retry policy, as the worker told it; None without one."""
+    """Return the retry policy that the worker sent for a function; None without one."""
     if not function.metadata.HasField("retry_options"):
         return None
     policy: dict[str, Any] = json_format.MessageToDict(
@@ -227,7 +227,7 @@ def retry(function: Function) -> dict[str, Any] | None:
 
 
 def trace_context(request: Request) -> dict[str, str]:
-    """The caller's trace continued, or a new one, as ASP.NET Core's activities do."""
+    """Continue the caller's trace, or start a new one, as ASP.NET Core's activities do."""
     match = re.fullmatch(r"00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})", request.header("traceparent"))
     trace, flags = match.groups() if match else (secrets.token_hex(16), "00")
     state = request.header("tracestate") if match else ""
@@ -235,7 +235,7 @@ def trace_context(request: Request) -> dict[str, str]:
 
 
 def forwarded(request: Request, uri: str, invocation_id: str) -> http.client.HTTPResponse:
-    """The worker's own HTTP server's response to a request, its body not yet read.
+    """Send a request to the worker's HTTP server; return the response without reading its body.
 
     Source: azure-functions-host, DefaultHttpProxyService, whose forwarder has the default transforms: X-Forwarded-…
     set, Host replaced. .NET's client sends ASCII header values only.
@@ -262,7 +262,10 @@ def forwarded(request: Request, uri: str, invocation_id: str) -> http.client.HTT
 
 
 def connected(uri: str) -> http.client.HTTPConnection:
-    """A connection to the worker's HTTP server, which may be slow to listen. Source: RetryProxyHandler."""
+    """Return a connection to the worker's HTTP server, which may be slow to listen.
+
+    Source: RetryProxyHandler.
+    """
     for delay in (0.05, 0.1, 0.2, *[0.25] * 7):
         upstream = http.client.HTTPConnection(urlsplit(uri).netloc)
         try:
@@ -274,7 +277,7 @@ def connected(uri: str) -> http.client.HTTPConnection:
 
 
 def report(function: Function, answer: Future[Any], timeout: float) -> None:
-    """Log how an invocation ended whose response has already gone through the proxy."""
+    """Log how an invocation ended after its response went through the proxy."""
     try:
         if why := failure(answer.result(timeout).result):
             log(f"[host] {function.name} failed: {why}")

@@ -1,4 +1,4 @@
-"""The host's service by which a worker settles Service Bus messages, where the extension for it is installed."""
+"""Serve the settlement of Service Bus messages, if the worker's extension for it is installed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def serve(server: Any, log: Callable[[str], None]) -> None:
-    """Add the service to the host's server; what is settled is logged, as "[host] complete <lock>", and not twice."""
+    """Add the service to the host's server. It logs each settlement as "[host] complete <lock>", and refuses a second one."""
     try:
         from azurefunctions.extensions.bindings.protos import settlement_pb2_grpc
         from google.protobuf.empty_pb2 import Empty

@@ -1,4 +1,4 @@
-"""The host's side of the gRPC channel: it starts the worker process, loads its functions and invokes them."""
+"""Start the worker process, load its functions and invoke them, on the host's side of the gRPC channel."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ START_SECONDS = 60
 
 
 class WorkerLost(Exception):
-    """The worker process is no more."""
+    """The worker process has ended."""
 
 
 class IndexingFailed(Exception):
-    """The worker could not index the app; the message is its own."""
+    """The worker couldn't index the app; the message is the worker's."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,16 @@ class Worker:
         self._lock = threading.Lock()
 
     def start(self, app: Path) -> list[Function]:
-        """Start the process and have it index the app; IndexingFailed carries what the worker says."""
+        """Start the process and make it index the app; raise IndexingFailed with the worker's message."""
         limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        # Kept, since a server that nobody refers to stops to listen.
+        # Without a reference, the server would stop listening.
         self._server = server = grpc.server(ThreadPoolExecutor(max_workers=4), options=limits)
         protos.add_FunctionRpcServicer_to_server(self, server)
         settlement.serve(server, log)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         started = self._await("start_stream")
-        # What comes after is read by the extension that settles messages.
+        # The extension that settles messages reads the following options.
         address = ["--host", "127.0.0.1", "--port", str(port), "--functions-grpc-max-message-length", "2147483647"]
         process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.front", str(app), f"127.0.0.1:{port}", *address],
@@ -93,7 +93,7 @@ class Worker:
         _raise_failure(answer.result)
 
     def invoke(self, request: Any) -> Future[Any]:
-        """The InvocationResponse to come; WorkerLost when the process ends before."""
+        """Invoke a function; return a future of the InvocationResponse, or of WorkerLost if the process ends first."""
         answer = self._await(request.invocation_id)
         self._outgoing.put(protos.StreamingMessage(invocation_request=request))
         return answer
@@ -148,12 +148,12 @@ class Worker:
 
 
 def log(line: str) -> None:
-    """Write a line at once, so that no other thread's gets between."""
+    """Write a line at once, so that no other thread writes into it."""
     sys.stdout.write(f"{line}\n")
 
 
 def failure(result: Any) -> str | None:
-    """What the worker says went wrong, if anything did."""
+    """Return the worker's error, if any."""
     if result.status == protos.StatusResult.Success:
         return None
     return f"{result.exception.message}\n{result.exception.stack_trace}".strip() or "failed without a message"
