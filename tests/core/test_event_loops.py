@@ -34,7 +34,8 @@ def in_a_process(code: str, **environment: str) -> str:
     path = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'adapters'}"}
     command = [sys.executable, "-X", "dev", "-c", code]
     result = subprocess.run(command, env=path | environment, capture_output=True, text=True, check=True, timeout=60)
-    assert "" == result.stderr
+    # On a busy machine asyncio's debug mode logs callbacks that take over 0.1 seconds.
+    assert [] == [line for line in result.stderr.splitlines() if not line.startswith("Executing <")]
     return result.stdout.strip()
 
 

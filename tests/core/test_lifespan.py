@@ -341,7 +341,9 @@ def test_a_process_that_ends_shuts_the_application_down() -> None:
     command = [sys.executable, "-X", "dev", "-c", code, payload]
     done = subprocess.run(command, env=path, capture_output=True, text=True, check=True, timeout=60)
     heard = ["the app hears lifespan.startup", "200", "the app hears lifespan.shutdown"]
-    assert (heard, "") == (done.stdout.splitlines(), done.stderr)
+    # On a busy machine asyncio's debug mode logs callbacks that take over 0.1 seconds.
+    logged = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert (heard, []) == (done.stdout.splitlines(), logged)
 
 
 ASGI = PRINTING + "from portable_fn_asgi import entry\nmain = entry(app)\n"

@@ -97,7 +97,8 @@ def test_nothing_is_left_open_at_exit(way: dict[str, str]) -> None:
     environment = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'adapters'}"}
     command = [sys.executable, "-X", "dev", "-c", code]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert "" == result.stderr
+    # On a busy machine asyncio's debug mode logs callbacks that take over 0.1 seconds.
+    assert [] == [line for line in result.stderr.splitlines() if not line.startswith("Executing <")]
 
 
 @pytest.mark.parametrize("error", [GeneratorExit, KeyboardInterrupt, asyncio.CancelledError])
