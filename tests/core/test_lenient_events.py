@@ -16,7 +16,6 @@ from portable_fn import (
     ChangeEvent,
     CloudEvent,
     DecodeError,
-    Event,
     Message,
     ObjectEvent,
     Reject,
@@ -208,9 +207,9 @@ DOCUMENT = {"name": "projects/p/databases/(default)/documents/users/ada", "field
 
 def google_event(request: Any) -> Any:
     """Return the event of the request, or the event inside it."""
-    name, value = google_events.source(request)
-    (event,) = google_events.READ[name](request, value)
-    assert isinstance(event, Event), event
+    (event,) = google_events.incoming_events(request).items
+    if isinstance(event, DecodeError):
+        raise event
     return (google_events.unwrap(event) or [event])[0]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from portable_fn import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, Request, portable
+from portable_fn import ChangeEvent, CloudEvent, DecodeError, Event, Message, ObjectEvent, Request, portable
 from portable_fn.adapter.cloudevents import parse_time, structured, write_structured
 from portable_fn.testing import fake
 from portable_fn_gcp import entry
@@ -34,9 +34,12 @@ def captured(name: str) -> list[Request[Any]]:
 
 
 def event(request: Request[Any]) -> Any:
-    name, value = decode_events.source(request)
-    assert name, "the request isn't an event"
-    [item] = decode_events.READ[name](request, value)
+    """Return the event of a request, or raise the DecodeError that says why it is unreadable."""
+    incoming = decode_events.incoming_events(request)
+    assert incoming is not None, "the request isn't an event"
+    [item] = incoming.items
+    if isinstance(item, DecodeError):
+        raise item
     return item
 
 

@@ -82,11 +82,8 @@ def test_damaged_protobuf_is_an_event_or_a_decode_error(data: st.DataObject) -> 
 
 def read(request: Request[Any]) -> None:
     """Read every field of a request's events; any error must be a DecodeError."""
-    try:
-        name, value = decode_events.source(request)
-        items: list[Any] = list(decode_events.READ[name](request, value)) if name else []
-    except DecodeError:
-        return
+    incoming = decode_events.incoming_events(request)
+    items: list[Any] = [] if incoming is None else list(incoming.items)
     while items:
         item = items.pop()
         if isinstance(item, DecodeError):

@@ -40,6 +40,24 @@ class IncomingEvents:
         self.request = request
 
 
+def incoming_events(request: Request[Any]) -> IncomingEvents | None:
+    """Decode the events of a request; None for plain HTTP. The items have a DecodeError for each unreadable event."""
+    name = ""
+    try:
+        name, value = source(request)
+        return IncomingEvents(name, _READ[name](request, value), request) if name else None
+    except DecodeError as exc:
+        return IncomingEvents(name, [exc], request)
+
+
+def incoming_task(request: Request[Any]) -> IncomingEvents:
+    """Decode a direct call, such as Workflows makes; the item is a DecodeError if its body isn't JSON."""
+    try:
+        return IncomingEvents("task", [tasks.task(request)], request)
+    except DecodeError as exc:
+        return IncomingEvents("task", [exc], request)
+
+
 def source(request: Request[Any]) -> tuple[str, Any]:
     """Return the name of the request's source, and its body if that was parsed as JSON; "" for plain HTTP.
 
@@ -83,7 +101,7 @@ def _source_of_body(body: bytes) -> tuple[str, Any]:
 
 
 # By source: decode the events of a request, whose body the second argument holds if `source` parsed it.
-READ: dict[str, Read] = {
+_READ: dict[str, Read] = {
     "unwrapped": lambda request, _: [messages.unwrapped_push(request)],
     "push": lambda request, value: [messages.push(value, request)],
     "binary": lambda request, _: [cloudevents.binary(request.headers, request.body, native=request)],
@@ -97,7 +115,6 @@ READ: dict[str, Read] = {
     "tasks": lambda request, _: [messages.cloud_task(request)],
     "legacy": lambda request, value: [legacy.cloud_event(value, request)],
     "bigquery": lambda request, value: [tasks.bigquery(value, request)],
-    "task": lambda request, _: [tasks.task(request)],
 }
 
 

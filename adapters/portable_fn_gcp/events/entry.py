@@ -55,36 +55,36 @@ class EventRouter:
             HTTPError: 401 without the environment's token; 403 or 415 if a web page may have sent it; 4xx if the body can't be
                 inflated.
         """
-        source = ""
         request._max_body = self.max_body
-        items: Sequence[Item]
         try:
-            source, value = decode.source(request)
-            if source:
-                items = decode.READ[source](request, value)
-                if self._answers(request) and not any(self._dispatcher.takes_event(item) for item in items):
-                    return None
-            elif request.method != "POST" or self._answers(request):
-                return None
-            elif self._dispatcher.takes(Task):
-                source = "task"
-                items = decode.READ[source](request, None)
-            elif self._http:
-                return None
-            else:
-                raise DecodeError(f"a POST of {request.content_type[:80]!r} isn't an event; known are {decode.KNOWN}")
-        except DecodeError as exc:
-            items = [exc]
+            incoming = decode.incoming_events(request)
         except HTTPError:
             # The body can't be inflated, but a mounted application may know other codings.
             if self._answers(request):
                 return None
             raise
+        if incoming is None:
+            incoming = self._task(request)
+        elif self._answers(request) and not any(map(self._dispatcher.takes_event, incoming.items)):
+            return None
+        if incoming is None:
+            return None
         _check_token(request)
         callers.refuse_page(request)
-        if source == "task":
+        if incoming.source == "task":
             callers.require_json(request)
-        return decode.IncomingEvents(source, items, request)
+        return incoming
+
+    def _task(self, request: Request[Any]) -> IncomingEvents | None:
+        """Return the task of a request without a trigger; None if it is for an HTTP function, or for none."""
+        if request.method != "POST" or self._answers(request):
+            return None
+        if self._dispatcher.takes(Task):
+            return decode.incoming_task(request)
+        if self._http:
+            return None
+        error = DecodeError(f"a POST of {request.content_type[:80]!r} isn't an event; known are {decode.KNOWN}")
+        return decode.IncomingEvents("", [error], request)
 
     def convert(self, args: tuple[Any, ...], sent: Request[Any] | None) -> IncomingEvents:
         """Return the event that functions-framework made of a request, if it runs the function as `cloudevent` or `event`.
