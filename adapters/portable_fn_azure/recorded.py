@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from portable_fn.data import to_json
 from portable_fn.recording.payload_json import http as http_json
-from portable_fn.recording.recorder import answer_json
+from portable_fn.recording.requests import answer_json
 
 if TYPE_CHECKING:
     from portable_fn_azure.decode import Place

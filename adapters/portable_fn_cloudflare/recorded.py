@@ -11,7 +11,8 @@ from portable_fn.adapter.cloudevents import write_time
 from portable_fn.adapter.routing import Router
 from portable_fn.adapter.streams import aclose, chunk_bytes
 from portable_fn.recording.payload_json import body_fields, http
-from portable_fn.recording.recorder import answer_json, snapshot
+from portable_fn.recording.recording import snapshot
+from portable_fn.recording.requests import answer_json
 from portable_fn_cloudflare import encode, values
 from portable_fn_cloudflare.events import decode as events
 from portable_fn_cloudflare.methods import answering, methods

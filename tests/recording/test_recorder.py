@@ -25,7 +25,7 @@ from portable_fn import (
     portable,
 )  # fmt: skip
 from portable_fn.providers import adapter
-from portable_fn.recording.recorder import BodyBuffer
+from portable_fn.recording.recording import BodyBuffer
 from portable_fn.testing import deliver, fake, replay
 from portable_fn.testing.loop import run
 from tests.recording.samples import (

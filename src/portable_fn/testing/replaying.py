@@ -20,7 +20,8 @@ from portable_fn.providers import ADAPTERS
 from portable_fn.record import Record
 from portable_fn.recording.calls import Call, probes, reporting
 from portable_fn.recording.payload_json import adapter_json, body_fields
-from portable_fn.recording.recorder import MAX_BODY, VARIABLE, not_recorded, recorded_again
+from portable_fn.recording.recorder import VARIABLE, not_recorded, recorded_again
+from portable_fn.recording.recording import MAX_BODY
 from portable_fn.recording.redaction import redacted
 from portable_fn.testing.delivery import deliver
 from portable_fn.testing.extras import require_extras
