@@ -53,7 +53,7 @@ def _inflated(body: bytes, limit: int) -> bytes:
                 step = min(step * 2, 65_536)
                 size += len(chunk)
                 if size > limit:
-                    raise HTTPError(413, f"The body is over {limit} bytes when it is inflated.")
+                    raise HTTPError(413, f"The body is over {limit} bytes when it is decompressed.")
                 chunks.append(chunk)
             at = min(at, len(body)) - len(inflater.unused_data)
             if at < len(body) and body[at] == 0 and not body[at:].strip(b"\0"):

@@ -51,21 +51,21 @@ class Cookie(Record):
         if not is_token(name):
             raise ValueError(f"{name!r} is not a cookie name: letters, digits and !#$%&'*+-.^_`|~ are possible")
         if not isinstance(value, str):
-            raise ValueError(f"cookie {name}: the value is a str, not {type(value).__name__}")
+            raise ValueError(f"cookie {name}: the value must be a str, not {type(value).__name__}")
         if not value.isascii() or not value.isprintable() or any(char in ' ",;\\' for char in value):
             raise ValueError(
                 f"cookie {name}: the value has a character that no cookie can carry (spaces, quotes, commas, "
                 "semicolons, backslashes, non-ASCII); percent-encode it with urllib.parse.quote"
             )
         if max_age is not None and type(max_age) is not int:
-            raise ValueError(f"cookie {name}: max_age is a whole number of seconds, not {max_age!r}")
+            raise ValueError(f"cookie {name}: max_age must be a whole number of seconds, not {max_age!r}")
         if domain == "":
             raise ValueError(f"cookie {name}: domain is empty; omit it")
         for attribute in (domain, path):
             if attribute and (not attribute.isascii() or not attribute.isprintable() or ";" in attribute):
-                raise ValueError(f"cookie {name}: {attribute!r} is not possible as a domain or path")
+                raise ValueError(f"cookie {name}: {attribute!r} can't be a domain or path")
         if same_site not in (None, "Strict", "Lax", "None"):
-            raise ValueError(f"cookie {name}: same_site is 'Strict', 'Lax' or 'None', not {same_site!r}")
+            raise ValueError(f"cookie {name}: same_site must be 'Strict', 'Lax' or 'None', not {same_site!r}")
         if expires is not None and expires.tzinfo is None:
             raise ValueError(f"cookie {name}: expires has no time zone")
         if not secure and (same_site == "None" or partitioned or name.lower().startswith(("__secure-", "__host-"))):
@@ -73,7 +73,7 @@ class Cookie(Record):
                 f"cookie {name}: browsers drop SameSite=None, Partitioned and __ prefixes without secure=True"
             )
         if name.lower().startswith("__host-") and (domain is not None or path != "/"):
-            raise ValueError(f"cookie {name}: the prefix __Host- demands path='/' and no domain")
+            raise ValueError(f"cookie {name}: the prefix __Host- needs path='/' and no domain")
         self.name = name
         self.value = value
         self.max_age = max_age

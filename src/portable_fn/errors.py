@@ -86,7 +86,7 @@ class HTTPError(PortableError):
             raise ValueError(f"HTTPError takes a status from 400 to 599, not {status!r}: HTTPError(404, detail)")
         if not isinstance(detail, str):
             raise ValueError(
-                f"HTTPError's detail is a str, not {detail.__class__.__name__}; other members go into extensions"
+                f"HTTPError's detail must be a str, not {detail.__class__.__name__}; other members go into extensions"
             )
         super().__init__(status, detail)
         self.status = status

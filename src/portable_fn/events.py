@@ -384,7 +384,7 @@ class Batch(Record, Sequence[M], Generic[M]):
 
     def _set(self, message: M, outcome: Outcome) -> None:
         if not any(message is other for other in self.messages):
-            raise ValueError(f"{message!r} is not of this batch")
+            raise ValueError(f"{message!r} isn't in this batch")
         self.outcomes[id(message)] = outcome
 
 

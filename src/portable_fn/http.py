@@ -431,7 +431,7 @@ class Response(Record):
         body: Body | str | None = b"",
     ) -> None:
         if not isinstance(status, int) or not 200 <= status <= 599:
-            raise ValueError(f"a response's status is from 200 to 599, not {status!r}")
+            raise ValueError(f"a response's status must be from 200 to 599, not {status!r}")
         self.status = int(status)
         self.headers = MutableHeaders(headers)
         self.cookies: list[Cookie] = _cookies(cookies)
@@ -450,7 +450,7 @@ class Response(Record):
         if isinstance(body, AsyncIterable) or (isinstance(body, Iterable) and not isinstance(body, Mapping)):
             return body
         raise TypeError(
-            f"a body is bytes, str, or an iterable of them, not {type(body).__name__}; Response.json() takes other values"
+            f"a body must be bytes, str, or an iterable of them, not {type(body).__name__}; Response.json() takes other values"
         )
 
     def copy(self) -> Response:
@@ -522,7 +522,7 @@ class Response(Record):
             headers: Further headers.
         """
         if status not in (301, 302, 303, 307, 308):
-            raise ValueError(f"a redirection's status is 301, 302, 303, 307 or 308, not {status!r}")
+            raise ValueError(f"a redirect's status must be 301, 302, 303, 307 or 308, not {status!r}")
         response = cls(status, headers)
         if not location.isascii() or not location.isprintable() or " " in location:
             from urllib.parse import quote
@@ -573,7 +573,7 @@ def _cookies(cookies: Any) -> list[Cookie]:
         return list(cookies)
     shown = type(cookies).__name__
     raise TypeError(
-        f"cookies are a list of Cookie, or a mapping of names and values, not {shown}; a body is Response(body=…)"
+        f"cookies must be a list of Cookie, or a mapping of names and values, not {shown}; a body is Response(body=…)"
     )
 
 

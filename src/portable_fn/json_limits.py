@@ -61,7 +61,7 @@ def check(text: str, max_depth: int, budget: int) -> None:
             run, run_width = 0, part.width
         run += len(part.pieces[-1])
         if left < 0:
-            raise TooManyValues("it has too many values to be read")
+            raise TooManyValues("it has too many values")
         for bracket in _BRACKETS.sub("", part.outside):
             depth += 1 if bracket in "[{" else -1
             if depth > max_depth:

@@ -57,7 +57,7 @@ def log(
             _level = LEVELS.get(word.upper())
             if _level is None:
                 names = ", ".join(LEVELS).lower()
-                function_log.warning("PORTABLE_FN_LOG_LEVEL is one of %s, not %.40r: info is shown", names, word)
+                function_log.warning("PORTABLE_FN_LOG_LEVEL must be one of %s, not %.40r: info is shown", names, word)
     return function_log
 
 

@@ -203,9 +203,11 @@ class RetryPolicy(Record):
 
     def __init__(self, attempts: int = 5, delay: float = 5, max_delay: float | None = None) -> None:
         if type(attempts) is not int or attempts < -1 or attempts == 0:
-            raise ConfigurationError(f"RetryPolicy's attempts is a number of retries, -1 for ever, not {attempts!r}")
+            raise ConfigurationError(
+                f"RetryPolicy's attempts must be a number of retries, -1 for ever, not {attempts!r}"
+            )
         if delay <= 0 or (max_delay is not None and max_delay < delay):
-            raise ConfigurationError("RetryPolicy's delay is a number of seconds above 0 and at most max_delay")
+            raise ConfigurationError("RetryPolicy's delay must be a number of seconds above 0 and at most max_delay")
         self.attempts = attempts
         self.delay = delay
         self.max_delay = max_delay
@@ -372,7 +374,7 @@ def http(method: str | Iterable[str] = "ANY", path: str = "/{path+}", *, max_bod
     if not isinstance(path, str) or not path.startswith("/"):
         raise ConfigurationError(f"the path {path!r} doesn't start with '/': on.http(method, path)")
     if type(max_body) is not int or max_body < 0:
-        raise ConfigurationError(f"max_body is a whole number of bytes, not {max_body!r}")
+        raise ConfigurationError(f"max_body must be a whole number of bytes, not {max_body!r}")
     try:
         methods = tuple(name.upper() for name in ([method] if isinstance(method, str) else method))
     except (TypeError, AttributeError) as exc:
@@ -512,19 +514,19 @@ def _dead_letter(name: Name | None) -> str | None:
     if name is None:
         return None
     if type(name) is not Setting and (not isinstance(name, str) or not name):
-        raise ConfigurationError(f"dead_letter is the name of a queue or topic, not {name!r}")
+        raise ConfigurationError(f"dead_letter must be the name of a queue or topic, not {name!r}")
     return _text(name)
 
 
 def _via(word: str, name: Name) -> str:
     if type(name) is not Setting and not isinstance(name, str):
-        raise ConfigurationError(f"via of on.{word} is the name of a queue, topic or stream, not {name!r}")
+        raise ConfigurationError(f"via of on.{word} must be the name of a queue, topic or stream, not {name!r}")
     return _text(name)
 
 
 def _retry(policy: RetryPolicy | None) -> RetryPolicy | None:
     if policy is not None and not isinstance(policy, RetryPolicy):
-        raise ConfigurationError(f"retry is an on.RetryPolicy(attempts=5, delay=5), not {policy!r}")
+        raise ConfigurationError(f"retry must be an on.RetryPolicy(attempts=5, delay=5), not {policy!r}")
     return policy
 
 

@@ -97,14 +97,14 @@ def check(outcome: Retry | Reject) -> None:
     name = type(outcome).__name__
     if not isinstance(outcome.why, str):
         hint = "; a delay is Retry(after=30)" if isinstance(outcome, Retry) else ""
-        raise ValueError(f"{name}'s reason is a str, not {type(outcome.why).__name__}{hint}")
+        raise ValueError(f"{name}'s reason must be a str, not {type(outcome.why).__name__}{hint}")
     delay: object = getattr(outcome, "after", None)
     if delay is None:
         return
     total_seconds = getattr(delay, "total_seconds", None)
     after = delay if total_seconds is None else total_seconds()
     if isinstance(after, bool) or not isinstance(after, (int, float)) or not 0 <= after < 1e9:
-        raise ValueError(f"{name}'s after is a number of seconds or a timedelta, not {delay!r}: Retry(after=30)")
+        raise ValueError(f"{name}'s after must be a number of seconds or a timedelta, not {delay!r}: Retry(after=30)")
     if after is not delay:
         outcome.after = after  # type: ignore[union-attr]  # a Retry has it
 

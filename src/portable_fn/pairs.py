@@ -344,7 +344,7 @@ def checked(name: str, value: str) -> str:
     if not is_token(name):
         raise ValueError(f"{name!r} is not a header name: letters, digits and !#$%&'*+-.^_`|~ are possible")
     if not isinstance(value, str):
-        raise ValueError(f"header {name}: a value is a str, not {type(value).__name__}")
+        raise ValueError(f"header {name}: a value must be a str, not {type(value).__name__}")
     if not value.isprintable() and any(_is_impossible(char) for char in value):
         raise ValueError(
             f"header {name}: control characters such as line breaks, and lone surrogates, are not possible in a value"

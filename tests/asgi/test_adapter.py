@@ -274,7 +274,7 @@ def test_a_chunk_that_is_neither_bytes_nor_str_closes_the_connection(caplog: pyt
         assert "é".encode() == client.body
 
     asyncio.run(main())
-    assert "a stream's chunks are bytes or str, not int" in caplog.text
+    assert "a stream's chunks must be bytes or str, not int" in caplog.text
 
 
 def test_a_sync_handler_does_not_block_the_loop_and_keeps_context_variables() -> None:

@@ -242,7 +242,7 @@ def test_an_event_of_any_other_type_stays_a_cloud_event(type: str) -> None:
         ("change.melted", {}, "type 'portable_fn.change.melted' is unknown; possible are portable_fn.change.inserted|updated|removed"),
         ("change." + "m" * 99, {}, f"type 'portable_fn.change.{'m' * 61}' is unknown"),
         ("change.updated", {}, "'table' is missing"),
-        *(("change.updated", {**CHANGE, row: [1]}, f"the {row} of a change is a JSON object or null, not a list") for row in ("key", "before", "after")),
+        *(("change.updated", {**CHANGE, row: [1]}, f"the {row} of a change must be a JSON object or null, not a list") for row in ("key", "before", "after")),
         ("schedule", {"name": 7}, "'name' is a text, not a int"),
         ("schedule", 7, "of type 'portable_fn.schedule' is a JSON object, not a int"),
     ],

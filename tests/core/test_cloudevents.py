@@ -222,7 +222,7 @@ def test_a_malformed_event_is_named(members: dict[str, Any], said: str) -> None:
     [
         (b"", "not JSON"),
         (b"\xff", "not utf-8: byte 0xff at offset 0"),
-        (b"[]", "a CloudEvent is a JSON object, not a list"),
+        (b"[]", "a CloudEvent must be a JSON object, not a list"),
         (b"[" * 100_000, "nested more than 200 levels deep"),
         (b"[" * 2_000_000 + b"]" * 2_000_000, "nested more than 200 levels deep"),
         (b'{"specversion":"1.0","data":' + b"[" * 201 + b"]" * 201 + b"}", "nested more than 200 levels deep"),

@@ -76,7 +76,10 @@ def test_a_bomb_is_a_413(provider: str) -> None:
     assert 413 == deliver(FUNCTIONS, request, to=provider).status
     request = fake.request("POST", "/json", body=gzip.compress(b"\0" * (MAX_BODY + 1)), headers=GZIP)
     answer = deliver(FUNCTIONS, request, to=provider)
-    assert (413, f"The body is over {MAX_BODY} bytes when it is inflated.") == (answer.status, answer.json()["detail"])
+    assert (413, f"The body is over {MAX_BODY} bytes when it is decompressed.") == (
+        answer.status,
+        answer.json()["detail"],
+    )
 
 
 @pytest.mark.parametrize(("coding", "possible"), [("br", False), ("deflate", False), ("zstd", False), ("gzip, gzip", False), ("gzip, br", False), ("x", False), ("identity", True), ("", True), ("identity, ", True)])  # fmt: skip

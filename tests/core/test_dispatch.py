@@ -427,7 +427,7 @@ def test_a_message_may_call_a_handler_of_the_event_inside(trigger: Any, annotati
         (lambda: on.schedule("hourly"), r"five fields"),
         (lambda: on.schedule("0 0 3 * * *"), r"five fields"),
         (lambda: on.event(""), r"on.event takes types"),
-        (lambda: on.queue("orders", dead_letter=""), r"dead_letter is the name"),
+        (lambda: on.queue("orders", dead_letter=""), r"dead_letter must be the name"),
         (lambda: on.queue("orders", retry=5), r"on.RetryPolicy"),
         (lambda: on.RetryPolicy(attempts=0), r"attempts"),
         (lambda: on.RetryPolicy(delay=0), r"delay"),

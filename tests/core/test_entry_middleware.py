@@ -514,10 +514,10 @@ def test_other_middleware_of_a_function_is_around_its_413_and_not_around_a_404()
 @pytest.mark.parametrize(
     ("use", "why"),
     [
-        (cors, "is a list"),
+        (cors, "must be a list"),
         ([cors], r"cors is called: cors\(\)"),
         ([None], "middleware is a function"),
-        ("x", "is a list"),
+        ("x", "must be a list"),
     ],
 )
 def test_an_entry_refuses_a_value_that_is_not_middleware(entry: Any, use: Any, why: str) -> None:

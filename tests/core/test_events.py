@@ -125,13 +125,13 @@ def test_a_batch_is_a_sequence() -> None:
 
 @pytest.mark.parametrize("after", [-1, "30", True, float("nan"), float("inf"), 1e10])
 def test_a_malformed_delay_is_refused(after: Any) -> None:
-    with pytest.raises(ValueError, match="after is a number of seconds"):
+    with pytest.raises(ValueError, match="after must be a number of seconds"):
         Retry(after=after)
 
 
 def test_a_delay_is_seconds_or_a_timedelta() -> None:
     assert (30, 90.0, None) == (Retry(after=30).after, Retry(after=timedelta(seconds=90)).after, Retry().after)
-    with pytest.raises(ValueError, match="Retry's reason is a str"):
+    with pytest.raises(ValueError, match="Retry's reason must be a str"):
         Retry(30)  # type: ignore[arg-type]  # the mistake that it is about
     assert "gone" == Reject("gone").why
 

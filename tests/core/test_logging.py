@@ -100,7 +100,7 @@ def test_the_level_is_a_variable_whatever_its_case(word: str) -> None:
 def test_an_unknown_level_logs_one_warning_and_info_is_shown(word: str) -> None:
     warning, *lines = heard(after="Context(function='g').log.info('info line')", PORTABLE_FN_LOG_LEVEL=word)
     assert warning.endswith(
-        f"PORTABLE_FN_LOG_LEVEL is one of debug, info, warning, error, critical, not {word!r}: info is shown"
+        f"PORTABLE_FN_LOG_LEVEL must be one of debug, info, warning, error, critical, not {word!r}: info is shown"
     )
     assert ["info line", "warning line", "error line", "info line"] == lines
 

@@ -399,7 +399,7 @@ def test_an_error_after_the_start_is_raised_again() -> None:
         (lambda environ, start: [b"x"], "the application ended without start_response"),
         (lambda environ, start: (start("200 OK", []), start("200 OK", [])), "called start_response twice"),
         (answering(["text"]), "expected a bytes-like object, str found"),  # type: ignore[list-item]  # the mistake
-        (answering([], status="99 Odd"), "a response's status is from 200 to 599"),
+        (answering([], status="99 Odd"), "a response's status must be from 200 to 599"),
     ],
 )
 def test_mistakes_of_an_application_are_named_in_the_log(

@@ -245,7 +245,7 @@ def test_a_response_that_cannot_be_is_refused() -> None:
     for cookies in ("hello", b"hello", ["a=1"], iter([])):
         with pytest.raises(TypeError, match=r"a body is Response\(body=…\)"):
             Response(200, (), cookies)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="redirection"):
+    with pytest.raises(ValueError, match="redirect"):
         Response.redirect("/", 200)
 
 
@@ -273,7 +273,7 @@ def test_an_http_error_is_from_400_to_599() -> None:
     for status in (200, "not found"):
         with pytest.raises(ValueError, match="400 to 599"):
             HTTPError(status)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="detail is a str"):
+    with pytest.raises(ValueError, match="detail must be a str"):
         HTTPError(404, {"a": 1})  # type: ignore[arg-type]
 
 

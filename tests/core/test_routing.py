@@ -520,7 +520,7 @@ def test_an_asgi_application_knows_the_base_path_of_a_custom_domain() -> None:
     "root_path", ["v1", "/v1/", "/", "//v1", "/v1//a", "/{x}", "/v1?a", "/v1#a", "/a b", "/a\n", "/a\\b", None, 1, b"/v1"]
 )  # fmt: skip
 def test_a_malformed_root_path_is_refused_by_the_entry(entry: Any, root_path: Any) -> None:
-    with pytest.raises(ConfigurationError, match="root_path is"):
+    with pytest.raises(ConfigurationError, match="root_path must be"):
         entry(everything, root_path=root_path)
 
 
@@ -530,7 +530,7 @@ def ship(order: Message) -> None: ...
 
 def test_a_malformed_root_path_is_refused_without_http_functions_too() -> None:
     for entry in (aws_entry, gcp_entry, azure_entry, cloudflare_entry, asgi_entry):
-        with pytest.raises(ConfigurationError, match="root_path is"):
+        with pytest.raises(ConfigurationError, match="root_path must be"):
             entry(ship, root_path="v1")
 
 

@@ -85,7 +85,7 @@ def test_the_data_of_a_batch_is_validated_message_by_message() -> None:
 
 def test_a_batch_takes_no_message_of_another() -> None:
     batch = fake.batch([1, 2])
-    with pytest.raises(ValueError, match="not of this batch"):
+    with pytest.raises(ValueError, match="in this batch"):
         batch.retry(fake.message(1))
 
 

@@ -145,7 +145,7 @@ def _change(event: CloudEvent[Any]) -> ChangeEvent[Any]:
     rows = {name: data.get(name) for name in ("key", "before", "after")}
     for name, row in rows.items():
         if row is not None and not isinstance(row, dict):
-            raise DecodeError(f"the {name} of a change is a JSON object or null, not a {type(row).__name__}")
+            raise DecodeError(f"the {name} of a change must be a JSON object or null, not a {type(row).__name__}")
     if event.extensions.get(_VALUES) == "typed":
         rows = {name: None if row is None else _untyped(row) for name, row in rows.items()}
     return ChangeEvent(

@@ -90,7 +90,7 @@ class Binding:
         self.use = middleware(use, self.name)
         self.is_async = any_is_async((handler, *use))
         if type(concurrency) is not int or concurrency < 1:
-            raise ConfigurationError(f"concurrency of {self.name} is a whole number from 1, not {concurrency!r}")
+            raise ConfigurationError(f"concurrency of {self.name} must be a whole number from 1, not {concurrency!r}")
         if concurrency > 1 and not self.is_async:
             raise ConfigurationError(f"concurrency is for async handlers; {self.name} is not one")
         self.concurrency = concurrency
@@ -204,7 +204,7 @@ def middleware(use: object, name: str) -> tuple[Middleware, ...]:
         ConfigurationError: One can't be called as middleware.
     """
     if not isinstance(use, (list, tuple)):
-        raise ConfigurationError(f"use of {name} is a list of middleware, use=[…], not {type(use).__name__}")
+        raise ConfigurationError(f"use of {name} must be a list of middleware, use=[…], not {type(use).__name__}")
     for function in use:
         code: CodeType | None = getattr(_unwrapped(function), "__code__", None)
         takes = None if code is None else code.co_argcount - (1 if hasattr(function, "__self__") else 0)

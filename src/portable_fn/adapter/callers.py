@@ -62,7 +62,7 @@ def check(request: Request[Any], headers: Mapping[str, str], *, parameter: bool 
             if len(values) == 1 and compare_digest(_octets(values[0]), _octets(token)):
                 return
     needed = " or ".join(f"the header {headers[variable]} that {variable} says" for variable in tokens)
-    raise HTTPError(401, f"An event is taken only with {needed}.")
+    raise HTTPError(401, f"An event needs {needed}.")
 
 
 def _octets(text: str) -> bytes:

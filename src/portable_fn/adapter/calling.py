@@ -175,7 +175,7 @@ def finished(work: Coroutine[Any, Any, T]) -> T:
     except StopIteration as exc:
         result: T = exc.value
         return result
-    raise RuntimeError("a function that isn't async waits for something")
+    raise RuntimeError("a sync function waits for something")
 
 
 def then(result: Any, follow: Callable[[Any], Any]) -> Any:

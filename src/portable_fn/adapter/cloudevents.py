@@ -125,7 +125,7 @@ def structured_body(body: bytes, content_type: str = "", *, native: object = Non
     """Read an event from an HTTP body in structured form, in the charset of its content type."""
     value = _json(body, content_type, "the CloudEvent")
     if not isinstance(value, dict):
-        raise DecodeError(f"a CloudEvent is a JSON object, not a {type(value).__name__}")
+        raise DecodeError(f"a CloudEvent must be a JSON object, not a {type(value).__name__}")
     return structured(value, native=native)
 
 
@@ -137,7 +137,7 @@ def batched(body: bytes, content_type: str = "", *, native: object = None) -> li
     """
     values = _json(body, content_type, "the batch of CloudEvents")
     if not isinstance(values, list):
-        raise DecodeError(f"a batch of CloudEvents is a JSON array, not a {type(values).__name__}")
+        raise DecodeError(f"a batch of CloudEvents must be a JSON array, not a {type(values).__name__}")
     if len(values) > MAX_EVENTS:
         raise DecodeError(f"the batch has {len(values)} CloudEvents; possible are {MAX_EVENTS}")
     events: list[CloudEvent[Any] | DecodeError] = []

@@ -274,9 +274,11 @@ def checked_root_path(root_path: str) -> str:
     if root_path == "":
         return root_path
     if not isinstance(root_path, str) or not all(root_path.split("/")[1:]) or root_path[0] != "/":
-        raise ConfigurationError(f"root_path is a path such as '/v1', without a slash at its end, not {root_path!r}")
+        raise ConfigurationError(
+            f"root_path must be a path such as '/v1', without a slash at its end, not {root_path!r}"
+        )
     if any(char in "?#{}\\" or char.isspace() or not char.isprintable() for char in root_path):
-        raise ConfigurationError(f"root_path is plain segments such as '/v1', not {root_path!r}")
+        raise ConfigurationError(f"root_path must be plain segments such as '/v1', not {root_path!r}")
     return root_path
 
 

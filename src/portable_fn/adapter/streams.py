@@ -34,7 +34,7 @@ def chunk_bytes(chunk: object) -> bytes:
         return chunk.encode()
     if isinstance(chunk, (bytearray, memoryview)):
         return bytes(chunk)
-    raise EncodeError(f"a stream's chunks are bytes or str, not {type(chunk).__name__}")
+    raise EncodeError(f"a stream's chunks must be bytes or str, not {type(chunk).__name__}")
 
 
 def broken(error: BaseException, context: Context) -> PortableError:
