@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from portable_fn.errors import EncodeError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from portable_fn.on import Trigger
 
-__all__ = ["not_a_context", "not_an_event", "parameters", "path_parameter", "subscript"]
+__all__ = ["not_a_context", "not_an_event", "parameters", "path_parameter", "refuse_lambda_answer", "subscript"]
 
 _SCALARS = (
     "int",
@@ -96,6 +98,25 @@ def subscript(event: Any, key: object) -> str:
         instead = f"read {name}.data, the body's JSON"
     article = "an" if kind[0] in "AEIO" else "a"
     return f"{article} {kind} is not a dict: {instead}; {name}.native is what the provider sent"
+
+
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html, and ALB's.
+_OF_LAMBDA = frozenset(
+    ("statusCode", "statusDescription", "headers", "multiValueHeaders", "cookies", "body", "isBase64Encoded")
+)
+
+
+def refuse_lambda_answer(result: Mapping[Any, Any]) -> None:
+    """Refuse the answer of an AWS handler. Written as JSON, it would lose its status, such as 401.
+
+    Raises:
+        EncodeError: The result is such an answer.
+    """
+    if str(result["statusCode"]).isdecimal() and result.keys() <= _OF_LAMBDA:
+        raise EncodeError(
+            "the handler returned an answer in Lambda's own form; return Response(status, headers, body=…), or "
+            "Response.json(…) for a body that really has these members"
+        )
 
 
 # The neutral attributes for the members of providers' payloads.

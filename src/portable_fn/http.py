@@ -170,11 +170,7 @@ class Request(Event[T], Generic[T]):
         return self._principal
 
     def copy(self, headers: HeadersInput | None = None) -> Request[T]:
-        """Return an equal request with its own headers and parameters, of which nothing has been read yet.
-
-        Args:
-            headers: The headers of the copy. If None, those of this request.
-        """
+        """Return an equal, unread request with its own parameters and headers, or with these headers."""
         return Request(
             self.method,
             self.raw_path,
@@ -514,13 +510,7 @@ class Response(Record):
 
     @classmethod
     def redirect(cls, location: str, status: int = 307, headers: HeadersInput = ()) -> Response:
-        """Return a redirect to the location.
-
-        Args:
-            location: The URL or path.
-            status: 307 keeps the method, 303 makes it a GET, 301 and 308 are permanent.
-            headers: Further headers.
-        """
+        """Return a redirect: 307 keeps the method, 303 makes it a GET, 301 and 308 are permanent."""
         if status not in (301, 302, 303, 307, 308):
             raise ValueError(f"a redirect's status must be 301, 302, 303, 307 or 308, not {status!r}")
         response = cls(status, headers)
@@ -542,15 +532,9 @@ class Response(Record):
         status: int = 200,
         headers: HeadersInput = (),
     ) -> Response:
-        """Return a file as a response.
+        """Return the bytes of a file, or of a binary file object. If there is no `content_type`, the filename decides.
 
-        Args:
-            data: The bytes, or a binary file object to read.
-            filename: Offers the file as a download of that name.
-            content_type: If None, the filename decides.
-            inline: Show the file in the browser instead.
-            status: The status.
-            headers: Further headers.
+        With a filename, browsers offer a download, or show the file if `inline`.
         """
         if content_type is None:
             from mimetypes import guess_type
@@ -627,11 +611,10 @@ def to_response(result: object) -> Response:
         EncodeError: The result's type means no response.
     """
     if isinstance(result, dict):
-        if "statusCode" in result and _is_of_lambda(result):
-            raise EncodeError(
-                "the handler returned an answer in Lambda's own form; return Response(status, headers, body=…), or "
-                "Response.json(…) for a body that really has these members"
-            )
+        if "statusCode" in result:
+            from portable_fn.hints import refuse_lambda_answer
+
+            refuse_lambda_answer(result)
         return json_response(result)
     if isinstance(result, Response):
         return result
@@ -649,17 +632,6 @@ def to_response(result: object) -> Response:
     if hasattr(result, "__aiter__") or hasattr(result, "__next__"):
         return Response(200, {"content-type": "application/octet-stream"}, (), result)  # type: ignore[arg-type]
     return json_response(result)
-
-
-# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html, and ALB's.
-_OF_LAMBDA = frozenset(
-    ("statusCode", "statusDescription", "headers", "multiValueHeaders", "cookies", "body", "isBase64Encoded")
-)
-
-
-def _is_of_lambda(result: dict[Any, Any]) -> bool:
-    """Return whether a result is the answer of an AWS handler. Written as JSON, it would lose its status, such as 401."""
-    return str(result["statusCode"]).isdecimal() and result.keys() <= _OF_LAMBDA
 
 
 def finish(response: Response, request: Request[Any]) -> Response:

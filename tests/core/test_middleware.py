@@ -124,7 +124,12 @@ def test_origins_have_no_case_and_odd_header_names_are_not_echoed() -> None:
 
 @pytest.mark.parametrize(
     ("use", "why"),
-    [(cors, "must be a list"), ([cors], r"cors is called: cors\(\)"), ([None], "middleware is a function"), ([print], None)],
+    [
+        (cors, "must be a list"),
+        ([cors], r"cors is called: cors\(\)"),
+        ([None], "middleware is a function"),
+        ([print], None),
+    ],
 )
 def test_a_value_that_is_not_middleware_is_refused_at_decoration(use: Any, why: str | None) -> None:
     def handler(request: Request) -> None: ...
