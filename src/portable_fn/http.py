@@ -361,10 +361,7 @@ class Request(Event[T], Generic[T]):
 
     @lazy
     def data(self) -> T:
-        """The body's data: a form as a dict, anything else as JSON, None if it is empty.
-
-        For a handler of `Request[Model]` this is the validated model.
-        """
+        """The body's data: a form as a dict, anything else as JSON, None if it is empty; for `Request[Model]` the model."""
         data: Any = self.read_data()
         return data  # type: ignore[no-any-return]  # checked where the handler is bound
 

@@ -186,7 +186,7 @@ def test_a_server_that_records_has_its_thread_all_the_same() -> None:
     code = """
 import portable_fn.recording.recorder
 from portable_fn.adapter import loop
-print(loop.may_start_thread)
+print(loop._may_start_thread)
 """
     assert "True" == in_a_process(code)
 

@@ -23,15 +23,14 @@ if TYPE_CHECKING:
 
     from portable_fn.adapter.stepping import OwnTask
 
-__all__ = ["may_start_thread", "run", "run_in_thread"]
+__all__ = ["run", "run_in_thread", "stay_in_calling_threads"]
 
 _NESTED = (
     "an event loop runs in this thread, which can't wait here for async code: "
     "await asyncio.to_thread(entry, …) instead, or await the portable function itself"
 )
 
-# Whether `run_in_thread` may start its thread. `deliver` forbids it, so that a test's handlers run in the test's own thread.
-may_start_thread = True
+_may_start_thread = True
 
 _lock = allocate_lock()  # guards all variables below
 _loop: asyncio.AbstractEventLoop | None = None
@@ -79,10 +78,19 @@ def run(awaitable: Awaitable[Any], variables: Variables) -> Any:
 
 
 def run_in_thread(awaitable: Awaitable[Any], variables: Variables) -> Any:
-    """Return the awaitable's result, for servers that call from several threads: a separate thread runs the loop, even between calls."""
-    if _thread is None and may_start_thread:
+    """Return the awaitable's result, for servers that call from several threads.
+
+    A separate thread runs the loop, even between calls.
+    """
+    if _thread is None and _may_start_thread:
         _start_thread()
     return run(awaitable, variables)
+
+
+def stay_in_calling_threads() -> None:
+    """Never start a thread for the loop, so that a test's handlers run in the thread of the test."""
+    global _may_start_thread
+    _may_start_thread = False
 
 
 class _Work:

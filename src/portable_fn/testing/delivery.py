@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Deliverable", "deliver"]
 
 # Handlers in tests often use objects that belong to the thread of the test, such as an sqlite3 connection.
-loop.may_start_thread = False
+loop.stay_in_calling_threads()
 
 
 Deliverable = (
