@@ -24,9 +24,9 @@ from portable_fn_gcp.events.firestore import (
     Reference,
     body,
     document_event,
-    from_json,
 )
-from portable_fn_gcp.events.firestore_wire import encode
+from portable_fn_gcp.events.firestore_json import from_json
+from portable_fn_gcp.simulate.firestore import encode
 
 PAYLOADS = Path(__file__).parents[1] / "payloads"
 GOOGLES: dict[str, dict[str, Any]] = json.loads((PAYLOADS / "google-events" / "firestore.json").read_text("utf-8"))
@@ -523,7 +523,7 @@ def test_time_grows_linearly_with_the_message() -> None:
 def test_importing_the_decoder_loads_nothing_heavy() -> None:
     code = (
         "import sys, portable_fn.errors, portable_fn.record; import portable_fn_gcp.events.firestore; "
-        "print([name for name in ('google', 'base64', 'typing', 'dataclasses', 'portable_fn_gcp.events.firestore_wire') "
+        "print([name for name in ('google', 'base64', 'typing', 'dataclasses', 'portable_fn_gcp.simulate.firestore') "
         "if name in sys.modules])"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

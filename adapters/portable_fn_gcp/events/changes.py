@@ -40,7 +40,9 @@ def eventarc(event: CloudEvent[Any]) -> ChangeEvent[Any]:
             raise DecodeError(f"an event of Firestore has {len(event.body)} bytes; at most {MAX_EVENT} are allowed")
         written = firestore.document_event(firestore.body(event.body))
     else:
-        written = firestore.from_json(json_data(event))
+        from portable_fn_gcp.events.firestore_json import from_json
+
+        written = from_json(json_data(event))
     value, old_value = written.value, written.old_value
     document = value or old_value
     if document is None:

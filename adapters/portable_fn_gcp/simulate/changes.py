@@ -10,8 +10,9 @@ from portable_fn.adapter.cloudevents import parse_time, write_time
 from portable_fn.errors import DecodeError, EncodeError
 from portable_fn.events import ChangeEvent, CloudEvent
 from portable_fn.http import Request
-from portable_fn_gcp.events import changes, firestore_wire
+from portable_fn_gcp.events import changes
 from portable_fn_gcp.events.firestore import Document, DocumentEvent, GeoPoint, Reference
+from portable_fn_gcp.simulate.firestore import encode
 from portable_fn_gcp.simulate.requests import PROJECT, binary, first_generation
 
 _WORDS = {"inserted": "created", "updated": "updated", "removed": "deleted"}
@@ -53,7 +54,7 @@ def firestore(event: Any) -> Request[Any]:
             event.id,
             _database(event),
             changes.PREFIX + _WORDS[event.action],
-            firestore_wire.encode(written),
+            encode(written),
             subject=f"documents/{path}",
             time=event.time,
             content_type="application/protobuf",

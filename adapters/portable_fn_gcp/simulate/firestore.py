@@ -1,4 +1,4 @@
-"""Encode Firestore's document events as protobuf: the reverse of `firestore`."""
+"""Encode Firestore's document events as protobuf, as Firestore sends them."""
 
 from __future__ import annotations
 
