@@ -23,16 +23,16 @@ def http_cannot() -> dict[tuple[str, str], dict[str, str]]:
     from portable_fn.providers import adapter
     from tests.runtimes.harnesses import REAL
 
-    found: dict[tuple[str, str], dict[str, str]] = {}
+    reasons: dict[tuple[str, str], dict[str, str]] = {}
     for harness in IN_PROCESS:
         provider, _, service = harness.name.partition(" ")
-        found[provider, service or adapter(provider, "simulate").SERVICES[0]] = dict(harness.cannot)
+        reasons[provider, service or adapter(provider, "simulate").SERVICES[0]] = dict(harness.cannot)
     for harness in REAL:
         provider, service = next(cell for name, cell in _RUNTIMES.items() if harness.name.startswith(name))
-        cell = found[provider, service or harness.name.split(", ")[1]]
+        cell = reasons[provider, service or harness.name.split(", ")[1]]
         for story in set(cell) - set(harness.cannot):
             del cell[story]
-    return found
+    return reasons
 
 
 _GATEWAY = ("aws/test_adapter.py", "test_the_principal_is_the_caller_that_the_gateway_verified")

@@ -67,12 +67,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         story, runtime, *_, cannot = value
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-            found = ("skip", reason.removeprefix("Skipped: "))
+            result = ("skip", reason.removeprefix("Skipped: "))
         elif report.failed:
-            found = ("FAIL", "")
+            result = ("FAIL", "")
         else:
-            found = ("no", cannot) if cannot else ("ok", "")
-        _CELLS[name].setdefault((story, runtime), []).append(found)
+            result = ("no", cannot) if cannot else ("ok", "")
+        _CELLS[name].setdefault((story, runtime), []).append(result)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -90,13 +90,13 @@ def _table(cells: dict[tuple[str, str], list[tuple[str, str]]], *, counted: bool
     letters = [chr(ord("A") + index) for index in range(len(runtimes))]
     lines = []
     for letter, runtime in zip(letters, runtimes, strict=True):
-        words = [word for (_, told_on), found in cells.items() if told_on == runtime for word, _ in found]
+        words = [word for (_, name), results in cells.items() if name == runtime for word, _ in results]
         counts = ", ".join(f"{words.count(word)} {word}" for word in ("ok", "no", "skip", "FAIL") if word in words)
         lines.append(f"{letter} = {runtime}: {counts}")
     reasons: dict[str, int] = {}
     rows = {"": letters}
     for story in stories:
-        rows[story] = [_shown(cells.get((story, runtime), []), reasons, counted) for runtime in runtimes]
+        rows[story] = [_cell(cells.get((story, runtime), []), reasons, counted) for runtime in runtimes]
     width = 1 + max(len(cell) for row in rows.values() for cell in row)
     lines += [("".join(f"{cell:>{width}}" for cell in row) + f" {story}").rstrip() for story, row in rows.items()]
     lines += [f"[{number}] {reason}" for reason, number in reasons.items()]
@@ -105,14 +105,14 @@ def _table(cells: dict[tuple[str, str], list[tuple[str, str]]], *, counted: bool
     return lines
 
 
-def _shown(found: list[tuple[str, str]], reasons: dict[str, int], counted: bool) -> str:
+def _cell(results: list[tuple[str, str]], reasons: dict[str, int], counted: bool) -> str:
     """Return a cell: "ok", or the number of services on which the story holds; a reason's number if it holds on none; "-" if it wasn't run."""
-    words = [word for word, _ in found]
+    words = [word for word, _ in results]
     if "FAIL" in words or not words:
         return "FAIL" if words else "-"
     held = words.count("ok")
     if not held:
-        reason = "; ".join(dict.fromkeys(reason for _, reason in found))
+        reason = "; ".join(dict.fromkeys(reason for _, reason in results))
         return f"[{reasons.setdefault(reason, len(reasons) + 1)}]"
     if not counted:
         return "ok"

@@ -306,19 +306,19 @@ AWS = {
     ("aws", "scheduler_sqs"): because("with its own input a schedule's message looks like any other", INPUT),
 }
 
-_CANNOT: dict[tuple[str, str], dict[str, str]] = {**AWS, **GCP, **ASGI, **CLOUDFLARE, **AZURE}
+ALL_THAT_CANNOT: dict[tuple[str, str], dict[str, str]] = {**AWS, **GCP, **ASGI, **CLOUDFLARE, **AZURE}
 
 
 def cannot(provider: str) -> dict[str, dict[str, str]]:
     """Return, for each service of the provider, the stories that can't hold there, with the reason."""
-    found: dict[str, dict[str, str]] = {}
+    reasons: dict[str, dict[str, str]] = {}
     for kind, services in adapter(provider, "simulate").EVENT_SERVICES.items():
         for service in services if provider in NO_DEADLINES else ():
-            found.setdefault(service, {})[_LEFT.format(kind)] = NO_DEADLINES[provider]
-    for (name, service), stories in _CANNOT.items():
+            reasons.setdefault(service, {})[_LEFT.format(kind)] = NO_DEADLINES[provider]
+    for (name, service), stories in ALL_THAT_CANNOT.items():
         if name == provider:
-            found.setdefault(service, {}).update(stories)
-    return found
+            reasons.setdefault(service, {}).update(stories)
+    return reasons
 
 
 def can_run(provider: str, service: str, story: str) -> bool:

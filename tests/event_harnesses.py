@@ -17,13 +17,13 @@ def cells(provider: str | None = None) -> list[EventCell]:
 
 def all_that_cannot() -> dict[tuple[str, str], dict[str, str]]:
     """Return, by provider and service, the stories that can't hold or run there, with the reason."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
+    reasons: dict[tuple[str, str], dict[str, str]] = {}
     for cell in _all():
         runs = can_run(cell.provider, cell.service, cell.story.name)
         why = cell.cannot if runs else "its messages have their own form"
         if why is not None:
-            found.setdefault((cell.provider, cell.service), {})[cell.story.name] = why
-    return found
+            reasons.setdefault((cell.provider, cell.service), {})[cell.story.name] = why
+    return reasons
 
 
 def _all(provider: str | None = None) -> list[EventCell]:

@@ -269,10 +269,10 @@ def holds(feature: str, capability: Capability) -> bool:
 
 def limits(provider: str) -> str:
     """Return the table of everything that can't hold on a provider, with the reasons."""
-    (found,) = declared(provider, "--provider")
+    (matrix,) = declared(provider, "--provider")
     lines = ["| missing | on | because |", "|---|---|---|"]
     for feature in FEATURES:
-        asked = [service for service in found.services or () if feature in service.features]
+        asked = [service for service in matrix.services or () if feature in service.features]
         rows: dict[str, dict[str, None]] = {}
         for service in asked:
             capability = service.features[feature]

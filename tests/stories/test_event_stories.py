@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from event_cannot import _CANNOT, OWN_CONTENT
+from event_cannot import ALL_THAT_CANNOT, OWN_CONTENT
 from event_harnesses import EventCell, cells
 from portable_fn import Event, Message, ObjectEvent, Reject, Retry, on, portable
 from portable_fn.providers import ADAPTERS, adapter
@@ -25,7 +25,9 @@ def test_story(cell: EventCell) -> None:
 
 def test_the_stories_and_services_that_cannot_hold_exist() -> None:
     known = {(cell.provider, cell.service, cell.story.name) for cell in CELLS}
-    listed = {(provider, service, story) for (provider, service), stories in _CANNOT.items() for story in stories}
+    listed = {
+        (provider, service, story) for (provider, service), stories in ALL_THAT_CANNOT.items() for story in stories
+    }
     assert set() == listed - known
 
 
