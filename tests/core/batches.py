@@ -67,7 +67,7 @@ def in_loop(found: Any) -> Any:
     return asyncio.run(awaited())
 
 
-def settled(
+def handled(
     function: Any,
     items: Sequence[Any],
     *,
@@ -85,7 +85,7 @@ def settled(
 
 def outcomes(function: Any, items: Sequence[Any], **fields: Any) -> list[str]:
     """Return the outcomes as words: "done", "retry" or "reject"."""
-    return [type(one).__name__.lower() for one in settled(function, items, **fields)]
+    return [type(one).__name__.lower() for one in handled(function, items, **fields)]
 
 
 def messages(*datas: Any, keys: str = "") -> list[Message[Any]]:

@@ -116,11 +116,11 @@ def test_a_message_that_the_provider_takes_as_rejected_stops_no_other(function: 
 def test_a_rejected_message_goes_to_the_dead_letters_of_its_trigger() -> None:
     sent: list[Any] = []
 
-    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+    def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         sent.append((event.id, reject.why, dead_letter))
         return True
 
-    assert ["reject"] == outcomes(with_dead_letter, messages("reject"), dead_letter=settle)
+    assert ["reject"] == outcomes(with_dead_letter, messages("reject"), dead_letter=send_letter)
     assert [("0", "told to", "dead")] == sent
 
 
@@ -137,11 +137,11 @@ def test_a_rejected_message_goes_to_the_dead_letters_of_the_trigger_that_names_i
 
     went: list[str] = []
 
-    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+    def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         went.append(dead_letter)
         return True
 
-    assert ([outcome], sent) == (outcomes(rejects, [fake.message(channel=channel)], dead_letter=settle), went)
+    assert ([outcome], sent) == (outcomes(rejects, [fake.message(channel=channel)], dead_letter=send_letter), went)
 
 
 def test_sending_to_the_dead_letters_holds_up_no_event_loop() -> None:
@@ -152,19 +152,19 @@ def test_sending_to_the_dead_letters_holds_up_no_event_loop() -> None:
         threads.add(get_ident())
         raise Reject("told to")
 
-    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+    def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         threads.add(get_ident())
         return True
 
-    assert ["reject"] == outcomes(rejects, messages(1), dead_letter=settle)
+    assert ["reject"] == outcomes(rejects, messages(1), dead_letter=send_letter)
     assert 2 == len(threads)
 
 
 def test_a_rejected_message_that_cannot_be_sent_to_the_dead_letters_is_retried() -> None:
-    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+    def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         raise OSError("no network")
 
-    assert ["retry"] == outcomes(with_dead_letter, messages("reject"), dead_letter=settle)
+    assert ["retry"] == outcomes(with_dead_letter, messages("reject"), dead_letter=send_letter)
 
 
 @portable

@@ -70,7 +70,7 @@ EVERY = pytest.mark.parametrize(
 )
 
 
-def settled(function: Any, items: list[Any], *, seconds: float | None = None, key: Any = None) -> list[str]:
+def handled(function: Any, items: list[Any], *, seconds: float | None = None, key: Any = None) -> list[str]:
     targets = function if isinstance(function, tuple) else (function,)
     context = Context(deadline=None if seconds is None else time.time() + seconds)
     found: Any = Consumer(Dispatcher(bindings(*targets)), key=key).handle(items, context)
@@ -90,7 +90,7 @@ def sent(body: bytes, *, id: str = "chosen", **fields: Any) -> Message[Any]:
 
 @EVERY
 def test_two_messages_to_which_the_sender_gave_one_id_are_both_handled(function: Any) -> None:
-    assert ["done"] * 3 == settled(function, [sent(b"1"), sent(b"2"), sent(b"1")])
+    assert ["done"] * 3 == handled(function, [sent(b"1"), sent(b"2"), sent(b"1")])
     assert {b"1", b"2"} == set(calls) and 2 == len(calls)
 
 
@@ -106,19 +106,19 @@ def test_two_messages_to_which_the_sender_gave_one_id_are_both_handled(function:
     ],
 )
 def test_other_fields_than_the_body_distinguish_two_messages_of_one_id(function: Any, one: Any, other: Any) -> None:
-    assert ["done"] * 4 == settled(function, [sent(b"1", **one), sent(b"1", **other)] * 2)
+    assert ["done"] * 4 == handled(function, [sent(b"1", **one), sent(b"1", **other)] * 2)
     assert [b"1", b"1"] == calls
 
 
 @EVERY
 def test_a_message_delivered_twice_is_handled_once_whatever_the_count_of_its_deliveries(function: Any) -> None:
-    assert ["done", "done"] == settled(function, [sent(b"1", attempt=1), sent(b"1", attempt=2)])
+    assert ["done", "done"] == handled(function, [sent(b"1", attempt=1), sent(b"1", attempt=2)])
     assert [b"1"] == calls
 
 
 def test_each_of_several_messages_of_one_id_shares_its_first_deliverys_outcome() -> None:
     items = [sent(b"1"), sent(b"fail"), sent(b"2"), sent(b"fail"), sent(b"1"), sent(b"2")]
-    assert ["done", "retry", "done", "retry", "done", "done"] == settled(whole, items)
+    assert ["done", "retry", "done", "retry", "done", "done"] == handled(whole, items)
     assert [b"1", b"fail", b"2"] == calls
 
 
@@ -137,7 +137,7 @@ def test_messages_of_one_id_that_cannot_be_read_are_not_taken_for_deliveries_of_
         event.id, event.source, event.channel, event.attributes = "chosen", "queue", "orders", {}
         return event
 
-    assert ["done", "retry", "retry"] == settled(function, [sent(b"1"), unreadable(), unreadable()])
+    assert ["done", "retry", "retry"] == handled(function, [sent(b"1"), unreadable(), unreadable()])
     assert [b"1"] == calls
 
 
@@ -149,7 +149,7 @@ def test_events_of_one_id_with_other_content_are_both_handled() -> None:
         seen.append(event.data)
 
     one, two = (CloudEvent("chosen", "/sensor", "reading", data) for data in (b"1", b"2"))
-    assert ["done"] * 3 == settled(any_event, [one, two, one])
+    assert ["done"] * 3 == handled(any_event, [one, two, one])
     assert [1, 2] == seen
 
 
@@ -179,7 +179,7 @@ def test_a_first_message_of_an_id_is_read_once_however_many_others_have_its_id()
         calls.append(event.id)
 
     items = Made([counted(), *(sent(b"%d" % number) for number in range(1, 50))])
-    assert ["done"] * 50 == settled(ignores, items)
+    assert ["done"] * 50 == handled(ignores, items)
     assert (50, 1) == (len(calls), read)
 
 
@@ -189,7 +189,7 @@ def test_a_first_message_of_an_id_is_read_once_however_many_others_have_its_id()
 @ONE_BY_ONE
 @pytest.mark.parametrize("seconds", [-100, -1, 0, 0.05])
 def test_the_first_message_is_started_however_little_time_is_left(function: Any, seconds: float) -> None:
-    assert ["done", "retry", "retry"] == settled(
+    assert ["done", "retry", "retry"] == handled(
         function, [sent(b"%d" % n, id=str(n)) for n in range(3)], seconds=seconds
     )
     assert [b"0"] == calls
@@ -197,7 +197,7 @@ def test_the_first_message_is_started_however_little_time_is_left(function: Any,
 
 @ONE_BY_ONE
 def test_the_first_readable_message_is_started(function: Any) -> None:
-    assert ["retry", "done", "retry"] == settled(
+    assert ["retry", "done", "retry"] == handled(
         function, [DecodeError("broken"), sent(b"1", id="1"), sent(b"2", id="2")], seconds=-1
     )
     assert [b"1"] == calls
@@ -209,7 +209,7 @@ def test_one_log_line_counts_the_unhandled_messages_and_says_why(
 ) -> None:
     items = [sent(b"%d" % n, id=str(n), key="ab"[n % 2]) for n in range(6)]
     with caplog.at_level(logging.INFO):
-        settled(function, items, seconds=0.05, key=lambda event: event.key)
+        handled(function, items, seconds=0.05, key=lambda event: event.key)
     (line,) = caplog.records
     assert "WARNING" == line.levelname
     assert line.getMessage().startswith("5 of 6 events are returned unhandled, to be retried: 0.0")
@@ -219,7 +219,7 @@ def test_one_log_line_counts_the_unhandled_messages_and_says_why(
 @ONE_BY_ONE
 def test_nothing_is_said_of_the_time_if_there_is_enough(function: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        assert ["done"] * 3 == settled(function, [sent(b"%d" % n, id=str(n)) for n in range(3)], seconds=60)
+        assert ["done"] * 3 == handled(function, [sent(b"%d" % n, id=str(n)) for n in range(3)], seconds=60)
     assert [] == caplog.records
 
 
@@ -232,7 +232,7 @@ def test_messages_stopped_by_a_failure_are_not_counted_as_late(
 
     items = [sent(b"", id="0", key="a"), sent(b"", id="1", key="b"), sent(b"", id="2", key="c")]
     with caplog.at_level(logging.INFO):
-        settled(fails, items, seconds=0.05, key=lambda event: event.key)
+        handled(fails, items, seconds=0.05, key=lambda event: event.key)
     assert ["2 of 3"] == [line.getMessage()[:6] for line in caplog.records if "returned" in line.getMessage()]
 
 

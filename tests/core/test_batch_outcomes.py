@@ -25,9 +25,9 @@ from tests.core.batches import (
     each,
     each_async,
     for_others,
+    handled,
     messages,
     outcomes,
-    settled,
     takes_batches,
     takes_rejects,
     three_at_once,
@@ -192,7 +192,7 @@ def test_each_outcome_and_the_log_keep_the_reason(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     event = item if isinstance(item, (Event, DecodeError)) else fake.message(item, id="m-1")
-    (found,) = settled(functions, [event], **options)
+    (found,) = handled(functions, [event], **options)
     error = found.error
     assert outcome == (
         type(found).__name__.lower(), found.why, getattr(found, "after", None), None if error is None else type(error),
@@ -254,7 +254,7 @@ def test_work_that_nobody_would_do_is_a_failure_that_says_so(answer: Any, name: 
         return one(events[0])
 
     handler: Any = {True: batch, False: one, None: batch_later}[takes_batch]
-    (found,) = settled(portable(handler), messages(1))
+    (found,) = handled(portable(handler), messages(1))
     assert ("retry", EncodeError) == (type(found).__name__.lower(), type(found.error))
     assert [] == [word for word in (name, "async def", "functools.wraps") if word not in str(found.error)]
     # It is closed, so Python doesn't warn of work that was never awaited.
@@ -295,7 +295,7 @@ def test_of_several_functions_a_retry_wins_over_a_rejection_and_that_over_succes
 
         return portable(on.queue("orders"), concurrency=concurrency if is_async else 1)(later if is_async else now)
 
-    (found,) = settled(tuple(map(answers, results)), messages(1), rejects=True)
+    (found,) = handled(tuple(map(answers, results)), messages(1), rejects=True)
     assert outcome == (type(found).__name__.lower(), found.result if isinstance(found, Done) else found.why)
     assert ["0", "0"] == calls
 
@@ -310,4 +310,4 @@ def test_the_result_is_that_of_the_one_function_that_was_called(is_async: bool) 
 
     function = portable(on.queue("orders"))(later if is_async else now)
     for functions in ((function,), (function, for_others)):
-        assert [Done("a"), Done()] == settled(functions, messages("a", None))
+        assert [Done("a"), Done()] == handled(functions, messages("a", None))

@@ -28,12 +28,12 @@ from tests.core.batches import (
     each,
     for_others,
     for_others_async,
+    handled,
     ignores,
     ignores_async,
     in_loop,
     messages,
     outcomes,
-    settled,
     takes_batches,
     whole,
 )
@@ -151,13 +151,13 @@ def test_without_threads_sync_functions_run_in_the_loop(
     async def later(event: Message[Any]) -> None:
         raise Reject
 
-    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+    def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         seen.append(get_ident())
         return True
 
     monkeypatch.setattr("sys.platform", platform)
     for functions in ((now, for_others_async), (later,)):
-        assert ["reject"] == outcomes(functions, [fake.message()], dead_letter=settle)
+        assert ["reject"] == outcomes(functions, [fake.message()], dead_letter=send_letter)
     # The sync function, and the sending for the async one.
     assert [in_loop_thread] * 2 == [seen[0] == get_ident(), seen[-1] == get_ident()]
 
@@ -174,7 +174,7 @@ def test_every_error_of_a_function_in_a_thread_is_an_outcome(
     def odd(event: Message[Any]) -> None:
         raise error
 
-    (outcome,) = settled((odd, for_others_async), messages(1))
+    (outcome,) = handled((odd, for_others_async), messages(1))
     assert found is type(outcome.error)
 
 

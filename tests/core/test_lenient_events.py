@@ -446,8 +446,8 @@ def test_side_data_of_azures_messages_may_be_anything(odd: Any) -> None:
         made = azure_messages.service_bus(native, "orders")
         (many,) = azure_messages.service_bus_batch([native], "orders")
         native.body = b"{}"
-        settled = azure_messages.received(native, "orders")
-        for one in (made, many, settled):
+        handled = azure_messages.received(native, "orders")
+        for one in (made, many, handled):
             assert isinstance(one, Message)
             assert ("m", "7", b"{}") == (one.id, one.sequence, one.body)
             assert all(isinstance(text, str) for text in (one.content_type, one.subject, *one.attributes))

@@ -104,8 +104,8 @@ def test_outcomes_in_a_task_group_mean_the_same_as_alone(errors: Any, outcome: A
     handler: Any = whole if style == "whole" else each
     function = portable(on.queue("orders", dead_letter="dead"), concurrency=concurrency)(handler)
     functions = [function, another] if style == "beside another" else [function]
-    (settled,) = deliver(functions, [fake.message({}, id="m-1")], to="aws").results
-    assert outcome == (settled.outcome, settled.after)
+    (handled,) = deliver(functions, [fake.message({}, id="m-1")], to="aws").results
+    assert outcome == (handled.outcome, handled.after)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

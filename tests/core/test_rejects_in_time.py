@@ -40,9 +40,9 @@ async def whole_later(batch: Batch[Message]) -> None:
 STYLES = pytest.mark.parametrize("handler", [each, each_later, whole, whole_later])
 
 
-def handled(handler: Any, settle: Any, *, seconds: float | None, count: int = 4) -> list[str]:
+def handled(handler: Any, send_letter: Any, *, seconds: float | None, count: int = 4) -> list[str]:
     function = portable(on.queue("orders", dead_letter="dead"))(handler)
-    consumer = Consumer(Dispatcher(bindings(function)), dead_letter=settle)
+    consumer = Consumer(Dispatcher(bindings(function)), dead_letter=send_letter)
     context = Context(deadline=None if seconds is None else time.time() + seconds)
     found: Any = consumer.handle([fake.message({}, id=str(number)) for number in range(count)], context)
 
@@ -57,11 +57,11 @@ def handled(handler: Any, settle: Any, *, seconds: float | None, count: int = 4)
 def test_a_send_gets_half_of_the_time_that_is_left(handler: Any) -> None:
     given: list[float] = []
 
-    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float) -> bool:
+    def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float) -> bool:
         given.append(seconds)
         return True
 
-    assert ["Reject"] * 4 == handled(handler, settle, seconds=60)
+    assert ["Reject"] * 4 == handled(handler, send_letter, seconds=60)
     assert [30] * 4 == [pytest.approx(seconds, abs=1) for seconds in given]
 
 
@@ -69,22 +69,22 @@ def test_a_send_gets_half_of_the_time_that_is_left(handler: Any) -> None:
 def test_without_a_deadline_only_the_adapter_limits_sending(handler: Any) -> None:
     given: list[float | None] = []
 
-    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+    def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         given.append(seconds)
         return True
 
-    assert ["Reject"] * 4 == handled(handler, settle, seconds=None)
+    assert ["Reject"] * 4 == handled(handler, send_letter, seconds=None)
     assert [None] * 4 == given
 
 
 @STYLES
 def test_dead_letters_that_nobody_takes_in_time_are_retried_before_the_deadline(handler: Any) -> None:
-    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float) -> bool:
+    def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float) -> bool:
         time.sleep(seconds)
         raise OSError("silence")
 
     began = time.monotonic()
-    assert ["Retry"] * 20 == handled(handler, settle, seconds=1.0, count=20)
+    assert ["Retry"] * 20 == handled(handler, send_letter, seconds=1.0, count=20)
     assert time.monotonic() - began < 1.0
 
 
@@ -92,18 +92,18 @@ def test_dead_letters_that_nobody_takes_in_time_are_retried_before_the_deadline(
 def test_sending_the_rejects_of_an_async_handler_holds_up_no_event_loop(handler: Any) -> None:
     threads: set[int] = set()
 
-    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+    def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         threads.add(get_ident())
         return True
 
-    assert ["Reject"] * 4 == handled(handler, settle, seconds=None)
+    assert ["Reject"] * 4 == handled(handler, send_letter, seconds=None)
     assert get_ident() not in threads
 
 
 def test_sending_rejected_and_invalid_events_of_several_async_handlers_blocks_no_event_loop() -> None:
     threads: list[int] = []
 
-    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+    def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         threads.append(get_ident())
         return True
 
@@ -113,7 +113,7 @@ def test_sending_rejected_and_invalid_events_of_several_async_handlers_blocks_no
     beside = portable(on.queue("others"))(whole_later)
     invalid = portable(on.queue("orders", dead_letter="dead"))(typed)
     for functions in ((rejecting, beside), (invalid,)):
-        consumer = Consumer(Dispatcher(bindings(*functions)), dead_letter=settle)
+        consumer = Consumer(Dispatcher(bindings(*functions)), dead_letter=send_letter)
         (outcome,) = asyncio.run(consumer.handle_in_loop([fake.message("text")], Context()))
         assert isinstance(outcome, Reject)
     assert 2 == len(threads)

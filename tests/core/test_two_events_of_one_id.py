@@ -54,24 +54,24 @@ def test_messages_of_service_bus_with_one_id_and_two_sequence_numbers_are_both_h
         [wired] = functions_for((function,), service)
     wired.many = True
     native = wired.native(payloads(of_service_bus("7", "8"), service)[0].many)
-    settled: list[int] = []
-    actions = SimpleNamespace(complete=lambda message: settled.append(message.sequence_number))
+    handled: list[int] = []
+    actions = SimpleNamespace(complete=lambda message: handled.append(message.sequence_number))
     arguments = {"actions": actions} if service == "service_bus_settled" else {}
     answer = wired.user_function(event=native, context=None, **arguments)
     if asyncio.iscoroutine(answer):
         asyncio.run(answer)
     assert ["7", "8"] == seen
-    assert settled == ([7, 8] if arguments else [])
+    assert handled == ([7, 8] if arguments else [])
 
 
 def test_two_deliveries_of_one_message_of_service_bus_are_handled_once() -> None:
     with playing("service_bus_settled"):
         [wired] = functions_for((ship,), "service_bus_settled")
     native = wired.native(payloads(of_service_bus("7", "7"), "service_bus_settled")[0].many)
-    settled: list[int] = []
-    actions = SimpleNamespace(complete=lambda message: settled.append(message.sequence_number))
+    handled: list[int] = []
+    actions = SimpleNamespace(complete=lambda message: handled.append(message.sequence_number))
     wired.user_function(event=native, context=None, actions=actions)
-    assert (["7"], [7, 7]) == (seen, settled)
+    assert (["7"], [7, 7]) == (seen, handled)
 
 
 def post(target: Any, path: str, body: Any, content_type: str) -> tuple[int, Any]:

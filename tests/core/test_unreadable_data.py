@@ -182,10 +182,10 @@ def test_later_events_of_a_key_wait_until_it_is_dead_lettered() -> None:
     bad, good = click("{page: /", "m-1"), click('{"page": "/"}', "m-2")
     for taken, expected in ((True, ["Reject", "Done"]), (False, ["Retry", "Retry"])):
 
-        def settle(*_: Any, taken: bool = taken) -> bool:
+        def send_letter(*_: Any, taken: bool = taken) -> bool:
             return taken
 
-        consumer = Consumer(Dispatcher(bindings(function)), key=lambda event: event.key, dead_letter=settle)
+        consumer = Consumer(Dispatcher(bindings(function)), key=lambda event: event.key, dead_letter=send_letter)
         outcomes: Any = consumer.handle([bad, good], Context())
         assert expected == [type(one).__name__ for one in outcomes]
 

@@ -164,10 +164,10 @@ def test_a_log_and_a_dead_letters_reason_do_so_too(
     data: dict[str, Any], pointer: str, kind: str, detail: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    settled = deliver(ship, fake.message(data), to="aws").results[0]
-    assert "dead-lettered" == settled.outcome
-    assert f"{pointer}: {detail}" in settled.why
-    assert SECRET not in settled.why + caplog.text
+    handled = deliver(ship, fake.message(data), to="aws").results[0]
+    assert "dead-lettered" == handled.outcome
+    assert f"{pointer}: {detail}" in handled.why
+    assert SECRET not in handled.why + caplog.text
 
 
 @pytest.mark.parametrize("provider", ADAPTERS)

@@ -29,12 +29,12 @@ from tests.core.batches import (
     calls,
     for_others,
     for_others_async,
+    handled,
     ignores,
     ignores_async,
     in_loop,
     messages,
     outcomes,
-    settled,
     takes_rejects,
     whole,
     whole_async,
@@ -161,7 +161,7 @@ def test_outcomes_that_a_batch_handler_set_stand_when_it_rejects_the_rest() -> N
         batch.retry(batch[0], after=7, why="busy")
         raise Reject("the rest")
 
-    first, second = settled(rejects, messages(1, 2), rejects=True)
+    first, second = handled(rejects, messages(1, 2), rejects=True)
     assert ("busy", 7, "the rest") == (first.why, first.after, second.why)
     # The rest of a retried key isn't rejected, since that would be out of order.
     assert ["retry", "retry", "reject"] == outcomes(rejects, messages(1, 2, 3, keys="aab"), key=by_key, rejects=True)
@@ -229,16 +229,16 @@ def test_an_event_is_sent_to_its_triggers_dead_letters_or_to_any_if_its_source_i
 
     went: list[str] = []
 
-    def settle(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+    def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float | None) -> bool:
         went.append(dead_letter)
         return True
 
     two = portable(on.queue("a", dead_letter="dead-a"), on.queue("b", dead_letter="dead-b"))(takes_rejects)
-    assert ["reject"] == outcomes(two, [fake.message(channel="b")], dead_letter=settle)
+    assert ["reject"] == outcomes(two, [fake.message(channel="b")], dead_letter=send_letter)
     assert ["dead-b"] == went
     went.clear()
     binding = portable(on.queue("a"), on.queue("b", dead_letter="dead"))(takes_rejects).__portable__  # type: ignore[attr-defined]
-    consumer = Consumer(Dispatcher([binding]), dead_letter=settle)
+    consumer = Consumer(Dispatcher([binding]), dead_letter=send_letter)
     event = Unreadable("m-1", "orders", b"1", channel="orders", time=None)
     (found,) = in_loop(consumer.handle([event], Context()))
     assert (Reject, ["dead"]) == (type(found), went)

@@ -393,8 +393,8 @@ def _observed(observing: Observer, items: Sequence[Item], outcomes: Any) -> Any:
         return outcomes
 
     async def later() -> list[Outcome]:
-        found: list[Outcome] = await outcomes
-        observing.handled(items, found)
-        return found
+        handled: list[Outcome] = await outcomes
+        observing.handled(items, handled)
+        return handled
 
     return later()

@@ -145,7 +145,7 @@ class WholeBatch:
         outcomes[index] = outcome
         if isinstance(outcome, Retry) and (key := self._key(index)) is not None:
             # The later events of its key are redelivered with it.
-            for later in [one for one in self._events if one[0] > index and self._key(one[0]) == key]:
+            for later in [pair for pair in self._events if pair[0] > index and self._key(pair[0]) == key]:
                 self._events.remove(later)
                 outcomes[later[0]] = Retry(EARLIER)
 
@@ -214,8 +214,8 @@ def handle_for_several(
     parts: list[tuple[list[int], Any]] = []
     # In an ordered source no event may overtake one that can't be read.
     unreadable = [] if consumer.key is None else [at for at in alone if isinstance(items[at], DecodeError)]
-    for function, found in batches.values():
-        indices = sorted((*found, *unreadable))
+    for function, taken in batches.values():
+        indices = sorted((*taken, *unreadable))
         batch = WholeBatch(consumer, function, [items[index] for index in indices], context, window, state)
         parts.append((indices, batch.handle()))
     if alone:
