@@ -8,7 +8,6 @@ from portable_fn.adapter.dispatch import Dispatcher
 from portable_fn.errors import DecodeError, HTTPError
 from portable_fn.events import Task
 from portable_fn.http import Request
-from portable_fn_gcp.drivers import topic
 from portable_fn_gcp.events import decode, encode, legacy
 
 TYPE_CHECKING = False
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
     from portable_fn.adapter.binding import Binding
     from portable_fn.adapter.routing import Router
     from portable_fn.context import Context
+    from portable_fn.events import Event
     from portable_fn.http import Response
-    from portable_fn.outcomes import Outcome
+    from portable_fn.outcomes import Outcome, Reject
     from portable_fn_gcp.events.decode import IncomingEvents
 
 # A Pub/Sub message may have 10 MB; a push carries it as base64. https://cloud.google.com/pubsub/quotas
@@ -41,7 +41,7 @@ class EventRouter:
         self.max_body = max(MAX_BODY, router.max_body)
         self._tells_all = tells_all
         self._dispatcher = Dispatcher(functions, decode.unwrap)
-        self._consumer = Consumer(self._dispatcher, dead_letter=topic.dead_letter)
+        self._consumer = Consumer(self._dispatcher, dead_letter=_dead_letter)
         self._router = router
         self._http = {function.call for function in functions if issubclass(Request, function.kind)}
 
@@ -122,6 +122,13 @@ class EventRouter:
     def _answers(self, request: Request[Any]) -> bool:
         """Whether an HTTP function answers the request, rather than the router with 404 or 405."""
         return bool(self._http) and self._router.find(request)[0] in self._http
+
+
+def _dead_letter(event: Event[Any], reject: Reject, dead_letter: str, seconds: float | None) -> bool:
+    """Publish a rejected event to its dead-letter topic."""
+    from portable_fn_gcp.drivers import topic
+
+    return topic.dead_letter(event, reject, dead_letter, seconds)
 
 
 def _check_token(request: Request[Any]) -> None:
