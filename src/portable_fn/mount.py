@@ -197,7 +197,7 @@ class _Lifespan:
             await self._app(scope, self._receive, self._send)
         except (CancelledError, GeneratorExit):
             # The event loop is being closed.
-            _settle(self.startup, "it was cancelled")
+            _resolve(self.startup, "it was cancelled")
             raise
         except BaseException as exc:
             if self._is_on:
@@ -209,8 +209,8 @@ class _Lifespan:
                     "the application failed before it answered its startup, which is taken for having no lifespan", exc
                 )
         finally:
-            _settle(self.startup, None)
-            _settle(self._shutdown, failure)
+            _resolve(self.startup, None)
+            _resolve(self._shutdown, failure)
 
     async def _receive(self) -> Message:
         from asyncio import CancelledError, Event
@@ -237,10 +237,10 @@ class _Lifespan:
         if not kind.startswith("lifespan."):
             raise PortableError(f"the application answers its lifespan with {kind}")
         failure = str(message.get("message") or "") if kind.endswith(".failed") else None
-        _settle(self.startup if kind.startswith("lifespan.startup.") else self._shutdown, failure)
+        _resolve(self.startup if kind.startswith("lifespan.startup.") else self._shutdown, failure)
 
 
-def _settle(future: asyncio.Future[str | None], failure: str | None) -> None:
+def _resolve(future: asyncio.Future[str | None], failure: str | None) -> None:
     if not future.done():
         future.set_result(failure)
 

@@ -9,12 +9,20 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 import pytest
 
 import portable_fn
 import portable_fn.adapter
 import portable_fn.testing
+from portable_fn import Context, Message, portable
+from portable_fn.adapter.batch import Consumer
+from portable_fn.adapter.binding import bindings
+from portable_fn.adapter.dispatch import Dispatcher
+from portable_fn.context import observer
+from portable_fn.outcomes import DONE
+from portable_fn.testing import fake
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
@@ -162,3 +170,55 @@ def test_an_adapter_imports_only_public_names_of_the_core(provider: str) -> None
             names = [alias.name for alias in node.names if hasattr(module, alias.name)]
             private += [(path.name, module.__name__, name) for name in names if name not in module.__all__]
     assert [] == private
+
+
+def test_the_testing_kit_replaces_nothing_in_production_classes() -> None:
+    code = """
+from portable_fn import Context, Message, ScheduleEvent, on, portable
+from portable_fn.adapter.batch import Consumer
+
+def attributes():
+    return [dict(vars(kind)) for kind in (Consumer, Context, Message, ScheduleEvent)]
+
+before, seen = attributes(), []
+
+from portable_fn.testing import deliver, fake
+
+@portable(on.queue("orders"))
+def ship(order: Message) -> None:
+    seen.append(attributes())
+
+deliver(ship, fake.message({}, channel="orders"))
+assert [before] == seen and before == attributes()
+"""
+    imported(code, site=True)
+
+
+def test_observers_see_background_work_and_the_outcome_of_each_event() -> None:
+    events: list[tuple[object, object]] = []
+    works: list[object] = []
+
+    class Watching:
+        def background(self, coroutine: Any) -> Any:
+            works.append(coroutine)
+            return coroutine
+
+        def handled(self, items: Any, outcomes: Any) -> None:
+            events.extend(zip(items, outcomes, strict=True))
+
+    async def work() -> None: ...
+
+    @portable
+    def ship(order: Message, ctx: Context) -> None:
+        ctx.background(work())
+
+    message = fake.message({})
+    token = observer.set(Watching())
+    try:
+        context = Context()
+        assert [DONE] == Consumer(Dispatcher(bindings(ship))).handle([message], context)
+    finally:
+        observer.reset(token)
+    assert [(message, DONE)] == events
+    assert works == context.pending
+    works[0].close()  # type: ignore[attr-defined]  # a coroutine
