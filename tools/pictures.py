@@ -42,7 +42,8 @@ text { fill: #e6edf3 }
 .dead { fill: #271052; stroke: #ab7df8 }
 .line { stroke: #9198a1 }
 .rule { stroke: #3d444d }
-.head, .soft { fill: #9198a1 }
+.head { fill: #9198a1 }
+.soft { fill: #b1bac4 }
 """
 
 
@@ -106,88 +107,75 @@ class Picture:
 def pipeline() -> Picture:
     """Draw an event on its way through an adapter."""
     picture = Picture(
-        940,
-        312,
+        760,
+        300,
         "The pipeline",
         "A native payload is decoded to a neutral event and context. The dispatcher or router chooses the handler; middleware "
         "goes around it. Its result or exception is an outcome, which is encoded to the provider's native answer.",
     )
-    picture.box(20, 40, 150, 60, "box", "*native payload*", "_from the provider_")
-    picture.box(220, 40, 150, 60, "ours", "*decode*", "_pure function_")
-    picture.box(420, 40, 170, 60, "ours", "*dispatch, route*", "_which function?_")
-    picture.box(640, 20, 280, 230, "ours")
-    picture.text(780, 38, "_middleware, batch, deadline_", "middle")
-    picture.box(680, 100, 200, 70, "yours", "*your handler*", "_sync or async_")
-    picture.box(420, 170, 170, 60, "ours", "*encode*", "_pure function_")
-    picture.box(220, 170, 150, 60, "box", "*native answer*", "_to the provider_")
-    picture.arrow((170, 70), (220, 70))
-    picture.arrow((370, 70), (420, 70))
-    picture.text(395, 26, "_event, context_", "middle")
-    picture.arrow((590, 70), (780, 70), (780, 100))
-    picture.arrow((780, 170), (780, 200), (590, 200))
-    picture.text(690, 217, "_outcome_", "middle")
-    picture.arrow((420, 200), (370, 200))
-    for x, look, word in ((220, "box", "the provider's"), (420, "ours", "portable_fn's"), (620, "yours", "yours")):
-        picture.box(x, 270, 18, 18, look)
-        picture.text(x + 26, 279, word, look="small")
+    picture.box(16, 40, 130, 60, "box", "*native payload*", "_from the provider_")
+    picture.box(182, 40, 116, 60, "ours", "*decode*", "_pure function_")
+    picture.box(352, 40, 136, 60, "ours", "*dispatch, route*", "_which function?_")
+    picture.box(524, 20, 220, 230, "ours")
+    picture.text(634, 38, "_middleware, batch, deadline_", "middle")
+    picture.box(549, 100, 170, 70, "yours", "*your handler*", "_sync or async_")
+    picture.box(352, 170, 136, 60, "ours", "*encode*", "_pure function_")
+    picture.box(176, 170, 122, 60, "box", "*native answer*", "_to the provider_")
+    picture.arrow((146, 70), (182, 70))
+    picture.arrow((298, 70), (352, 70))
+    picture.text(325, 26, "_event, context_", "middle")
+    picture.arrow((488, 70), (634, 70), (634, 100))
+    picture.arrow((634, 170), (634, 200), (488, 200))
+    picture.text(565, 217, "_outcome_", "middle")
+    picture.arrow((352, 200), (298, 200))
+    for x, look, word in ((182, "box", "the provider's"), (352, "ours", "portable_fn's"), (524, "yours", "yours")):
+        picture.box(x, 264, 18, 18, look)
+        picture.text(x + 26, 273, word, look="small")
     return picture
 
 
-# What each source gets for an outcome.
+# For each source, what acknowledges, retries and dead-letters a message.
 SOURCES = (
-    ("AWS: SQS", "deleted", "batchItemFailures, after the delay", "sent to dead_letter, deleted"),
-    (
-        "AWS: Kinesis, DynamoDB",
-        "checkpoint after it",
-        "checkpoint before it; shard waits",
-        "sent to dead_letter; shard goes on",
-    ),
-    ("AWS: SNS, S3, EventBridge", "invocation succeeds", "invocation fails; 2 more tries", "sent to dead_letter"),
-    ("Google: Pub/Sub, Eventarc", "204", "503, or 429 with Retry-After", "published to dead_letter, 204"),
-    ("Azure: storage queue, blob", "invocation succeeds", "invocation fails; 5 tries", "sent to dead_letter"),
-    ("Azure: Service Bus", "complete", "abandon", "sent to dead_letter, or its own"),
-    ("Azure: Event Hubs, Cosmos DB", "checkpoint", "invocation fails; retry policy", "sent to dead_letter"),
-    ("Cloudflare: Queues", "ack()", "retry({delaySeconds})", "sent to the binding, ack()"),
-    ("Container: Knative", "202", "503 with Retry-After", "400, for the dead-letter sink"),
-    ("Container: Dapr", "SUCCESS", "RETRY", "published to dead_letter, SUCCESS"),
+    ("AWS: SQS", "deleted", "batchItemFailures", "sent to dead_letter"),
+    ("AWS: Kinesis, DynamoDB", "checkpoint", "earlier checkpoint", "sent; the shard goes on"),
+    ("AWS: SNS, S3, EventBridge", "call succeeds", "call fails: 2 more tries", "sent to dead_letter"),
+    ("Google: Pub/Sub, Eventarc", "204", "503, or 429 Retry-After", "published, 204"),
+    ("Azure: storage queue, blob", "call succeeds", "call fails: 5 tries", "sent to dead_letter"),
+    ("Azure: Service Bus", "complete", "abandon", "sent, or its own"),
+    ("Azure: Event Hubs, Cosmos", "checkpoint", "call fails: retry policy", "sent to dead_letter"),
+    ("Cloudflare: Queues", "ack()", "retry({delaySeconds})", "sent to a binding, ack()"),
+    ("Container: Knative", "202", "503 with Retry-After", "400: dead-letter sink"),
+    ("Container: Dapr", "SUCCESS", "RETRY", "published, SUCCESS"),
 )
 
 
 def message() -> Picture:
     """Draw what becomes of a message on each provider."""
-    top, row = 186, 34
-    height = top + row * len(SOURCES) + 50
+    top, row = 178, 32
+    height = top + row * len(SOURCES) + 46
     words = ("acknowledged", "retried", "dead-lettered")
-    picture = Picture(
-        1000,
-        height,
-        "What becomes of a message",
-        "\n".join(
-            f"{name}: " + ", ".join(f"{w}: {v}" for w, v in zip(words, values, strict=True))
-            for name, *values in SOURCES
-        ),
-    )
-    columns = ((250, "good"), (486, "again"), (748, "dead"))
-    widths = (224, 250, 232)
-    picture.box(440, 16, 170, 40, "yours", "*your handler*")
+    rows = (f"{name}: {', '.join(map(': '.join, zip(words, values, strict=True)))}" for name, *values in SOURCES)
+    picture = Picture(760, height, "What becomes of a message", "\n".join(rows))
+    columns = ((216, 132, "good"), (358, 194, "again"), (562, 182, "dead"))
     heads = (
         ("returns", "*acknowledged*"),
         ("raises Retry, or any error", "*retried*"),
         ("raises Reject", "*dead-lettered*"),
     )
-    for (x, look), width, lines in zip(columns, widths, heads, strict=True):
+    picture.box(370, 16, 170, 40, "yours", "*your handler*")
+    for (x, width, look), lines in zip(columns, heads, strict=True):
         middle = x + width / 2
-        picture.arrow((525, 56), (525, 80), (middle, 80), (middle, 106))
-        picture.box(x, 106, width, 56, look, *lines)
+        picture.arrow((455, 56), (455, 78), (middle, 78), (middle, 102))
+        picture.box(x, 102, width, 56, look, *lines)
     for number, (name, *values) in enumerate(SOURCES):
         y = top + row * number + row / 2
-        picture.rule(20, y - row / 2, 980, y - row / 2)
-        picture.text(20, y, name, look="small bold")
-        for (x, _), value in zip(columns, values, strict=True):
-            picture.text(x + 8, y, value, look="small")
-    picture.rule(20, height - 50, 980, height - 50)
+        picture.rule(16, y - row / 2, 744, y - row / 2)
+        picture.text(16, y, name, look="small bold")
+        for (x, _, _), value in zip(columns, values, strict=True):
+            picture.text(x + 10, y, value, look="small")
+    picture.rule(16, height - 46, 744, height - 46)
     picture.text(
-        20, height - 25, "_Without dead_letter=, or if it can't be sent: retried, and logged. Nothing is lost._"
+        16, height - 23, "_Without dead_letter=, or if it can't be sent: retried, and logged. Nothing is lost._"
     )
     return picture
 
@@ -195,96 +183,75 @@ def message() -> Picture:
 def envelopes() -> Picture:
     """Draw an S3 notification in SNS in SQS, and who gets what of it."""
     picture = Picture(
-        940,
-        360,
+        760,
+        344,
         "Nested envelopes",
         "An S3 notification is in an SNS message, which is in an SQS message of uploads-queue. A function with "
         "on.queue('uploads-queue') gets the message. A function with on.object('uploads', via='uploads-queue') gets the "
         "ObjectEvent; its envelopes are the SQS message and the SNS message. The SQS message is acknowledged or retried.",
     )
-    picture.box(20, 20, 430, 320, "box")
-    picture.text(40, 44, "*SQS message of uploads-queue*")
-    picture.text(40, 66, "_this is acknowledged, retried, dead-lettered_")
-    picture.box(50, 88, 370, 220, "box")
-    picture.text(70, 112, "*SNS message of uploads-topic*")
-    picture.text(70, 134, "_an envelope_")
-    picture.box(90, 160, 300, 116, "good", "*S3 notification*", "bucket uploads, key cat.png", "_the event inside_")
-    picture.arrow((450, 56), (520, 56))
+    picture.box(16, 16, 330, 312, "box")
+    picture.text(34, 40, "*SQS message of uploads-queue*")
+    picture.text(34, 62, "_acknowledged, retried or dead-lettered_")
+    picture.box(42, 84, 278, 218, "box")
+    picture.text(58, 108, "*SNS message of uploads-topic*")
+    picture.text(58, 130, "_an envelope_")
+    picture.box(66, 156, 230, 120, "good", "*S3 notification*", "bucket uploads, key cat.png", "_the event inside_")
+    picture.arrow((346, 62), (394, 62))
     picture.box(
-        520,
-        24,
-        400,
-        92,
-        "yours",
-        '`on.queue("uploads-queue")`',
-        "*Message*",
-        "_gets the SNS message, whatever is in it_",
+        394, 16, 350, 92, "yours", '`on.queue("uploads-queue")`', "*Message*", "_the SNS message, whatever is in it_"
     )
-    picture.arrow((390, 218), (520, 218))
+    picture.arrow((296, 190), (394, 190))
     picture.box(
-        520,
-        150,
-        400,
+        394,
+        144,
+        350,
         92,
         "yours",
         '`on.object("uploads", via="uploads-queue")`',
         "*ObjectEvent*",
         "_upload.key is cat.png_",
     )
-    picture.text(540, 266, "`upload.envelopes[0]`")
-    picture.text(740, 266, "_the SQS message_")
-    picture.text(540, 290, "`upload.envelopes[1]`")
-    picture.text(740, 290, "_the SNS message_")
-    picture.text(540, 314, "`upload.native`")
-    picture.text(740, 314, "_the record of S3_")
+    for number, (code, text) in enumerate(
+        (("envelopes[0]", "the SQS message"), ("envelopes[1]", "the SNS message"), ("native", "the record of S3"))
+    ):
+        picture.text(410, 264 + 24 * number, f"`upload.{code}`")
+        picture.text(596, 264 + 24 * number, f"_{text}_")
     return picture
 
 
 def routing() -> Picture:
     """Draw which function gets an event."""
     picture = Picture(
-        940,
-        470,
+        760,
+        456,
         "Which function gets an event",
         "1. Every function with a trigger that names the source gets the event. 2. Otherwise the function without triggers that "
         "takes the kind. 3. Otherwise the only function for such a source, whatever its name. 4. Otherwise the event is retried. "
         "If a filter of the trigger doesn't match, the event is acknowledged without a call.",
     )
-    picture.box(40, 20, 360, 40, "box", "*an event of the queue “orders”*")
+    picture.box(16, 16, 330, 40, "box", "*an event of the queue “orders”*")
     questions = (
-        ("Does a trigger name its source?", '`on.queue("orders")`', "all those functions get it", "_fan-out_"),
-        ("Does a function take the kind without a trigger?", "`@portable`", "that function gets it", ""),
+        ("Does a trigger name its source?", '`on.queue("orders")`', "all those functions", "_fan-out_"),
+        ("Does a function take the kind without trigger?", "`@portable`", "that function", ""),
         (
             "Is only one function for such a source?",
             '`on.queue("another-name")`',
-            "that function gets it",
+            "that function",
             "_names differ by stage_",
         ),
     )
     for number, (question, code, answer, why) in enumerate(questions):
-        y = 96 + 104 * number
-        picture.arrow((220, y - 36 if not number else y - 40), (220, y), label="no" if number else "")
-        picture.box(40, y, 360, 64, "ours", question, code)
-        picture.arrow((400, y + 32), (520, y + 32), label="yes")
-        picture.box(520, y, 230, 64, "yours", *(line for line in (f"*{answer}*", why) if line))
-    picture.arrow((220, 368), (220, 408), label="no")
-    picture.box(40, 408, 360, 44, "again", "retried; the log says what the functions take")
-    picture.box(
-        790,
-        96,
-        130,
-        272,
-        "good",
-        "*filter*",
-        "_action, prefix,_",
-        "_suffix, type_",
-        "",
-        "no match:",
-        "acknowledged",
-        "without a call",
-    )
-    for number in range(3):
-        picture.arrow((750, 128 + 104 * number), (790, 128 + 104 * number))
+        y = 92 + 102 * number
+        picture.arrow((181, y - 36 if not number else y - 38), (181, y), label="no" if number else "")
+        picture.box(16, y, 330, 64, "ours", question, code)
+        picture.arrow((346, y + 32), (420, y + 32), label="yes")
+        picture.box(420, y, 170, 64, "yours", *(line for line in (f"*{answer}*", why) if line))
+        picture.arrow((590, y + 32), (624, y + 32))
+    picture.arrow((181, 360), (181, 396), label="no")
+    picture.box(16, 396, 330, 44, "again", "retried; the log says what the functions take")
+    lines = ("*filter*", "_action, prefix,_", "_suffix, type_", "", "no match:", "acknowledged", "without a call")
+    picture.box(624, 92, 120, 268, "good", *lines)
     return picture
 
 
