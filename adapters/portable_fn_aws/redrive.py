@@ -15,9 +15,9 @@ from portable_fn_aws.drivers.queue import attribute, fifo_token, is_attribute_na
 from portable_fn_aws.events.messages import FIFOMessage, SQSMessage
 
 SERVICES = ("sqs",)
-# In seconds: a received letter stays invisible.
+# Seconds for which a received letter is invisible.
 HELD = 120
-# In seconds: a long poll, because a short one may miss letters.
+# Seconds of a long poll; a short poll may miss letters.
 WAIT = 2
 
 
@@ -50,8 +50,8 @@ class Letters:
             "body": received["Body"],
             "attributes": received.get("Attributes") or {},
             "messageAttributes": {
-                name: {f"{key[0].lower()}{key[1:]}": value for key, value in attribute.items()}
-                for name, attribute in (received.get("MessageAttributes") or {}).items()
+                name: {f"{key[0].lower()}{key[1:]}": value for key, value in members.items()}
+                for name, members in (received.get("MessageAttributes") or {}).items()
             },
             "eventSource": "aws:sqs",
             "eventSourceARN": self.arn,
@@ -59,7 +59,7 @@ class Letters:
         return (FIFOMessage if self.arn.endswith(".fifo") else SQSMessage)(record)
 
     def event(self, letter: Message[Any]) -> Event[Any]:
-        # SQS itself dead-lettered the message, so it's the original; its attributes are the sender's claims.
+        # A message that SQS itself dead-lettered is the original: its sender may have set any portable-fn attribute.
         return letter if _origin(letter) else restored(letter)
 
     def destination(self, letter: Message[Any]) -> str:

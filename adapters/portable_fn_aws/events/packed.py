@@ -35,7 +35,7 @@ _MD5 = 16
 # The limit of messages in one invocation; they take some 30 MB of memory. By default the library makes records of 50 KB. Six
 # megabytes could hold 750,000 empty messages.
 MAX_MESSAGES = 100_000
-# So many bytes of a batch of logs tell what it is; a check of the subscription is smaller.
+# The first bytes of a batch of logs, which tell what it is; a check of the subscription is shorter.
 _PEEK = 4096
 
 
@@ -103,7 +103,7 @@ class _Holder:
 
 
 class _Refused(_Holder):
-    """A record with whose messages there would be too many."""
+    """A record that is refused because the batch would hold too many messages."""
 
     def message(self, number: int) -> Item:
         return DecodeError(f"a batch of Kinesis records holds over {MAX_MESSAGES} messages")

@@ -46,7 +46,8 @@ def _redelivered(sent: Any, service: str, answer: Any) -> set[int]:
     service = service.removeprefix("pipes_")
     if service not in ("sqs", "sqs_fifo", "kinesis", "dynamodb", "kafka", "self_managed_kafka"):
         return set()
-    # AWS takes an answer that it doesn't know as success: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    # Without batchItemFailures an answer means success; with an unknown name the whole batch fails:
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     answer = json.loads(json.dumps(answer))
     failures = answer.get("batchItemFailures") if isinstance(answer, dict) else None
     if not failures:
