@@ -139,7 +139,7 @@ def _lambda(kind: str, app: str, seconds: float, bootstrap: list[str] | None = N
     queues: list[Any] = []
 
     def sqs(method: str, path: str, headers: Any, body: bytes) -> tuple[int, bytes]:
-        answer: tuple[int, bytes] = queues[-1].post("", headers, body, 1)
+        answer: tuple[int, bytes] = queues[-1].answer("", headers, body, 1)
         return answer
 
     with TemporaryDirectory() as folder, _answering(sqs) as host:
