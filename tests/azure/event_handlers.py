@@ -58,22 +58,22 @@ def got(handler: Any, event: Any, service: str) -> Any:
     GOT.clear()
     delivery = deliver(handler, event, to="azure", via=service)
     assert ["acknowledged"] == delivery.outcomes
-    (one,) = GOT
-    return one
+    (event,) = GOT
+    return event
 
 
 class Busy(Exception):
     pass
 
 
-def wired(*targets: Any, **given: Any) -> dict[str, dict[str, Any]]:
+def wired(*targets: Any, **arguments: Any) -> dict[str, dict[str, Any]]:
     """Return the trigger's binding of each Azure function, with its retry policy."""
-    found = {}
-    for function in entry(*targets, **given).get_functions():
+    by_name = {}
+    for function in entry(*targets, **arguments).get_functions():
         bindings = json.loads(function.get_function_json())["bindings"]
         policy = function.get_settings_dict("retry_policy")
-        found[function.get_function_name()] = {
+        by_name[function.get_function_name()] = {
             **bindings[0],
             "retry": policy and {name: policy[name] for name in policy if name != "setting_name"},
         }
-    return found
+    return by_name

@@ -39,48 +39,48 @@ def broken(**fields: Any) -> Any:
     return Broken(get_body=lambda: b"body", **fields)
 
 
-def storage_queue(one: Any) -> Any:
-    return messages.storage_queue(one, "orders")
+def storage_queue(payload: Any) -> Any:
+    return messages.storage_queue(payload, "orders")
 
 
-def service_bus(one: Any) -> Any:
-    return messages.service_bus(one, "orders")
+def service_bus(payload: Any) -> Any:
+    return messages.service_bus(payload, "orders")
 
 
-def service_bus_batch(one: Any) -> Any:
-    return messages.service_bus_batch([one], "orders")[0]
+def service_bus_batch(payload: Any) -> Any:
+    return messages.service_bus_batch([payload], "orders")[0]
 
 
-def received(one: Any) -> Any:
-    return messages.received(one, "orders")
+def received(payload: Any) -> Any:
+    return messages.received(payload, "orders")
 
 
-def event_hubs(one: Any) -> Any:
-    return messages.event_hubs(one, "orders", 3)
+def event_hubs(payload: Any) -> Any:
+    return messages.event_hubs(payload, "orders", 3)
 
 
-def event_hubs_batch(one: Any) -> Any:
-    return messages.event_hubs_batch([one], "orders", 3)[0]
+def event_hubs_batch(payload: Any) -> Any:
+    return messages.event_hubs_batch([payload], "orders", 3)[0]
 
 
-def kafka(one: Any) -> Any:
-    return messages.kafka(one, "orders", 3)
+def kafka(payload: Any) -> Any:
+    return messages.kafka(payload, "orders", 3)
 
 
-def cosmos_db(one: Any) -> Any:
-    return changes.cosmos_db([one], "shop/users", "users")[0]
+def cosmos_db(payload: Any) -> Any:
+    return changes.cosmos_db([payload], "shop/users", "users")[0]
 
 
-def sql(one: Any) -> Any:
-    return changes.sql([one], "users", "i-1")[0]
+def sql(payload: Any) -> Any:
+    return changes.sql([payload], "users", "i-1")[0]
 
 
-def mysql(one: Any) -> Any:
-    return changes.mysql([one], "users", "i-1")[0]
+def mysql(payload: Any) -> Any:
+    return changes.mysql([payload], "users", "i-1")[0]
 
 
-def timer(one: Any) -> Any:
-    return tasks.timer(one, INVOKED, "nightly", "0 3 * * *")
+def timer(payload: Any) -> Any:
+    return tasks.timer(payload, INVOKED, "nightly", "0 3 * * *")
 
 
 SERVICE_BUS = {

@@ -32,7 +32,9 @@ def anything(request: Request) -> None: ...
 
 def in_the_hosts_order(app: Any) -> list[str]:
     """Return the names of the app's HTTP functions in the order in which the host tries them."""
-    names = [one.get_function_name() for one in app.get_functions() if one.get_trigger().type == "httpTrigger"]
+    names = [
+        function.get_function_name() for function in app.get_functions() if function.get_trigger().type == "httpTrigger"
+    ]
     return sorted(names, key=str.lower)
 
 
@@ -109,7 +111,7 @@ app.register_functions(own)
 """
 
 
-def told(host: Any, target: str, method: str = "GET") -> Answer:
+def fetch(host: Any, target: str, method: str = "GET") -> Answer:
     return over_front_end(host, fake.request(method, target))
 
 
@@ -117,25 +119,25 @@ def told(host: Any, target: str, method: str = "GET") -> Answer:
 @pytest.mark.parametrize("options", ["", 'http_name="zzzz"'])
 def test_the_real_worker_calls_your_own_functions(options: str) -> None:
     with function_app(OWN.replace("OPTIONS", f'root_path="/v1", use=[cors()], {options}')) as host:
-        assert [200, "legacy"] == [(answer := told(host, "/legacy")).status, answer.text]
-        assert "zones" == told(host, "/zones/7", "POST").text
+        assert [200, "legacy"] == [(answer := fetch(host, "/legacy")).status, answer.text]
+        assert "zones" == fetch(host, "/zones/7", "POST").text
         # The catch-all gets the requests that they don't take.
         for path, method in (("/legacy", "POST"), ("/zones/7", "GET"), ("/nothing", "GET")):
-            refused = told(host, path, method)
+            refused = fetch(host, path, method)
             assert (404, "*") == (refused.status, refused.headers["access-control-allow-origin"])
             assert "application/problem+json" == refused.headers["content-type"]
         for path in ("/hello/Ada", "/hello/Ada/", "/v1/hello/Ada", "/v1/hello/Ada/"):
-            assert {"path": path.removeprefix("/v1"), "name": "Ada"} == told(host, path).json()
-        assert {"path": "/", "root_path": "/api/v1"} == told(host, "/v1").json()
+            assert {"path": path.removeprefix("/v1"), "name": "Ada"} == fetch(host, path).json()
+        assert {"path": "/", "root_path": "/api/v1"} == fetch(host, "/v1").json()
 
 
 @pytest.mark.runtime
 def test_the_real_worker_runs_one_function_each_behind_a_root_path() -> None:
     with function_app(OWN.replace("OPTIONS", 'root_path="/v1", one_function_each=True')) as host:
         for path in ("/v1/hello/Ada", "/v1/hello/Ada/"):
-            assert {"path": path.removeprefix("/v1"), "name": "Ada"} == told(host, path).json()
+            assert {"path": path.removeprefix("/v1"), "name": "Ada"} == fetch(host, path).json()
         for path in ("/v1", "/v1/"):
-            assert {"path": "/", "root_path": "/api/v1"} == told(host, path).json()
-        assert 405 == told(host, "/v1/hello/Ada/", "POST").status
-        assert (404, b"") == ((answer := told(host, "/hello/Ada")).status, answer.body)
-        assert "legacy" == told(host, "/legacy").text
+            assert {"path": "/", "root_path": "/api/v1"} == fetch(host, path).json()
+        assert 405 == fetch(host, "/v1/hello/Ada/", "POST").status
+        assert (404, b"") == ((answer := fetch(host, "/hello/Ada")).status, answer.body)
+        assert "legacy" == fetch(host, "/legacy").text

@@ -49,9 +49,9 @@ def untold(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_value_that_is_not_ascii_is_percent_encoded_with_a_warning_that_names_the_header(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    made = encode.http(Response(200, [("x-a", "Zoë %~"), ("set-cookie", "a=Zoë")]))
-    assert "Zo%C3%AB %~" == made.headers["x-a"]
-    assert ["a=Zo%C3%AB"] == answer(made, "GET").cookies
+    encoded = encode.http(Response(200, [("x-a", "Zoë %~"), ("set-cookie", "a=Zoë")]))
+    assert "Zo%C3%AB %~" == encoded.headers["x-a"]
+    assert ["a=Zo%C3%AB"] == answer(encoded, "GET").cookies
     assert [
         ("portable_fn", logging.WARNING, "the value of the header x-a"),
         ("portable_fn", logging.WARNING, "the value of the header set-cookie"),
@@ -64,9 +64,9 @@ def test_a_value_that_is_not_ascii_is_percent_encoded_with_a_warning_that_names_
     [("text/html", "text/html"), ("text/html; charset=utf-8; x=y", "text/html"), (None, "")],
 )
 def test_the_mimetype_is_the_content_type_without_its_parameters(content_type: str | None, mimetype: str) -> None:
-    given = [] if content_type is None else [("content-type", content_type)]
-    made = encode.http(Response(200, given, body=b"x"))
-    assert (mimetype, content_type) == (made.mimetype, made.headers.get("content-type"))
+    headers = [] if content_type is None else [("content-type", content_type)]
+    encoded = encode.http(Response(200, headers, body=b"x"))
+    assert (mimetype, content_type) == (encoded.mimetype, encoded.headers.get("content-type"))
 
 
 def test_the_headers_of_an_answer_can_be_read_and_popped() -> None:

@@ -37,8 +37,8 @@ def test_a_structured_cloud_event_in_a_message_reaches_handlers_of_cloud_events(
         GOT.append(event)
 
     body = {"specversion": "1.0", "id": "e-1", "source": "/shop", "type": "order.created", "data": {"n": 1}}
-    one = got(asks, fake.message(body, id="m-1"), "storage_queue")
-    assert ("e-1", {"n": 1}, ["m-1"]) == (one.id, one.data, [outer.id for outer in one.envelopes])
+    event = got(asks, fake.message(body, id="m-1"), "storage_queue")
+    assert ("e-1", {"n": 1}, ["m-1"]) == (event.id, event.data, [outer.id for outer in event.envelopes])
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_a_structured_cloud_event_in_a_message_reaches_handlers_of_cloud_events(
 def test_a_cloud_event_in_a_message_can_have_bytes_or_data_with_an_event_type(
     body: bytes, attributes: dict[str, str]
 ) -> None:
-    [found] = event_grid.unwrap(fake.message(body=body, attributes=attributes))
-    assert ("1", "s", "t") == (found.id, found.source, found.type)
+    [event] = event_grid.unwrap(fake.message(body=body, attributes=attributes))
+    assert ("1", "s", "t") == (event.id, event.source, event.type)
 
 
 def test_event_grids_events_arrive_in_an_event_hub_as_a_list() -> None:
@@ -74,20 +74,20 @@ def test_objects_of_other_containers_do_not_reach_the_function() -> None:
 
 
 def test_the_content_of_a_blob_is_read_on_first_use() -> None:
-    one = got(stored, fake.object("uploads", "a.png", body=b"abc", metadata={"by": "Ada"}), "blob")
-    assert (b"abc", b"abc", {"by": "Ada"}, 3) == (one.body, one.body, one.metadata, one.size)
+    event = got(stored, fake.object("uploads", "a.png", body=b"abc", metadata={"by": "Ada"}), "blob")
+    assert (b"abc", b"abc", {"by": "Ada"}, 3) == (event.body, event.body, event.metadata, event.size)
 
 
-def context(**given: Any) -> Any:
-    made: Any = FunctionContext(TraceContext("", ""))
-    for name, value in given.items():
-        setattr(made, name, value)
-    return made
+def context(**fields: Any) -> Any:
+    surroundings: Any = FunctionContext(TraceContext("", ""))
+    for name, value in fields.items():
+        setattr(surroundings, name, value)
+    return surroundings
 
 
 def test_the_id_of_a_timer_without_a_status_is_the_invocations() -> None:
-    one = got(tick, fake.schedule(at=None, is_late=False), "timer")
-    assert (INVOCATION, None, False) == (one.id, one.time, one.is_late)
+    event = got(tick, fake.schedule(at=None, is_late=False), "timer")
+    assert (INVOCATION, None, False) == (event.id, event.time, event.is_late)
 
 
 def test_the_number_of_an_attempt_is_the_hosts_retry_count() -> None:
@@ -95,12 +95,12 @@ def test_the_number_of_an_attempt_is_the_hosts_retry_count() -> None:
 
 
 def test_times_and_uuids_in_properties_become_text() -> None:
-    given = {"id": UUID(int=1), "at": datetime(2026, 1, 2, 3, tzinfo=UTC), b"n": b"a"}
+    properties = {"id": UUID(int=1), "at": datetime(2026, 1, 2, 3, tzinfo=UTC), b"n": b"a"}
     assert {
         "id": f"{'0' * 8}-0000-0000-0000-{'1':0>12}",
         "at": "2026-01-02T03:00:00+00:00",
         "n": "a",
-    } == messages.as_attributes(given)
+    } == messages.as_attributes(properties)
 
 
 def test_amqp_counts_failures_where_dotnet_counts_deliveries() -> None:
@@ -141,8 +141,8 @@ def test_one_unreadable_document_fails_alone() -> None:
 
 
 def test_every_service_declares_its_capabilities() -> None:
-    said = {(service.kind, service.name) for service in CAPABILITIES}
-    assert {(kind, service) for kind, services in EVENT_SERVICES.items() for service in services} == said - {
+    declared = {(service.kind, service.name) for service in CAPABILITIES}
+    assert {(kind, service) for kind, services in EVENT_SERVICES.items() for service in services} == declared - {
         ("Request", "http")
     }
 

@@ -345,17 +345,19 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
         for status in ({}, {"Next": "0001-01-01T00:00:00"})
     },
     "activity": (
-        lambda one: tasks.activity(one, INVOKED, "double"),
+        lambda payload: tasks.activity(payload, INVOKED, "double"),
         {"n": 2},
         Task("i-1", "double", {"n": 2}, name="double", type="activity"),
     ),
 }
 
 
-@pytest.mark.parametrize(("reader", "given", "expected"), [pytest.param(*row, id=name) for name, row in FIELDS.items()])
-def test_each_field_becomes_the_neutral_one(reader: Callable[[Any], Any], given: Any, expected: Any) -> None:
-    expected.native = given
-    got = reader(given)
+@pytest.mark.parametrize(
+    ("reader", "payload", "expected"), [pytest.param(*row, id=name) for name, row in FIELDS.items()]
+)
+def test_each_field_becomes_the_neutral_one(reader: Callable[[Any], Any], payload: Any, expected: Any) -> None:
+    expected.native = payload
+    got = reader(payload)
     assert type(expected) is type(got)
     assert vars(expected) == vars(got)
     if expected.time is not None:
@@ -443,8 +445,10 @@ def test_an_event_that_is_not_about_a_blob_is_not_an_object_event(event: Any) ->
 def test_the_ids_of_a_batchs_rows_have_their_positions() -> None:
     rows: Any = [{"Operation": 0, "Item": {}}, {"Operation": 1, "Item": {}}]
     for got in (changes.sql(rows, "users", "i-1"), changes.sql(json.dumps(rows), "users", "i-1")):
-        assert ["i-1:0", "i-1:1"] == [one.id for one in got if isinstance(one, ChangeEvent)]
-    assert ["i-1:0", "i-1:1"] == [one.id for one in changes.mysql(rows, "users", "i-1") if isinstance(one, ChangeEvent)]
+        assert ["i-1:0", "i-1:1"] == [event.id for event in got if isinstance(event, ChangeEvent)]
+    assert ["i-1:0", "i-1:1"] == [
+        event.id for event in changes.mysql(rows, "users", "i-1") if isinstance(event, ChangeEvent)
+    ]
 
 
 def test_an_empty_batch_has_no_events() -> None:
@@ -467,7 +471,7 @@ def test_events_without_an_entry_in_the_metadata_have_no_properties() -> None:
     )
     second: Any = native(**{**NO_HUB, "sequence_number": 8, "metadata": first.metadata})
     got: Any = messages.event_hubs_batch([first, second], "orders", 1)
-    assert [({"a": "b"}, "text/plain"), ({}, "")] == [(one.attributes, one.content_type) for one in got]
+    assert [({"a": "b"}, "text/plain"), ({}, "")] == [(event.attributes, event.content_type) for event in got]
 
 
 def test_a_decode_error_keeps_its_cause() -> None:
@@ -479,10 +483,10 @@ def test_a_time_is_utc_in_every_time_zone_of_the_machine(monkeypatch: pytest.Mon
     with monkeypatch.context() as patched:
         patched.setenv("TZ", "XYZ-05:30")
         time.tzset()
-        told = [messages.as_utc(one) for one in (NAIVE, ELSEWHERE, AT, None)]
+        times = [messages.as_utc(time) for time in (NAIVE, ELSEWHERE, AT, None)]
     time.tzset()
-    assert [AT, AT, AT, None] == told
-    assert [timedelta(0)] * 3 == [one.utcoffset() for one in told if one is not None]
+    assert [AT, AT, AT, None] == times
+    assert [timedelta(0)] * 3 == [time.utcoffset() for time in times if time is not None]
 
 
 def test_a_context_has_the_fields_of_the_workers() -> None:

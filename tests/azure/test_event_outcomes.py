@@ -105,7 +105,7 @@ def test_a_rejected_binary_message_is_dead_lettered_unchanged() -> None:
         raise Reject
 
     delivery = deliver(refuses, fake.message(body=b"\xff\x00"), to="azure", via="storage_queue")
-    assert [b"\xff\x00"] == [restored(one).body for one in delivery.native_answers[0][0].out]
+    assert [b"\xff\x00"] == [restored(letter).body for letter in delivery.native_answers[0][0].out]
 
 
 @pytest.mark.parametrize("service", ["service_bus_topic", "event_hubs", "kafka"])
@@ -115,13 +115,13 @@ def test_every_rejected_message_of_a_batch_is_dead_lettered_with_its_reason(serv
 
     @portable(on.topic("orders", dead_letter="bad"), on.stream("orders", dead_letter="bad"))
     def each(batch: Batch[Message[Any]]) -> None:
-        for one in batch:
-            batch.reject(one, f"no {len(one.body)}")
+        for message in batch:
+            batch.reject(message, f"no {len(message.body)}")
 
     delivery = deliver(each, sent, to="azure", via=service)
     assert ["dead-lettered"] * 4 == delivery.outcomes
-    assert ["no 2", "no 1", "no 8", "no 4"] == [one.why for one in delivery.results]
-    assert list(bodies) == [restored(one).body for one in delivery.native_answers[0][0].out]
+    assert ["no 2", "no 1", "no 8", "no 4"] == [result.why for result in delivery.results]
+    assert list(bodies) == [restored(letter).body for letter in delivery.native_answers[0][0].out]
 
 
 def test_each_trigger_of_a_function_takes_only_its_own_events() -> None:
@@ -138,7 +138,7 @@ def test_each_trigger_of_a_function_takes_only_its_own_events() -> None:
     assert ["acknowledged"] == deliver(
         rows, fake.change("users", after={"id": "1"}), to="azure", via="cosmos_db"
     ).outcomes
-    functions = {one.get_trigger().type: one.get_user_function() for one in entry(blobs).get_functions()}
+    functions = {function.get_trigger().type: function.get_user_function() for function in entry(blobs).get_functions()}
     assert ["blobTrigger", "eventGridTrigger"] == list(functions)
     for type in ("Microsoft.Storage.BlobCreated", "Microsoft.Storage.BlobDeleted"):
         # Without a filter, a subscription gets both.
@@ -163,20 +163,20 @@ def test_each_trigger_of_a_function_takes_only_its_own_events() -> None:
 def test_a_blob_that_leaves_the_archive_is_changed_and_not_archived(tier: str, before: str, action: str) -> None:
     data = {"accessTier": tier, "previousTier": before, "url": "https://shop.blob.core.windows.net/uploads/a.png"}
     subject = f"{objects.CONTAINERS}uploads/blobs/a.png"
-    [found] = event_grid.unwrap(fake.cloud_event("Microsoft.Storage.BlobTierChanged", data, subject=subject))
-    assert action == found.action  # type: ignore[attr-defined]  # it is an ObjectEvent
+    [event] = event_grid.unwrap(fake.cloud_event("Microsoft.Storage.BlobTierChanged", data, subject=subject))
+    assert action == event.action  # type: ignore[attr-defined]  # it is an ObjectEvent
 
 
 def test_a_failing_document_redelivers_its_batch_and_stops_the_rest() -> None:
     @portable(on.change("shop/users"))
-    def one(event: ChangeEvent) -> None:
+    def changed(event: ChangeEvent) -> None:
         GOT.append(event.key["id"])
         if event.key["id"] == "2":
             raise Busy
 
     GOT.clear()
     sent = [fake.change("users", after={"id": str(n)}, id=f"c-{n}") for n in (1, 2, 3)]
-    assert ["retried"] * 3 == deliver(one, sent, to="azure", via="cosmos_db").outcomes
+    assert ["retried"] * 3 == deliver(changed, sent, to="azure", via="cosmos_db").outcomes
     assert ["1", "2"] == GOT
 
 
@@ -184,12 +184,12 @@ def test_handled_documents_are_skipped_when_the_host_repeats_a_batch() -> None:
     failing = {"2"}
 
     @portable(on.change("shop/users"))
-    def one(event: ChangeEvent) -> None:
+    def changed(event: ChangeEvent) -> None:
         GOT.append(event.key["id"])
         if event.key["id"] in failing:
             raise Busy
 
-    [function] = functions_for((one,), "cosmos_db")
+    [function] = functions_for((changed,), "cosmos_db")
     sent = payloads([fake.change("users", after={"id": str(n)}, id=f"c-{n}") for n in (1, 2, 3)], "cosmos_db")[0].many
     GOT.clear()
     errors = []
@@ -254,5 +254,5 @@ def test_the_trace_and_the_correlation_id_come_from_the_sender() -> None:
         GOT.append((ctx.trace and ctx.trace.trace_id, ctx.correlation_id))
 
     attributes = {"traceparent": parent, "x-correlation-id": "abc"}
-    one = got(traced, fake.message({}, attributes=attributes), "service_bus_queue")
-    assert ("4bf92f3577b34da6a3ce929d0e0e4736", "abc") == one
+    trace_and_id = got(traced, fake.message({}, attributes=attributes), "service_bus_queue")
+    assert ("4bf92f3577b34da6a3ce929d0e0e4736", "abc") == trace_and_id

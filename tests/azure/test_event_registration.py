@@ -26,7 +26,7 @@ def test_an_app_without_http_logs_nothing_about_access_keys(caplog: pytest.LogCa
     @portable(on.queue("orders"))
     def queued(event: Message) -> None: ...
 
-    assert ["queued"] == [one.get_function_name() for one in entry(queued).get_functions()]
+    assert ["queued"] == [function.get_function_name() for function in entry(queued).get_functions()]
     assert [] == [text for text in caplog.messages if "Auth level" in text]
 
 
@@ -34,8 +34,8 @@ def test_each_trigger_becomes_an_azure_function_with_the_functions_name() -> Non
     @portable(on.http("GET", "/hello"), on.queue("orders"), on.schedule("*/5 * * * *"))
     def mixed(event: Event) -> None: ...
 
-    found = wired(mixed, stored, happened, double)
-    types = {name: binding["type"] for name, binding in found.items()}
+    bindings = wired(mixed, stored, happened, double)
+    types = {name: binding["type"] for name, binding in bindings.items()}
     assert {
         "http": "httpTrigger",
         "mixed": "queueTrigger",
@@ -44,12 +44,12 @@ def test_each_trigger_becomes_an_azure_function_with_the_functions_name() -> Non
         "happened": "eventGridTrigger",
         "double": "activityTrigger",
     } == types
-    assert "0 */5 * * * *" == found["mixed-2"]["schedule"]
-    assert "uploads/{name}" == found["stored"]["path"]
+    assert "0 */5 * * * *" == bindings["mixed-2"]["schedule"]
+    assert "uploads/{name}" == bindings["stored"]["path"]
 
 
 def test_services_connections_and_options_are_found_by_name() -> None:
-    found = wired(
+    bindings = wired(
         message,
         changed,
         services={"queue": "service_bus_queue", "stream": "kafka", "changed": "sql"},
@@ -57,18 +57,18 @@ def test_services_connections_and_options_are_found_by_name() -> None:
         options={"orders": {"cardinality": "many"}} | {"users": {"leasesTableName": "leases"}},
     )
     assert ("serviceBusTrigger", "orders", "MANY", "ServiceBusConnection") == tuple(
-        found["message"][name] for name in ("type", "queueName", "cardinality", "connection")
+        bindings["message"][name] for name in ("type", "queueName", "cardinality", "connection")
     )
-    assert "message" == found["message-2"]["subscriptionName"]
-    assert ("%Brokers%", "message-3") == (found["message-3"]["brokerList"], found["message-3"]["consumerGroup"])
+    assert "message" == bindings["message-2"]["subscriptionName"]
+    assert ("%Brokers%", "message-3") == (bindings["message-3"]["brokerList"], bindings["message-3"]["consumerGroup"])
     assert ("sqlTrigger", "UsersDatabase", "leases") == tuple(
-        found["changed"][name] for name in ("type", "connectionStringSetting", "leasesTableName")
+        bindings["changed"][name] for name in ("type", "connectionStringSetting", "leasesTableName")
     )
 
 
 def test_bodies_are_bound_as_bytes() -> None:
-    found = wired(message, stored)
-    assert {"BINARY"} == {binding["dataType"] for binding in found.values()}
+    bindings = wired(message, stored)
+    assert {"BINARY"} == {binding["dataType"] for binding in bindings.values()}
 
 
 def test_an_object_trigger_for_more_than_created_objects_uses_event_grid() -> None:
@@ -82,14 +82,16 @@ def test_events_that_azure_would_lose_are_retried_until_they_succeed_unless_a_po
     @portable(on.stream("a"), on.stream("b", retry=on.RetryPolicy(3, 10, 10)))
     def read(event: Message) -> None: ...
 
-    found = wired(read)
+    bindings = wired(read)
     assert {
         "strategy": "exponential_backoff",
         "max_retry_count": "-1",
         "minimum_interval": "00:00:05",
         "maximum_interval": "00:05:00",
-    } == found["read"]["retry"]
-    assert {"strategy": "fixed_delay", "max_retry_count": "3", "delay_interval": "00:00:10"} == found["read-2"]["retry"]
+    } == bindings["read"]["retry"]
+    assert {"strategy": "fixed_delay", "max_retry_count": "3", "delay_interval": "00:00:10"} == bindings["read-2"][
+        "retry"
+    ]
 
 
 def test_the_dead_letter_queue_has_the_triggers_kind_and_connection() -> None:
@@ -111,13 +113,13 @@ def test_the_dead_letter_queue_has_the_triggers_kind_and_connection() -> None:
     # The function has no binding for them.
     assert {"event"} == {
         binding["name"]
-        for one in entry(read).get_functions()
-        for binding in json.loads(one.get_function_json())["bindings"]
+        for function in entry(read).get_functions()
+        for binding in json.loads(function.get_function_json())["bindings"]
     }
 
 
 @pytest.mark.parametrize(
-    ("trigger", "given", "said"),
+    ("trigger", "arguments", "warning"),
     [
         (on.stream("s"), {}, "blocks the others of event_hubs"),
         (on.stream("s", retry=on.RetryPolicy(2)), {}, "loses events that fail 3 times"),
@@ -130,15 +132,15 @@ def test_the_dead_letter_queue_has_the_triggers_kind_and_connection() -> None:
     ],
 )
 def test_registration_warns_about_surprises(
-    trigger: Any, given: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+    trigger: Any, arguments: dict[str, Any], warning: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     @portable(trigger)
     def function(event: Event) -> None: ...
 
-    entry(function, **given)
+    entry(function, **arguments)
     import re
 
-    assert [] != [text for text in caplog.messages if text.startswith("function: ") and re.search(said, text)]
+    assert [] != [text for text in caplog.messages if text.startswith("function: ") and re.search(warning, text)]
 
 
 def test_registration_without_surprises_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -163,7 +165,7 @@ def bare(event: Message) -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("targets", "given", "said"),
+    ("targets", "arguments", "error"),
     [
         ([portable(bare)], {}, r"bare takes Message, but has no trigger.*on\.queue\('orders'\)"),
         (both(on.queue("q")), {}, "first and second both read 'q', and Azure gives each event to only one"),
@@ -179,14 +181,16 @@ def bare(event: Message) -> None: ...
         ([message], {"settlement": True}, "needs the package azurefunctions-extensions-bindings-servicebus"),
     ],
 )
-def test_functions_that_azure_cannot_have_are_refused(targets: list[Any], given: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
-        entry(*targets, **given)
+def test_functions_that_azure_cannot_have_are_refused(
+    targets: list[Any], arguments: dict[str, Any], error: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=error):
+        entry(*targets, **arguments)
 
 
 def test_each_function_of_a_topic_has_its_own_subscription() -> None:
-    found = wired(*both(on.topic("t")))
-    assert ["first", "second"] == [binding["subscriptionName"] for binding in found.values()]
+    bindings = wired(*both(on.topic("t")))
+    assert ["first", "second"] == [binding["subscriptionName"] for binding in bindings.values()]
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ def cloud_event(draw: Any) -> Any:
     names = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=9).map(lambda name: f"x{name}")
     kind = draw(st.sampled_from(["application/json", "application/octet-stream"]))
     body = draw(BODY) if kind != "application/json" else json.dumps(draw(JSON), ensure_ascii=False).encode()
-    made = fake.cloud_event(
+    event = fake.cloud_event(
         draw(WORD),
         body=body,
         id=draw(WORD),
@@ -243,8 +243,8 @@ def cloud_event(draw: Any) -> Any:
     if kind == "application/json":
         from portable_fn.data import to_json
 
-        made.body = b"" if made.read_data() is None else to_json(made.read_data()).encode()
-    return made
+        event.body = b"" if event.read_data() is None else to_json(event.read_data()).encode()
+    return event
 
 
 @st.composite
@@ -319,17 +319,17 @@ def test_a_batch_survives_a_round_trip(service: str, events: Any, caplog: pytest
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(events, min_size=1, max_size=4, unique_by=lambda event: event.id))
     def holds(sent: list[Any]) -> None:
-        for one in sent:
+        for event in sent:
             # A batch has one partition and one attempt.
             if service == "event_hubs":
-                one.partition, one.source = sent[0].partition, sent[0].source
-                one.id = f"{one.partition}:{one.sequence}"
+                event.partition, event.source = sent[0].partition, sent[0].source
+                event.id = f"{event.partition}:{event.sequence}"
             if service in ("event_hubs", "kafka"):
-                one.attempt = sent[0].attempt
+                event.attempt = sent[0].attempt
             if service == "service_bus_topic":
                 # The host omits empty ones, so the rest can't be assigned to messages.
-                one.content_type, one.subject, one.key = "text/plain", f"about {one.id}", f"session {one.id}"
-        if len({one.id for one in sent}) < len(sent):
+                event.content_type, event.subject, event.key = "text/plain", f"about {event.id}", f"session {event.id}"
+        if len({event.id for event in sent}) < len(sent):
             return
         GOT.clear()
         assert ["acknowledged"] * len(sent) == deliver(whole, sent, to="azure", via=service).outcomes
@@ -344,7 +344,7 @@ def test_a_property_that_one_message_lacks_reaches_no_wrong_message() -> None:
 
     @portable(on.topic("orders"))
     def whole(batch: Batch[Message]) -> None:
-        GOT.extend((one.id, one.subject, one.key) for one in batch)
+        GOT.extend((message.id, message.subject, message.key) for message in batch)
 
     GOT.clear()
     deliver(whole, [second, first], to="azure", via="service_bus_topic")
@@ -369,8 +369,8 @@ def mutations(value: Any) -> Iterator[Any]:
             yield {each: value[each] for each in value if each != name}
             yield from ({**value, name: inner} for inner in mutations(value[name]))
     if isinstance(value, list):
-        for index, one in enumerate(value):
-            yield from ([*value[:index], inner, *value[index + 1 :]] for inner in mutations(one))
+        for index, item in enumerate(value):
+            yield from ([*value[:index], inner, *value[index + 1 :]] for inner in mutations(item))
 
 
 def typed(value: Any) -> Any:
@@ -413,14 +413,14 @@ def test_a_mutated_payload_is_an_event_or_a_decode_error(service: str, caplog: p
     arrival = payloads([event], service)[0]
     sent = arrival.each[0] if arrival.each else arrival.many
     tried = 0
-    for one in mutated(sent):
+    for payload in mutated(sent):
         try:
-            function.native(one)
+            function.native(payload)
         except Exception:
             continue  # the library's own converter refuses it: no function is called
-        invoked = function.invoke(one, [0])
+        invoked = function.invoke(payload, [0])
         tried += 1
-        assert invoked.error is None or "DecodeError" == invoked.error.name, (one, invoked.error)
+        assert invoked.error is None or "DecodeError" == invoked.error.name, (payload, invoked.error)
         for seen in GOT:
             read_all(seen)
         GOT.clear()

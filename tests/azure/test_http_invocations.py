@@ -135,8 +135,13 @@ def test_the_worker_runs_a_sync_function_in_a_thread_although_another_is_async()
     @portable(on.queue("orders"))
     def ship(order: Message) -> None: ...
 
-    shapes = {one.get_function_name(): one.get_user_function() for one in entry(asynchronous, ship).get_functions()}
-    assert {"http": True, "ship": False} == {name: inspect.iscoroutinefunction(one) for name, one in shapes.items()}
+    shapes = {
+        function.get_function_name(): function.get_user_function()
+        for function in entry(asynchronous, ship).get_functions()
+    }
+    assert {"http": True, "ship": False} == {
+        name: inspect.iscoroutinefunction(function) for name, function in shapes.items()
+    }
     assert None is shapes["ship"](event=func.QueueMessage(id="1", body=b"{}"), context=context())
 
 
@@ -154,7 +159,10 @@ def test_work_of_sync_functions_runs_on_the_workers_loop_once_it_has_awaited_a_f
     def ship(order: Message, ctx: Context) -> None:
         ctx.background(note())
 
-    shapes = {one.get_function_name(): one.get_user_function() for one in entry(asynchronous, ship).get_functions()}
+    shapes = {
+        function.get_function_name(): function.get_user_function()
+        for function in entry(asynchronous, ship).get_functions()
+    }
 
     async def worker() -> None:
         loop = asyncio.get_running_loop()
@@ -168,7 +176,7 @@ def test_work_of_sync_functions_runs_on_the_workers_loop_once_it_has_awaited_a_f
 
 
 def test_log_lines_of_streams_and_background_work_belong_to_their_invocation() -> None:
-    found: list[tuple[str, object, object]] = []
+    seen: list[tuple[str, object, object]] = []
     both = threading.Barrier(2)
 
     @portable(on.http("GET", "/"))
@@ -177,7 +185,7 @@ def test_log_lines_of_streams_and_background_work_belong_to_their_invocation() -
 
         async def note(where: str) -> None:
             for _ in range(3):
-                found.append((where, ctx.invocation_id, storage.invocation_id))
+                seen.append((where, ctx.invocation_id, storage.invocation_id))
                 await asyncio.sleep(0.001)
 
         async def lines() -> AsyncIterator[str]:
@@ -201,5 +209,5 @@ def test_log_lines_of_streams_and_background_work_belong_to_their_invocation() -
         thread.start()
     for thread in threads:
         thread.join()
-    assert {"stream", "background"} == {where for where, _, _ in found}
-    assert [(one, one) for _, one, _ in found] == [(one, its) for _, one, its in found]
+    assert {"stream", "background"} == {where for where, _, _ in seen}
+    assert [(expected, expected) for _, expected, _ in seen] == [(expected, actual) for _, expected, actual in seen]

@@ -63,11 +63,11 @@ async def asynchronous(request: Request):
 def test_on_the_real_worker_a_client_keeps_its_loop_between_calls(targets: str) -> None:
     with function_app(ONE_LOOP + f'app = entry({targets}, auth_level="anonymous")\n') as host:
         for _ in range(2):
-            assert b"ping\n" == told(host, "/stream").body
-            assert 204 == told(host, "/background").status
+            assert b"ping\n" == fetch(host, "/stream").body
+            assert 204 == fetch(host, "/background").status
             assert None is host.invoke("ship", {"event": b"{}"}, metadata={"Id": "1", "DequeueCount": 1}).error
             if "asynchronous" in targets:
-                assert b"ping\n" == told(host, "/async").body
+                assert b"ping\n" == fetch(host, "/async").body
         assert 2 == sum("asked: b'ping" in line for line in host.logs)
         assert 2 == sum("shipped: b'ping" in line for line in host.logs)
 
@@ -114,7 +114,7 @@ def leave(request):
 ONE = CHECKED + 'app = entry(leak, where, index, cookies, leave, auth_level="anonymous")\n'
 
 
-def told(host: Any, target: str, prefix: str = "/api", method: str = "GET", **fields: Any) -> Answer:
+def fetch(host: Any, target: str, prefix: str = "/api", method: str = "GET", **fields: Any) -> Answer:
     return over_front_end(host, fake.request(method, target, **fields), prefix)
 
 
@@ -124,11 +124,11 @@ def test_the_real_worker_serves_a_route_prefix(prefix: str) -> None:
     root_path = f"/{prefix}" if prefix else ""
     with function_app(ONE, prefix=prefix) as host:
         for path in ("/where/a%20b/c%2Fd", "/where", "/where/", "/where/x//y", "/where/%2541/100%25/%252520"):
-            got = told(host, path, root_path).json()
+            got = fetch(host, path, root_path).json()
             assert (got["path"], got["root_path"]) == (path, root_path)
         for path in ("/", "") if prefix else ("/",):
-            assert told(host, path, root_path).json()["root_path"] == root_path
-        assert told(host, "/nowhere", root_path).headers["content-type"] == "application/problem+json"
+            assert fetch(host, path, root_path).json()["root_path"] == root_path
+        assert fetch(host, "/nowhere", root_path).headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.runtime
@@ -137,21 +137,21 @@ def test_the_real_worker_serves_with_one_thread(python: str) -> None:
     env = {"PYTHON_THREADPOOL_THREAD_COUNT": "1", "WEBSITE_AUTH_ENABLED": "True"}
     with function_app(ONE, python=python, env=env) as host:
         assert [function.name for function in host.functions] == ["http"]
-        assert [told(host, "/leak").text for _ in range(3)] == ["unset"] * 3
-        assert [told(host, "/exit").status for _ in range(2)] == [500, 500]
+        assert [fetch(host, "/leak").text for _ in range(3)] == ["unset"] * 3
+        assert [fetch(host, "/exit").status for _ in range(2)] == [500, 500]
         principal = {"x-ms-client-principal": encoded(CLAIMS), "x-ms-client-principal-id": "u-1"}
-        assert told(host, "/where", headers=principal).json()["principal"] == "u-1"
-        assert told(host, "/where", headers={"x-ms-client-principal": "%%%"}).json()["principal"] is None
+        assert fetch(host, "/where", headers=principal).json()["principal"] == "u-1"
+        assert fetch(host, "/where", headers={"x-ms-client-principal": "%%%"}).json()["principal"] is None
         for lines in (
             ["a=x=y", FULL, "c=3; Path=/; Max-Age=-5"],
             [FULL],
             ["__Host-a=1; Path=/; Secure", "__Host-b=2; Path=/; Secure"],
         ):
-            got = told(host, "/cookies?" + "&".join(f"cookie={quote(line)}" for line in lines)).cookies
+            got = fetch(host, "/cookies?" + "&".join(f"cookie={quote(line)}" for line in lines)).cookies
             assert [sorted(line.lower().split("; ")) for line in sorted(got)] == [
                 sorted(line.lower().split("; ")) for line in sorted(lines)
             ]
-        refused = told(host, "/cookies?cookie=a%3Dx%3Dy&cookie=b%3Dx%3Dy")
+        refused = fetch(host, "/cookies?cookie=a%3Dx%3Dy&cookie=b%3Dx%3Dy")
         assert (refused.status, refused.headers["content-type"]) == (500, "application/problem+json")
         host.logged("one response can't set the cookies a, b")
 
@@ -161,19 +161,19 @@ def test_the_real_worker_serves_one_function_each() -> None:
     app = 'app = entry(where, change, index, auth_level="anonymous", one_function_each=True)\n'
     with function_app(CHECKED.replace('"ANY", "/where', '["GET", "POST"], "/where') + app) as host:
         assert sorted(function.name for function in host.functions) == ["change", "index", "where"]
-        got = told(host, "/where/a/b").json()
+        got = fetch(host, "/where/a/b").json()
         assert (got["function"], got["path"], got["root_path"], got["params"]) == (
             "where",
             "/where/a/b",
             "/api",
             {"rest": "a/b"},
         )
-        assert told(host, "/where/%2541/%2Fb").json()["path"] == "/where/%2541/%2Fb"
-        assert told(host, "/where/a", method="PUT").json() == {"function": "change"}
+        assert fetch(host, "/where/%2541/%2Fb").json()["path"] == "/where/%2541/%2Fb"
+        assert fetch(host, "/where/a", method="PUT").json() == {"function": "change"}
         for path in ("/", ""):
-            assert told(host, path).json() == {"root_path": "/api", "function": "index"}
-        assert told(host, "/nowhere").body == b""
-        assert told(host, "/where/a", method="DELETE").headers["allow"] == "GET, HEAD, OPTIONS, POST, PUT"
+            assert fetch(host, path).json() == {"root_path": "/api", "function": "index"}
+        assert fetch(host, "/nowhere").body == b""
+        assert fetch(host, "/where/a", method="DELETE").headers["allow"] == "GET, HEAD, OPTIONS, POST, PUT"
 
 
 @pytest.mark.runtime
@@ -181,17 +181,17 @@ def test_the_real_worker_serves_one_function_each() -> None:
 def test_the_real_worker_streams(python: str) -> None:
     app = 'app = entry(where, index, cookies, auth_level="anonymous", streaming=True, one_function_each=True)\n'
     with function_app(CHECKED + app, python=python) as host:
-        got = told(host, "/where/a", headers=[("client-ip", "6.6.6.6:1")]).json()
+        got = fetch(host, "/where/a", headers=[("client-ip", "6.6.6.6:1")]).json()
         assert (got["function"], got["path"], got["root_path"]) == ("where", "/where/a", "/api")
         assert (got["client_ip"], got["url"]) == ("203.0.113.7", "https://example.com/api/where/a")
-        assert told(host, "/where/%2541/%2Fb").json()["path"] == "/where/%2541/%2Fb"
+        assert fetch(host, "/where/%2541/%2Fb").json()["path"] == "/where/%2541/%2Fb"
         # The extension would never answer the invocation.
-        assert told(host, "/where/a", method="PROPFIND").status == 404
-        sent = told(
+        assert fetch(host, "/where/a", method="PROPFIND").status == 404
+        sent = fetch(
             host, "/where/a", method="PUT", body=b"2\r\nhi\r\n0\r\n\r\n", headers=[("transfer-encoding", "chunked")]
         )
         assert sent.json()["body"] == "hi"
-        assert told(host, "/cookies?cookie=a%3Dx%3Dy&cookie=b%3Dx%3Dy").cookies == ["a=x=y", "b=x=y"]
+        assert fetch(host, "/cookies?cookie=a%3Dx%3Dy&cookie=b%3Dx%3Dy").cookies == ["a=x=y", "b=x=y"]
 
 
 @pytest.mark.runtime
@@ -206,7 +206,7 @@ def mine(req, context):
     return where(req, context)
 """
     with function_app(CHECKED.replace("from portable_fn_azure import entry", "") + own) as host:
-        got = told(host, "/where/a/b").json()
+        got = fetch(host, "/where/a/b").json()
         assert (got["function"], got["path"], got["params"]) == ("mine", "/where/a/b", {"rest": "a/b"})
 
 
@@ -216,10 +216,10 @@ def test_an_answer_of_the_real_worker_is_recorded_and_replayed(tmp_path: Path, s
     app = f'app = entry(where, cookies, index, auth_level="anonymous", streaming={streaming})\n'
     with function_app(CHECKED + app, env={"PORTABLE_FN_RECORD": str(tmp_path)}) as host:
         for path in ("/where/a%20b/api/c?token=hunter2", "/", "/cookies?cookie=a%3Dx"):
-            assert 200 == told(host, path).status
-        assert "hi" == told(host, "/where/a", method="POST", body=b"hi").json()["body"]
+            assert 200 == fetch(host, path).status
+        assert "hi" == fetch(host, "/where/a", method="POST", body=b"hi").json()["body"]
 
     functions: dict[str, Any] = {}
     exec(CHECKED, functions)
-    found = replay(tmp_path, [functions[name] for name in ("where", "cookies", "index")])
-    assert (4, []) == (len(found), found.differences)
+    results = replay(tmp_path, [functions[name] for name in ("where", "cookies", "index")])
+    assert (4, []) == (len(results), results.differences)

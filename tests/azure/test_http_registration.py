@@ -26,7 +26,7 @@ def test_the_azure_function_is_async_if_one_handler_is() -> None:
 
 def test_with_one_function_each_the_last_of_a_path_takes_the_remaining_methods() -> None:
     app = functions(entry(ITEMS, one_function_each=True))
-    assert {name: (trigger(one)["route"], methods(one)) for name, one in app.items()} == {
+    assert {name: (trigger(function)["route"], methods(function)) for name, function in app.items()} == {
         "item": ("items/{id}", None),
         "change": ("items/{id}", ["POST", "PUT"]),
         "several": ("items/new", None),
@@ -34,18 +34,18 @@ def test_with_one_function_each_the_last_of_a_path_takes_the_remaining_methods()
         "root": ("{nothing:maxlength(0)?}", None),
     }
     # One of the handlers is async, so all run on the worker's event loop.
-    assert {inspect.iscoroutinefunction(one.get_user_function()) for one in app.values()} == {True}
+    assert {inspect.iscoroutinefunction(function.get_user_function()) for function in app.values()} == {True}
 
 
 def methods(function: Any) -> list[str] | None:
-    given = trigger(function).get("methods")
-    return None if given is None else [method.value for method in given]
+    names = trigger(function).get("methods")
+    return None if names is None else [method.value for method in names]
 
 
 @pytest.mark.parametrize("options", [{}, {"one_function_each": True}])
 def test_the_worker_can_load_the_function(options: dict[str, Any]) -> None:
-    for one in entry(ITEMS, **options).get_functions():
-        function: Any = one.get_user_function()
+    for azure_function in entry(ITEMS, **options).get_functions():
+        function: Any = azure_function.get_user_function()
         assert list(inspect.signature(function).parameters) == ["req", "context"]
         assert function.__annotations__ == {}
         assert not hasattr(function, "__wrapped__")

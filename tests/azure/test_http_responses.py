@@ -75,8 +75,8 @@ def test_two_cookies_that_the_host_would_change_are_an_error_with_a_remedy(
 def test_a_response_can_be_sent_twice() -> None:
     response = Response(200, (), [Cookie("a", "1"), Cookie("b", "2")])
     assert [len(answer(encode.http(response), "GET").cookies) for _ in range(2)] == [2, 2]
-    made = encode.http(response)
-    assert answer(made, "GET") == answer(made, "GET")
+    encoded = encode.http(response)
+    assert answer(encoded, "GET") == answer(encoded, "GET")
 
 
 def test_a_header_that_is_not_ascii_is_sent_percent_encoded_with_one_warning(
@@ -94,8 +94,8 @@ def test_a_header_that_is_not_ascii_is_sent_percent_encoded_with_one_warning(
 
 
 def test_the_mimetype_comes_from_the_handler() -> None:
-    made = encode.http(Response.html("<p>"))
-    assert (made.mimetype, made.headers["Content-Type"], made.get_body()) == (
+    encoded = encode.http(Response.html("<p>"))
+    assert (encoded.mimetype, encoded.headers["Content-Type"], encoded.get_body()) == (
         "text/html",
         "text/html; charset=utf-8",
         b"<p>",

@@ -69,7 +69,7 @@ BROKEN: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
     ),
     "cosmos_db, lsn": (cosmos_db, {"metadata": {"operationType": "delete", "id": "1"}}, "it has no lsn"),
     "cosmos_db, id of a version": (cosmos_db, version("delete"), "it has no id"),
-    "sql": (lambda one: changes.sql(one, "users", "i-1"), '{"a": 1}', "the changes must be a list, not dict"),
+    "sql": (lambda payload: changes.sql(payload, "users", "i-1"), '{"a": 1}', "the changes must be a list, not dict"),
     "sql, 3": (sql, {"Operation": 3, "Item": ROW}, "the Operation must be 0, 1 or 2, not 3"),
     "sql, -1": (sql, {"Operation": -1, "Item": ROW}, "the Operation must be 0, 1 or 2, not -1"),
     "sql, long": (sql, {"Operation": LONG, "Item": ROW}, f"the Operation must be 0, 1 or 2, not {LONG[:40]}"),
@@ -77,14 +77,14 @@ BROKEN: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
     "sql, item": (sql, {"Operation": 0, "Item": ["a"]}, "the Item must be an object, not list"),
     "sql, nothing": (sql, {"Item": ROW}, "a changed row can't be read: 'Operation' is missing"),
     "sql, invocation": (
-        lambda one: changes._row(one, "users", ""),
+        lambda payload: changes._row(payload, "users", ""),
         {"Operation": 0, "Item": {}},
         "it has no id of the invocation",
     ),
     "mysql": (mysql, {"Item": 5}, "the Item must be an object, not int"),
     "mysql, nothing": (mysql, {}, "a changed row can't be read: 'Item' is missing"),
     "mysql, invocation": (
-        lambda one: changes._mysql_row(one, "users", ""),
+        lambda payload: changes._mysql_row(payload, "users", ""),
         {"Item": {}},
         "it has no id of the invocation",
     ),
@@ -104,12 +104,12 @@ BROKEN: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("reader", "given", "said"), [pytest.param(*row, id=name) for name, row in BROKEN.items()])
-def test_an_error_shows_the_malformed_value(reader: Callable[[Any], Any], given: Any, said: str) -> None:
+@pytest.mark.parametrize(("reader", "payload", "error"), [pytest.param(*row, id=name) for name, row in BROKEN.items()])
+def test_an_error_shows_the_malformed_value(reader: Callable[[Any], Any], payload: Any, error: str) -> None:
     try:
-        got = reader(given)
+        got = reader(payload)
     except DecodeError as exc:
         got = exc
     assert isinstance(got, DecodeError)
     # From the start of the message: no part of the payload comes first.
-    assert str(got).startswith(said)
+    assert str(got).startswith(error)

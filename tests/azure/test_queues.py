@@ -128,8 +128,8 @@ def test_a_dead_letter_in_a_storage_queue_never_expires(server: Server, monkeypa
         "POST", "shop", KEY, "/shop/orders-dead/messages", {"messagettl": "-1"}, {name: named[name] for name in (*WHEN, "content-type")}, len(body)
     )  # fmt: skip
     assert f"SharedKey shop:{signed}" == named["authorization"]
-    found = fake.message(body=b64decode(text_of(body)))
-    assert ("unknown sku", {"n": 1}) == (reason(found), restored(found).data)
+    received = fake.message(body=b64decode(text_of(body)))
+    assert ("unknown sku", {"n": 1}) == (reason(received), restored(received).data)
 
 
 def test_a_missing_queue_is_created(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,8 +265,8 @@ def test_a_dead_letter_keeps_its_attributes_on_service_bus(server: Server, monke
     assert ('"7"', '"unknown sku"') == (headers["tenant"], headers["portable-fn-reason"])
     broker = json.loads(headers["BrokerProperties"])
     assert ("customer-ü", "an örder") == (broker["SessionId"], broker["Label"])
-    found = from_service_bus(asked)
-    assert (event, "unknown sku") == (restored(found), reason(found))
+    received = from_service_bus(asked)
+    assert (event, "unknown sku") == (restored(received), reason(received))
 
 
 def test_a_dead_letter_without_a_content_type_reads_the_same_on_service_bus(
@@ -275,8 +275,8 @@ def test_a_dead_letter_without_a_content_type_reads_the_same_on_service_bus(
     monkeypatch.setenv("ServiceBusConnection", server.service_bus)
     event = fake.message({"n": 1})
     send("service_bus_queue", event)
-    found = from_service_bus(server.asked[0])
-    assert ({"n": 1}, "", event) == (found.data, restored(found).content_type, restored(found))  # type: ignore[attr-defined]
+    received = from_service_bus(server.asked[0])
+    assert ({"n": 1}, "", event) == (received.data, restored(received).content_type, restored(received))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("attributes", [{"long": "é" * 20_000}, {f"a{n}": "x" * 900 for n in range(30)}])
@@ -288,14 +288,14 @@ def test_attributes_too_large_for_headers_are_in_the_body(
     send("service_bus_queue", event)
     [asked] = server.asked
     assert sum(len(name) + len(value) for name, value in asked[2].items()) < 16_000
-    found = from_service_bus(asked)
-    assert (event, "unknown sku") == (restored(found), reason(found))
+    received = from_service_bus(asked)
+    assert (event, "unknown sku") == (restored(received), reason(received))
 
 
 def test_a_repeated_send_has_the_same_id_and_two_messages_with_one_id_have_two() -> None:
-    one, same, other = (fake.message(body=body, id="m-1") for body in (b"1", b"1", b"2"))
-    assert queues.message_id(one) == queues.message_id(same) != queues.message_id(other)
-    assert len(queues.message_id(one)) <= 128
+    first, same, other = (fake.message(body=body, id="m-1") for body in (b"1", b"1", b"2"))
+    assert queues.message_id(first) == queues.message_id(same) != queues.message_id(other)
+    assert len(queues.message_id(first)) <= 128
 
 
 def test_a_session_of_service_bus_has_at_most_128_characters(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,19 +309,19 @@ def test_a_session_of_service_bus_has_at_most_128_characters(server: Server, mon
 
 @pytest.mark.parametrize("kind", ["storage_queue", "service_bus_queue"])
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "error"),
     [
         ((403, b"<?xml?><Error><Code>AuthenticationFailed</Code><Message>secret</Message></Error>"), "refused a message with 403 AuthenticationFailed"),
         ((500, b"secret"), "refused a message with 500"),
     ],
 )  # fmt: skip
 def test_the_error_has_the_code_of_a_refusal(
-    server: Server, monkeypatch: pytest.MonkeyPatch, kind: str, answer: tuple[int, bytes], said: str
+    server: Server, monkeypatch: pytest.MonkeyPatch, kind: str, answer: tuple[int, bytes], error: str
 ) -> None:
     monkeypatch.setenv("AzureWebJobsStorage", server.storage)
     monkeypatch.setenv("ServiceBusConnection", server.service_bus)
     server.answers = [answer]
-    with pytest.raises(api.QueueError, match=said) as raised:
+    with pytest.raises(api.QueueError, match=error) as raised:
         send(kind)
     assert "secret" not in str(raised.value)
 
@@ -330,7 +330,7 @@ SECRETS = "S3CRET"
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "said"),
+    ("kind", "text", "error"),
     [
         ("storage_queue", None, "the setting AzureWebJobsStorage is missing"),
         ("service_bus_queue", None, "the setting ServiceBusConnection is missing"),
@@ -346,11 +346,11 @@ SECRETS = "S3CRET"
     ],
 )  # fmt: skip
 def test_the_error_names_a_malformed_setting_without_its_value(
-    monkeypatch: pytest.MonkeyPatch, kind: str, text: str | None, said: str
+    monkeypatch: pytest.MonkeyPatch, kind: str, text: str | None, error: str
 ) -> None:
     if text is not None:
         monkeypatch.setenv("AzureWebJobsStorage" if kind == "storage_queue" else "ServiceBusConnection", text)
-    with pytest.raises(api.QueueError, match=said) as raised:
+    with pytest.raises(api.QueueError, match=error) as raised:
         send(kind)
     chain = f"{raised.value} {raised.value.__cause__}"
     assert SECRETS not in chain
@@ -449,9 +449,9 @@ def test_azurite_accepts_a_dead_letter(
     # The queue is missing at the first send.
     for event in events:
         queues.dead_letter("storage_queue", queue, "AzureWebJobsStorage", event, Reject("ünknown"), None, __file__)
-    letters = [fake.message(body=b64decode(one.text)) for one in storage.receive(queue)]
-    assert events == [restored(one) for one in letters]
-    assert {"ünknown"} == {reason(one) for one in letters}
+    letters = [fake.message(body=b64decode(message.text)) for message in storage.receive(queue)]
+    assert events == [restored(received) for received in letters]
+    assert {"ünknown"} == {reason(received) for received in letters}
 
 
 @pytest.mark.runtime
@@ -466,7 +466,7 @@ def test_azurite_refuses_a_wrong_key(storage: Storage, monkeypatch: pytest.Monke
 
 def test_a_property_needs_a_name_and_a_value_that_a_header_can_hold() -> None:
     to = Destination(40, 4096, queues.is_property, queues.legible, total=10_000)
-    made = letter(
+    written = letter(
         fake.message({}, attributes={"ok": "1", "Content-Type": "2", "x-ms-a": "3", "a:b": "4"}), Reject(), to
     )
-    assert {"ok"} == {name for name in made.attributes if not name.startswith("portable-fn-")}
+    assert {"ok"} == {name for name in written.attributes if not name.startswith("portable-fn-")}

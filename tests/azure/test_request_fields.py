@@ -54,7 +54,7 @@ def read(request: Any) -> dict[str, Any]:
 
 def test_each_field_of_a_request_becomes_the_neutral_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "true")
-    given = func.HttpRequest(
+    native = func.HttpRequest(
         "PUT",
         "http://example.com:8080/api/items/a%2fb?u=https://e.com/?x&n=1",
         headers={
@@ -72,16 +72,16 @@ def test_each_field_of_a_request_becomes_the_neutral_one(monkeypatch: pytest.Mon
         "scheme": "http",
         "client_ip": "203.0.113.7",
         "id": "i-1",
-        "native": given,
+        "native": native,
     }
     for place, root_path, raw_path, params in (
         (None, "", "/api/items/a%2fb", {"id": "a/b", "other": "c/d"}),
         (Place(("", "id")), "/api", "/items/a%2fb", {}),
     ):
-        got = decode.http(given, INVOKED, place)
-        told = read(got)
-        assert told.pop("principal").id == "s-1"
-        assert {**expected, "root_path": root_path, "raw_path": raw_path} == told
+        got = decode.http(native, INVOKED, place)
+        fields = read(got)
+        assert fields.pop("principal").id == "s-1"
+        assert {**expected, "root_path": root_path, "raw_path": raw_path} == fields
         assert (b"body", "other.example", params) == (got.body, got.headers["host"], got.params)
 
 
@@ -121,10 +121,10 @@ PROXIED = [
 def test_each_field_of_a_streaming_request_becomes_the_neutral_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBSITE_SKU", "Standard")
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "true")
-    given = streamed(headers=PROXIED, id="a b")
-    got = decode.streaming(given, INVOKED, Place(("", "id")))
-    told = read(got)
-    assert told.pop("principal").id == "s-1"
+    native = streamed(headers=PROXIED, id="a b")
+    got = decode.streaming(native, INVOKED, Place(("", "id")))
+    fields = read(got)
+    assert fields.pop("principal").id == "s-1"
     assert {
         "method": "PUT",
         "raw_path": "/items/a%20b",
@@ -134,15 +134,15 @@ def test_each_field_of_a_streaming_request_becomes_the_neutral_one(monkeypatch: 
         "scheme": "http",
         "client_ip": "203.0.113.7",
         "id": "i-1",
-        "native": given,
-    } == told
+        "native": native,
+    } == fields
     assert ["1", "Zoë"] == got.headers.get_all("x-a")
 
 
 def test_the_client_of_a_streaming_request_is_known_only_behind_a_front_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WEBSITE_SKU", raising=False)
     monkeypatch.delenv("WEBSITE_AUTH_ENABLED", raising=False)
-    given = streamed(headers=PROXIED[4:6])
-    got = read(decode.streaming(given, INVOKED, Place((), "path")))
+    native = streamed(headers=PROXIED[4:6])
+    got = read(decode.streaming(native, INVOKED, Place((), "path")))
     assert (None, None, "https") == (got["client_ip"], got["principal"], got["scheme"])
     assert got["host"] == Request().host

@@ -75,11 +75,11 @@ def test_a_message_without_a_session_has_no_key(fields: dict[str, Any]) -> None:
 def test_the_sessions_of_a_batch_come_from_an_array_or_its_receiver() -> None:
     array = {"SessionIdArray": ["s-1", "s-2"], "MessageSession": LOCKED}
     batch = [native(session_id=id, metadata=array, message_id=id) for id in array["SessionIdArray"]]
-    assert ["s-1", "s-2"] == [one.key for one in messages.service_bus_batch(batch, "orders")]  # type: ignore[union-attr]
+    assert ["s-1", "s-2"] == [message.key for message in messages.service_bus_batch(batch, "orders")]  # type: ignore[union-attr]
     # A batch has one session: https://github.com/Azure/azure-functions-servicebus-extension/pull/11
     metadata = {"MessageSession": {"SessionId": "s-1"}, "MessageIdArray": ["1", "2"]}
     batch = [native(metadata=metadata, message_id=id) for id in ("1", "2")]
-    assert ["s-1", "s-1"] == [one.key for one in messages.service_bus_batch(batch, "orders")]  # type: ignore[union-attr]
+    assert ["s-1", "s-1"] == [message.key for message in messages.service_bus_batch(batch, "orders")]  # type: ignore[union-attr]
 
 
 APP = """

@@ -94,7 +94,7 @@ def test_an_event_is_redelivered_only_to_functions_that_have_not_handled_it(serv
 
     def one_for(name: str, kind: type[Any], trigger: Any, fails: dict[str, int]) -> Any:
         def function(event: Any) -> None:
-            times = sum(one[:2] == (name, event.id) for one in got) + 1
+            times = sum(call[:2] == (name, event.id) for call in got) + 1
             got.append((name, event.id, times))
             if times <= fails.get(event.id, 0):
                 raise Busy

@@ -71,8 +71,8 @@ class Sent:
 def answered(handler: Any, request: Any) -> Sent:
     """Call the app's function as the extension and its server do, and return what the server sends."""
     app = entry(handler, streaming=True)
-    [one] = app.get_functions()
-    function: Callable[..., Awaitable[Any]] = one.get_user_function()
+    [azure_function] = app.get_functions()
+    function: Callable[..., Awaitable[Any]] = azure_function.get_user_function()
     sent = Sent()
 
     async def client() -> dict[str, Any]:
@@ -80,10 +80,10 @@ def answered(handler: Any, request: Any) -> Sent:
         return {"type": "http.disconnect"}
 
     async def serve() -> None:
-        made = await function(req=request, context=SimpleNamespace(invocation_id="i-1", function_name="http"))
-        assert isinstance(made, Starlettes)
+        response = await function(req=request, context=SimpleNamespace(invocation_id="i-1", function_name="http"))
+        assert isinstance(response, Starlettes)
         # The server runs in another context.
-        await asyncio.create_task(made(request.scope, client, sent))  # type: ignore[operator]  # an ASGI application
+        await asyncio.create_task(response(request.scope, client, sent))  # type: ignore[operator]  # an ASGI application
 
     asyncio.run(serve())
     return sent

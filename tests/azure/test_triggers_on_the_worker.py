@@ -91,8 +91,8 @@ def test_an_invocation_of_the_worker_is_recorded_and_replayed(app: str, tmp_path
             assert None is invoke(host, function, service, event).error
     functions = [events_app.batch] if "batches" in app else list(events_app.BY_KIND.values())
     for to in (None, "aws"):
-        found = replay(tmp_path, functions, to)
-        assert (len(rows), [], []) == (len(found), found.differences, found.skipped)
+        results = replay(tmp_path, functions, to)
+        assert (len(rows), [], []) == (len(results), results.differences, results.skipped)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def hosts(queues: QueueServer) -> Iterator[dict[str, AzureHost]]:
 def invoke(host: AzureHost, function: str, service: str, *events: Any) -> Invocation:
     """Invoke the function with the events, or with the first one if it takes a single event."""
     arrival = payloads(list(events), service)[0]
-    many = "many" in str([one.bindings for one in host.functions if one.name == function]).lower()
+    many = "many" in str([loaded.bindings for loaded in host.functions if loaded.name == function]).lower()
     sent = arrival.many if many or not arrival.each else arrival.each[0]
     retry = {"retry_count": sent.retry_count, "max_retry_count": 5} if sent.retry_count else {}
     return host.invoke_typed(function, {"event": sent.data}, metadata=sent.metadata, retry=retry)
@@ -155,9 +155,9 @@ def test_the_worker_passes_the_same_as_the_simulation(
     events_app.SEEN.clear()
     handler = events_app.batch if function.startswith("batch") else events_app.BY_KIND[event.kind_name]
     assert ["acknowledged"] == deliver(handler, event, to="azure", via=service).outcomes
-    for one in (*seen, *events_app.SEEN):
+    for event_seen in (*seen, *events_app.SEEN):
         if service in ("sql", "mysql", "durable_activity"):
-            del one["id"]  # which is of the invocation
+            del event_seen["id"]  # which is of the invocation
     assert events_app.SEEN == seen
 
 
@@ -233,7 +233,7 @@ def test_every_rejected_message_of_a_batch_is_dead_lettered(hosts: dict[str, Azu
     before = len(queues.letters)
     invocation, _ = send(hosts["batches"], "batch-3", "event_hubs", *events)
     assert None is invocation.error
-    assert [event.data for event in events] == [restored(one).data for one in queues.letters[before:]]
+    assert [event.data for event in events] == [restored(letter).data for letter in queues.letters[before:]]
 
 
 def test_a_batch_fails_as_a_whole(hosts: dict[str, AzureHost]) -> None:
@@ -263,13 +263,13 @@ def test_an_unreadable_event_is_retried(hosts: dict[str, AzureHost]) -> None:
 
 def test_retry_policies_reach_the_host(hosts: dict[str, AzureHost]) -> None:
     policies = {function.name: function.retry for function in hosts["defaults"].functions}
-    told = {
+    policy = {
         "max_retry_count": 5,
         "retry_strategy": "exponential_backoff",
         "minimum_interval": "5s",
         "maximum_interval": "300s",
     }
-    assert told == policies["message-3"] == policies["changed"] == policies["tick"]
+    assert policy == policies["message-3"] == policies["changed"] == policies["tick"]
     assert None is policies["message"] is policies["stored"] is policies["happened"]
 
 
@@ -304,8 +304,8 @@ def test_azure_functions_2_behaves_the_same(newer: AzureHost, service: str, func
     assert None is invocation.error
     events_app.SEEN.clear()
     assert ["acknowledged"] == deliver(events_app.BY_KIND[event.kind_name], event, to="azure", via=service).outcomes
-    for one in (*seen, *events_app.SEEN):
-        del one["id"]  # an activity's is of the invocation
+    for event_seen in (*seen, *events_app.SEEN):
+        del event_seen["id"]  # an activity's is of the invocation
     assert events_app.SEEN == seen
 
 
@@ -426,7 +426,9 @@ def test_a_queued_message_that_always_fails_ends_in_the_poison_queue(storage: St
     storage.queue("orders")
     storage.send("orders", b"poison")
     for _ in range(TRIES):
-        assert ["LookupError: not now"] == [one.error for one in poll_queue(storage, stored, "orders", "order")]
+        assert ["LookupError: not now"] == [
+            invocation.error for invocation in poll_queue(storage, stored, "orders", "order")
+        ]
     assert [] == poll_queue(storage, stored, "orders", "order")
     (dead,) = storage.receive("orders-poison")
     assert b"poison" == b64decode(dead.text)
@@ -435,7 +437,7 @@ def test_a_queued_message_that_always_fails_ends_in_the_poison_queue(storage: St
 def test_a_rejected_queued_message_is_dead_lettered_after_one_attempt(storage: Storage, stored: AzureHost) -> None:
     storage.queue("orders")
     storage.send("orders", b"never")
-    assert [None] == [one.error for one in poll_queue(storage, stored, "orders", "order")]
+    assert [None] == [invocation.error for invocation in poll_queue(storage, stored, "orders", "order")]
     assert [] == poll_queue(storage, stored, "orders", "order")
     (dead,) = storage.receive("orders-dead")
     letter = fake.message(body=b64decode(dead.text))
@@ -449,7 +451,7 @@ def test_a_binary_message_passes_through_a_queue(storage: Storage, stored: Azure
     storage.queue("orders")
     before = len(stored.logs)
     storage.send("orders", bytes(range(256)))
-    assert [None] == [one.error for one in poll_queue(storage, stored, "orders", "order")]
+    assert [None] == [invocation.error for invocation in poll_queue(storage, stored, "orders", "order")]
     assert printed(stored, before, "order", 1)[0].endswith(repr(bytes(range(256))))
 
 
@@ -458,7 +460,7 @@ def test_an_event_of_event_grid_in_a_queue_is_an_object_event(storage: Storage, 
     storage.queue("uploads-events")
     storage.send("uploads-events", queued.encode())
     before = len(stored.logs)
-    assert [None] == [one.error for one in poll_queue(storage, stored, "uploads-events", "uploaded")]
+    assert [None] == [invocation.error for invocation in poll_queue(storage, stored, "uploads-events", "uploaded")]
     assert ["uploaded uploads a b.png created"] == printed(stored, before, "uploaded", 1)
 
 
@@ -492,10 +494,10 @@ def test_messages_are_settled_separately(settling: AzureHost) -> None:
     before = len(settling.logs)
     assert None is settling.invoke_typed("message", {"event": azure_amqp.settleable(sent)}).error
     verbs = ("complete", "abandon", "deadletter 'told to'", "abandon", "complete")
-    told = printed(settling, before, "[host]", len(verbs))
-    assert [f"[host] {verb} {azure_amqp.lock(n)}" for n, verb in enumerate(verbs)] == told
+    lines = printed(settling, before, "[host]", len(verbs))
+    assert [f"[host] {verb} {azure_amqp.lock(n)}" for n, verb in enumerate(verbs)] == lines
     seen = [json.loads(line.removeprefix(events_app.MARK)) for line in printed(settling, before, events_app.MARK, 5)]
-    assert [(f"m-{n}", n + 1) for n in range(5)] == [(one["id"], one["attempt"]) for one in seen]
+    assert [(f"m-{n}", n + 1) for n in range(5)] == [(event_seen["id"], event_seen["attempt"]) for event_seen in seen]
 
 
 def test_a_message_that_cannot_be_settled_fails_the_invocation(settling: AzureHost) -> None:
@@ -527,5 +529,5 @@ def test_messages_of_an_async_handler_are_settled_too() -> None:
     sent = [fake.message(body=body, id=body.decode()) for body in (b"fine", b"never")]
     with function_app(HEAD + SETTLED_ASYNC, environment="azure-settlement") as host:
         assert None is host.invoke_typed("order", {"event": azure_amqp.settleable(sent)}).error
-        told = printed(host, 0, "[host]", 2)
-    assert [f"[host] complete {azure_amqp.lock(0)}", f"[host] deadletter 'not for us' {azure_amqp.lock(1)}"] == told
+        lines = printed(host, 0, "[host]", 2)
+    assert [f"[host] complete {azure_amqp.lock(0)}", f"[host] deadletter 'not for us' {azure_amqp.lock(1)}"] == lines
