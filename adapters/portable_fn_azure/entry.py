@@ -44,7 +44,9 @@ def entry(
     root_path: str = "",
     http_name: str | None = None,
 ) -> FunctionApp:
-    """Build the FunctionApp for portable functions, or for a module of them: `app = entry(functions)`.
+    """Build the FunctionApp for portable functions, or for a module of them.
+
+    Azure finds it by its name in function_app.py, `app`.
 
     It has one Azure function, `http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS are answered as on the other
     providers. Each other trigger gets an Azure function with the handler's name.

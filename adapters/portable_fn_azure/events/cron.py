@@ -35,7 +35,8 @@ def ncrontab(cron: str) -> str:
                 )
     if day not in ("*", "?") and weekday not in ("*", "?"):
         raise ConfigurationError(
-            f"the schedule {cron!r} has a day of the month and one of the week: cron runs on either, Azure only on both; use two schedules"
+            f"the schedule {cron!r} has a day of the month and one of the week: cron runs on either, Azure only on both; use "
+            "two schedules"
         )
     day, weekday = ("*" if field == "?" else field for field in (day, weekday))
     return " ".join(("0", minute, hour, day, month, ",".join(_weekday(part) for part in weekday.split(","))))
