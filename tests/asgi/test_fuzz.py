@@ -21,7 +21,7 @@ from portable_fn.testing import fake
 from portable_fn_asgi import entry
 from tests.asgi.helpers import ENVELOPE, KAFKA, add, home, keeper, post, send, ship
 
-pytestmark = pytest.mark.usefixtures("quiet")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet")]
 
 
 REQUESTS = [

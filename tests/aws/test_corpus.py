@@ -376,6 +376,7 @@ def read_all(event: Event[Any]) -> None:
         read_all(inner)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ALL)
 def test_a_mutated_payload_is_an_event_or_a_decode_error(file: str) -> None:
     native = payload(f"{file}.json")
@@ -405,6 +406,7 @@ def any_event(event: Event) -> Any:
     return event.data if isinstance(event, Task) else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ALL)
 def test_a_mutated_payload_is_answered_or_raises_one_of_our_errors(file: str) -> None:
     native = payload(f"{file}.json")

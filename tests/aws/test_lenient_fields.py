@@ -163,6 +163,7 @@ def said(event: Event[Any]) -> dict[str, Any]:
     return {name: getattr(event, name) for name in names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "path", "odd"), CASES)
 def test_a_malformed_minor_part_affects_only_its_own_field(source: str, path: str, odd: int) -> None:
     native, where, paths = SIDE[source]
@@ -224,6 +225,7 @@ def test_a_missing_part_is_the_neutral_default(source: str, path: str) -> None:
     assert [nothing if name != "content_type" else "" for name in names.split()] == values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "path", "odd"), CASES)
 def test_a_handler_that_logs_and_reads_everything_succeeds(source: str, path: str, odd: int) -> None:
     seen: list[Any] = []
@@ -270,6 +272,7 @@ def strict() -> Iterator[tuple[str, str, Any]]:
                     yield source, path, value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "path", "value"), list(strict()))
 def test_the_identity_of_an_event_is_never_invented(source: str, path: str, value: Any) -> None:
     native, where, _ = STRICT[source]

@@ -51,6 +51,7 @@ def listening() -> Iterator[tuple[str, list[Received]]]:
         server.server_close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
 @pytest.mark.parametrize(
     ("kind", "options"),

@@ -430,6 +430,7 @@ def test_a_task_that_the_handler_leaves_has_its_first_step_before_the_invocation
     assert ["message", "request"] == seen
 
 
+@pytest.mark.slow
 def test_an_async_generator_that_is_left_is_closed() -> None:
     async def numbers() -> AsyncIterator[int]:
         try:
@@ -528,6 +529,7 @@ def test_an_awaitable_other_than_a_coroutine_is_awaited() -> None:
 # --- what is left --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @WAITS
 def test_no_message_is_kept_when_its_handler_has_ended(seconds: float | None) -> None:
     class Big:

@@ -165,6 +165,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_gzip_takes_neither_memory_nor_time(name: str) -> None:
     began = time.process_time()

@@ -54,6 +54,7 @@ def innermost_message(event: Event[Any]) -> Event[Any]:
     return next((one for one in (event, *reversed(event.envelopes)) if isinstance(one, Message)), event)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("provider", "kind", "service"), SERVICES, ids=lambda value: getattr(value, "__name__", value))
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(data=st.data())

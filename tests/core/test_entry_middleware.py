@@ -148,6 +148,7 @@ def test_cors_of_an_entry_answers_preflights_of_every_path(provider: str, via: s
     assert "POST" in answer.headers["access-control-allow-methods"]
 
 
+@pytest.mark.slow
 @on_every_service
 @each_refusal
 @pytest.mark.parametrize("make", [sync, asynchronous])
@@ -169,6 +170,7 @@ def sync_passing(event: Any, ctx: Context, call_next: Any) -> Any:
     return call_next(event, ctx)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [[passing, sync_passing], [sync_passing, passing], [sync_passing]])
 @pytest.mark.parametrize("harness", IN_PROCESS, ids=lambda harness: harness.name)
 def test_every_story_holds_inside_of_an_entrys_middleware(harness: Harness, use: list[Middleware]) -> None:

@@ -91,6 +91,7 @@ def ends() -> BaseException:
     return SystemExit("x")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unlogged")
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize(
@@ -130,6 +131,7 @@ def test_requests_leave_no_frames_behind(style: str, make: Any, provider: str) -
     assert error.__traceback__ is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unlogged")
 @pytest.mark.parametrize(
     ("style", "make"),
@@ -174,6 +176,7 @@ def test_messages_leave_no_frames_behind(style: str, make: Any, count: int) -> N
     assert 0 == kept(count)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unlogged")
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("make", [broken, busy, never])

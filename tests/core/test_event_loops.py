@@ -556,6 +556,7 @@ print("done")
     assert ["done", "cleaned up", "closed"] == in_a_process(code).splitlines()
 
 
+@pytest.mark.slow
 def test_a_task_that_refuses_to_end_does_not_keep_the_process() -> None:
     code = """
 import asyncio, logging

@@ -200,6 +200,7 @@ SERVICES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("provider", "service"), SERVICES)
 def test_a_text_reaches_the_function_of_its_channel_and_no_other(provider: str, service: str) -> None:
     for name, text in TEXTS.items():
@@ -231,6 +232,7 @@ def test_a_text_reaches_the_only_function_for_messages_and_no_other(provider: st
             assert (name, expected, ["acknowledged"]) == (name, names(), delivery.outcomes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("provider", "service"), SERVICES)
 def test_an_async_function_and_one_for_batches_get_the_texts_of_their_channel(provider: str, service: str) -> None:
     @portable(on.queue("feedback"), on.topic("feedback"), on.stream("feedback"))

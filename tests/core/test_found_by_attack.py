@@ -44,6 +44,7 @@ def test_threads_that_cannot_be_started_take_no_place_in_the_pool(monkeypatch: p
         pool.finish()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("via", ["http_api", "rest_api", "alb", "alb_multi_value"])
 def test_an_answer_of_too_many_cookies_is_a_problem_document(via: str) -> None:
     @portable(on.http("GET", "/"))

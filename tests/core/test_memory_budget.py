@@ -22,6 +22,8 @@ from portable_fn.json_limits import TooManyValues
 from portable_fn.pairs import MAX_FIELDS
 from portable_fn.testing import deliver, fake
 
+pytestmark = pytest.mark.slow
+
 BUDGET = MOST_TIMES * MAX_BODY
 # Other growth of a process: code, the examined part, the rounding of the estimate.
 SLACK = 4 * 1024 * 1024

@@ -77,6 +77,7 @@ def test_without_a_deadline_only_the_adapter_limits_sending(handler: Any) -> Non
     assert [None] * 4 == given
 
 
+@pytest.mark.slow
 @STYLES
 def test_dead_letters_that_nobody_takes_in_time_are_retried_before_the_deadline(handler: Any) -> None:
     def send_letter(event: Any, reject: Reject, dead_letter: str, seconds: float) -> bool:

@@ -267,6 +267,7 @@ except InvalidData as exc:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="a process's peak is in /proc on Linux alone")
 @pytest.mark.parametrize("name", MANY)
 def test_a_million_faults_take_no_memory(name: str) -> None:

@@ -435,6 +435,7 @@ def test_a_message_cut_short_anywhere_is_an_event_or_a_decode_error(number: int)
         survives(message[:length])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=EXAMPLES * 5)
 @given(
     message=st.sampled_from(MESSAGES),
@@ -488,6 +489,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=EXAMPLES * 5)
 @given(payload=json_values)
 def test_any_json_is_an_event_or_a_decode_error(payload: Any) -> None:

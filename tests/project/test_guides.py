@@ -23,6 +23,7 @@ PAGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_files_of_a_page_pass_their_tests(page: Path, tmp_path: Path) -> None:
     for name, text in LISTING.findall(page.read_text()):

@@ -12,6 +12,8 @@ import pytest
 
 from tests.project.test_docs import blocks
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TYPED = ROOT / "tests" / "typed"
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.project.walk import ROOT, available, commands, follow, matches, run
 
+pytestmark = pytest.mark.slow
+
 README = ROOT / "README.md"
 
 needs_programs = pytest.mark.skipif(

@@ -244,6 +244,7 @@ def test_values_nested_too_deeply_are_replaced(value: Any) -> None:
     assert ("hunter2" in result, "REDACTED" in result) == (False, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -256,6 +257,7 @@ def test_gzip_that_is_too_large_or_incomplete_is_replaced_as_a_whole(value: Any,
     assert expected == redacted(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [

@@ -308,6 +308,7 @@ def of_azure(payload: str) -> str:
     return f'{{"provider":"azure","calls":[],"payload":{payload}}}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "why"),
     [

@@ -18,7 +18,13 @@ from portable_fn.testing.stories.events import every_event, messages
 CELLS = cells()
 
 
-@pytest.mark.parametrize("cell", [pytest.param(cell, id=cell.name) for cell in CELLS])
+def _marks(cell: EventCell) -> list[pytest.MarkDecorator]:
+    """Leave out of `make test-fast` the services that aren't a provider's first for a kind of event."""
+    services = adapter(cell.provider, "simulate").EVENT_SERVICES.values()
+    return [] if any(cell.service == of_kind[0] for of_kind in services) else [pytest.mark.slow]
+
+
+@pytest.mark.parametrize("cell", [pytest.param(cell, id=cell.name, marks=_marks(cell)) for cell in CELLS])
 def test_story(cell: EventCell) -> None:
     cell.tell()
 
@@ -109,6 +115,7 @@ RAISED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("provider", "service", "event"), [cell for cell in SERVICES if "Task" not in str(cell.id)])
 @pytest.mark.parametrize(("error", "after", "why", "expected_error"), RAISED)
 def test_a_delivery_has_delay_reason_and_error_even_if_the_provider_drops_them(

@@ -109,6 +109,7 @@ def test_parse_returns_the_event_that_a_function_would_get_from_a_rendered_paylo
         assert seen == parsed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("provider", "kind", "service"), SERVICES)
 @settings(deadline=None, max_examples=50 if os.environ.get("CI") else 8)
 @given(data=st.data())
@@ -153,6 +154,7 @@ def damaged(draw: st.DrawFn, value: Any) -> Any:
     return damaged_value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("provider", "kind", "service"), [*SERVICES, *((provider, "Request", service) for provider, service in HTTP)]
 )

@@ -28,6 +28,8 @@ from portable_fn import (
 from portable_fn.testing import fake, strategies
 from portable_fn.testing.plugin import Deliver
 
+pytestmark = pytest.mark.slow
+
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 # The event that each kind shrinks to.
 PLAINEST: dict[str, tuple[Callable[..., Any], Callable[..., Any], object]] = {
