@@ -46,7 +46,7 @@ def entry(
 ) -> FunctionApp:
     """Build the FunctionApp for portable functions, or for a module of them.
 
-    Azure finds it by its name in function_app.py, `app`.
+    function_app.py has `app = entry(functions)`.
 
     It has one Azure function, `http`, for all paths and methods, so that 404, 405, HEAD and OPTIONS are answered as on the other
     providers. Each other trigger gets an Azure function with the handler's name.
