@@ -78,9 +78,9 @@ def handled(
     targets = function if isinstance(function, tuple) else (function,)
     consumer = Consumer(Dispatcher(bindings(*targets)), key=key, **fields)
     context = Context(deadline=None if seconds is None else time.time() + seconds)
-    found: list[Any] = in_loop(consumer.handle(items, context))
-    assert len(items) == len(found)
-    return found
+    result: list[Any] = in_loop(consumer.handle(items, context))
+    assert len(items) == len(result)
+    return result
 
 
 def outcomes(function: Any, items: Sequence[Any], **fields: Any) -> list[str]:

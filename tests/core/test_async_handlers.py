@@ -40,9 +40,9 @@ def handled(function: Any, items: list[Any], **fields: Any) -> list[Any]:
 
     async def awaited() -> list[Any]:
         before = asyncio.current_task()
-        found: list[Any] = await consumer.handle(items, Context())  # type: ignore[misc]  # the functions are async
+        result: list[Any] = await consumer.handle(items, Context())  # type: ignore[misc]  # the functions are async
         assert asyncio.current_task() is before
-        return found
+        return result
 
     return asyncio.run(asyncio.wait_for(awaited(), 20))
 
@@ -104,8 +104,8 @@ def test_a_task_that_somebody_kept_cancels_no_other_message(seconds: float | Non
             await waits(seconds)
         seen.append(message.id)
 
-    found = words(handler, messages(6))
-    assert (["Done"] * 6 if seconds is None else ["Done", "Retry", *["Done"] * 4]) == found
+    result = words(handler, messages(6))
+    assert (["Done"] * 6 if seconds is None else ["Done", "Retry", *["Done"] * 4]) == result
 
 
 @WAITS
@@ -173,13 +173,13 @@ def test_a_handler_that_cancels_itself_costs_only_its_message_and_nothing_if_it_
         await waits(seconds)
         seen.append(message.id)
 
-    found = handled(handler, messages(4))
+    result = handled(handler, messages(4))
     if seconds is None:
-        assert ["Done"] * 4 == [type(one).__name__ for one in found]
+        assert ["Done"] * 4 == [type(one).__name__ for one in result]
     else:
-        assert ["Done", "Retry", "Done", "Done"] == [type(one).__name__ for one in found]
-        assert isinstance(found[1].error, asyncio.CancelledError)
-        assert ("by itself",) == found[1].error.args
+        assert ["Done", "Retry", "Done", "Done"] == [type(one).__name__ for one in result]
+        assert isinstance(result[1].error, asyncio.CancelledError)
+        assert ("by itself",) == result[1].error.args
 
 
 def test_a_cancelled_handler_cancels_what_it_waits_for() -> None:
@@ -293,9 +293,9 @@ def test_a_timeout_that_ends_inside_costs_only_its_message() -> None:
         async with asyncio.timeout(0.01 if message.id == "m-1" else 10):
             await asyncio.sleep(0.02)
 
-    found = handled(handler, messages(3))
-    assert ["Done", "Retry", "Done"] == [type(one).__name__ for one in found]
-    assert isinstance(found[1].error, TimeoutError)
+    result = handled(handler, messages(3))
+    assert ["Done", "Retry", "Done"] == [type(one).__name__ for one in result]
+    assert isinstance(result[1].error, TimeoutError)
 
 
 def test_a_timeout_in_the_past_ends_only_a_handler_that_waits() -> None:
@@ -472,10 +472,10 @@ def test_every_error_is_the_outcome_of_its_message(
         if message.id == "m-1":
             raise error
 
-    found = handled(handler, messages(3))
-    assert ["Done", "Retry", "Done"] == [type(one).__name__ for one in found]
+    result = handled(handler, messages(3))
+    assert ["Done", "Retry", "Done"] == [type(one).__name__ for one in result]
     # Python makes a RuntimeError of a StopIteration that leaves a coroutine (PEP 479).
-    assert (RuntimeError if error is StopIteration else error) is type(found[1].error)
+    assert (RuntimeError if error is StopIteration else error) is type(result[1].error)
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -488,9 +488,9 @@ def test_an_error_before_the_coroutine_exists_is_an_outcome_too(error: type[Base
     @portable(use=[fails])
     async def handler(message: Message) -> None: ...
 
-    found = handled(handler, messages(3))
-    assert ["Done", "Retry", "Done"] == [type(one).__name__ for one in found]
-    assert error is type(found[1].error)
+    result = handled(handler, messages(3))
+    assert ["Done", "Retry", "Done"] == [type(one).__name__ for one in result]
+    assert error is type(result[1].error)
 
 
 @WAITS
@@ -521,9 +521,9 @@ def test_an_awaitable_other_than_a_coroutine_is_awaited() -> None:
     async def handler(message: Message) -> None: ...
 
     # Middleware that drops the handler is an error, which shows that its own was awaited.
-    found = handled(handler, messages(4))
-    assert ["Done"] * 4 == [type(one).__name__ for one in found]
-    assert [Done("later")] * 4 == found
+    result = handled(handler, messages(4))
+    assert ["Done"] * 4 == [type(one).__name__ for one in result]
+    assert [Done("later")] * 4 == result
 
 
 # --- what is left --------------------------------------------------------------------------------------------------------
@@ -577,8 +577,8 @@ def test_a_loop_that_is_closed_with_idle_tasks_says_nothing(caplog: pytest.LogCa
     consumer = Consumer(Dispatcher(bindings(handler)))
     for _ in range(2):
         loop = asyncio.new_event_loop()
-        found: Any = loop.run_until_complete(consumer.handle(messages(2), Context()))  # type: ignore[arg-type]  # it is async
-        assert 2 == len(found)
+        result: Any = loop.run_until_complete(consumer.handle(messages(2), Context()))  # type: ignore[arg-type]  # it is async
+        assert 2 == len(result)
         loop.close()
         del loop
     gc.collect()
@@ -621,7 +621,7 @@ def test_a_batch_comes_to_the_same_whether_its_handlers_wait_or_not(
     seen.clear()
     function = portable(concurrency=at_once)(handler)
     items = messages(len(acts), keys=keys)
-    found = words(function, items, key=lambda event: event.key, rejects=True)
+    result = words(function, items, key=lambda event: event.key, rejects=True)
     stopped: set[str] = set()
     expected, begun = [], []
     for number, (what, _) in enumerate(acts):
@@ -632,7 +632,7 @@ def test_a_batch_comes_to_the_same_whether_its_handlers_wait_or_not(
         expected.append({"": "Done", "reject": "Reject"}.get(what, "Retry"))
         if expected[-1] == "Retry":
             stopped.add(keys[number])
-    assert expected == found
+    assert expected == result
     assert sorted(begun) == sorted(seen)
     for key in "ab":
         mine = [f"m-{number}" for number in range(len(acts)) if keys[number] == key]

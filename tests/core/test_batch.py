@@ -181,10 +181,10 @@ async def slow_async(event: Message[Any]) -> None:
 
 @pytest.mark.parametrize("function", [slow, slow_async])
 def test_messages_not_started_before_time_runs_short_are_retried(function: Any) -> None:
-    found = outcomes(function, messages(*range(10)), seconds=0.6)
+    result = outcomes(function, messages(*range(10)), seconds=0.6)
     begun = len(calls)
     assert 1 <= begun < 6
-    assert ["done"] * begun + ["retry"] * (10 - begun) == found
+    assert ["done"] * begun + ["retry"] * (10 - begun) == result
 
 
 def test_as_many_are_handled_at_once_as_the_function_says() -> None:
@@ -253,8 +253,8 @@ def test_the_server_can_cancel_it_all() -> None:
         await asyncio.sleep(10)
 
     async def cancelled() -> None:
-        found: Any = Consumer(Dispatcher(bindings(waits))).handle(messages(1, 2), Context())
-        task = asyncio.ensure_future(found)
+        result: Any = Consumer(Dispatcher(bindings(waits))).handle(messages(1, 2), Context())
+        task = asyncio.ensure_future(result)
         await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -73,15 +73,15 @@ EVERY = pytest.mark.parametrize(
 def handled(function: Any, items: list[Any], *, seconds: float | None = None, key: Any = None) -> list[str]:
     targets = function if isinstance(function, tuple) else (function,)
     context = Context(deadline=None if seconds is None else time.time() + seconds)
-    found: Any = Consumer(Dispatcher(bindings(*targets)), key=key).handle(items, context)
-    if not isinstance(found, list):
+    result: Any = Consumer(Dispatcher(bindings(*targets)), key=key).handle(items, context)
+    if not isinstance(result, list):
 
         async def awaited() -> Any:
-            return await found
+            return await result
 
-        found = asyncio.run(awaited())
-    assert len(items) == len(found)
-    return [type(one).__name__.lower() for one in found]
+        result = asyncio.run(awaited())
+    assert len(items) == len(result)
+    return [type(one).__name__.lower() for one in result]
 
 
 def sent(body: bytes, *, id: str = "chosen", **fields: Any) -> Message[Any]:
@@ -322,9 +322,9 @@ def test_unreadable_side_data_is_absent() -> None:
 
     assert isinstance(vars(Made)["time"], optional)
     for native in (None, (), object()):
-        made = object.__new__(Made)
-        made.native = native
-        assert made.time is None and made.time is None
-    made = object.__new__(Made)
-    made.native = ["now"]
-    assert "now" == made.time
+        event = object.__new__(Made)
+        event.native = native
+        assert event.time is None and event.time is None
+    event = object.__new__(Made)
+    event.native = ["now"]
+    assert "now" == event.time

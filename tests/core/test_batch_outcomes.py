@@ -192,10 +192,10 @@ def test_each_outcome_and_the_log_keep_the_reason(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     event = item if isinstance(item, (Event, DecodeError)) else fake.message(item, id="m-1")
-    (found,) = handled(functions, [event], **options)
-    error = found.error
+    (result,) = handled(functions, [event], **options)
+    error = result.error
     assert outcome == (
-        type(found).__name__.lower(), found.why, getattr(found, "after", None), None if error is None else type(error),
+        type(result).__name__.lower(), result.why, getattr(result, "after", None), None if error is None else type(error),
     )  # fmt: skip
     records = [
         (record.levelname, record.exc_info and record.exc_info[0], record.getMessage()) for record in caplog.records
@@ -254,9 +254,9 @@ def test_work_that_nobody_would_do_is_a_failure_that_says_so(answer: Any, name: 
         return one(events[0])
 
     handler: Any = {True: batch, False: one, None: batch_later}[takes_batch]
-    (found,) = handled(portable(handler), messages(1))
-    assert ("retry", EncodeError) == (type(found).__name__.lower(), type(found.error))
-    assert [] == [word for word in (name, "async def", "functools.wraps") if word not in str(found.error)]
+    (result,) = handled(portable(handler), messages(1))
+    assert ("retry", EncodeError) == (type(result).__name__.lower(), type(result.error))
+    assert [] == [word for word in (name, "async def", "functools.wraps") if word not in str(result.error)]
     # It is closed, so Python doesn't warn of work that was never awaited.
     assert getattr(work[0], "cr_frame", None) is getattr(work[0], "gi_frame", None) is None
 

@@ -95,11 +95,11 @@ def test_an_event_is_started_if_the_longest_so_far_would_fit(
     consumer = Consumer(Dispatcher(bindings(portable(later if is_async else now))), key=by_key)
     context = Context(deadline=deadline)
     context.clock = clock
-    found = in_loop(consumer.handle(messages(*seconds, keys=keys), context))
+    result = in_loop(consumer.handle(messages(*seconds, keys=keys), context))
     # After the first late event of a key, the rest of the key is retried for either reason.
-    assert [bool(why) for why in whys] == [isinstance(one, Retry) for one in found]
+    assert [bool(why) for why in whys] == [isinstance(one, Retry) for one in result]
     assert [why for why in whys if why != "ended"] == [
-        getattr(one, "why", "") for one, why in zip(found, whys, strict=True) if why != "ended"
+        getattr(one, "why", "") for one, why in zip(result, whys, strict=True) if why != "ended"
     ]
 
 
@@ -201,8 +201,8 @@ def test_the_server_can_cancel_a_batch_and_one_of_several_functions() -> None:
 def test_functions_that_are_not_async_need_no_event_loop() -> None:
     beside = portable(on.queue("orders"))(takes_batches)
     for functions, channel in (((each,), "orders"), ((whole,), "orders"), ((beside, for_others), "others")):
-        found = Consumer(Dispatcher(bindings(*functions))).handle([fake.message(channel=channel)], Context())
-        assert [Done()] == found
+        result = Consumer(Dispatcher(bindings(*functions))).handle([fake.message(channel=channel)], Context())
+        assert [Done()] == result
 
 
 def test_the_most_that_any_of_the_functions_has_at_once_holds_for_all() -> None:

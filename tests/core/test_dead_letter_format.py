@@ -65,14 +65,14 @@ def test_fields_that_a_destination_does_not_accept_are_restored(
         takes_text=is_text,
     )
     try:
-        made = letter(message, Reject("réason"), to)
+        event = letter(message, Reject("réason"), to)
     except UnicodeEncodeError:
         reject()  # half a pair of surrogates, which no CloudEvent has
-    assert len(made.attributes) <= 12
-    assert "r?ason" == made.attributes["portable-fn-reason"]
+    assert len(event.attributes) <= 12
+    assert "r?ason" == event.attributes["portable-fn-reason"]
     # As the destination's consumer gets it.
-    attributes = {name: value for name, value in made.attributes.items() if name != "content-type"}
-    told = fake.message(body=made.body, attributes=attributes, content_type=made.content_type)
+    attributes = {name: value for name, value in event.attributes.items() if name != "content-type"}
+    told = fake.message(body=event.body, attributes=attributes, content_type=event.content_type)
     assert message == restored(told)
     assert "réason" == reason(told)
 
@@ -153,9 +153,9 @@ def test_the_time_is_the_events_and_the_letter_has_its_own() -> None:
 
 def test_facts_that_the_provider_does_not_send_are_absent() -> None:
     message = Message("m-1", "orders", b"{}", channel="orders")
-    made = letter(message, Reject(WHY), Destination(10, 1000, str.isascii, str, names_content_type=True))
-    assert {"portable-fn-reason", "portable-fn-source", "portable-fn-id"} == made.attributes.keys()
-    back: Any = restored(fake.message(body=made.body, attributes=made.attributes))
+    event = letter(message, Reject(WHY), Destination(10, 1000, str.isascii, str, names_content_type=True))
+    assert {"portable-fn-reason", "portable-fn-source", "portable-fn-id"} == event.attributes.keys()
+    back: Any = restored(fake.message(body=event.body, attributes=event.attributes))
     assert (None, None) == (back.time, back.attempt)
 
 

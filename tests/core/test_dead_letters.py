@@ -149,9 +149,9 @@ def test_a_value_that_pubsub_has_no_room_for_comes_back() -> None:
     was, [one] = rejected("gcp", "cloud_tasks", fake.message({"n": 1}, attributes={"long": "e" * 2000}), Message)
     assert (WHY, was.attributes) == (one.attributes["portable-fn-reason"], restored(one).attributes)  # type: ignore[attr-defined]
     message = fake.message({"n": 1}, attributes=attributes)
-    made = letter(message, Reject(WHY), pubsub.destination())
-    assert all(len(str(value).encode()) <= 1024 for value in made.attributes.values())
-    assert message == restored(fake.message(body=made.body, attributes=made.attributes))
+    event = letter(message, Reject(WHY), pubsub.destination())
+    assert all(len(str(value).encode()) <= 1024 for value in event.attributes.values())
+    assert message == restored(fake.message(body=event.body, attributes=event.attributes))
 
 
 def test_a_row_is_the_same_cloudevent_on_every_provider_that_has_rows() -> None:

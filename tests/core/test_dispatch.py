@@ -44,8 +44,8 @@ def unwrap(event: Event[Any]) -> list[Event[Any]]:
 
 def called(event: Event[Any], *functions: Any) -> list[tuple[str, list[str]]]:
     """Return the names of the functions that get the event, with the kinds of their events."""
-    found = Dispatcher(bindings(*functions), unwrap).calls(event)
-    return [(function.name, [type(one).__name__ for one in events]) for function, events in found]
+    result = Dispatcher(bindings(*functions), unwrap).calls(event)
+    return [(function.name, [type(one).__name__ for one in events]) for function, events in result]
 
 
 @portable(on.queue("orders"))

@@ -41,12 +41,12 @@ def in_a_process(code: str, **environment: str) -> str:
 
 def within(seconds: float, call: Callable[[], Any]) -> Any:
     """Return the result of the call in a thread, which mustn't hang."""
-    found: list[Any] = []
-    thread = threading.Thread(target=lambda: found.append(call()), daemon=True)
+    result: list[Any] = []
+    thread = threading.Thread(target=lambda: result.append(call()), daemon=True)
     thread.start()
     thread.join(seconds)
-    assert found, f"it hangs: given up after {seconds} s"
-    return found[0]
+    assert result, f"it hangs: given up after {seconds} s"
+    return result[0]
 
 
 class Client:
@@ -324,9 +324,9 @@ def test_the_context_variables_are_the_passed_ones() -> None:
     variables.run(who.set, "Ada")
 
     async def work() -> str:
-        found = who.get()
+        result = who.get()
         who.set("Grace")
-        return found
+        return result
 
     assert ("Ada", "Grace") == (run(work(), variables), variables[who])
     assert "nobody" == who.get()

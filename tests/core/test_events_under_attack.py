@@ -48,19 +48,19 @@ def queue(*messages: Message[Any], **fields: Any) -> dict[str, Any]:
 
 def invoke(native: Any, *functions: Any) -> Any:
     """Return the answer, from a thread that is abandoned if it hangs."""
-    found: list[Any] = []
+    result: list[Any] = []
 
     def call() -> None:
         try:
-            found.append(entry(*functions)(native, LambdaContext()))
+            result.append(entry(*functions)(native, LambdaContext()))
         except BaseException as exc:
-            found.append(exc)
+            result.append(exc)
 
     thread = Thread(target=call, daemon=True)
     thread.start()
     thread.join(20)
     assert not thread.is_alive(), "it hangs"
-    return found[0]
+    return result[0]
 
 
 @portable(on.queue("orders"))

@@ -94,9 +94,9 @@ class Letters:
 def test_a_letter_whose_place_is_gone_is_left_and_holds_up_no_other() -> None:
     letters = Letters()
 
-    found = list(redriven(letters, None, None, False))
+    result = list(redriven(letters, None, None, False))
 
-    assert [LEFT, SENT, SENT] == [one.outcome for one in found]
+    assert [LEFT, SENT, SENT] == [one.outcome for one in result]
     assert ["2", "3"] == letters.sent
 
 

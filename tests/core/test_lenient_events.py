@@ -66,8 +66,8 @@ def in_each_form(members: dict[str, Any]) -> list[CloudEvent[Any]]:
     value = {**EVENT, **members}
     body = json.dumps(value).encode()
     batch = cloudevents.batched(json.dumps([value]).encode())
-    found: list[Any] = [cloudevents.structured_body(body), *batch, *cloudevents.inside(fake.message(body=body))]
-    return found
+    result: list[Any] = [cloudevents.structured_body(body), *batch, *cloudevents.inside(fake.message(body=body))]
+    return result
 
 
 @pytest.mark.parametrize(
@@ -230,52 +230,52 @@ def of_google(data: Any, type: str, source: str, **attributes: str) -> Any:
 
 @pytest.mark.parametrize("odd", ODD, ids=named)
 def test_side_data_of_pubsub_may_be_anything(odd: Any) -> None:
-    made = google_event(push({"attributes": odd, "publishTime": odd, "data": "aGk="}, deliveryAttempt=odd))
-    assert ("7", "orders", b"hi", None, None) == (made.id, made.channel, made.body, made.time, made.attempt)
-    made = google_event(push({"attributes": {"tenant": "t1", "odd": odd, "content-type": odd}}))
+    event = google_event(push({"attributes": odd, "publishTime": odd, "data": "aGk="}, deliveryAttempt=odd))
+    assert ("7", "orders", b"hi", None, None) == (event.id, event.channel, event.body, event.time, event.attempt)
+    event = google_event(push({"attributes": {"tenant": "t1", "odd": odd, "content-type": odd}}))
     expected = {"tenant": "t1", "odd": odd} if isinstance(odd, str) else {"tenant": "t1"}
-    assert ("7", expected) == (made.id, made.attributes)
+    assert ("7", expected) == (event.id, event.attributes)
 
 
 @pytest.mark.parametrize("odd", ["", "x", "noon", "-1", "٣", "9" * 400, "a, b"])
 def test_headers_of_google_that_are_side_data_may_say_anything(odd: str) -> None:
     unwrapped = {"x-goog-pubsub-message-id": "7", "x-goog-pubsub-subscription-name": "projects/p/subscriptions/s"}
-    made = google_event(fake.request("POST", headers={**unwrapped, "x-goog-pubsub-publish-time": odd}))
-    assert ("7", "s", None) == (made.id, made.channel, made.time)
+    event = google_event(fake.request("POST", headers={**unwrapped, "x-goog-pubsub-publish-time": odd}))
+    assert ("7", "s", None) == (event.id, event.channel, event.time)
     queue = {"x-cloudtasks-queuename": "q", "x-cloudtasks-taskname": "t"}
     more = {"x-cloudtasks-taskretrycount": odd, "x-cloudtasks-tasketa": odd}
-    made = google_event(fake.request("POST", headers={**queue, **more}))
-    assert ("q/t", None, None) == (made.id, made.attempt, made.time)
+    event = google_event(fake.request("POST", headers={**queue, **more}))
+    assert ("q/t", None, None) == (event.id, event.attempt, event.time)
     if odd:
         job = {"x-cloudscheduler": "true", "x-cloudscheduler-jobname": "j", "x-cloudscheduler-scheduletime": odd}
-        made = google_event(fake.request("POST", headers=job))
-        assert isinstance(made, ScheduleEvent)
-        assert (f"j/{odd}", "j", None, False) == (made.id, made.name, made.time, made.is_late)
+        event = google_event(fake.request("POST", headers=job))
+        assert isinstance(event, ScheduleEvent)
+        assert (f"j/{odd}", "j", None, False) == (event.id, event.name, event.time, event.is_late)
 
 
 @pytest.mark.parametrize("odd", ODD, ids=named)
 def test_side_data_of_an_object_may_be_anything(odd: Any) -> None:
     side = dict.fromkeys(("size", "etag", "generation", "contentType", "metadata", "timeCreated"), odd)
-    made = google_event(of_google({**OBJECT, **side}, "google.cloud.storage.object.v1.finalized", BUCKET))
-    assert isinstance(made, ObjectEvent)
-    assert ("1", "uploads", "a.png", "created", {}) == (made.id, made.bucket, made.key, made.action, made.metadata)
-    assert made.size is None
-    assert all(isinstance(one, str | None) for one in (made.etag, made.version, made.content_type))
-    assert made.data == {**OBJECT, **side}
+    event = google_event(of_google({**OBJECT, **side}, "google.cloud.storage.object.v1.finalized", BUCKET))
+    assert isinstance(event, ObjectEvent)
+    assert ("1", "uploads", "a.png", "created", {}) == (event.id, event.bucket, event.key, event.action, event.metadata)
+    assert event.size is None
+    assert all(isinstance(one, str | None) for one in (event.etag, event.version, event.content_type))
+    assert event.data == {**OBJECT, **side}
     body = b64encode(json.dumps({**side, "metageneration": "1"}).encode()).decode()
-    made = google_event(push({"attributes": {**NOTICE, "eventTime": odd}, "data": body}))
+    event = google_event(push({"attributes": {**NOTICE, "eventTime": odd}, "data": body}))
     assert ("uploads/a.png/7/1/OBJECT_FINALIZE", "uploads", "a.png", None) == (
-        made.id,
-        made.bucket,
-        made.key,
-        made.time,
+        event.id,
+        event.bucket,
+        event.key,
+        event.time,
     )
 
 
 def test_a_size_is_a_number_or_a_text() -> None:
     for size in (5, "5"):
-        made = google_event(of_google({**OBJECT, "size": size}, "google.cloud.storage.object.v1.finalized", BUCKET))
-        assert (5, {"k": "v"}) == (made.size, {**made.metadata, "k": "v"})
+        event = google_event(of_google({**OBJECT, "size": size}, "google.cloud.storage.object.v1.finalized", BUCKET))
+        assert (5, {"k": "v"}) == (event.size, {**event.metadata, "k": "v"})
     odd = {**OBJECT, "metadata": {"k": "v", "n": 1}}
     assert {"k": "v"} == google_event(of_google(odd, "google.cloud.storage.object.v1.finalized", BUCKET)).metadata
 
@@ -284,9 +284,9 @@ def test_a_size_is_a_number_or_a_text() -> None:
 def test_side_data_of_a_document_may_be_anything(odd: Any) -> None:
     for mask in (odd, {"fieldPaths": odd}, {"fieldPaths": ["n", odd]}):
         data = {"value": {**DOCUMENT, "createTime": odd}, "updateMask": mask}
-        made = google_event(of_google(data, "google.cloud.firestore.document.v1.written", DATABASE))
-        assert isinstance(made, ChangeEvent)
-        assert ("1", "users", {"id": "ada"}, {"n": 1}) == (made.id, made.table, made.key, made.after)
+        event = google_event(of_google(data, "google.cloud.firestore.document.v1.written", DATABASE))
+        assert isinstance(event, ChangeEvent)
+        assert ("1", "users", {"id": "ada"}, {"n": 1}) == (event.id, event.table, event.key, event.after)
 
 
 def test_a_protobuf_document_with_a_malformed_creation_time_arrives() -> None:
@@ -305,8 +305,8 @@ def test_a_protobuf_document_with_a_malformed_creation_time_arrives() -> None:
 @pytest.mark.parametrize("odd", [None, 1, 1.5, [], {}, "noon", "9" * 400])
 def test_a_first_generation_event_arrives_without_a_time_that_can_be_read(odd: Any) -> None:
     context = {"eventId": "1", "eventType": "somebody.else", "timestamp": odd, "resource": "x/y"}
-    made = google_event(fake.request("POST", json={"context": context, "data": 5}))
-    assert ("1", "somebody.else", None, 5) == (made.id, made.type, made.time, made.data)
+    event = google_event(fake.request("POST", json={"context": context, "data": 5}))
+    assert ("1", "somebody.else", None, 5) == (event.id, event.type, event.time, event.data)
 
 
 @pytest.mark.parametrize(
@@ -337,8 +337,8 @@ def test_a_cloudevent_in_a_message_has_the_id_that_the_message_says() -> None:
         "ce-x_y": "x",
         "ce-time": "x",
     }
-    made = google_event(push({"attributes": attributes}))
-    assert ('a"b"%41', None, {}) == (made.id, made.time, made.extensions)
+    event = google_event(push({"attributes": attributes}))
+    assert ('a"b"%41', None, {}) == (event.id, event.time, event.extensions)
 
 
 # --- Where Google's dead letters go ------------------------------------------------------------------------------------
@@ -358,8 +358,8 @@ def test_a_forged_pushs_project_is_never_the_dead_letters(project: str, monkeypa
             monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", mine)
         request = push({}, subscription=f"projects/{project}/subscriptions/orders")
         with google.playing("pubsub_push") as published:
-            made = google.sent(portable_fn_gcp.entry(reject), request)
-            assert 204 == made.answer(made.invoke()).status
+            event = google.sent(portable_fn_gcp.entry(reject), request)
+            assert 204 == event.answer(event.invoke()).status
         assert [f"projects/{mine or 'portable'}/topics/dead"] == [one.topic for one in published]
 
 
@@ -474,12 +474,12 @@ def test_side_data_of_azures_messages_may_be_anything(odd: Any) -> None:
 
 
 def test_fields_that_the_worker_cannot_read_are_absent() -> None:
-    made = azure_messages.storage_queue(half_readable(id="m", get_body=lambda: b""), "orders")
-    assert ("m", None, None) == (made.id, made.time, made.attempt)
+    event = azure_messages.storage_queue(half_readable(id="m", get_body=lambda: b""), "orders")
+    assert ("m", None, None) == (event.id, event.time, event.attempt)
     known = {"message_id": "m", "sequence_number": 7, "session_id": "s", "get_body": lambda: b"", "body": b""}
     for read in (azure_messages.service_bus, azure_messages.received):
-        made = read(half_readable(**known), "orders")
-        assert ("m", "7", {}, "", None) == (made.id, made.sequence, made.attributes, made.subject, made.time)
+        event = read(half_readable(**known), "orders")
+        assert ("m", "7", {}, "", None) == (event.id, event.sequence, event.attributes, event.subject, event.time)
     blob = azure_objects.blob(
         half_readable(name="uploads/a.png", uri=None, blob_properties={"ETag": "e"}, read=lambda: b"")
     )
@@ -583,12 +583,12 @@ NOTIFICATION: dict[str, Any] = {
 @pytest.mark.parametrize("odd", [*ODD_NATIVES, float("nan"), float("inf")], ids=named)
 def test_side_data_of_a_message_of_cloudflares_may_be_anything(odd: Any) -> None:
     native: Any = SimpleNamespace(id="m", body="hi", timestamp=odd, attempts=odd)
-    made = worker_events.message(native, "orders", FFI)
-    assert ("m", "orders", b"hi", None) == (made.id, made.channel, made.body, made.attempt)
-    assert made.time is None or made.time.tzinfo is UTC
+    event = worker_events.message(native, "orders", FFI)
+    assert ("m", "orders", b"hi", None) == (event.id, event.channel, event.body, event.attempt)
+    assert event.time is None or event.time.tzinfo is UTC
     del native.timestamp, native.attempts
-    made = worker_events.message(native, "orders", FFI)
-    assert ("m", None, None) == (made.id, made.time, made.attempt)
+    event = worker_events.message(native, "orders", FFI)
+    assert ("m", None, None) == (event.id, event.time, event.attempt)
 
 
 @pytest.mark.parametrize(("attempts", "attempt"), [(1, 1), (2.0, 2), (0, None), (-1, None), ("1", None), (True, None)])
@@ -600,10 +600,10 @@ def test_attempts_of_javascript_may_be_a_float(attempts: Any, attempt: int | Non
 @pytest.mark.parametrize("odd", ODD, ids=named)
 def test_side_data_of_an_r2_notification_may_be_anything(odd: Any) -> None:
     value = {**NOTIFICATION, "eventTime": odd, "object": {"key": "a.png", "size": odd, "eTag": odd}}
-    (made,) = worker_events.inside(fake.message(value, id="m"))
-    assert isinstance(made, ObjectEvent)
-    assert ("m", "acc/uploads", "a.png", "created") == (made.id, made.source, made.key, made.action)
-    assert (None, None) == (made.time, made.size)
+    (event,) = worker_events.inside(fake.message(value, id="m"))
+    assert isinstance(event, ObjectEvent)
+    assert ("m", "acc/uploads", "a.png", "created") == (event.id, event.source, event.key, event.action)
+    assert (None, None) == (event.time, event.size)
     for name in ("account", "bucket"):
         if not isinstance(odd, str):
             with pytest.raises(DecodeError):
@@ -619,9 +619,9 @@ def test_a_schedule_whose_time_is_out_of_range_has_its_id() -> None:
 def test_an_emails_headers_may_say_anything(subject: str) -> None:
     for sender in ("a@b", None, 5):
         lines = [("message-id", "<1>"), ("subject", subject), ("date", "yesterday")]
-        made = worker_events.email({"from": sender, "to": "in@shop"}, lines, b"")
-        assert ("<1>", "in@shop", None) == (made.id, made.channel, made.time)
-        assert isinstance(made.subject, str)
+        event = worker_events.email({"from": sender, "to": "in@shop"}, lines, b"")
+        assert ("<1>", "in@shop", None) == (event.id, event.channel, event.time)
+        assert isinstance(event.subject, str)
     assert "return-path" in worker_events.email({"to": "in@shop"}, lines, b"").attributes
 
 
@@ -661,9 +661,9 @@ def test_headers_of_daprs_that_are_side_data_may_say_anything(odd: str) -> None:
     told = dict.fromkeys(
         ("dequeuecount", "insertiontime", "x-opt-enqueued-time", "publishtime", "metadata.deliverycount"), odd
     )
-    made = dapr.binding(fake.request("POST", headers={"id": "m7", **told}, body=b"hi"), "orders")
-    assert isinstance(made, Message)
-    assert ("m7", "orders", b"hi", None, None) == (made.id, made.channel, made.body, made.time, made.attempt)
+    event = dapr.binding(fake.request("POST", headers={"id": "m7", **told}, body=b"hi"), "orders")
+    assert isinstance(event, Message)
+    assert ("m7", "orders", b"hi", None, None) == (event.id, event.channel, event.body, event.time, event.attempt)
     if odd:
         tick = dapr.cron(fake.request("POST", headers={"readtimeutc": odd}), "nightly", "")
         assert (f"nightly/{odd}", None) == (tick.id, tick.time)

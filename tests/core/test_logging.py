@@ -389,11 +389,11 @@ def lines_of(log: Sequence[str], text: str) -> list[str]:
 
 def shown_once(log: Sequence[str]) -> dict[str, str]:
     """Return the lines of `hello`, each of which appears once, and no other level."""
-    found = {}
+    result = {}
     for text in ("an order came: lamp", "few lamps are left"):
-        (found[text],) = lines_of(log, text)
+        (result[text],) = lines_of(log, text)
     assert [] == lines_of(log, "a detail")
-    return found
+    return result
 
 
 def tracebacks(log: Sequence[str]) -> int:
@@ -416,14 +416,14 @@ def test_on_lambda_a_line_is_shown_once(runtime: str, format: str) -> None:
     with in_folder(code) as folder, runtime_api(folder, LAMBDAS[runtime], pythonpath=SOURCES, env=env) as api:
         assert 200 == api.invoke(payload(fake.request(), "http_api")).json["statusCode"]
         assert 500 == api.invoke(payload(fake.request("GET", "/fails"), "http_api")).json["statusCode"]
-    found = shown_once(api.logs)
+    result = shown_once(api.logs)
     if format == "JSON":
-        objects = {text: json.loads(line) for text, line in found.items()}
+        objects = {text: json.loads(line) for text, line in result.items()}
         assert ["INFO", "WARNING"] == [one["level"] for one in objects.values()]
         assert 3 == objects["few lamps are left"]["left"]
         assert {True} == {"requestId" in one and "timestamp" in one for one in objects.values()}
     else:
-        assert found["an order came: lamp"].startswith("[INFO]\t")
+        assert result["an order came: lamp"].startswith("[INFO]\t")
     assert 1 == tracebacks(api.logs)
 
 
@@ -507,9 +507,9 @@ def test_on_a_server_a_line_is_shown_once(server: str) -> None:
     ):
         for path, status in (("/", 200), ("/fails", 500)):
             assert status == send(running.url, "GET", path, [("host", "x")], None).status
-    found = shown_once(running.logs)
+    result = shown_once(running.logs)
     if "K_SERVICE" in env:
-        objects = [json.loads(line) for line in found.values()]
+        objects = [json.loads(line) for line in result.values()]
         assert ["INFO", "WARNING"] == [one["severity"] for one in objects]
         (failure,) = lines_of(running.logs, "no lamps")
         assert "ERROR" == json.loads(failure)["severity"]
@@ -528,9 +528,9 @@ def test_on_azures_worker_a_line_is_shown_once() -> None:
     with function_app(code) as host:
         assert 200 == over_front_end(host, fake.request()).status
         assert 500 == over_front_end(host, fake.request("GET", "/fails")).status
-        found = shown_once(host.logs)
-        assert found["an order came: lamp"].startswith("[Information] portable_fn.")
-        assert found["few lamps are left"].startswith("[Warning] portable_fn.")
+        result = shown_once(host.logs)
+        assert result["an order came: lamp"].startswith("[Information] portable_fn.")
+        assert result["few lamps are left"].startswith("[Warning] portable_fn.")
         assert 1 == tracebacks(host.logs)
         body = json.dumps({"n": 1, "fails": True}).encode()
         ended = host.invoke("ship", {"event": body}, metadata={"Id": "m-1", "DequeueCount": 1})

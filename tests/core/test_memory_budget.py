@@ -35,12 +35,12 @@ def peak(call: Callable[[], object]) -> tuple[int, object]:
     """Return the most memory that the call has at once, and its result or error."""
     tracemalloc.start()
     try:
-        found: object = call()
+        result: object = call()
     except (HTTPError, ValueError) as exc:
-        found = exc
+        result = exc
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return taken, found
+    return taken, result
 
 
 def filled(unit: str, size: int, head: str = "[", tail: str = "0]") -> bytes:
@@ -198,8 +198,8 @@ def test_a_typed_body_is_not_kept_beside_its_model() -> None:
 
     body = filled("0,", 1_000_000)
     request = fake.request("POST", "/", body=body, headers={"content-type": "application/json"})
-    taken, found = peak(lambda: take(request))
-    assert len(body) // 2 == found
+    taken, result = peak(lambda: take(request))
+    assert len(body) // 2 == result
     # The text and its values, 5.2 times the body, without the model.
     assert taken <= 7 * len(body)
 
@@ -209,8 +209,8 @@ def test_another_charset_stays_within_the_budget(charset: str) -> None:
     text = '"' + "ж" + "x" * 4_900_000 + '"'
     headers = {"content-type": f"application/json; charset={charset.replace('-le', 'le')}"}
     request = fake.request("POST", "/", body=text.encode(charset), headers=headers)
-    taken, found = peak(request.json)
-    assert text[1:-1] == found
+    taken, result = peak(request.json)
+    assert text[1:-1] == result
     assert taken <= BUDGET
 
 
@@ -275,9 +275,9 @@ def test_a_hostile_form_stays_within_the_budget(name: str, tmp_path: Path) -> No
     make, headers, status = HOSTILE_FORMS[name]
     body = make()
     assert len(body) <= MAX_BODY
-    found, grown = growth(body, headers["content-type"], tmp_path)
+    result, grown = growth(body, headers["content-type"], tmp_path)
     assert grown <= BUDGET + SLACK, grown / MAX_BODY
-    assert status == found
+    assert status == result
 
 
 def test_a_form_has_a_thousand_fields_at_most() -> None:
@@ -353,9 +353,9 @@ def test_hostile_cloudevents_stay_within_the_budget(name: str, tmp_path: Path) -
     make, form, status = HOSTILE_EVENTS[name]
     body = make()
     assert len(body) <= MAX_BODY
-    found, grown = growth(body, f"application/cloudevents{form}+json", tmp_path, EVENT)
+    result, grown = growth(body, f"application/cloudevents{form}+json", tmp_path, EVENT)
     assert grown <= BUDGET + 2 * SLACK, grown / MAX_BODY
-    assert status == found
+    assert status == result
 
 
 # Queries, cookies and headers
@@ -381,9 +381,9 @@ def test_a_query_has_a_thousand_parameters_at_most() -> None:
     assert MAX_FIELDS == len(Request("GET", "/", "&".join(f"a{number}" for number in range(MAX_FIELDS))).query)
     for query in ("a&" * 5_000_000, "&".join(["a"] * (MAX_FIELDS + 1))):
         request: Request[Any] = Request("GET", "/", query)
-        taken, found = peak(lambda: request.query)  # noqa: B023  # called at once
-        assert isinstance(found, HTTPError)
-        assert 414 == found.status
+        taken, result = peak(lambda: request.query)  # noqa: B023  # called at once
+        assert isinstance(result, HTTPError)
+        assert 414 == result.status
         assert taken < 100_000
 
 
@@ -392,7 +392,7 @@ def test_a_request_has_a_thousand_cookies_at_most() -> None:
     for headers in ([("cookie", "a=b;" * 1_000_000)], [("cookie", "a=b; c=d; e=f")] * 600):
         request: Request[Any] = Request(headers=headers)
         request.headers  # noqa: B018  # read before
-        taken, found = peak(lambda: request.cookies)  # noqa: B023  # called at once
-        assert isinstance(found, HTTPError)
-        assert 431 == found.status
+        taken, result = peak(lambda: request.cookies)  # noqa: B023  # called at once
+        assert isinstance(result, HTTPError)
+        assert 431 == result.status
         assert taken < 1_000_000

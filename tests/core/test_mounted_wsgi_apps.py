@@ -286,24 +286,24 @@ def test_the_environ_is_the_one_that_a2wsgi_builds() -> None:
     )  # fmt: skip
     context = fake.context()
     expected = build_environ(http_scope(request, context, {}), Body(None, None))  # type: ignore[arg-type]  # unread
-    found = environ(request, context)
-    ours = {name for name in found if name.startswith("portable_fn.")} | {"wsgi.input_terminated"}
+    result = environ(request, context)
+    ours = {name for name in result if name.startswith("portable_fn.")} | {"wsgi.input_terminated"}
     differ = {"wsgi.input", "wsgi.errors", "asgi.scope", "REMOTE_PORT"}
     assert {n: v for n, v in expected.items() if n not in differ} == {
-        n: v for n, v in found.items() if n not in ours | differ
+        n: v for n, v in result.items() if n not in ours | differ
     }
 
 
 def test_repeated_headers_are_joined_and_names_with_underscores_left_out() -> None:
     headers = [("x-a", "1"), ("x-a", "2"), ("cookie", "a=1"), ("cookie", "b=2"), ("x_a", "forged"), ("x-b", "\u20ac")]
-    found = environ(Request(headers=headers), Context())
-    assert ("1,2", "a=1; b=2", "â\x82¬") == (found["HTTP_X_A"], found["HTTP_COOKIE"], found["HTTP_X_B"])
+    result = environ(Request(headers=headers), Context())
+    assert ("1,2", "a=1; b=2", "â\x82¬") == (result["HTTP_X_A"], result["HTTP_COOKIE"], result["HTTP_X_B"])
 
 
 def test_an_empty_host_has_a_server_name_and_no_length() -> None:
-    found = environ(Request(headers={}), Context())
-    assert ("localhost", "443") == (found["SERVER_NAME"], found["SERVER_PORT"])
-    assert not {"CONTENT_LENGTH", "HTTP_HOST", "REMOTE_ADDR"} & found.keys()
+    result = environ(Request(headers={}), Context())
+    assert ("localhost", "443") == (result["SERVER_NAME"], result["SERVER_PORT"])
+    assert not {"CONTENT_LENGTH", "HTTP_HOST", "REMOTE_ADDR"} & result.keys()
 
 
 class Parts:

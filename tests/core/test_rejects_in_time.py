@@ -44,12 +44,12 @@ def handled(handler: Any, send_letter: Any, *, seconds: float | None, count: int
     function = portable(on.queue("orders", dead_letter="dead"))(handler)
     consumer = Consumer(Dispatcher(bindings(function)), dead_letter=send_letter)
     context = Context(deadline=None if seconds is None else time.time() + seconds)
-    found: Any = consumer.handle([fake.message({}, id=str(number)) for number in range(count)], context)
+    result: Any = consumer.handle([fake.message({}, id=str(number)) for number in range(count)], context)
 
     async def awaited() -> Any:
-        return await found
+        return await result
 
-    outcomes = found if isinstance(found, list) else asyncio.run(awaited())
+    outcomes = result if isinstance(result, list) else asyncio.run(awaited())
     return [type(outcome).__name__ for outcome in outcomes]
 
 

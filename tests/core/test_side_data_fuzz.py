@@ -120,12 +120,12 @@ def members(value: Any) -> Iterator[tuple[list[Any], str]]:
             if name not in STRICT and not (isinstance(inner, dict) and STRICT.intersection(inner)):
                 yield [], name
             if name not in ("before", "after", "fields"):
-                for path, found in members(inner):
-                    yield [name, *path], found
+                for path, result in members(inner):
+                    yield [name, *path], result
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            for path, found in members(inner):
-                yield [index, *path], found
+            for path, result in members(inner):
+                yield [index, *path], result
 
 
 def changed_at(value: Any, path: list[Any], name: str, odd: Any) -> Any:

@@ -91,13 +91,13 @@ def test_every_error_is_raised_and_costs_no_thread(error: type[BaseException]) -
         raise error("here")
 
     async def caught() -> list[BaseException | str]:
-        found: list[BaseException | str] = []
+        result: list[BaseException | str] = []
         for _ in range(45):
             try:
                 await threads.run(fails)
             except BaseException as exc:
-                found.append(exc)
-        return [*found, await threads.run(lambda: "next")]
+                result.append(exc)
+        return [*result, await threads.run(lambda: "next")]
 
     *errors, last = asyncio.run(caught())
     # Python makes a RuntimeError of a StopIteration that leaves a coroutine (PEP 479).

@@ -240,8 +240,8 @@ def test_an_event_is_sent_to_its_triggers_dead_letters_or_to_any_if_its_source_i
     binding = portable(on.queue("a"), on.queue("b", dead_letter="dead"))(takes_rejects).__portable__  # type: ignore[attr-defined]
     consumer = Consumer(Dispatcher([binding]), dead_letter=send_letter)
     event = Unreadable("m-1", "orders", b"1", channel="orders", time=None)
-    (found,) = in_loop(consumer.handle([event], Context()))
-    assert (Reject, ["dead"]) == (type(found), went)
+    (result,) = in_loop(consumer.handle([event], Context()))
+    assert (Reject, ["dead"]) == (type(result), went)
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another function"])
