@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portable_fn.adapter.failures import log_untaken, retry_untaken
+from portable_fn.adapter.failures import EARLIER, log_untaken, retry_untaken
 from portable_fn.errors import DecodeError
 from portable_fn.outcomes import Retry
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from portable_fn.context import Context
     from portable_fn.events import Event
     from portable_fn.outcomes import Outcome
-
-EARLIER = "an earlier event of its key is retried first"
 
 
 class Admission:

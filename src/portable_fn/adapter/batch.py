@@ -6,6 +6,8 @@ from _contextvars import copy_context
 
 from portable_fn.adapter.calling import finished, has_threads, is_awaitable, is_not_ours
 from portable_fn.adapter.failures import (
+    EARLIER,
+    LATE,
     MARGIN,
     FailurePolicy,
     log_late,
@@ -40,9 +42,6 @@ if TYPE_CHECKING:
     Key = Callable[[Any], object]
 
 __all__ = ["Consumer"]
-
-_EARLIER = "an earlier event of its key is retried first"
-_LATE = "the time ran short"
 
 
 class Consumer:
@@ -167,7 +166,7 @@ class Consumer:
                         continue
                 key = None if key_of is None else key_of(item)
                 if stopped and key is not None and (key in stopped or None in stopped):
-                    add(late or Retry(_EARLIER))
+                    add(late or Retry(EARLIER))
                     continue
                 if deadline is not None:
                     now = monotonic()
@@ -175,7 +174,7 @@ class Consumer:
                         longest = now - before
                     before = now
                     if is_started and now + longest > deadline:
-                        late = late or Retry(_LATE)
+                        late = late or Retry(LATE)
                         stopped.add(key)
                         add(late)
                         continue
@@ -315,7 +314,7 @@ class Consumer:
                 for index in lane:
                     started = monotonic()
                     if stopped is None and is_started and deadline is not None and started + longest > deadline:
-                        stopped = late = late or Retry(_LATE)
+                        stopped = late = late or Retry(LATE)
                     if stopped is not None:
                         outcomes[index] = stopped
                         continue
@@ -325,7 +324,7 @@ class Consumer:
                     outcomes[index] = outcome = await self._outcome_of(error, result, item, function, context)
                     longest = max(longest, monotonic() - started)
                     if isinstance(outcome, Retry):
-                        stopped = Retry(_EARLIER)
+                        stopped = Retry(EARLIER)
 
         await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(lanes)))))
         if late is not None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 # The least time, in seconds, that starting an event or sending a dead letter needs.
 MARGIN = 0.1
+# Why an event is retried unhandled.
+EARLIER = "an earlier event of its key is retried first"
+LATE = "the time ran short"
 
 
 class FailurePolicy:

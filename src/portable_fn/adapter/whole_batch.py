@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from _contextvars import copy_context
 
-from portable_fn.adapter.admission import EARLIER, Admission
+from portable_fn.adapter.admission import Admission
 from portable_fn.adapter.calling import finished, is_awaitable
-from portable_fn.adapter.failures import message_of, require_plain_result, severity, to_retry
+from portable_fn.adapter.failures import EARLIER, LATE, message_of, require_plain_result, severity, to_retry
 from portable_fn.errors import DecodeError
 from portable_fn.events import Batch
 from portable_fn.outcomes import DONE, Reject, Retry, check, forget, meant
@@ -64,7 +64,7 @@ class WholeBatch:
             # The others are handled without it. The handler may have handled some already, as before any redelivery.
             await self._off_loop(self._reject, unreadable, error)
             remaining = self._context.remaining()
-            error = None if remaining is None or remaining > monotonic() - started else Retry("the time ran short")
+            error = None if remaining is None or remaining > monotonic() - started else Retry(LATE)
             if error is not None:
                 break
         outcomes: list[Outcome] = await self._off_loop(self._finish, error)
