@@ -21,6 +21,7 @@ def check(module, *options):
     return done.returncode, done.stdout.splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", LOSE_NOTHING)
 def test_a_sample_loses_nothing_on_any_provider(module):
     code, lines = check(module)

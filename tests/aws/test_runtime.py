@@ -16,6 +16,8 @@ from portable_fn.testing import fake, replay
 from portable_fn_aws.simulate import payload, payloads
 from tests.runtimes.aws import ARN, TRACE, RuntimeApi, runtime_api
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 APPS = ROOT / "tests" / "runtimes" / "apps"
 SOURCES = (ROOT / "src", ROOT / "adapters")

@@ -24,6 +24,8 @@ from portable_fn_cloudflare.simulate.javascript import FFI, JS, Env, ExecutionCo
 from portable_fn_gcp import entry as google_entry
 from portable_fn_gcp import simulate as google
 
+pytestmark = pytest.mark.slow
+
 seen: list[Any] = []
 
 

@@ -7,8 +7,15 @@ import pytest
 from harnesses import IN_PROCESS, Harness
 from portable_fn.testing.stories import HTTP_STORIES, Story, tell
 
+# Those of `make test-fast`: one service of each provider.
+FIRST = ("aws http_api", "gcp http", "azure", "cloudflare", "asgi")
 CELLS = [
-    pytest.param(harness, story, id=f"{harness.name} | {story.name}")
+    pytest.param(
+        harness,
+        story,
+        id=f"{harness.name} | {story.name}",
+        marks=[] if harness.name in FIRST else [pytest.mark.slow],
+    )
     for harness in IN_PROCESS
     for story in HTTP_STORIES
 ]

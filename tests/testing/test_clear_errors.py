@@ -124,6 +124,7 @@ def test_the_command_line_says_which_extra_to_install(
     assert 0 == main(["invoke", "app.py:ship"])
 
 
+@pytest.mark.slow
 def test_the_mark_fails_only_the_tests_of_that_provider(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("import sys\nsys.modules['flask'] = None")
     pytester.makepyfile(

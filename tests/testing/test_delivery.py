@@ -86,6 +86,7 @@ def test_in_several_threads_at_once(way: dict[str, str]) -> None:
         assert {"async for nobody"} == set(answers)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_open_at_exit(way: dict[str, str]) -> None:
     code = (
         "from portable_fn import *\n"

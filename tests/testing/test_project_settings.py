@@ -100,6 +100,7 @@ def test_invoke_uses_the_projects_providers_and_services(folder: Path, capsys: p
     assert list(ADAPTERS) == [exchange["provider"] for exchange in exchanges]
 
 
+@pytest.mark.slow
 def test_the_mark_for_all_uses_the_projects_providers(pytester: pytest.Pytester) -> None:
     settings(pytester.path, 'providers = ["aws", "asgi"]\nservices = {aws = ["kinesis", "rest_api", "sqs_fifo"]}')
     pytester.makepyfile(shop_app=APP)
