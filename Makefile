@@ -62,7 +62,7 @@ lint: .venv/.made  ## ruff, codespell, import-linter, mypy and pyright
 	.venv/bin/pyright --pythonpath .venv/bin/python
 
 docs: .venv/.made  ## build the documentation in site/, and check its links
-	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 	@echo "Read it: python3 -m http.server --directory site"
 
 lock: .venv/.made  ## pin what constraints.txt names by hash, for every Python and system
