@@ -137,3 +137,11 @@ def test_plain_text_passes() -> None:
     assert [] == hooks.unread_markdown(
         "<article><p>5 - 3 = 2\nand 2 | 3, status\n500. Or</p><pre>- a\n- b</pre></article>"
     )
+
+
+def test_the_settings_page_has_every_variable_in_the_code() -> None:
+    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "adapters").rglob("*.py")]
+    read = {name for file in files for name in re.findall(r"PORTABLE_FN_[A-Z_]*[A-Z]", file.read_text())}
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text()
+
+    assert read == set(re.findall(r"^\| `(PORTABLE_FN_[A-Z_]+)`", page, re.MULTILINE))
