@@ -145,3 +145,10 @@ def test_the_settings_page_has_every_variable_in_the_code() -> None:
     page = (ROOT / "docs" / "reference" / "settings.md").read_text()
 
     assert read == set(re.findall(r"^\| `(PORTABLE_FN_[A-Z_]+)`", page, re.MULTILINE))
+
+
+def test_the_command_line_s_page_has_what_help_prints() -> None:
+    pytest.importorskip("typer", exc_type=ModuleNotFoundError)
+    from tests.project.cli_page import PAGE, page
+
+    assert PAGE.read_text() == page(), "python -m tests.project.cli_page writes it again"
