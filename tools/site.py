@@ -46,7 +46,7 @@ def on_post_build(config: MkDocsConfig) -> None:
         html = page.read_text()
         name = page.relative_to(config.site_dir)
         problems += [f"{name} loads from another host: {request}" for request in external_requests(html)]
-        unread = [] if str(name.with_suffix(".md")) in PROJECT.values() else unread_markdown(html)
+        unread = unread_markdown(html)
         problems += [f"{name} shows Markdown as text (indent by 4, leave a line empty): {line}" for line in unread]
     if problems:
         raise PluginError("\n".join(problems))
