@@ -87,7 +87,7 @@ def test_the_testing_page_has_every_public_name() -> None:
 
 
 def test_the_adapter_page_has_every_public_module() -> None:
-    folder = ROOT / "src" / "portable_fn" / "adapter"
+    folder = Path(portable_fn.__file__).parent / "adapter"
     public = {f"portable_fn.adapter.{file.stem}" for file in folder.glob("*.py") if "\n__all__ = " in file.read_text()}
 
     assert public == set(documented("api-adapter.md"))
@@ -140,7 +140,9 @@ def test_plain_text_passes() -> None:
 
 
 def test_the_settings_page_has_every_variable_in_the_code() -> None:
-    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "adapters").rglob("*.py")]
+    packages = [importlib.util.find_spec(name) for name in ("portable_fn", *ADAPTERS.values())]
+    folders = [Path(spec.origin).parent for spec in packages if spec and spec.origin]
+    files = [file for folder in folders for file in folder.rglob("*.py")]
     read = {name for file in files for name in re.findall(r"PORTABLE_FN_[A-Z_]*[A-Z]", file.read_text())}
     page = (ROOT / "docs" / "reference" / "settings.md").read_text()
 
