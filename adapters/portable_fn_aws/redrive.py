@@ -150,7 +150,7 @@ def _content(event: Event[Any]) -> dict[str, Any]:
         attributes["content-type"] = {"DataType": "String", "StringValue": cloudevents.STRUCTURED}
     elif event.source.startswith("arn:") and event.source.split(":")[2] == "sns":
         # Send it in SNS's envelope: its function expects the topic's message in its queue.
-        from portable_fn_aws.simulate.messages import notification
+        from portable_fn_aws.formats import notification
 
         text = to_json({"Type": "Notification", **notification(event)})
     else:

@@ -9,7 +9,7 @@ from typing import Any
 from portable_fn.adapter.cloudevents import write_time
 from portable_fn.data import to_json
 from portable_fn.events import CloudEvent, ScheduleEvent
-from portable_fn_aws.simulate.formats import ACCOUNT, EPOCH, REGION
+from portable_fn_aws.formats import ACCOUNT, EPOCH, REGION
 
 
 def bus_event(

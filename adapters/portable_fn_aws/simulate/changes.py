@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from portable_fn.events import ChangeEvent
-from portable_fn_aws.simulate.formats import ACCOUNT, REGION, arn, milliseconds
+from portable_fn_aws.formats import ACCOUNT, REGION, arn, milliseconds
 
 
 def _dynamodb_record(event: ChangeEvent[Any], number: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from portable_fn.data import to_json
 from portable_fn.events import ChangeEvent, CloudEvent, Event, Message, ObjectEvent, ScheduleEvent, Task
 from portable_fn.on import Trigger
 from portable_fn.testing.services import carried_by
+from portable_fn_aws.formats import notification
 from portable_fn_aws.simulate import bus, changes, messages, objects
 
 EVENT_SERVICES: dict[str, tuple[str, ...]] = {
@@ -105,7 +106,7 @@ def _wrapped(event: Event[Any], service: str, index: int) -> Event[Any]:
     inner = service.removesuffix("_raw")
     if isinstance(event, Message):
         if inner in ("sns_sqs", "sns_sqs_fifo") and not service.endswith("_raw"):
-            envelope = {"Type": "Notification", **messages.notification(event)}
+            envelope = {"Type": "Notification", **notification(event)}
             # A FIFO queue takes messages of FIFO topics.
             if inner == "sns_sqs_fifo" and not envelope["TopicArn"].endswith(".fifo"):
                 envelope["TopicArn"] += ".fifo"
@@ -116,7 +117,7 @@ def _wrapped(event: Event[Any], service: str, index: int) -> Event[Any]:
         return event
     if "_sns_sqs" in inner and not service.endswith("_raw"):
         published = _carrier(event, text, index, "published")
-        text = to_json({"Type": "Notification", **messages.notification(published)})
+        text = to_json({"Type": "Notification", **notification(published)})
     return _carrier(event, text, index)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from portable_fn.data import to_json
 from portable_fn.events import Message
-from portable_fn_aws.simulate.formats import ACCOUNT, REGION, arn, body_text, iso, milliseconds
+from portable_fn_aws.formats import ACCOUNT, REGION, arn, body_text, iso, milliseconds, notification
 
 CLUSTER = f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/events/0123-4"
 BROKER = f"arn:aws:mq:{REGION}:{ACCOUNT}:broker:broker:b-0123"
@@ -55,35 +55,6 @@ def sqs_record(event: Message[Any], *, is_fifo: bool = False) -> dict[str, Any]:
         "eventSourceARN": queue,
         "awsRegion": REGION,
     }
-
-
-def notification(event: Message[Any]) -> dict[str, Any]:
-    """Render a notification of SNS."""
-    sent: dict[str, Any] = {}
-    for name, value in event.attributes.items():
-        if value is None:
-            raise ValueError(f"the attribute {name} is None: SNS needs a value")
-        is_binary = isinstance(value, bytes)
-        sent[name] = {
-            "Type": "Binary" if is_binary else "String",
-            "Value": b64encode(value).decode() if isinstance(value, bytes) else value,
-        }
-    if event.content_type:
-        sent["content-type"] = {"Type": "String", "Value": event.content_type}
-    notification = {
-        "MessageId": event.id,
-        "TopicArn": arn("sns", event, event.channel),
-        "Message": body_text(event, "sns"),
-        "Timestamp": iso(event.time),
-        "SignatureVersion": "1",
-        "Signature": "signature",
-        "MessageAttributes": sent,
-    }
-    if event.subject:
-        notification["Subject"] = event.subject
-    if event.sequence:
-        notification["SequenceNumber"] = event.sequence
-    return notification
 
 
 def sqs(events: list[Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from portable_fn.events import ObjectEvent
+from portable_fn_aws.formats import REGION, iso, present
 from portable_fn_aws.simulate.bus import bus_event
-from portable_fn_aws.simulate.formats import REGION, iso, present
 
 _EVENT_NAMES = {
     "created": "ObjectCreated:Put",

@@ -1,7 +1,8 @@
-"""Write names, times and texts in the formats of AWS's payloads."""
+"""Write names, times, texts and SNS's envelope in the formats of AWS's payloads."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,3 +47,32 @@ def body_text(event: Message[Any], service: str) -> str:
 def present(**members: Any) -> dict[str, Any]:
     """Return the members that aren't None."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def notification(event: Message[Any]) -> dict[str, Any]:
+    """Write SNS's notification of a message."""
+    sent: dict[str, Any] = {}
+    for name, value in event.attributes.items():
+        if value is None:
+            raise ValueError(f"the attribute {name} is None: SNS needs a value")
+        is_binary = isinstance(value, bytes)
+        sent[name] = {
+            "Type": "Binary" if is_binary else "String",
+            "Value": b64encode(value).decode() if isinstance(value, bytes) else value,
+        }
+    if event.content_type:
+        sent["content-type"] = {"Type": "String", "Value": event.content_type}
+    envelope: dict[str, Any] = {
+        "MessageId": event.id,
+        "TopicArn": arn("sns", event, event.channel),
+        "Message": body_text(event, "sns"),
+        "Timestamp": iso(event.time),
+        "SignatureVersion": "1",
+        "Signature": "signature",
+        "MessageAttributes": sent,
+    }
+    if event.subject:
+        envelope["Subject"] = event.subject
+    if event.sequence:
+        envelope["SequenceNumber"] = event.sequence
+    return envelope
