@@ -40,7 +40,7 @@ def entry(
     `uvicorn --proxy-headers --forwarded-allow-ips=…`. Applications that `asgi_app` mounts start up and shut down with the
     server. WebSockets are refused; any other scope raises DecodeError.
 
-    Events arrive by POST, at paths that no HTTP function answers: CloudEvents at any path, as Knative sends them, tasks at
+    Events arrive by POST, at paths that no HTTP function answers: CloudEvents at any path, as Knative sends them (past a mounted application, which answers every path), tasks at
     their name, and the events of a Dapr sidecar. Everybody who reaches the server can send events. Keep it from the public, or
     set APP_API_TOKEN (as Dapr does) or PORTABLE_FN_TOKEN: then an event without the token is refused. Without a token the log
     has a warning, unless PORTABLE_FN_CALLERS is "trusted". Web pages can't send events: an event must be JSON or have its

@@ -501,9 +501,12 @@ def test_messages_are_settled_separately(settling: AzureHost) -> None:
 
 
 def test_a_message_that_cannot_be_settled_fails_the_invocation(settling: AzureHost) -> None:
+    before = len(settling.logs)
     # These locks belong to earlier messages, which the host has settled.
     gone = settling.invoke_typed("message", {"event": azure_amqp.settleable([fake.message({}, id="again")])})
     assert (gone.error or "").startswith("SettlementError: [complete]")
+    # The next test reads the lines after this one.
+    assert 1 == len(printed(settling, before, events_app.MARK, 1))
 
 
 def test_a_settled_message_is_the_same_as_in_the_simulation(settling: AzureHost) -> None:

@@ -489,12 +489,14 @@ async def create(request: Request):
 def test_a_fetch_and_a_batch_are_recorded_as_lines_which_are_replayed(
     sdk: str, snapshot: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "shop.py").write_text(RECORDED)
-    script = "import shop\nfrom portable_fn_cloudflare import entry\nDefault = entry(shop)\n"
+    (tmp_path / "recorded_shop.py").write_text(RECORDED)
+    script = "import recorded_shop\nfrom portable_fn_cloudflare import entry\nDefault = entry(recorded_shop)\n"
     told = {"PORTABLE_FN_RECORD": "-"}
     built_in = sdk == "SDK built in"
     try:
-        with worker(script, tmp_path / "shop.py", vars=told, snapshot=snapshot, built_in_sdk=built_in) as running:
+        with worker(
+            script, tmp_path / "recorded_shop.py", vars=told, snapshot=snapshot, built_in_sdk=built_in
+        ) as running:
             body = {"name": "lamp", "password": "hunter2"}
             assert "lamp" == through_the_edge(running, fake.request("POST", "/items", json=body)).text
             queue(running, {"sku": 1}, {"sku": 2}, "text")
@@ -506,7 +508,7 @@ def test_a_fetch_and_a_batch_are_recorded_as_lines_which_are_replayed(
     assert "hunter2" not in "".join(lines)
     (tmp_path / "worker.log").write_text("\n".join(lines))
     monkeypatch.syspath_prepend(tmp_path)
-    shop = import_module("shop")
+    shop = import_module("recorded_shop")
     for to in (None, "aws"):
         found = replay(tmp_path / "worker.log", shop, to)
         assert (2, [], []) == (len(found), found.differences, found.skipped)

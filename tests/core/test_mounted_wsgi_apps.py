@@ -20,7 +20,7 @@ from django.core.wsgi import get_wsgi_application
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.urls import path
 
-from portable_fn import ConfigurationError, Context, PortableError, Request, asgi_app, wsgi_app
+from portable_fn import ConfigurationError, Context, Message, PortableError, Request, asgi_app, on, portable, wsgi_app
 from portable_fn.mount import http_scope
 from portable_fn.mount_wsgi import environ
 from portable_fn.providers import ADAPTERS
@@ -438,3 +438,18 @@ def test_an_asgi_application_beside_it_answers_as_well() -> None:
     answers = [deliver(function, fake.request("GET", "/a"), to="asgi") for function in (asgi_app(app), wsgi_app(wsgi))]
     assert answers[0].body == answers[1].body
     assert answers[0].headers["x-a"] == answers[1].headers["x-a"]
+
+
+@pytest.mark.parametrize("provider", ADAPTERS)
+def test_events_reach_the_functions_beside_a_mounted_application(provider: str) -> None:
+    handled: list[Any] = []
+
+    @portable(on.queue("orders"))
+    def ship(order: Message) -> None:
+        handled.append(order.data)
+
+    entry = [wsgi_app(flask.Flask(__name__)), ship]
+
+    assert ["acknowledged"] == deliver(entry, fake.message({"sku": "lamp"}, channel="orders"), to=provider).outcomes
+    assert [{"sku": "lamp"}] == handled
+    assert 404 == deliver(entry, fake.request("POST", "/nowhere"), to=provider).status

@@ -104,6 +104,19 @@ class EventRouter:
     def _is_http(self, request: Request[Any]) -> bool:
         return self._http_answers_all or self._router.answers(request)
 
+    def _passes_by(self, request: Request[Any]) -> bool:
+        """Return whether the request is a CloudEvent for a function, and only a function of every path would answer it.
+
+        A mounted application answers every path, so CloudEvents would never reach the functions beside it. No web page can
+        send CloudEvents: their headers, or their content type, need the server's permission (CORS).
+        """
+        if not self._takes_messages or self._router.answers(request, every_path=False):
+            return False
+        try:
+            return bool(cloudevents.mode(request.headers))
+        except DecodeError:
+            return False
+
     def _is_bound(self, name: str) -> bool:
         return bool(name) and (name in self._bindings or name in self._schedules or self._takes_any_binding)
 
@@ -112,7 +125,7 @@ class EventRouter:
         # /dapr/subscribe lists these paths, so they belong to no HTTP function, not even to one that answers every path.
         if self._takes_messages and path.startswith(dapr.ROUTE):
             return EventRoute(self._messages, decode.pubsub)
-        if self._is_http(request):
+        if self._is_http(request) and not self._passes_by(request):
             return None
         if self._takes_schedules and path.startswith("/job/"):
             return self._dapr("dapr_job", dapr.job, unquoted(path[len("/job/") :]))

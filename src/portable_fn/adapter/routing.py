@@ -182,10 +182,16 @@ class Router:
         if request._template.startswith(f"{root}/"):
             request._template = request._template[len(root) :]
 
-    def answers(self, request: Request[Any]) -> bool:
-        """Return whether a function has the request's path and method, or, for OPTIONS, its path."""
+    def answers(self, request: Request[Any], *, every_path: bool = True) -> bool:
+        """Return whether a function has the request's path and method, or, for OPTIONS, its path.
+
+        Args:
+            request: The request.
+            every_path: Whether a route for every path counts, such as that of a mounted application.
+        """
         return any(
-            request.method == "OPTIONS" or route.target(request.method) is not None
+            (every_path or len(route.segments) > 1 or not route.greedy)
+            and (request.method == "OPTIONS" or route.target(request.method) is not None)
             for route, _ in self._matching(request, request.raw_path.split("/")[1:])
         )
 
