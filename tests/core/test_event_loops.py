@@ -5,48 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar, copy_context
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from portable_fn import Context, Message, Request, Task, on, portable
+from portable_fn import Context, Message, Request, on, portable
 from portable_fn.adapter import loop
 from portable_fn.adapter.loop import run, run_in_thread
-from portable_fn.testing import deliver, fake, render
-
-ROOT = Path(__file__).parents[2]
-EVERYWHERE = ("aws", "gcp", "azure", "cloudflare", "asgi")
-
-
-def done(awaitable: Any) -> Any:
-    return run(awaitable, copy_context())
-
-
-def in_a_process(code: str, **environment: str) -> str:
-    """Return what the code prints in its own process, which prints nothing on stderr."""
-    path = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'adapters'}"}
-    command = [sys.executable, "-X", "dev", "-c", code]
-    result = subprocess.run(command, env=path | environment, capture_output=True, text=True, check=True, timeout=60)
-    # On a busy machine asyncio's debug mode logs callbacks that take over 0.1 seconds.
-    assert [] == [line for line in result.stderr.splitlines() if not line.startswith("Executing <")]
-    return result.stdout.strip()
-
-
-def within(seconds: float, call: Callable[[], Any]) -> Any:
-    """Return the result of the call in a thread, which mustn't hang."""
-    result: list[Any] = []
-    thread = threading.Thread(target=lambda: result.append(call()), daemon=True)
-    thread.start()
-    thread.join(seconds)
-    assert result, f"it hangs: given up after {seconds} s"
-    return result[0]
+from portable_fn.testing import deliver, fake
+from tests.core.loops import EVERYWHERE, done, in_a_process
 
 
 class Client:
@@ -593,109 +564,3 @@ entry(hello)
 print([name for name in ("asyncio", "portable_fn.adapter.loop") if name in sys.modules])
 """
     assert "[]" == in_a_process(code)
-
-
-# An entry that is called in a running event loop
-
-
-def async_task() -> Callable[..., Any]:
-    @portable(on.task("inner"))
-    async def inner(task: Task) -> int:
-        await asyncio.sleep(0)
-        return 1
-
-    return inner
-
-
-def entries() -> dict[str, Callable[[], Any]]:
-    """How each provider with a plain function as entry calls it, for an async function."""
-    from io import BytesIO
-
-    from flask import Request as FlaskRequest
-
-    import portable_fn_aws
-    import portable_fn_gcp
-    from portable_fn_gcp import simulate
-
-    @portable(on.http("GET", "/"))
-    async def handler(request: Request) -> int:
-        await asyncio.sleep(0)
-        return 1
-
-    aws, aws_http, google = (
-        portable_fn_aws.entry(async_task()),
-        portable_fn_aws.entry(handler),
-        portable_fn_gcp.entry(handler),
-    )
-    payload = render(fake.request(), to="aws")
-    return {
-        "a task on Lambda": lambda: aws({}, None),
-        "HTTP on Lambda": lambda: aws_http(payload, None),
-        "Google": lambda: google(FlaskRequest(simulate.environ(fake.request()) | {"wsgi.input": BytesIO()})),
-    }
-
-
-@pytest.mark.filterwarnings("ignore:coroutine")
-@pytest.mark.parametrize("where", ["a task on Lambda", "HTTP on Lambda", "Google"])
-@pytest.mark.parametrize("runs", ["asyncio", "run", "run_in_thread"])
-def test_an_entry_that_would_wait_for_its_own_loop_raises_an_error_with_advice(where: str, runs: str) -> None:
-    call = entries()[where]
-
-    async def directly() -> str:
-        try:
-            call()
-        except RuntimeError as exc:
-            return str(exc)
-        return "no error"
-
-    async def as_the_error_says() -> object:
-        return await asyncio.to_thread(call)
-
-    def with_loop(work: Coroutine[Any, Any, Any]) -> Any:
-        if runs == "asyncio":
-            return asyncio.run(work)
-        return (run if runs == "run" else run_in_thread)(work, copy_context())
-
-    assert "await asyncio.to_thread(entry, …)" in within(10, lambda: with_loop(directly()))
-    assert within(10, lambda: with_loop(as_the_error_says())) is not None
-
-
-@pytest.mark.parametrize("runs", [asyncio.run, done])
-def test_azures_entry_in_its_own_loop_answers_with_500_and_the_log_says_why(
-    caplog: pytest.LogCaptureFixture, runs: Callable[[Any], Any]
-) -> None:
-    from portable_fn_azure import entry
-    from portable_fn_azure.simulate import payload
-
-    @portable(on.http("GET", "/"))
-    def export(request: Request) -> AsyncIterator[bytes]:
-        async def lines() -> AsyncIterator[bytes]:
-            yield b"line"
-
-        return lines()
-
-    app = entry(export)
-
-    async def directly() -> Any:
-        return app(payload(fake.request()), None)
-
-    async def in_a_thread() -> Any:
-        return await asyncio.to_thread(app, payload(fake.request()), None)
-
-    assert 500 == within(10, lambda: runs(directly())).status_code
-    assert "await asyncio.to_thread(entry, …)" in caplog.text
-    assert 200 == within(10, lambda: runs(in_a_thread())).status_code
-
-
-@pytest.mark.parametrize("to", EVERYWHERE)
-def test_deliver_in_a_thread_of_an_async_handler_works(to: str) -> None:
-    inner = async_task()
-
-    @portable(on.http("GET", "/"))
-    async def outer(request: Request) -> list[object]:
-        return [
-            (await asyncio.to_thread(deliver, inner, fake.task({}), to=other)).result
-            for other in ("aws", "gcp", "azure", "asgi")
-        ]
-
-    assert [1, 1, 1, 1] == within(20, lambda: deliver(outer, fake.request(), to=to)).json()
