@@ -24,6 +24,8 @@ from portable_fn_aws.events import decode as decode_events
 from portable_fn_aws.simulate import EVENT_SERVICES, payloads
 from tests.aws.calls import only_event
 
+pytestmark = pytest.mark.slow
+
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
 ID = st.text(st.sampled_from("abcXYZ012-."), min_size=1, max_size=12).filter(lambda text: text.strip("."))
 NAME = st.text(st.sampled_from("abcdefgh-_012"), min_size=1, max_size=10).filter(lambda name: name != "content-type")

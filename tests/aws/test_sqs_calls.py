@@ -184,6 +184,7 @@ def test_a_fifo_dead_letter_keeps_the_group_and_is_sent_once(queue_api: Any) -> 
     assert request["QueueUrl"].endswith("/999999999999/dead.fifo") and "/us-west-2/sqs/" in headers["authorization"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("service", "event", "body"),
     [

@@ -31,6 +31,8 @@ from portable_fn_azure.simulate.payloads import INVOCATION, Sent
 from portable_fn_azure.simulate.worker import functions_for
 from tests.azure.event_handlers import GOT, changed, double, got, happened, message, stored, tick
 
+pytestmark = pytest.mark.slow
+
 # The law: a payload decodes to the event that it was written from, for everything that the service can carry.
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12)

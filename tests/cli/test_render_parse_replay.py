@@ -132,6 +132,7 @@ def test_parse_takes_the_provider_and_the_service(run: Any) -> None:
     assert "ScheduleEvent" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code", "message"),
     [

@@ -22,6 +22,8 @@ from portable_fn_gcp import encode as gcp_encode
 from tests.runtimes.aws import emulator, runtime_api
 from tests.runtimes.environments import ROOT
 
+pytestmark = pytest.mark.slow
+
 LAMBDA = 6_291_556
 MEBIBYTE = 1024 * 1024
 SOURCES = (ROOT / "src", ROOT / "adapters")
@@ -71,7 +73,6 @@ SMALL_ENOUGH: dict[str, Make] = {
 REQUEST = fake.request("GET", "/large", headers={"origin": "https://app.example"})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("service", ["http_api", "function_url", "rest_api", "lattice_v1", "lattice_v2"])
 @pytest.mark.parametrize("name", TOO_LARGE)
 def test_an_answer_over_lambdas_limit_is_a_problem_document_that_names_it(
@@ -97,7 +98,6 @@ def test_an_answer_just_under_it_goes_out_whole(name: str, service: str) -> None
     assert (200, True) == (answer.status, expected == answer.body)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("service", ["http_api", "rest_api", "alb", "lattice_v1"])
 @pytest.mark.parametrize("text", ["x", '"', "ä", "😀", "\x00"])
 @pytest.mark.parametrize("python", ["", "AWS_Lambda_python3.11", "AWS_Lambda_python3.13"])

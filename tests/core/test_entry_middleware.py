@@ -124,6 +124,7 @@ each_refusal = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @on_every_service
 @each_refusal
 def test_cors_of_an_entry_marks_every_answer(

@@ -499,6 +499,7 @@ for runs in (run, run_in_thread):
     assert ["0", "woken", "True"] * 2 == in_a_process(code, PYTHONWARNINGS="ignore::DeprecationWarning").split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", ["run", "run_in_thread"])
 def test_remaining_work_ends_and_the_loop_is_closed_at_the_end_of_the_process(runs: str) -> None:
     code = f"""

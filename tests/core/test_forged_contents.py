@@ -28,6 +28,8 @@ from portable_fn_aws import entry as aws_entry
 from portable_fn_cloudflare.entry import worker
 from portable_fn_cloudflare.simulate.javascript import FFI, JS, WorkerEntrypoint
 
+pytestmark = pytest.mark.slow
+
 calls: list[tuple[str, Any]] = []
 
 
@@ -200,7 +202,6 @@ SERVICES = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("provider", "service"), SERVICES)
 def test_a_text_reaches_the_function_of_its_channel_and_no_other(provider: str, service: str) -> None:
     for name, text in TEXTS.items():
@@ -232,7 +233,6 @@ def test_a_text_reaches_the_only_function_for_messages_and_no_other(provider: st
             assert (name, expected, ["acknowledged"]) == (name, names(), delivery.outcomes)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("provider", "service"), SERVICES)
 def test_an_async_function_and_one_for_batches_get_the_texts_of_their_channel(provider: str, service: str) -> None:
     @portable(on.queue("feedback"), on.topic("feedback"), on.stream("feedback"))

@@ -32,6 +32,8 @@ from portable_fn_cloudflare.simulate.javascript import (
 )
 from portable_fn_gcp import decode as google_decode
 
+pytestmark = pytest.mark.slow
+
 
 def named(odd: object) -> str:
     """Return a name for a test that is the same in every process."""

@@ -23,6 +23,8 @@ from portable_fn_gcp import entry, simulate
 from portable_fn_gcp.events.firestore import GeoPoint, Reference
 from tests.gcp.helpers import KINDS, SERVICES, answer_of, taking
 
+pytestmark = pytest.mark.slow
+
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 tokens = st.text("abcxyz0189-_", min_size=1, max_size=12)

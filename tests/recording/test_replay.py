@@ -54,6 +54,7 @@ SERVICES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", RECORDING)
 @pytest.mark.parametrize("to", [None, *ADAPTERS])
 def test_replay_of_the_same_code_is_without_differences(folder: Path, provider: str, to: str | None) -> None:
@@ -148,6 +149,7 @@ FUNCTIONS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("provider", "kind", "service"), SERVICES)
 def test_payloads_of_each_service_are_replayed(folder: Path, provider: str, kind: str, service: str) -> None:
     events = EVENTS[kind]

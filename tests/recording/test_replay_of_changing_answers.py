@@ -77,6 +77,7 @@ async def echo(request: Request) -> str:
     return "ok"
 
 
+@pytest.mark.slow
 def test_recording_does_not_block_the_event_loop(folder: Path) -> None:
     application = entry(echo)
     body = (b"http://a:b@" * 100_000)[: 1024 * 1024 - 1]
