@@ -110,12 +110,13 @@ class EventRouter:
         A mounted application answers every path, so CloudEvents would never reach the functions beside it. No web page can
         send CloudEvents: their headers, or their content type, need the server's permission (CORS).
         """
-        if not self._takes_messages or self._router.answers(request, every_path=False):
+        if not self._takes_messages:
             return False
         try:
-            return bool(cloudevents.mode(request.headers))
+            is_cloud_event = bool(cloudevents.mode(request.headers))
         except DecodeError:
             return False
+        return is_cloud_event and not self._router.answers(request, every_path=False)
 
     def _is_bound(self, name: str) -> bool:
         return bool(name) and (name in self._bindings or name in self._schedules or self._takes_any_binding)
