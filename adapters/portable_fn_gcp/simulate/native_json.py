@@ -36,46 +36,29 @@ def recognises(value: Any) -> int:
 
 
 def read(value: Any, service: str | None) -> list[NativePayload]:
-    """Return the request, or a POST with the value as its body."""
-    request = _request(value)
+    """Return the request, or a POST with the value as its body. The simulation adds the execution id again."""
+    request = _request(value, id="function-execution-id")
     name, _ = decode.source(request)
     kinds: tuple[type, ...] = () if name else (Request,)
     if service in ("workflows", "bigquery") or _is_of_workflows(request):
         kinds = (Task,)
     elif not name and not is_http(value):
         raise DecodeError(f"the value isn't the body of a Google trigger; known are {decode.KNOWN}")
-    return [NativePayload(service or "http", _copy(request), kinds)]
+    return [NativePayload(service or "http", request, kinds)]
 
 
 def _is_of_workflows(request: Request[Any]) -> bool:
     return request.headers.get("user-agent", "").startswith("GoogleCloudWorkflows")
 
 
-def _request(value: Any) -> Request[Any]:
+def _request(value: Any, *, id: str = "") -> Request[Any]:
     if is_http(value):
-        return request_from_json(value)
+        return request_from_json(value, id=id)
     if isinstance(value, dict) and cloudevents.is_structured(value):
         return post_request(value, cloudevents.STRUCTURED)
     if isinstance(value, list) and value and all(map(cloudevents.is_structured, value)):
         return post_request(value, cloudevents.BATCHED)
     return post_request(value)
-
-
-def _copy(request: Request[Any]) -> Request[Any]:
-    """Return the request without the execution id, which the simulation generates again."""
-    id = request.headers.get("function-execution-id")
-    lines = [pair for pair in request.headers.multi_items() if pair[0] != "function-execution-id"]
-    return Request(
-        request.method,
-        request.raw_path,
-        request.raw_query,
-        lines,
-        request.raw_body,
-        host=request.host,
-        scheme=request.scheme,
-        client_ip=request.client_ip,
-        id=id or request.id,
-    )
 
 
 def _source(value: Any) -> str:
