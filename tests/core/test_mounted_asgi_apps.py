@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -22,27 +21,9 @@ from starlette.routing import Mount, Route
 
 from portable_fn import ConfigurationError, Context, PortableError, Request, asgi_app
 from portable_fn.mount import http_scope
-from portable_fn.providers import ADAPTERS
 from portable_fn.testing import deliver, fake
 
 STREAMS = ("asgi", "gcp", "cloudflare")
-
-
-def _ways() -> Iterator[Any]:
-    for provider, package in ADAPTERS.items():
-        try:
-            services = import_module(f"{package}.simulate").SERVICES
-        except ModuleNotFoundError as exc:
-            yield pytest.param((provider, ""), id=provider, marks=pytest.mark.skip(str(exc)))
-            continue
-        for service in services:
-            yield pytest.param((provider, service), id=f"{provider} {service}")
-
-
-@pytest.fixture(params=list(_ways()))
-def way(request: pytest.FixtureRequest) -> dict[str, str]:
-    provider, service = request.param
-    return {"to": provider, "via": service}
 
 
 LOG: list[str] = []

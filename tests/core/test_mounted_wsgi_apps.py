@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from importlib import import_module
 from typing import Any
 from wsgiref.validate import validator
 
@@ -29,23 +28,6 @@ from portable_fn.testing import deliver, fake
 STREAMS = ("asgi", "gcp", "cloudflare")
 LARGE = bytes(range(256)) * 4096  # 1 MiB
 LOG: list[str] = []
-
-
-def _ways() -> Iterator[Any]:
-    for provider, package in ADAPTERS.items():
-        try:
-            services = import_module(f"{package}.simulate").SERVICES
-        except ModuleNotFoundError as exc:
-            yield pytest.param((provider, ""), id=provider, marks=pytest.mark.skip(str(exc)))
-            continue
-        for service in services:
-            yield pytest.param((provider, service), id=f"{provider} {service}")
-
-
-@pytest.fixture(params=list(_ways()))
-def way(request: pytest.FixtureRequest) -> dict[str, str]:
-    provider, service = request.param
-    return {"to": provider, "via": service}
 
 
 @pytest.fixture(autouse=True)

@@ -35,6 +35,15 @@ FUNCTION = {
     "AWS_LAMBDA_LOG_STREAM_NAME": "2025/01/01/[$LATEST]0123456789abcdef0123456789abcdef",
     "AWS_REGION": "eu-central-1",
 }
+# An HTTP API's GET /hello/Ada, as far as handlers in the tests of the harnesses read it.
+HELLO = {
+    "version": "2.0",
+    "rawPath": "/hello/Ada",
+    "rawQueryString": "",
+    "headers": {"host": "example.com"},
+    "requestContext": {"http": {"method": "GET", "path": "/hello/Ada"}, "stage": "$default"},
+    "isBase64Encoded": False,
+}
 # When the Runtime API closes the connection without a word: while the runtime answers, in place of taking the answer, or after.
 HangsUp = Literal["on the way", "instead", "after"]
 INTEGRATION_RESPONSE = "application/vnd.awslambda.http-integration-response"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtimes.aws import HELLO
 from tests.runtimes.azurite import Storage
 from tests.runtimes.cloud_tasks import CloudTasks, cloud_tasks
 from tests.runtimes.firestore import Firestore, firestore
@@ -43,15 +44,6 @@ from portable_fn import Request, on, portable
 def hello(request: Request) -> str:
     return request.params["name"]
 """
-
-HELLO = {
-    "version": "2.0",
-    "rawPath": "/hello/Ada",
-    "rawQueryString": "",
-    "headers": {"host": "example.com"},
-    "requestContext": {"http": {"method": "GET", "path": "/hello/Ada"}, "stage": "$default"},
-    "isBase64Encoded": False,
-}
 
 KNATIVE = """
 import json

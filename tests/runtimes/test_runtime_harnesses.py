@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.runtimes.asgi import uvicorn
-from tests.runtimes.aws import INTEGRATION_RESPONSE, TRACE, Answer, emulator, runtime_api
+from tests.runtimes.aws import HELLO, INTEGRATION_RESPONSE, TRACE, Answer, emulator, runtime_api
 from tests.runtimes.environments import Unavailable
 from tests.runtimes.gcp import functions_framework
 from tests.runtimes.wire import Chunks, send
@@ -21,15 +21,6 @@ pytestmark = pytest.mark.runtime
 
 T = TypeVar("T")
 Start = Callable[[AbstractContextManager[T]], T]
-
-HELLO = {
-    "version": "2.0",
-    "rawPath": "/hello/Ada",
-    "rawQueryString": "",
-    "headers": {"host": "example.com"},
-    "requestContext": {"http": {"method": "GET", "path": "/hello/Ada"}, "stage": "$default"},
-    "isBase64Encoded": False,
-}
 
 LAMBDA = """
 import os
