@@ -1,7 +1,6 @@
 """Ban phrases of docs, docstrings, comments, messages and names that readers stumble over.
 
-not_yet_plain.txt lists the files that still have some. Run `python -m tests.project.test_plain_english FILE…` to see them; without a
-file, it takes files that are plain by now off the list, which only shrinks.
+Run `python -m tests.project.test_plain_english FILE…` to see those of a file.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from pathlib import Path
 import pytest
 
 ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").exists())
-NOT_YET_PLAIN = Path(__file__).with_name("not_yet_plain.txt")
 # Left out: payloads that others wrote, the history as it was written, and the list of phrases itself.
 SUFFIXES = (".md", ".py", ".toml", ".yml")
 LEFT_OUT = ("tests/payloads/", "CHANGELOG.md", Path(__file__).resolve().relative_to(ROOT).as_posix())
@@ -65,13 +63,7 @@ def banned(text: str) -> list[str]:
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not the whole repository, as in make wheel")
 def test_files_are_in_plain_english() -> None:
-    listed = NOT_YET_PLAIN.read_text().split()
-    dirty = {name: phrases for name, text in texts().items() if (phrases := banned(text))}
-
-    assert {} == {name: phrases for name, phrases in dirty.items() if name not in listed}
-    assert [] == [name for name in listed if name not in dirty], (
-        "plain by now: python -m tests.project.test_plain_english"
-    )
+    assert {} == {name: phrases for name, text in texts().items() if (phrases := banned(text))}
 
 
 @pytest.mark.parametrize(
@@ -89,11 +81,5 @@ def test_a_phrase_is_found_across_lines_and_in_names(text: str, phrases: list[st
 
 
 if __name__ == "__main__":
-    files = sys.argv[1:]
-    for name in files:
+    for name in sys.argv[1:]:
         print(*banned(Path(name).read_text()), sep="\n")
-    if not files:
-        every = texts()
-        NOT_YET_PLAIN.write_text(
-            "".join(f"{name}\n" for name in NOT_YET_PLAIN.read_text().split() if banned(every.get(name, "")))
-        )
