@@ -308,7 +308,7 @@ def read_parts(payload: Payload) -> Request:
     )
 
 
-# In milliseconds. No Lambda function runs for a year: a longer time is from a mock, or means that there is no limit.
+# A year in milliseconds. No Lambda function runs that long: if more time remains, a mock sent it, or there is no limit.
 _YEAR = 366 * 24 * 3600 * 1000
 
 

@@ -99,5 +99,5 @@ def check_written(written: bytes) -> None:
 def _check(size: int) -> None:
     if size > LAMBDA:
         raise EncodeError(
-            f"the function's result has {size} bytes as JSON; Lambda takes {LAMBDA}: store it and return where it is"
+            f"the function's result has {size} bytes as JSON; Lambda takes {LAMBDA}: store it and return its address"
         )

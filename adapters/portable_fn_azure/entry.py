@@ -69,7 +69,7 @@ def entry(
         services: The Azure service of a trigger, by the function's name, the trigger's (`{"orders": "service_bus_queue"}`) or
             its word (`{"stream": "kafka"}`). A queue is storage_queue or service_bus_queue, a topic service_bus_topic, a
             stream event_hubs or kafka, an object blob or event_grid, a change cosmos_db, sql or mysql.
-        connections: The settings that say where a service is, by the name of the function, the trigger, the dead-letter queue
+        connections: The settings with the address of a service, by the name of the function, the trigger, the dead-letter queue
             or the service. Defaults: AzureWebJobsStorage, ServiceBusConnection, EventHubsConnection, KafkaBrokers,
             CosmosDBConnection, SqlConnection and MySqlConnection.
         options: Further arguments of the trigger's decorator in azure.functions, by the function's name or the trigger's:

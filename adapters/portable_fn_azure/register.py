@@ -185,7 +185,7 @@ def _route(trigger: HTTPTrigger, name: str, root_path: str) -> str:
 
 
 def place_of(trigger: object) -> Place:
-    """Return where the route of a trigger has the path."""
+    """Return the route parameters that hold the path of a trigger."""
     if not isinstance(trigger, HTTPTrigger):
         return EVERYWHERE
     names = tuple(name for _, name in trigger.segments)

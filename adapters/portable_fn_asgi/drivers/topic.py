@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Seconds that the sidecar may take for a dead letter.
 SECONDS = 5.0
 
-# False if there is no sidecar, whatever the environment says: a simulation sets it.
+# A simulation sets this to False. Then there is no sidecar, even if the environment names one.
 has_sidecar: ContextVar[bool] = ContextVar("has_sidecar", default=True)
 
 

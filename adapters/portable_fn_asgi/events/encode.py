@@ -82,7 +82,7 @@ def task(outcomes: Sequence[Outcome], invocation_id: str, *, tells_all: bool) ->
 
     Args:
         outcomes: The outcome of the task.
-        invocation_id: Where the log has the error.
+        invocation_id: The id under which the log has the error.
         tells_all: Whether the caller sees errors that aren't meant for callers.
     """
     outcome = outcomes[0]

@@ -44,7 +44,7 @@ def read_s3(record: Record) -> ObjectEvent[Any] | DecodeError:
     """Decode a record of a notification, whose key is form-encoded.
 
     S3 sends no id. The id joins the id of the request that caused the event, the sequencer, and the key, because S3 orders only the
-    changes of one key. If there is no sequencer, as for tags and lifecycles, the event's name takes its place.
+    changes of one key. Events of tags and lifecycles have no sequencer: their id has the event's name instead.
     """
     try:
         name = record["eventName"].removeprefix("s3:")

@@ -34,7 +34,7 @@ def dead_letter(
 
     Args:
         kind: "storage_queue" or "service_bus_queue".
-        connection: The setting that says where the queue is: a connection string, or the prefix of an identity's settings.
+        connection: The setting with the queue's address: a connection string, or the prefix of an identity's settings.
         seconds: How long it may take, api.TIMEOUT at most.
         file: The handler's file.
 

@@ -31,7 +31,7 @@ class TriggerFunction(Record):
 
     Args:
         channel: The queue, topic, stream, container or table that the trigger listens to.
-        connection: The setting that says where the service is.
+        connection: The setting with the service's address.
         options: Further arguments of the trigger's decorator.
         settles: It settles each Service Bus message separately.
     """
@@ -87,7 +87,7 @@ class Service(Record):
 
     Args:
         words: The `on` words that it serves.
-        connection: The setting that says where it is, unless `entry` gets another one.
+        connection: The setting with its address, unless `entry` gets another one.
         retry: The host's retry policy if the trigger has none; None if the host applies none to this service.
         takes_many: Whether one invocation can get several events.
         competes: Whether two functions on the same place would share its events.

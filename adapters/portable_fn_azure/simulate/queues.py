@@ -95,7 +95,7 @@ _queues: ContextVar[Queues | None] = ContextVar("_queues", default=None)
 
 @contextmanager
 def playing() -> Iterator[Queues]:
-    """Answer what `portable_fn_azure.drivers.queue` sends, although no setting says where the queues are."""
+    """Answer the calls of `portable_fn_azure.drivers.queue`. They need no settings with the queues' addresses."""
     simulated = Queues()
     token, letters_token = api.simulation.set(simulated), _queues.set(simulated)
     try:
