@@ -22,7 +22,7 @@ needs_programs = pytest.mark.skipif(
 def test_the_readme_works_as_written(tmp_path: Path) -> None:
     ran = follow(README, tmp_path)
 
-    assert ["echo", "uvicorn", "curl"] == [command.split()[0] for command in ran]
+    assert ["echo", "uvicorn", "curl", "pytest"] == [command.split()[0] for command in ran]
     assert "5 passed" in run("pytest -q", tmp_path)[0]
     for provider in ("aws", "gcp", "azure", "asgi"):
         (line,) = re.findall(rf"`(import app; from portable_fn_{provider} import .*)` \|", README.read_text())
